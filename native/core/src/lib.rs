@@ -1,0 +1,20 @@
+//! The engine: RocketMQ's message store format and everything that decides what is written where.
+//!
+//! Four rings, from the inside; an inner one never imports an outer one:
+//! `format` (bytes of one thing, pure functions) → `log`, `queue`, `index` (sets of files) → `dispatch` → `engine`.
+//! The world is reached through [`storage`] only; this crate starts no thread, reads no clock, contains no unsafe code.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod batch;
+pub mod engine;
+pub mod error;
+pub mod format;
+pub mod limits;
+pub mod log;
+pub mod options;
+pub mod storage;

@@ -1,0 +1,64 @@
+//! What a store can be told when it is opened. What is on disk wins: sizes are taken from the files found.
+
+use crate::limits::DEFAULT_MAX_MESSAGE_BYTES;
+
+/// When a put becomes visible and what `flush` is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushMode {
+    /// Visible at once, synced in the background.
+    Async,
+    /// Visible when synced.
+    Sync,
+}
+
+/// The oldest RocketMQ that must be able to open what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compat {
+    /// 4.9.x: takes a V2 record for the end of the log, so topics over 127 characters are refused.
+    V4_9,
+    V5,
+}
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub flush: FlushMode,
+    /// Bytes of a commit log file.
+    pub segment_bytes: u64,
+    /// Entries of a consume queue file.
+    pub queue_file_entries: u32,
+    pub index_slots: u32,
+    pub index_entries: u32,
+    /// Appends RocketMQ's `__CRC32#` property, which covers the whole record.
+    pub record_crc: bool,
+    /// Whether keys are indexed.
+    pub index: bool,
+    /// Indexes TAGS too, as RocketMQ 5.4 does.
+    pub index_tags: bool,
+    pub compat: Compat,
+    pub max_message_bytes: u32,
+    pub read_only: bool,
+    /// Creates a store where there is none.
+    pub create: bool,
+    /// Process id for the `abort` file, as RocketMQ 5 writes it.
+    pub process_id: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            flush: FlushMode::Async,
+            segment_bytes: 1 << 30,
+            queue_file_entries: 300_000,
+            index_slots: 5_000_000,
+            index_entries: 20_000_000,
+            record_crc: true,
+            index: true,
+            index_tags: false,
+            compat: Compat::V5,
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            read_only: false,
+            create: true,
+            process_id: 0,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The only seam between the engine and the world.
+//!
+//! `host` implements it with mappings and system calls, [`crate::memory`] with plain memory for tests.
+//! Paths are relative to the store directory, separated by `/`.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::error::IoError;
+
+/// What a directory entry is. Links are followed before this is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    File,
+    Directory,
+    /// FIFO, socket, device: never opened.
+    Other,
+}
+
+/// One entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub kind: EntryKind,
+    /// Length in bytes, 0 for directories.
+    pub len: u64,
+}
+
+/// One file of the commit log: fixed size, written once from front to back, read anywhere below the end.
+///
+/// One thread writes at a time, any number read. The engine never reads at or above a position that it
+/// has not finished writing, so an implementation may hand out the stored bytes themselves.
+pub trait Segment {
+    /// Size in bytes, fixed for the life of the segment.
+    fn size(&self) -> u64;
+
+    /// Copies `out.len()` bytes from `at`. The range lies within the segment.
+    fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError>;
+
+    /// Makes sure that bytes `0..end` can be written without the disk running full (the prefill frontier).
+    /// Nothing is written that a reader could see.
+    fn reserve(&self, end: u64) -> Result<(), IoError>;
+
+    /// Hands `write` a buffer for `at..at + len`, reserved before. The buffer's first contents are undefined;
+    /// `write` fills all of it. When this returns an error nothing may be assumed about the range.
+    fn fill<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError>;
+
+    /// Makes every byte from `at` to the end of the segment read as zero.
+    fn zero_from(&self, at: u64) -> Result<(), IoError>;
+
+    /// Makes bytes `from..to` survive a power cut.
+    fn sync(&self, from: u64, to: u64) -> Result<(), IoError>;
+}
+
+/// A directory tree that holds one store.
+pub trait Storage {
+    type Segment: Segment;
+
+    /// Entries of a directory in no particular order; `None` if there is no such directory.
+    fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError>;
+
+    /// Creates a directory and those above it, within the store. Not an error if it exists.
+    fn create_dir(&self, dir: &str) -> Result<(), IoError>;
+
+    /// Opens an existing segment.
+    fn open_segment(&self, path: &str) -> Result<Arc<Self::Segment>, IoError>;
+
+    /// Creates a segment of `size` zero bytes under its final name. Its directory entry survives a power
+    /// cut only after [`Storage::sync_dir`].
+    fn create_segment(&self, path: &str, size: u64) -> Result<Arc<Self::Segment>, IoError>;
+
+    /// Length of a file, `None` if there is none.
+    fn len(&self, path: &str) -> Result<Option<u64>, IoError>;
+
+    /// Creates a file of `size` zero bytes, or extends an existing one to it.
+    fn create(&self, path: &str, size: u64) -> Result<(), IoError>;
+
+    /// Reads up to `out.len()` bytes; fewer only where the file ends.
+    fn read_at(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError>;
+
+    /// Writes all of `bytes` into an existing file.
+    fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError>;
+
+    /// Makes the contents of a file survive a power cut.
+    fn sync(&self, path: &str) -> Result<(), IoError>;
+
+    /// Makes the entries of a directory survive a power cut.
+    fn sync_dir(&self, dir: &str) -> Result<(), IoError>;
+
+    /// Removes a file; not an error if there is none.
+    fn remove(&self, path: &str) -> Result<(), IoError>;
+}
+
+/// Time as the store needs it.
+pub trait Clock {
+    /// Milliseconds since the Unix epoch.
+    fn now_ms(&self) -> i64;
+
+    /// Milliseconds to add to a UTC time to get local time at that moment (index file names are local time).
+    fn zone_offset_ms(&self, at_ms: i64) -> i64;
+}

@@ -1,0 +1,165 @@
+/**
+ * The one interface between the API and an engine: numbers and bytes, batches, no object per message.
+ *
+ * An engine throws `StoreError` from every member. Offsets and times are integers below 2^53.
+ */
+import type { StoreError } from "../errors.ts";
+
+/** Bytes in front of each message of a batch; the layout is drawn in native/core/src/batch.rs. */
+export const BATCH_HEADER_BYTES = 88;
+
+/** Numbers in front of the per-message ones in the results of `put`: store timestamp, end offset. */
+export const PUT_RESULT_HEADER = 2;
+/** Numbers per message in the results of `put`: physical offset, queue offset, size. */
+export const PUT_RESULT_STRIDE = 3;
+
+/** Numbers that `get` writes before the queue offsets of the messages. */
+export const GET_HEAD = 8;
+/** Places of the numbers in the head of `get`. */
+export const GetHead = {
+  /** RocketMQ's GetMessageStatus by ordinal. */
+  status: 0,
+  nextOffset: 1,
+  minOffset: 2,
+  maxOffset: 3,
+  messages: 4,
+  bytes: 5,
+  bytesBehind: 6,
+  /** Bytes that the first record needs, when `out` is too small for it; then `messages` is 0. */
+  needed: 7,
+} as const;
+
+/** Kinds of an item of `scan`. */
+export const ScanKind = { message: 0, blank: 1, damaged: 2 } as const;
+/** Numbers per item of `scan`: kind, physical offset, size in the log. */
+export const SCAN_STRIDE = 3;
+
+/** Options as the engine takes them; all sizes checked by `options.ts` before. */
+export interface EngineOptions {
+  flush: "async" | "sync";
+  flushIntervalMs: number;
+  segmentBytes: number;
+  queueFileEntries: number;
+  indexSlots: number;
+  indexEntries: number;
+  recordCrc: boolean;
+  index: boolean;
+  indexTags: boolean;
+  compat: "5" | "4.9";
+  maxMessageBytes: number;
+  readOnly: boolean;
+  create: boolean;
+  /** Milliseconds since the epoch for every store timestamp, instead of the system's clock (tests). */
+  clock?: () => number;
+}
+
+export interface EngineEvents {
+  /** Recovery goes on; `done` and `total` are bytes. */
+  onProgress(phase: string, done: number, total: number): void;
+  /** The durable position moved, once for a whole group; or a sync failed and the store is poisoned. */
+  onSettled(durableOffset: number, error: StoreError | undefined): void;
+}
+
+export interface Positions {
+  minOffset: number;
+  endOffset: number;
+  durableOffset: number;
+  visibleOffset: number;
+}
+
+export interface Finding {
+  kind: string;
+  file: string;
+  offset: number;
+  length: number;
+  message: string;
+}
+
+export interface FileFact {
+  path: string;
+  bytes: number;
+  /** `commitlog`, `consumequeue`, `index`, `checkpoint`, `abort`, `lock`, `config`, `sidecar`, `other`. */
+  kind: string;
+}
+
+export interface IndexFileFact {
+  file: string;
+  slots: number;
+  entries: number;
+  /** Entries in use. */
+  used: number;
+  beginTimestamp: number;
+  endTimestamp: number;
+  beginPhysicalOffset: number;
+  endPhysicalOffset: number;
+}
+
+export interface EngineHealth {
+  /** Whether the store had been closed cleanly before it was opened. */
+  clean: boolean;
+  findings: Finding[];
+  files: FileFact[];
+  indexFiles: IndexFileFact[];
+  /** Options in force: sizes as found on disk. */
+  segmentBytes: number;
+  queueFileEntries: number;
+}
+
+/** A store opened by an engine. `out` and columns belong to the caller; nothing is kept after a call returns. */
+export interface EngineStore {
+  /**
+   * Appends the first `bytes` of `batch`, which hold `count` messages. `results` gets PUT_RESULT_HEADER numbers,
+   * then PUT_RESULT_STRIDE a message. Returns how many were stored: with fewer than `count`, `takeError` has the reason.
+   */
+  put(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
+  /** The error of a `put` that stored fewer than asked. */
+  takeError(): StoreError;
+  /**
+   * Reads up to `max` messages, or `maxBytes`, from a queue into `out`, back to back; `columns` gets the head (GetHead),
+   * then the queue offset of each. `topic` holds the topic's UTF-8 bytes in its first `topicBytes`.
+   */
+  get(
+    topic: Uint8Array,
+    topicBytes: number,
+    queueId: number,
+    queueOffset: number,
+    max: number,
+    maxBytes: number,
+    out: Uint8Array,
+    columns: Float64Array,
+  ): void;
+  /** Asks for everything put so far to be synced; `onSettled` follows, also when there was nothing left to sync. */
+  requestFlush(): void;
+  /** Minimum, end, durable and visible offset of the log, into `out`. */
+  positions(out: Float64Array): void;
+  /** The whole record at a physical offset; undefined where none starts. */
+  at(physicalOffset: number): Uint8Array | undefined;
+  /** Records with this key, newest first, each whole, back to back. */
+  lookup(topic: string, key: string, begin: number, end: number, max: number): Uint8Array;
+  /** Walks the log: items (SCAN_STRIDE numbers each), records of the messages back to back, reasons of the damaged ones in order, next position. */
+  scan(
+    from: number,
+    to: number,
+    maxItems: number,
+    maxBytes: number,
+  ): { items: Float64Array; bytes: Uint8Array; reasons: string[]; next: number };
+  /** min, max, next of a queue. */
+  offsets(topic: string, queueId: number): { min: number; max: number; next: number };
+  offsetByTime(topic: string, queueId: number, timestamp: number, boundary: "lower" | "upper"): number;
+  /** Store time of the message at a queue offset, undefined where there is none. */
+  timeOf(topic: string, queueId: number, queueOffset: number): number | undefined;
+  /** Queue entries, 3 numbers each: physical offset, size, tags code. The first has queue offset `start`. */
+  entries(topic: string, queueId: number, from: number, max: number): { start: number; entries: Float64Array };
+  topics(): string[];
+  queues(topic: string): number[];
+  health(): EngineHealth;
+  /** Counters by name. */
+  stats(): Record<string, number>;
+  /** Flushes, closes, releases the lock. Called once. */
+  close(): Promise<void>;
+}
+
+export interface Engine {
+  readonly name: "native" | "wasm";
+  open(path: string, options: EngineOptions, events: EngineEvents): Promise<EngineStore>;
+}
