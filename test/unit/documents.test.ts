@@ -29,9 +29,9 @@ it("every link between documents leads somewhere", () => {
 });
 
 it("the code map of ARCHITECTURE.md names every source file, and only files that exist", () => {
-  // Lines like `- `storage.rs` the seam`, under headings like `### native/core/src`.
+  // Rows like | `storage.rs` | … | in chapters headed by a folder: ### `native/core/src`.
   const mapped = read("ARCHITECTURE.md")
-    .split(/^### /m)
+    .split(/^##+ /m)
     .slice(1)
     .flatMap((section) => {
       const folder = /^`([\w/]+)`/.exec(section)?.[1];
