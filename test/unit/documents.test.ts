@@ -48,3 +48,11 @@ it("the code map of ARCHITECTURE.md names every source file, and only files that
 it("the lock file leaves the registry to the one who installs", () => {
   expect(read("package-lock.json")).not.toContain('"resolved"');
 });
+
+it("docs/errors.md has a heading for every code, and for no other", () => {
+  const codes = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, code]) => code).sort();
+  const [union] = /type StoreErrorCode =[^;]*;/.exec(read("src/errors.ts")) ?? [""];
+  const known = codes(union, /"(STORE_\w+)"/g);
+  expect(known.length).toBeGreaterThan(0);
+  expect(codes(read("docs/errors.md"), /^## (\w+)$/gm)).toEqual(known);
+});
