@@ -56,3 +56,12 @@ it("docs/errors.md has a heading for every code, and for no other", () => {
   expect(known.length).toBeGreaterThan(0);
   expect(codes(read("docs/errors.md"), /^## (\w+)$/gm)).toEqual(known);
 });
+
+it("every script of package.json starts a file that exists", () => {
+  const scripts: string[] = Object.values(JSON.parse(read("package.json")).scripts);
+  const started = scripts.flatMap((script) =>
+    [...script.matchAll(/\bnode ([\w/.-]+\.mjs)/g)].map(([, file]) => file ?? ""),
+  );
+  expect(started.length).toBeGreaterThan(0);
+  expect(started.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+});
