@@ -1,6 +1,7 @@
 /** `moraine dump DIR`: the messages of a store, in the order of the log or of one queue. */
 import { type Store, type StoredMessage, StoreError } from "../index.ts";
 import { choiceOption, numberOption, readArguments, textOption, UsageError } from "./arguments.ts";
+import type { Command } from "./command.ts";
 import { damageFinding } from "./damage.ts";
 import { BODIES, messageJson, messageText } from "./message-lines.ts";
 import { withStore } from "./opened.ts";
@@ -33,7 +34,7 @@ interface Selection {
   queueOffset: number | undefined;
 }
 
-export const dump = {
+export const dump: Command = {
   summary: "messages, in the order of the log or of a queue",
   usage: USAGE,
   async run(args: string[], output: Output): Promise<void> {

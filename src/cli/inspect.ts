@@ -1,6 +1,7 @@
 /** `moraine inspect DIR`: what a store holds, how far it reaches, and how it was left. */
 import type { Store } from "../index.ts";
 import { readArguments } from "./arguments.ts";
+import type { Command } from "./command.ts";
 import { damageFinding } from "./damage.ts";
 import { inspectJson, inspectText } from "./inspect-lines.ts";
 import { withStore } from "./opened.ts";
@@ -53,7 +54,7 @@ export interface Report {
   records: RecordSample;
 }
 
-export const inspect = {
+export const inspect: Command = {
   summary: "files, positions, topics and queues, index files, and how the store was left",
   usage: USAGE,
   async run(args: string[], output: Output): Promise<void> {

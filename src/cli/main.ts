@@ -3,15 +3,10 @@
 import { readFileSync } from "node:fs";
 import { StoreError } from "../index.ts";
 import { UsageError } from "./arguments.ts";
+import type { Command } from "./command.ts";
 import { dump } from "./dump.ts";
 import { inspect } from "./inspect.ts";
 import { Output, OutputClosed } from "./output.ts";
-
-interface Command {
-  summary: string;
-  usage: string;
-  run(args: string[], output: Output): Promise<void>;
-}
 
 const COMMANDS: Record<string, Command> = { inspect, dump };
 
