@@ -7,11 +7,6 @@ import { numberText, safeText, timeText } from "./readable.ts";
 export const BODIES = ["none", "sha256", "hex", "text"] as const;
 export type Body = (typeof BODIES)[number];
 
-/** "10.0.0.1:40001", "[2001:db8::2]:40001" */
-function hostText({ address, port }: { address: string; port: number }): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 function bodyOf(message: StoredMessage, body: Body): Record<string, string> {
   const bytes = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength);
   switch (body) {
@@ -26,27 +21,9 @@ function bodyOf(message: StoredMessage, body: Body): Record<string, string> {
   }
 }
 
-/** The message as one JSON object; names and their order belong to the command line's interface. */
+/** The message as one JSON object. */
 export function messageJson(message: StoredMessage, body: Body): string {
-  return JSON.stringify({
-    physicalOffset: message.physicalOffset,
-    topic: message.topic,
-    queueId: message.queueId,
-    queueOffset: message.queueOffset,
-    size: message.size,
-    bodyCrc: message.bodyCrc,
-    sysFlag: message.sysFlag,
-    flag: message.flag,
-    bornTimestamp: message.bornTimestamp,
-    bornHost: hostText(message.bornHost),
-    storeTimestamp: message.storeTimestamp,
-    storeHost: hostText(message.storeHost),
-    reconsumeTimes: message.reconsumeTimes,
-    preparedTransactionOffset: message.preparedTransactionOffset,
-    properties: Object.fromEntries(message.properties),
-    bodySize: message.body.byteLength,
-    ...bodyOf(message, body),
-  });
+  return JSON.stringify({ ...message.toJSON(), ...bodyOf(message, body) });
 }
 
 /** One line: place in the log, queue and offset in it, size of the body, store time (UTC), tags, keys, body. */
