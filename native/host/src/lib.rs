@@ -1,7 +1,7 @@
 //! The real world behind the engine's seam: mapped files, system calls, the lock, the clock, the threads.
 //!
 //! [`files`] is the directory, [`segment`] a file of the commit log (over `mapped`, `fault` and `prefill`), [`lock`] keeps
-//! others out, [`shared`] is the engine behind its own lock with its `flusher`. Unsafe code is in `mapped`, `fault`,
+//! others out, [`shared`] is the engine behind its own lock, with its `flusher`. Unsafe code is in `mapped`, `fault`,
 //! [`lock`] and [`clock`] only.
 
 pub mod clock;
@@ -9,9 +9,15 @@ mod descriptors;
 mod errno;
 mod fault;
 pub mod files;
+mod flusher;
 mod holes;
+pub mod lock;
 mod mapped;
+mod opening;
+mod owner;
 mod prefill;
 pub mod segment;
+pub mod shared;
 
+pub use owner::Holder;
 pub use prefill::Ahead;

@@ -142,7 +142,8 @@ impl Frontier {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let reason = format!("no room for the next message within {} ms: the disk is slower than the writer", LONGEST_WAIT.as_millis());
+                let reason =
+                    format!("no room for the next message within {} ms: the disk is slower than the writer", LONGEST_WAIT.as_millis());
                 return Err(IoError::new(IoKind::Busy, "prefill", &self.path, &reason));
             }
             self.waiting.store(true, Ordering::SeqCst);

@@ -57,8 +57,7 @@ impl HostSegment {
             Writing::buffered(Mapping::new(&file, size, false).ok())
         };
         let ahead = if matches!(writing, Writing::Mapped(_)) { ahead } else { Ahead::Allocated };
-        let frontier =
-            if created { Frontier::of_created(file, path, size, ahead) } else { Frontier::of_opened(file, path, size, ahead) };
+        let frontier = if created { Frontier::of_created(file, path, size, ahead) } else { Frontier::of_opened(file, path, size, ahead) };
         Self { frontier: Arc::new(frontier), writing, prefiller: Some(prefiller) }
     }
 

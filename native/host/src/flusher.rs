@@ -1,0 +1,282 @@
+//! The one thread of a store that syncs its log, writes its queue and index entries behind, and closes it.
+//!
+//! Idle it waits without a timeout. The first put after idleness wakes it (an armed flag: later puts cost one atomic),
+//! and it comes back when the interval has passed. A flush asked for while a sync runs is the next group.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use moraine_core::error::{Code, Error, IoError};
+use moraine_core::options::FlushMode;
+
+use crate::errno::io_error;
+use crate::files::HostStorage;
+use crate::lock::StoreLock;
+use crate::shared::{Core, Events, HostEngine};
+
+/// What callers ask of the thread.
+#[derive(Default)]
+pub(crate) struct Signals {
+    asked: Mutex<Asked>,
+    wake: Condvar,
+    ended: Condvar,
+    /// Whether the thread knows that something was put since it last looked.
+    armed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Asked {
+    flush: bool,
+    behind: bool,
+    armed: bool,
+    end: Option<End>,
+    ended: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Close,
+    /// Nobody holds the store any more.
+    Abandon,
+}
+
+/// What there is to do.
+struct Work {
+    flush: bool,
+    behind: bool,
+    /// The interval has passed.
+    due: bool,
+    end: Option<End>,
+}
+
+impl Signals {
+    /// Something was put: in an interval from now at the latest it has to be looked at.
+    pub(crate) fn arm(&self) {
+        if !self.armed.load(Ordering::Relaxed) && !self.armed.swap(true, Ordering::AcqRel) {
+            self.ask(|asked| asked.armed = true);
+        }
+    }
+
+    pub(crate) fn ask_flush(&self) {
+        self.ask(|asked| asked.flush = true);
+    }
+
+    pub(crate) fn ask_behind(&self) {
+        self.ask(|asked| asked.behind = true);
+    }
+
+    pub(crate) fn close(&self) {
+        self.ask(|asked| {
+            asked.end.get_or_insert(End::Close);
+        });
+    }
+
+    pub(crate) fn abandon(&self) {
+        self.ask(|asked| {
+            asked.end.get_or_insert(End::Abandon);
+        });
+    }
+
+    /// Waits until the thread has let go of the store.
+    pub(crate) fn wait_for_end(&self, longest: Duration) {
+        let asked = self.lock();
+        drop(self.ended.wait_timeout_while(asked, longest, |asked| !asked.ended));
+    }
+
+    fn ask(&self, change: impl FnOnce(&mut Asked)) {
+        change(&mut self.lock());
+        self.wake.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flush_is_asked(&self) -> bool {
+        self.lock().flush
+    }
+
+    /// Waits for something to do. `deadline` is when the interval ends that began with the first put after idleness.
+    fn next(&self, deadline: &mut Option<Instant>, interval: Duration) -> Work {
+        let mut asked = self.lock();
+        loop {
+            let now = Instant::now();
+            if std::mem::take(&mut asked.armed) {
+                *deadline = deadline.or(now.checked_add(interval));
+            }
+            let due = deadline.is_some_and(|deadline| now >= deadline);
+            if due {
+                *deadline = None;
+                // Before the engine is looked at: what is put from here on arms again.
+                self.armed.store(false, Ordering::Release);
+            }
+            if due || asked.flush || asked.behind || asked.end.is_some() {
+                let (flush, behind) = (std::mem::take(&mut asked.flush), std::mem::take(&mut asked.behind));
+                return Work { flush, behind, due, end: asked.end };
+            }
+            asked = match *deadline {
+                None => self.wake.wait(asked).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    self.wake.wait_timeout(asked, deadline.saturating_duration_since(now)).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    fn end(&self) {
+        self.lock().ended = true;
+        self.ended.notify_all();
+    }
+}
+
+/// Starts the thread, which keeps the lock until the store is closed or dropped.
+pub(crate) fn start(
+    core: Arc<Core>,
+    storage: Arc<HostStorage>,
+    lock: Option<StoreLock>,
+    events: Box<dyn Events>,
+) -> Result<ThreadId, Error> {
+    let flusher = Flusher { core, storage, lock, events };
+    let thread = std::thread::Builder::new()
+        .name("moraine-flush".into())
+        .spawn(move || flusher.run())
+        .map_err(|error| io_error(&error, "clone", "moraine-flush"))?;
+    Ok(thread.thread().id())
+}
+
+struct Flusher {
+    core: Arc<Core>,
+    storage: Arc<HostStorage>,
+    lock: Option<StoreLock>,
+    events: Box<dyn Events>,
+}
+
+impl Flusher {
+    fn run(mut self) {
+        // A panic here is a defect; those who wait are told all the same.
+        let worked = catch_unwind(AssertUnwindSafe(|| self.work()));
+        let outcome = worked.unwrap_or_else(|_| {
+            let error = Error::new(Code::Poisoned, "the store's flusher failed in a way that is a defect of moraine; open the store again");
+            self.events.settled(self.core.positions().durable, Some(&error));
+            Some(Err(error))
+        });
+        self.let_go();
+        if let Some(outcome) = outcome {
+            self.events.closed(outcome);
+        }
+        self.core.signals.end();
+    }
+
+    /// Everything from the first put to the close. `None` if the store was dropped, and nobody is to be told.
+    fn work(&self) -> Option<Result<(), Error>> {
+        let mut deadline = None;
+        loop {
+            let work = self.core.signals.next(&mut deadline, self.core.flush_interval);
+            match work.end {
+                Some(End::Close) => return Some(self.close()),
+                Some(End::Abandon) => return None,
+                None => {}
+            }
+            if work.flush || (work.due && self.core.mode == FlushMode::Async) {
+                self.flush();
+                if self.core.mode == FlushMode::Sync {
+                    // What is durable now may leave memory, with the next interval.
+                    self.core.signals.arm();
+                }
+            }
+            if work.behind || work.due {
+                self.write_behind();
+            }
+        }
+    }
+
+    /// One group: everything put so far, one sync, one settlement.
+    fn flush(&self) {
+        let planned = self.core.engine(|engine| Ok(engine.writer()?.plan_flush()));
+        let settled = match planned {
+            Ok(None) => Ok(()),
+            Ok(Some(plan)) => match plan.run(self.storage.as_ref()) {
+                Ok(()) => self.core.engine(|engine| {
+                    engine.writer()?.flushed(plan);
+                    Ok(())
+                }),
+                Err(failed) => Err(self.poison(failed)),
+            },
+            Err(error) => Err(error),
+        };
+        let durable = self.durable();
+        self.events.settled(durable, settled.err().as_ref());
+    }
+
+    /// Queue and index entries to their files, a plan at a time; a flush that is asked for meanwhile goes first.
+    fn write_behind(&self) {
+        // Refused in a read-only store, and in a poisoned one, of which whoever waits has been told.
+        while let Ok(Some(plan)) = self.core.engine(|engine| Ok(engine.writer()?.plan_behind())) {
+            if let Err(failed) = plan.run(self.storage.as_ref()) {
+                let error = self.poison(failed);
+                self.events.settled(self.durable(), Some(&error));
+                return;
+            }
+            let written = self.core.engine(|engine| {
+                engine.writer()?.wrote_behind(plan);
+                Ok(())
+            });
+            if written.is_err() {
+                return;
+            }
+            if self.core.signals.flush_is_asked() {
+                self.core.signals.ask_behind();
+                return;
+            }
+        }
+        if let Ok(waiting) = self.core.engine(|engine| Ok(engine.writer()?.pending_entries())) {
+            self.core.behind_until(waiting);
+        }
+    }
+
+    /// Ends writing after `failed`; nothing is tried again. Returns what everybody is told from now on.
+    fn poison(&self, failed: IoError) -> Error {
+        let cause = Error::from(failed);
+        let told = self.core.engine(|engine| {
+            engine.poison(cause.clone());
+            Ok(engine.writer().err())
+        });
+        self.core.poisoned();
+        told.ok().flatten().unwrap_or(cause)
+    }
+
+    fn durable(&self) -> u64 {
+        self.core.engine(|engine| Ok(engine.reader().positions())).map_or_else(|_| self.core.positions().durable, |now| now.durable)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        let outcome = self.core.engine(|engine| {
+            let outcome = close_engine(engine);
+            self.core.remember(engine.reader().positions());
+            outcome
+        });
+        self.events.settled(self.core.positions().durable, outcome.as_ref().err());
+        outcome
+    }
+
+    /// Nothing more is written: the engine goes, then the background work, then owner and lock.
+    fn let_go(&mut self) {
+        drop(self.core.take_engine());
+        self.storage.stop_background();
+        if let Some(lock) = self.lock.take() {
+            lock.release();
+        }
+        self.core.closed();
+    }
+}
+
+fn close_engine(engine: &mut HostEngine) -> Result<(), Error> {
+    match engine.writer() {
+        Ok(mut writer) => writer.close(),
+        Err(error) if error.code == Code::ReadOnly => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,183 @@
+//! One writer: the lock that keeps other processes, Apache RocketMQ included, out of a store that is open for writing.
+//!
+//! RocketMQ holds a POSIX lock on byte 0 of `lock`. An open-file-description lock on the same byte conflicts with it, and
+//! with that of every other moraine, also one in this process (a POSIX lock would not; `flock` would not meet Java's).
+//! `moraine/owner` says who holds it, and keeps engines out that have no system locks (see [`crate::owner`]).
+
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use moraine_core::error::{Code, Error, IoError};
+
+use crate::errno::io_error;
+use crate::files::{open_file, sync_directory};
+use crate::owner::{self, Claim, Holder, Owner};
+
+/// The file that is locked, and what RocketMQ writes into it.
+const LOCK_PATH: &str = "lock";
+const LOCK_CONTENTS: &[u8] = b"lock";
+/// The directory for what moraine adds to a store.
+const SIDECAR: &str = "moraine";
+/// Attempts to lock a file that is removed by its last holder at the same moment.
+const MAX_ATTEMPTS: usize = 8;
+
+/// The right to write a store. Given up by [`StoreLock::release`], or on drop.
+#[derive(Debug)]
+pub struct StoreLock {
+    /// Held open: the lock is that of the open file.
+    file: File,
+    owner: Option<Owner>,
+    root: PathBuf,
+    made_lock: bool,
+    made_sidecar: bool,
+}
+
+impl StoreLock {
+    /// Takes the lock of the store in `root`, an existing directory. Nothing of the store is read before.
+    ///
+    /// STORE_LOCKED names the holder as far as it can be found.
+    pub fn acquire(root: &Path) -> Result<Self, Error> {
+        let (file, made_lock) = lock_file(root)?;
+        let mut lock = Self { file, owner: None, root: root.to_owned(), made_lock, made_sidecar: false };
+        match lock.finish() {
+            Ok(()) => Ok(lock),
+            Err(error) => {
+                lock.undo();
+                Err(error)
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        let len = self.file.metadata().map_err(|e| io_error(&e, "fstat", LOCK_PATH))?.len();
+        if len == 0 {
+            self.file.write_all_at(LOCK_CONTENTS, 0).map_err(|e| io_error(&e, "pwrite", LOCK_PATH))?;
+        }
+        let sidecar = self.root.join(SIDECAR);
+        match fs::create_dir(&sidecar) {
+            Ok(()) => self.made_sidecar = true,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io_error(&error, "mkdir", SIDECAR).into()),
+        }
+        match owner::claim(&sidecar)? {
+            Claim::Taken(owner) => self.owner = Some(owner),
+            Claim::Held(holder) => return Err(locked(&self.root, &describe(&holder)).number("holder", i64::from(holder.pid))),
+        }
+        sync_directory(&self.root, "")?;
+        Ok(())
+    }
+
+    /// Gives the store up: first the owner file, then the lock.
+    pub fn release(self) {
+        drop(self);
+    }
+
+    /// Gives up a store that was not opened after all, and removes what taking the lock has made.
+    pub fn undo(mut self) {
+        self.owner = None;
+        if self.made_sidecar {
+            // Fails if somebody else has put something there, and then it stays.
+            let _ = fs::remove_dir(self.root.join(SIDECAR));
+        }
+        if self.made_lock {
+            // Still locked: who opens it in between finds that it has lost its name, and starts over.
+            let _ = fs::remove_file(self.root.join(LOCK_PATH));
+        }
+    }
+}
+
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        // Before the lock goes: the next holder must not find an owner that lives.
+        self.owner = None;
+    }
+}
+
+/// The locked file, and whether it was made here.
+fn lock_file(root: &Path) -> Result<(File, bool), Error> {
+    let place = root.join(LOCK_PATH);
+    for _ in 0..MAX_ATTEMPTS {
+        let mut made = true;
+        let file = match open_file(&place, LOCK_PATH, OpenOptions::new().read(true).write(true).create_new(true)) {
+            Err(error) if error.errno == libc::EEXIST => {
+                made = false;
+                match open_file(&place, LOCK_PATH, OpenOptions::new().read(true).write(true)) {
+                    Err(gone) if gone.errno == libc::ENOENT => continue,
+                    other => other,
+                }
+            }
+            other => other,
+        }?;
+        if !try_lock(&file)? {
+            return Err(held_elsewhere(root, &file)?);
+        }
+        // An open that failed removes the file it had made: a lock on a file without a name keeps nobody out.
+        let locked = file.metadata().map_err(|e| io_error(&e, "fstat", LOCK_PATH))?;
+        match fs::metadata(&place) {
+            Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => return Ok((file, made)),
+            _ => continue,
+        }
+    }
+    Err(locked(root, "others that open and close it at this moment"))
+}
+
+fn held_elsewhere(root: &Path, file: &File) -> Result<Error, IoError> {
+    let posix = posix_holder(file)?;
+    if let Some(pid) = posix {
+        return Ok(locked(root, &format!("process {pid}, probably RocketMQ")).number("holder", i64::from(pid)));
+    }
+    Ok(match owner::holder(&root.join(SIDECAR)) {
+        Some(holder) => locked(root, &describe(&holder)).number("holder", i64::from(holder.pid)),
+        None => locked(root, "another process, which has left no name"),
+    })
+}
+
+fn describe(holder: &Holder) -> String {
+    if holder.this_process { "this process, which has opened it already".into() } else { format!("process {}, moraine", holder.pid) }
+}
+
+fn locked(root: &Path, by: &str) -> Error {
+    let root = root.to_string_lossy();
+    Error::new(Code::Locked, format!("the store {root} is held by {by}; close it there, or open it with readOnly: true")).text("path", root)
+}
+
+/// A write lock on byte 0.
+fn byte_zero() -> libc::flock {
+    // SAFETY: all-zero bytes are a valid flock (plain integers); l_pid must be 0 for these locks.
+    // Broken by: `the_lock_is_a_write_lock_on_byte_zero`.
+    let mut range: libc::flock = unsafe { std::mem::zeroed() };
+    range.l_type = libc::F_WRLCK as libc::c_short;
+    range.l_whence = libc::SEEK_SET as libc::c_short;
+    range.l_len = 1;
+    range
+}
+
+/// False if somebody holds a lock that conflicts.
+fn try_lock(file: &File) -> Result<bool, IoError> {
+    let range = byte_zero();
+    // SAFETY: the descriptor is open as long as `file`, the call reads one flock and keeps no pointer.
+    // Broken by: `a_store_is_opened_once`.
+    let outcome = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range) };
+    if outcome == 0 {
+        return Ok(true);
+    }
+    let error = std::io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::EACCES) => Ok(false),
+        _ => Err(io_error(&error, "fcntl", LOCK_PATH)),
+    }
+}
+
+/// The process whose POSIX lock conflicts; `None` if it is the lock of an open file, or gone.
+fn posix_holder(file: &File) -> Result<Option<i32>, IoError> {
+    let mut range = byte_zero();
+    // SAFETY: as above; the call writes into the flock that it is given.
+    // Broken by: `a_posix_lock_is_told_with_its_process`.
+    let outcome = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut range) };
+    if outcome != 0 {
+        return Err(io_error(&std::io::Error::last_os_error(), "fcntl", LOCK_PATH));
+    }
+    Ok((range.l_type != libc::F_UNLCK as libc::c_short && range.l_pid > 0).then_some(range.l_pid))
+}
