@@ -171,16 +171,4 @@ describe("everywhere", () => {
     const names = (path: string) => path.split("/").flatMap((part) => part.split(/[-_.]/));
     expect(codeFiles.filter((path) => names(path).some((name) => vague.test(name)))).toEqual([]);
   });
-
-  it("numbers that both languages know agree", () => {
-    const shared = [
-      ["src/binding/contract.ts", "BATCH_HEADER_BYTES", "native/core/src/batch.rs", "HEADER_BYTES"],
-    ] as const;
-    const value = (path: string, pattern: RegExp) => pattern.exec(read(path))?.[1]?.replaceAll("_", "");
-    for (const [script, here, rust, there] of shared) {
-      const ours = value(script, new RegExp(`\\b${here}(?:: number)? = ([\\d_]+);`));
-      expect(ours, `${here} of ${script}`).toMatch(/^\d+$/);
-      expect(ours, `${here} of ${script}`).toBe(value(rust, new RegExp(`\\b${there}: \\w+ = ([\\d_]+);`)));
-    }
-  });
 });
