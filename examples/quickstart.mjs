@@ -78,7 +78,9 @@ function printContent(store) {
   }
   const [message] = store.get("ProbeTopic", 0, 0, { max: 1 }).messages;
   const stored = new Date(message.storeTimestamp).toISOString();
-  console.log(`  The first in ProbeTopic/0: "${new TextDecoder().decode(message.body)}", tags ${message.tags}, stored ${stored}`);
+  console.log(
+    `  The first in ProbeTopic/0: "${new TextDecoder().decode(message.body)}", tags ${message.tags}, stored ${stored}`,
+  );
 }
 
 /** Puts all messages, `BATCH` a call; returns the store time of each, by which it can be found again. */

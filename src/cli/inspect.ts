@@ -82,8 +82,8 @@ function examine(store: Store, output: Output): Report {
 }
 
 function* queueReports(store: Store): Generator<QueueReport> {
-  for (const topic of store.topics().sort()) {
-    for (const queueId of store.queues(topic).sort((a, b) => a - b)) {
+  for (const topic of store.topics()) {
+    for (const queueId of store.queues(topic)) {
       const { min, max, next } = store.offsets(topic, queueId);
       const time = (queueOffset: number) => (min < max ? store.timeOf(topic, queueId, queueOffset) : undefined);
       yield { topic, queueId, min, max, next, beginTimestamp: time(min), endTimestamp: time(max - 1) };

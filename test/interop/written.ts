@@ -31,7 +31,7 @@ function body(n: number): Uint8Array {
 
 /** `count` messages: several queues, tags and keys or none, empty bodies, IPv4 and IPv6 hosts, every transaction state. */
 export function messagesOfEveryShape(count: number, line: Line): Message[] {
-  const topics = ["orders", "%RETRY%group-a", line === "5" ? "t".repeat(200) : "t".repeat(127)];
+  const topics = ["orders", "%RETRY%group-a", line === "5" ? `%RETRY%${"t".repeat(200)}` : "t".repeat(127)];
   const tags = ["paid", undefined, "refunded", "größe"];
   const bornHosts = [undefined, { address: "10.1.2.3", port: 40_001 }, { address: "2001:db8::2", port: 40_002 }];
   const storeHosts = [undefined, { address: "fe80::1", port: 10_911 }];
