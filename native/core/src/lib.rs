@@ -1,20 +1,26 @@
 //! The engine: RocketMQ's message store format and everything that decides what is written where.
 //!
 //! Four rings, from the inside; an inner one never imports an outer one:
-//! `format` (bytes of one thing, pure functions) → `log`, `queue`, `index` (sets of files) → `dispatch` → `engine`.
-//! The world is reached through [`storage`] only; this crate starts no thread, reads no clock, contains no unsafe code.
+//! `format` (bytes of one thing, pure functions) → `log`, `queue`, `index` (sets of files) → `dispatch`, `recovery` →
+//! `engine`. The world is reached through [`storage`] only; this crate starts no thread, reads no clock, contains no
+//! unsafe code.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
-extern crate std;
 
 pub mod batch;
+pub mod dispatch;
 pub mod engine;
 pub mod error;
 pub mod format;
+pub mod index;
+pub mod kinds;
 pub mod limits;
 pub mod log;
+pub mod memory;
 pub mod options;
+pub mod queue;
+pub mod recovery;
 pub mod storage;
+pub mod writes;

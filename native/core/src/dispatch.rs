@@ -1,0 +1,165 @@
+//! From a record to its queue entry and its index keys: one pass, resumable, idempotent.
+//!
+//! `put` dispatches what it has just written, recovery what it finds in the log; both go through here.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::error::Finding;
+use crate::format::hash::{index_key_hash, java_hash, tags_code};
+use crate::format::properties::{Dispatched, dispatched};
+use crate::format::queue_entry::QueueEntry;
+use crate::format::record::{Record, SYS_FLAG_INNER_BATCH, Transaction, transaction};
+use crate::index::put::Index;
+use crate::log::segments;
+use crate::queue::table::{QueueIndex, QueueTable};
+use crate::queue::tail::Tail;
+use crate::storage::Clock;
+
+/// Topic of messages that wait for their delivery time (store-format §10.1).
+const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
+
+/// RocketMQ's default delay levels 1 to 18, in ms.
+const DELAY_LEVELS_MS: [i64; 18] = [
+    1_000, 5_000, 10_000, 30_000, 60_000, 120_000, 180_000, 240_000, 300_000, 360_000, 420_000, 480_000, 540_000, 600_000, 1_200_000,
+    1_800_000, 3_600_000, 7_200_000,
+];
+
+/// Blank entries that a gap in a queue may cost; a greater one is not believed.
+const MAX_GAP_ENTRIES: u64 = 1_000_000;
+
+/// What dispatch needs to know of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Dispatch<'a> {
+    pub topic: &'a [u8],
+    pub physical: u64,
+    pub size: u32,
+    pub sys_flag: i32,
+    pub store_timestamp: i64,
+    pub names: Dispatched<'a>,
+}
+
+impl<'a> Dispatch<'a> {
+    /// Of a checked record at `physical`.
+    pub fn of(record: &Record<'a>, physical: u64) -> Self {
+        Self {
+            topic: record.topic(),
+            physical,
+            size: record.size(),
+            sys_flag: record.sys_flag(),
+            store_timestamp: record.store_timestamp(),
+            names: dispatched(record.properties()),
+        }
+    }
+
+    /// The queue entry (store-format §3.1, §3.2).
+    pub fn queue_entry(&self) -> QueueEntry {
+        QueueEntry { physical: self.physical, size: self.size, tags_code: self.tags_code() }
+    }
+
+    /// The hash of the tags, or the delivery time of a delayed message.
+    fn tags_code(&self) -> i64 {
+        if self.topic == SCHEDULE_TOPIC
+            && let Some(level) = self.names.delay.and_then(parse_level)
+        {
+            let level = level.min(DELAY_LEVELS_MS.len());
+            return self.store_timestamp.saturating_add(DELAY_LEVELS_MS[level - 1]);
+        }
+        self.names.tags.map_or(0, tags_code)
+    }
+
+    /// Enters the keys of the message (§4.3): UNIQ_KEY, the words of KEYS and, if asked for, TAGS. `topic_key_hash` is
+    /// the hash of `topic#`.
+    pub fn index(&self, index: &mut Index, clock: &impl Clock, topic_key_hash: i32, with_tags: bool) {
+        index.begin(clock);
+        if transaction(self.sys_flag) == Transaction::Rollback || index.knows(self.physical) {
+            return;
+        }
+        let mut put = |text_hash: i32| index.put(clock, index_key_hash(text_hash), self.physical, self.store_timestamp);
+        if let Some(key) = self.names.uniq_key {
+            put(java_hash(topic_key_hash, key));
+        }
+        if let Some(keys) = self.names.keys {
+            for key in keys.split(|&byte| byte == b' ').filter(|key| !key.is_empty()) {
+                put(java_hash(topic_key_hash, key));
+            }
+        }
+        if with_tags && let Some(tags) = self.names.tags {
+            put(java_hash(java_hash(topic_key_hash, b"T#"), tags));
+        }
+    }
+}
+
+/// Whether a record takes an entry in its queue: prepared and rolled back ones do not (§7).
+pub fn takes_queue_entry(sys_flag: i32) -> bool {
+    matches!(transaction(sys_flag), Transaction::None | Transaction::Commit)
+}
+
+fn parse_level(delay: &[u8]) -> Option<usize> {
+    core::str::from_utf8(delay).ok()?.parse().ok().filter(|&level| level > 0)
+}
+
+/// Enters a record found in the log into its queue, at the place that its queue offset names.
+///
+/// A queue is dense: what RocketMQ wrote twice for one offset keeps the first record, a gap gets blank entries
+/// (durability: Java's own broken queues). Both are reported.
+pub fn redispatch_to_queue(
+    table: &mut QueueTable,
+    record: &Record<'_>,
+    dispatch: &Dispatch<'_>,
+    file_entries: u64,
+    findings: &mut Vec<Finding>,
+) {
+    if !takes_queue_entry(dispatch.sys_flag) {
+        return;
+    }
+    let mut report = |kind, message: String| {
+        let file = segments::path(dispatch.physical);
+        findings.push(Finding { kind, file, offset: dispatch.physical, length: u64::from(dispatch.size), message });
+    };
+    if dispatch.sys_flag & SYS_FLAG_INNER_BATCH != 0 {
+        return report("unsupported", String::from("an inner batch: its batch queue is not built here"));
+    }
+    if !names_a_directory(dispatch.topic) || record.queue_id() < 0 {
+        return report("topic-name", String::from("its topic or queue id cannot name a directory; no queue leads to it"));
+    }
+    let Ok(offset) = u64::try_from(record.queue_offset()) else {
+        return report("queue-gap", format!("queue offset {} is negative; no queue leads to it", record.queue_offset()));
+    };
+    let place = table.find_or_add(dispatch.topic, record.queue_id());
+    let next = table.queue(place).next();
+    if offset > next {
+        let queue = table.queue(place);
+        if next == 0 && queue.tail.is_empty() {
+            start_queue_at(table, place, offset, file_entries);
+        } else if offset - next <= MAX_GAP_ENTRIES {
+            report("queue-gap", format!("queue offsets {next} to {} have no message", offset - 1));
+            (next..offset).for_each(|_| table.push(place, QueueEntry::BLANK));
+        } else {
+            return report("queue-gap", format!("queue offset {offset} is too far above {next}; no queue leads to it"));
+        }
+    } else if offset < next {
+        return report("queue-duplicate", format!("queue offset {offset} was given to an earlier message too, which keeps it"));
+    }
+    table.push(place, dispatch.queue_entry());
+}
+
+/// The first message that the log still holds of a queue that has no files.
+fn start_queue_at(table: &mut QueueTable, place: QueueIndex, offset: u64, file_entries: u64) {
+    let queue = table.queue_mut(place);
+    queue.min = offset;
+    queue.tail = Tail::starting_at(offset);
+    let file_start = offset - offset % file_entries;
+    queue.fill_from = (file_start != offset).then_some(file_start);
+}
+
+/// Whether a topic read from a log may become the name of a directory.
+pub fn names_a_directory(topic: &[u8]) -> bool {
+    !topic.is_empty()
+        && topic.len() <= 255
+        && topic != b"."
+        && topic != b".."
+        && !topic.iter().any(|&byte| byte == b'/' || byte < 0x20)
+        && core::str::from_utf8(topic).is_ok()
+}

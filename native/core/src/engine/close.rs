@@ -1,0 +1,66 @@
+//! Closing: everything to its file, synced, and only then the sign that the store was closed cleanly.
+
+use super::Writer;
+use super::plans::CHECKPOINT_PATH;
+use crate::error::Error;
+use crate::storage::{Clock, Storage};
+use crate::writes::Writes;
+
+/// Its presence says that the store is open, or was not closed.
+pub const ABORT_PATH: &str = "abort";
+
+impl<S: Storage, C: Clock> Writer<'_, S, C> {
+    /// Closes the store as RocketMQ does: log synced, queue and index files complete and synced, `checkpoint` written,
+    /// `abort` removed last. A failure leaves `abort` in place and the store poisoned.
+    pub fn close(&mut self) -> Result<(), Error> {
+        let outcome = self.settle();
+        match &outcome {
+            Ok(()) => self.0.closed = true,
+            Err(error) => self.0.poison(error.clone()),
+        }
+        outcome
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        let storage = alloc::sync::Arc::clone(&self.0.storage);
+        if let Some(plan) = self.plan_flush() {
+            plan.run(storage.as_ref())?;
+            self.flushed(plan);
+        }
+        while let Some(plan) = self.plan_behind() {
+            plan.run(storage.as_ref())?;
+            self.wrote_behind(plan);
+        }
+        self.write_index_slots(storage.as_ref())?;
+        let engine = &mut *self.0;
+        for path in &engine.unsynced {
+            storage.sync(path)?;
+        }
+        for path in &engine.unsynced {
+            if let Some((parent, _)) = path.rsplit_once('/') {
+                storage.sync_dir(parent)?;
+            }
+        }
+        engine.unsynced.clear();
+        engine.checkpoint.physic = engine.checkpoint.physic.max(engine.last_store_timestamp);
+        engine.checkpoint.logics = engine.checkpoint.logics.max(engine.last_store_timestamp);
+        engine.checkpoint.confirm_offset = engine.last_record as i64;
+        storage.write_at(CHECKPOINT_PATH, 0, &engine.checkpoint.encode())?;
+        storage.sync(CHECKPOINT_PATH)?;
+        storage.remove(ABORT_PATH)?;
+        storage.sync_dir("")?;
+        Ok(())
+    }
+
+    fn write_index_slots(&mut self, storage: &S) -> Result<(), Error> {
+        let Some(active) = self.0.index.active.as_mut() else {
+            return Ok(());
+        };
+        let mut writes = Writes::default();
+        active.plan_slots(&mut writes);
+        writes.run(storage)?;
+        active.wrote_slots();
+        self.0.unsynced.extend(writes.paths().map(Into::into));
+        Ok(())
+    }
+}

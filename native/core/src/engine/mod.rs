@@ -1,0 +1,146 @@
+//! The engine: the verbs of a store over log, queues and index.
+//!
+//! A [`Writer`] changes the store, a [`Reader`] only looks; whoever shares an engine between threads puts one lock
+//! around it, which covers resolving only: bytes are copied from pinned views, plans run without it.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::error::{Code, Error, Finding};
+use crate::format::checkpoint::Checkpoint;
+use crate::index::put::Index;
+use crate::log::append::LogWriter;
+use crate::options::{FlushMode, Options};
+use crate::queue::files::QueueFiles;
+use crate::queue::table::QueueTable;
+use crate::storage::{Clock, Storage};
+
+pub mod close;
+pub mod health;
+pub mod open;
+pub mod plans;
+pub mod put;
+pub mod read;
+pub mod resolve;
+
+pub use health::{FileFact, Health, IndexFileFact};
+pub use open::Progress;
+pub use plans::{BehindPlan, FlushPlan};
+pub use resolve::{Copied, GetStatus, Resolved};
+
+pub use crate::log::scan::{ScanItem, Scanner};
+pub use crate::log::view::LogView;
+pub use crate::queue::lookup::{Boundary, QueueOffsets};
+
+/// Offsets of the log, in bytes; `min ≤ visible ≤ end`, `durable ≤ end`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Positions {
+    pub min: u64,
+    pub end: u64,
+    pub durable: u64,
+    pub visible: u64,
+}
+
+/// Counters since the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub messages_put: u64,
+    pub bytes_put: u64,
+    pub flushes: u64,
+    pub segments_rolled: u64,
+    pub queues: u64,
+    pub segments: u64,
+    pub index_files: u64,
+    /// Queue and index entries that are in memory only.
+    pub waiting_entries: u64,
+}
+
+/// An open store.
+pub struct Engine<S: Storage, C: Clock> {
+    storage: Arc<S>,
+    clock: C,
+    options: Options,
+    log: LogWriter<S::Segment>,
+    queues: QueueTable,
+    queue_files: QueueFiles,
+    index: Index,
+    /// Everything below survives a power cut. Moved by [`Writer::flushed`] alone.
+    durable: u64,
+    /// Position of the newest record, and its store time.
+    last_record: u64,
+    last_store_timestamp: i64,
+    checkpoint: Checkpoint,
+    /// Derived files written since they were synced.
+    unsynced: BTreeSet<String>,
+    behind_in_flight: bool,
+    clean: bool,
+    findings: Vec<Finding>,
+    poison: Option<Error>,
+    closed: bool,
+    stats: Stats,
+    /// Kept between puts, so that they do not allocate.
+    run: Vec<put::Planned>,
+}
+
+/// Changes a store: append, flush and write-behind plans, close.
+pub struct Writer<'a, S: Storage, C: Clock>(&'a mut Engine<S, C>);
+
+/// Looks into a store.
+pub struct Reader<'a, S: Storage, C: Clock>(&'a Engine<S, C>);
+
+impl<S: Storage, C: Clock> Engine<S, C> {
+    pub fn reader(&self) -> Reader<'_, S, C> {
+        Reader(self)
+    }
+
+    /// The writing side. STORE_READ_ONLY, STORE_CLOSED, or STORE_POISONED after a failed sync.
+    pub fn writer(&mut self) -> Result<Writer<'_, S, C>, Error> {
+        if self.closed {
+            return Err(Error::new(Code::Closed, "the store is closed; open it again"));
+        }
+        if self.options.read_only {
+            return Err(Error::new(Code::ReadOnly, "the store was opened with readOnly: true; open it without to write"));
+        }
+        match &self.poison {
+            Some(cause) => Err(poisoned(cause)),
+            None => Ok(Writer(self)),
+        }
+    }
+
+    /// Ends writing for good: a sync failed, so that what is on disk is not known any more. Nothing is tried again;
+    /// reads go on, opening the store again recovers.
+    pub fn poison(&mut self, cause: Error) {
+        self.poison.get_or_insert(cause);
+    }
+
+    /// Why the store is poisoned, if it is.
+    pub fn poisoned(&self) -> Option<&Error> {
+        self.poison.as_ref()
+    }
+
+    /// What readers may see: a synchronous store shows what is durable, a poisoned one nothing above it.
+    fn visible(&self) -> u64 {
+        match self.options.flush {
+            FlushMode::Sync => self.durable,
+            FlushMode::Async if self.poison.is_some() => self.durable,
+            FlushMode::Async => self.log.end(),
+        }
+    }
+
+    fn positions(&self) -> Positions {
+        Positions { min: self.log.segments().min(), end: self.log.end(), durable: self.durable, visible: self.visible() }
+    }
+}
+
+/// STORE_POISONED, with what happened.
+fn poisoned(cause: &Error) -> Error {
+    let mut error = Error::new(
+        Code::Poisoned,
+        format!("writing ended when an earlier write or sync failed ({cause}); close the store and open it again to recover"),
+    );
+    error.details.clone_from(&cause.details);
+    error.text("cause", cause.code.name())
+}

@@ -1,0 +1,268 @@
+//! Put: checks, queue offsets, the copy into the log, and the dispatch of what was written.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Engine, Writer};
+use crate::batch::{BatchMessage, BatchReader};
+use crate::dispatch::{Dispatch, takes_queue_entry};
+use crate::error::{Code, Error, Finding};
+use crate::format::names::check_topic;
+use crate::format::properties::{self, RECORD_CRC_BYTES, dispatched};
+use crate::format::record::{NewRecord, SYS_FLAG_INNER_BATCH};
+use crate::limits::{MAX_PROPERTIES_BYTES, RECORD_OVERHEAD_BYTES};
+use crate::options::Compat;
+use crate::queue::table::QueueIndex;
+use crate::storage::{Clock, Storage};
+
+/// Numbers in the results in front of those of the messages.
+pub const RESULT_HEADER: usize = 2;
+/// Numbers in the results for each message.
+pub const RESULT_STRIDE: usize = 3;
+
+/// A clock this far behind the last message is followed instead of held (durability: time).
+const MAX_CLOCK_STEP_BACK_MS: i64 = 600_000;
+/// Entries that may wait in memory before puts write them themselves.
+const MAX_WAITING_ENTRIES: usize = 4_000_000;
+
+/// A message of the run that is being written.
+#[derive(Debug)]
+pub struct Planned {
+    size: usize,
+    physical: u64,
+    place: QueueIndex,
+    queue_offset: u64,
+    takes_entry: bool,
+    /// The property string, where it had to be changed.
+    properties: Option<Vec<u8>>,
+}
+
+impl<S: Storage, C: Clock> Writer<'_, S, C> {
+    /// Appends the messages of a batch (see [`crate::batch`]) in order.
+    ///
+    /// `results` gets the store timestamp, the end offset, then per message physical offset, queue offset and size.
+    /// All messages are checked before the first is stored. On an error, the number says how many are stored.
+    pub fn put(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        let count = self.check_batch(batch).map_err(|e| (0, e))?;
+        if results.len() < RESULT_HEADER + RESULT_STRIDE * count {
+            return Err((0, Error::argument("results", format!("{} numbers are too few for {count} messages", results.len()))));
+        }
+        self.make_room_for_entries().map_err(|e| (0, e))?;
+        let store_timestamp = self.0.next_store_timestamp();
+        let mut messages = BatchReader::new(batch);
+        let mut stored = 0;
+        while stored < count {
+            let run = self.plan_run(&messages, store_timestamp);
+            let outcome = match run {
+                0 => self.0.log.roll(self.0.storage.as_ref()),
+                _ => self.write_run(&mut messages, store_timestamp),
+            };
+            if let Err(error) = outcome {
+                self.give_up_run();
+                return Err((stored, self.poison_unless_harmless(error)));
+            }
+            for (planned, out) in self.0.run.iter().zip(results[RESULT_HEADER + RESULT_STRIDE * stored..].chunks_exact_mut(RESULT_STRIDE)) {
+                out.copy_from_slice(&[planned.physical as f64, planned.queue_offset as f64, planned.size as f64]);
+            }
+            stored += run;
+            self.0.run.clear();
+        }
+        self.0.stats.messages_put += count as u64;
+        self.0.stats.bytes_put += batch.len() as u64;
+        results[0] = store_timestamp as f64;
+        results[1] = self.0.log.end() as f64;
+        Ok(count)
+    }
+
+    /// Number of messages, if every one of them can be stored.
+    fn check_batch(&self, batch: &[u8]) -> Result<usize, Error> {
+        let mut count = 0;
+        let mut topic: &[u8] = &[];
+        for message in BatchReader::new(batch) {
+            let message = message?;
+            if message.topic != topic {
+                self.check_topic(message.topic).map_err(|e| e.number("message", count as i64))?;
+                topic = message.topic;
+            }
+            self.check_message(&message).map_err(|e| e.number("message", count as i64))?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn check_topic(&self, topic: &[u8]) -> Result<(), Error> {
+        check_topic(topic).map_err(|reason| Error::argument("topic", reason))?;
+        if self.0.options.compat == Compat::V4_9 && topic.len() > crate::limits::MAX_TOPIC_BYTES {
+            let message =
+                format!("a topic of {} bytes cannot be read by RocketMQ 4.9; with compat \"4.9\" it has at most 127", topic.len());
+            return Err(Error::argument("topic", message));
+        }
+        Ok(())
+    }
+
+    fn check_message(&self, message: &BatchMessage<'_>) -> Result<(), Error> {
+        let options = &self.0.options;
+        if message.queue_id < 0 {
+            return Err(Error::argument("queueId", format!("queue id {} is negative; ids start at 0", message.queue_id)));
+        }
+        if message.sys_flag & SYS_FLAG_INNER_BATCH != 0 {
+            return Err(Error::argument("sysFlag", "bit 7 marks an inner batch, which this version does not write"));
+        }
+        for (name, host) in [("bornHost", &message.born_host), ("storeHost", &message.store_host)] {
+            if !(0..=65_535).contains(&host.port) {
+                return Err(Error::argument(name, format!("port {} is not between 0 and 65535", host.port)));
+            }
+        }
+        let crc_bytes = if options.record_crc { RECORD_CRC_BYTES + 1 } else { 0 };
+        if message.properties.len() + crc_bytes > MAX_PROPERTIES_BYTES {
+            let message =
+                format!("the property string has {} bytes, at most {} fit", message.properties.len(), MAX_PROPERTIES_BYTES - crc_bytes);
+            return Err(Error::new(Code::MessageTooLarge, message).text("argument", "properties"));
+        }
+        let (body, most) = (message.body.len() as u64, u64::from(options.max_message_bytes));
+        if body > most {
+            let message = format!("the body has {body} bytes, maxMessageBytes is {most}");
+            return Err(Error::new(Code::MessageTooLarge, message).text("argument", "body"));
+        }
+        let size = record(message, message.properties, 0, 0, 0).size(options.record_crc);
+        let most = (most + u64::from(RECORD_OVERHEAD_BYTES)).min(self.0.log.largest_record());
+        if size > most {
+            let message = format!("the record has {size} bytes, the log's files take at most {most}");
+            return Err(Error::new(Code::MessageTooLarge, message).text("argument", "body"));
+        }
+        Ok(())
+    }
+
+    /// Derived entries wait in memory until they are written behind; past a bound the put does it itself.
+    fn make_room_for_entries(&mut self) -> Result<(), Error> {
+        while self.pending_entries() > MAX_WAITING_ENTRIES && !self.0.behind_in_flight {
+            let Some(plan) = self.plan_behind() else { break };
+            if let Err(failed) = plan.run(self.0.storage.as_ref()) {
+                let error = Error::from(failed);
+                self.0.poison(error.clone());
+                return Err(error);
+            }
+            self.wrote_behind(plan);
+        }
+        if self.pending_entries() > MAX_WAITING_ENTRIES {
+            let message = format!("{} queue and index entries wait for the disk; try again when it has caught up", self.pending_entries());
+            return Err(Error::new(Code::Busy, message));
+        }
+        Ok(())
+    }
+
+    /// Plans the longest run of messages that fits the active segment; returns their number.
+    fn plan_run(&mut self, messages: &BatchReader<'_>, store_timestamp: i64) -> usize {
+        let engine = &mut *self.0;
+        let room = engine.log.room();
+        let start = engine.log.end();
+        let mut end = start;
+        engine.run.clear();
+        for message in messages.clone().flatten() {
+            let properties = properties::without_record_crc(message.properties);
+            let kept = properties.as_deref().unwrap_or(message.properties);
+            let size = record(&message, kept, 0, 0, store_timestamp).size(engine.options.record_crc);
+            if end - start + size > room {
+                break;
+            }
+            let place = engine.queues.find_or_add(message.topic, message.queue_id);
+            let takes_entry = takes_queue_entry(message.sys_flag);
+            let queue_offset = if takes_entry { engine.queues.assign(place) } else { 0 };
+            engine.run.push(Planned { size: size as usize, physical: end, place, queue_offset, takes_entry, properties });
+            end += size;
+        }
+        engine.run.len()
+    }
+
+    fn give_up_run(&mut self) {
+        let engine = &mut *self.0;
+        for planned in engine.run.drain(..).filter(|planned| planned.takes_entry) {
+            engine.queues.unassign(planned.place);
+        }
+    }
+
+    /// Writes the planned run, and enters it into queues and index.
+    fn write_run(&mut self, messages: &mut BatchReader<'_>, store_timestamp: i64) -> Result<(), Error> {
+        let engine = &mut *self.0;
+        let bytes: usize = engine.run.iter().map(|planned| planned.size).sum();
+        engine.log.reserve(bytes as u64)?;
+        let (run, record_crc) = (&engine.run, engine.options.record_crc);
+        let reader = messages.clone();
+        engine.log.append(bytes, |out| {
+            let mut rest = out;
+            for (message, planned) in reader.flatten().zip(run) {
+                let (slot, behind) = rest.split_at_mut(planned.size);
+                let properties = planned.properties.as_deref().unwrap_or(message.properties);
+                record(&message, properties, planned.queue_offset, planned.physical, store_timestamp).write(record_crc, slot);
+                rest = behind;
+            }
+        })?;
+        for (message, planned) in messages.flatten().take(engine.run.len()).zip(&engine.run) {
+            let dispatch = Dispatch {
+                topic: message.topic,
+                physical: planned.physical,
+                size: planned.size as u32,
+                sys_flag: message.sys_flag,
+                store_timestamp,
+                names: dispatched(planned.properties.as_deref().unwrap_or(message.properties)),
+            };
+            if planned.takes_entry {
+                engine.queues.push(planned.place, dispatch.queue_entry());
+            }
+            if engine.options.index {
+                let key_hash = engine.queues.topic_of(planned.place).key_hash;
+                dispatch.index(&mut engine.index, &engine.clock, key_hash, engine.options.index_tags);
+            }
+            engine.last_record = planned.physical;
+        }
+        Ok(())
+    }
+
+    /// A failure that left nothing behind (no room, no file) may be tried again; any other ends writing.
+    fn poison_unless_harmless(&mut self, error: Error) -> Error {
+        if !matches!(error.code, Code::Full | Code::Busy) {
+            self.0.poison(error.clone());
+        }
+        error
+    }
+}
+
+impl<S: Storage, C: Clock> Engine<S, C> {
+    /// Now, but never before the last message, unless the clock went back further than a correction would.
+    fn next_store_timestamp(&mut self) -> i64 {
+        let now = self.clock.now_ms();
+        let behind = self.last_store_timestamp.saturating_sub(now);
+        if behind > MAX_CLOCK_STEP_BACK_MS {
+            self.findings.push(Finding {
+                kind: "clock",
+                file: String::new(),
+                offset: self.log.end(),
+                length: 0,
+                message: format!("the clock is {behind} ms behind the last message; store times go back with it"),
+            });
+            self.last_store_timestamp = now;
+        }
+        self.last_store_timestamp = self.last_store_timestamp.max(now);
+        self.last_store_timestamp
+    }
+}
+
+fn record<'a>(message: &BatchMessage<'a>, properties: &'a [u8], queue_offset: u64, physical: u64, store_timestamp: i64) -> NewRecord<'a> {
+    NewRecord {
+        topic: message.topic,
+        queue_id: message.queue_id,
+        flag: message.flag,
+        queue_offset,
+        physical_offset: physical,
+        sys_flag: message.sys_flag,
+        born_timestamp: message.born_timestamp,
+        born_host: message.born_host,
+        store_timestamp,
+        store_host: message.store_host,
+        reconsume_times: message.reconsume_times,
+        prepared_transaction_offset: message.prepared_transaction_offset,
+        body: message.body,
+        properties,
+    }
+}

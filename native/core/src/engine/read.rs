@@ -1,0 +1,148 @@
+//! Looking things up: offsets, times, entries, keys.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Positions, Reader, Stats};
+use crate::error::Error;
+use crate::format::hash::{index_key_hash, java_hash};
+use crate::format::properties::dispatched;
+use crate::format::queue_entry::QueueEntry;
+use crate::format::record::Record;
+use crate::index::lookup::positions;
+use crate::log::view::LogView;
+use crate::options::Options;
+use crate::queue::lookup::{self, Boundary, QueueOffsets};
+use crate::storage::{Clock, Segment, Storage};
+
+/// Hash hits that one look-up follows; a key with more keeps its newest.
+const MAX_CANDIDATES: usize = 1_000_000;
+
+/// Messages that may have a key: hash hits, to be read and compared without the lock.
+#[derive(Debug)]
+pub struct Candidates<G> {
+    log: LogView<G>,
+    topic: Vec<u8>,
+    key: Vec<u8>,
+    positions: alloc::vec::IntoIter<u64>,
+    record: Vec<u8>,
+}
+
+impl<S: Storage, C: Clock> Reader<'_, S, C> {
+    pub fn positions(&self) -> Positions {
+        self.0.positions()
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Offsets of a queue; all 0 for one that does not exist.
+    pub fn offsets(&self, topic: &[u8], queue_id: i32) -> QueueOffsets {
+        match self.0.queues.find(topic, queue_id) {
+            Some(place) => lookup::offsets(&self.0.queues, place, self.0.visible()),
+            None => QueueOffsets::default(),
+        }
+    }
+
+    /// The queue offset for a time; 0 for a queue that does not exist.
+    pub fn offset_by_time(&self, topic: &[u8], queue_id: i32, timestamp: i64, boundary: Boundary) -> Result<u64, Error> {
+        let engine = self.0;
+        match engine.queues.find(topic, queue_id) {
+            Some(place) => {
+                let log = self.log();
+                lookup::offset_by_time(engine.storage.as_ref(), &engine.queue_files, &engine.queues, place, &log, timestamp, boundary)
+            }
+            None => Ok(0),
+        }
+    }
+
+    /// Store time of the message at a queue offset; `None` where there is none that can be read.
+    pub fn time_of(&self, topic: &[u8], queue_id: i32, offset: u64) -> Result<Option<i64>, Error> {
+        let engine = self.0;
+        let range = self.offsets(topic, queue_id);
+        match engine.queues.find(topic, queue_id) {
+            Some(place) if (range.min..range.max).contains(&offset) => {
+                lookup::time_of(engine.storage.as_ref(), &engine.queue_files, &engine.queues, place, &self.log(), offset)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Up to `max` entries of a queue, with the queue offset of the first: `from`, or the queue's minimum above it.
+    pub fn entries(&self, topic: &[u8], queue_id: i32, from: u64, max: usize) -> Result<(u64, Vec<QueueEntry>), Error> {
+        let engine = self.0;
+        let range = self.offsets(topic, queue_id);
+        let start = from.clamp(range.min, range.max);
+        let mut entries = Vec::new();
+        if let Some(place) = engine.queues.find(topic, queue_id) {
+            let count = (range.max - start).min(max as u64);
+            engine.queue_files.read(engine.storage.as_ref(), &engine.queues, place, start, count, |_, entry| {
+                entries.push(entry.unwrap_or(QueueEntry::BLANK));
+                true
+            })?;
+        }
+        Ok((start, entries))
+    }
+
+    /// Messages that may have a key, newest first.
+    pub fn lookup(&self, topic: &[u8], key: &[u8]) -> Result<Candidates<S::Segment>, Error> {
+        let engine = self.0;
+        let log = self.log();
+        let hash = index_key_hash(java_hash(java_hash(java_hash(0, topic), b"#"), key));
+        let found = positions(&engine.index, engine.storage.as_ref(), hash, log.min(), log.end(), MAX_CANDIDATES)?;
+        Ok(Candidates { log, topic: topic.into(), key: key.into(), positions: found.into_iter(), record: Vec::new() })
+    }
+
+    /// Topics that have a queue, in the order of their names.
+    pub fn topics(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.0.queues.topics().map(|topic| topic.name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Queue ids of a topic in ascending order.
+    pub fn queues(&self, topic: &[u8]) -> Vec<i32> {
+        self.0.queues.topic(topic).map(|topic| topic.queue_ids().collect()).unwrap_or_default()
+    }
+
+    pub fn stats(&self) -> Stats {
+        let engine = self.0;
+        Stats {
+            segments_rolled: engine.log.rolls(),
+            queues: engine.queues.len() as u64,
+            segments: engine.log.segments().iter().len() as u64,
+            index_files: (engine.index.sealed.len() + engine.index.full.len() + usize::from(engine.index.active.is_some())) as u64,
+            waiting_entries: (engine.queues.waiting_entries() + engine.index.waiting_entries()) as u64,
+            ..engine.stats
+        }
+    }
+}
+
+impl<G: Segment> Candidates<G> {
+    /// The next message that really has the key and was stored in `begin..=end`: its bytes, checked.
+    ///
+    /// A hit that cannot be read hides a message, it never shows a wrong one: stale index entries lead anywhere.
+    pub fn next_record(&mut self, begin: i64, end: i64) -> Result<Option<&[u8]>, Error> {
+        while let Some(physical) = self.positions.next() {
+            match self.log.record_at(physical, &mut self.record) {
+                Ok(Some(_)) if self.matches(begin, end) => return Ok(Some(&self.record)),
+                Ok(_) => {}
+                Err(error) if error.code == crate::error::Code::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn matches(&self, begin: i64, end: i64) -> bool {
+        let Ok(record) = Record::parse(&self.record) else {
+            return false;
+        };
+        let names = dispatched(record.properties());
+        record.topic() == self.topic
+            && (begin..=end).contains(&record.store_timestamp())
+            && (names.uniq_key == Some(&self.key)
+                || names.keys.is_some_and(|keys| keys.split(|&byte| byte == b' ').any(|word| word == self.key)))
+    }
+}

@@ -1,0 +1,19 @@
+//! The bytes of Apache RocketMQ's store files, one structure a module: pure functions, no I/O.
+//!
+//! Every integer in every file is big-endian, two's complement. Whatever is read is taken for hostile: a length counts
+//! only once it is proven to fit, and nothing here panics on bytes from a disk. § is a chapter of the format
+//! specification (store-format).
+
+mod big_endian;
+pub mod blank;
+pub mod checkpoint;
+pub mod crc;
+mod flaw;
+pub mod hash;
+pub mod index_file;
+pub mod names;
+mod new_record;
+pub mod properties;
+pub mod queue_entry;
+pub mod record;
+mod record_crc;

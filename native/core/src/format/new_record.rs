@@ -1,0 +1,155 @@
+//! A record of the commit log, written (§2.1, 2.2, 2.5). The fields' places are in `record.rs`.
+
+use crate::format::properties::RECORD_CRC_BYTES;
+use crate::format::record::{Host, MAGIC_V1, MAGIC_V2, SYS_FLAG_BORN_V6, SYS_FLAG_STORE_V6, Transaction, transaction};
+use crate::format::{crc, record_crc};
+
+/// Bytes in front of the body, with hosts of 20 bytes each.
+const MAX_HEADER_BYTES: usize = 112;
+/// Ends a property.
+const PROPERTY_END: u8 = 2;
+
+/// A record to be written.
+///
+/// The caller has held topic, body and properties against [`limits`](crate::limits): the topic's length has to fit
+/// an i16, the properties' with what `record_crc` adds too.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRecord<'a> {
+    pub topic: &'a [u8],
+    pub queue_id: i32,
+    pub flag: i32,
+    /// Written as 0 for prepared and rollback.
+    pub queue_offset: u64,
+    pub physical_offset: u64,
+    /// The bits that tell the hosts' kinds are set from the hosts.
+    pub sys_flag: i32,
+    pub born_timestamp: i64,
+    pub born_host: Host,
+    pub store_timestamp: i64,
+    pub store_host: Host,
+    pub reconsume_times: i32,
+    pub prepared_transaction_offset: i64,
+    pub body: &'a [u8],
+    /// Without a `__CRC32#` of another record ([`without_record_crc`](super::properties::without_record_crc)).
+    pub properties: &'a [u8],
+}
+
+impl NewRecord<'_> {
+    /// Bytes of the record, with the property for its CRC if `record_crc`.
+    pub fn size(&self, record_crc: bool) -> u64 {
+        let topic_length_bytes = if self.is_v2() { 2 } else { 1 };
+        self.header_bytes() as u64
+            + self.body.len() as u64
+            + topic_length_bytes
+            + self.topic.len() as u64
+            + 2
+            + self.properties.len() as u64
+            + self.added_property_bytes(record_crc) as u64
+    }
+
+    /// Whether the topic's length takes two bytes: it does not fit an i8.
+    ///
+    /// RocketMQ decides by UTF-16 units, which is the same for the ASCII that it allows in topics; for others its records
+    /// could not be read.
+    pub fn is_v2(&self) -> bool {
+        self.topic.len() > i8::MAX as usize
+    }
+
+    /// Writes the record into `out`.
+    ///
+    /// # Panics
+    /// If the length of `out` is not [`size`](NewRecord::size).
+    pub fn write(&self, record_crc: bool, out: &mut [u8]) {
+        assert_eq!(out.len() as u64, self.size(record_crc), "room for a record");
+        let body_crc = crc::crc32(self.body);
+        let (header, header_bytes) = self.header(out.len() as u32, crc::masked(body_crc));
+
+        let mut rest = Unwritten(&mut *out);
+        rest.put(&header[..header_bytes]);
+        rest.put(self.body);
+        if self.is_v2() {
+            rest.put(&(self.topic.len() as u16).to_be_bytes());
+        } else {
+            rest.put(&[self.topic.len() as u8]);
+        }
+        rest.put(self.topic);
+        let properties_bytes = self.properties.len() + self.added_property_bytes(record_crc);
+        rest.put(&(properties_bytes as u16).to_be_bytes());
+        rest.put(self.properties);
+
+        if record_crc {
+            if self.lacks_property_end() {
+                rest.put(&[PROPERTY_END]);
+            }
+            if let Some((covered, trailer)) = out.split_last_chunk_mut::<RECORD_CRC_BYTES>() {
+                let body = header_bytes..header_bytes + self.body.len();
+                *trailer = record_crc::encode(crc::masked(crc::around(covered, body, body_crc)));
+            }
+        }
+    }
+
+    /// Everything in front of the body, and how many bytes that is.
+    fn header(&self, size: u32, body_crc: i32) -> ([u8; MAX_HEADER_BYTES], usize) {
+        let mut header = [0; MAX_HEADER_BYTES];
+        let mut rest = Unwritten(&mut header);
+        rest.put(&size.to_be_bytes());
+        rest.put(&if self.is_v2() { MAGIC_V2 } else { MAGIC_V1 }.to_be_bytes());
+        rest.put(&body_crc.to_be_bytes());
+        rest.put(&self.queue_id.to_be_bytes());
+        rest.put(&self.flag.to_be_bytes());
+        rest.put(&self.stored_queue_offset().to_be_bytes());
+        rest.put(&self.physical_offset.to_be_bytes());
+        rest.put(&self.stored_sys_flag().to_be_bytes());
+        rest.put(&self.born_timestamp.to_be_bytes());
+        rest.put_host(&self.born_host);
+        rest.put(&self.store_timestamp.to_be_bytes());
+        rest.put_host(&self.store_host);
+        rest.put(&self.reconsume_times.to_be_bytes());
+        rest.put(&self.prepared_transaction_offset.to_be_bytes());
+        rest.put(&(self.body.len() as u32).to_be_bytes());
+        (header, self.header_bytes())
+    }
+
+    fn header_bytes(&self) -> usize {
+        72 + Host::len(self.born_host.address.is_v6()) + Host::len(self.store_host.address.is_v6())
+    }
+
+    fn stored_queue_offset(&self) -> u64 {
+        match transaction(self.sys_flag) {
+            Transaction::Prepared | Transaction::Rollback => 0,
+            Transaction::None | Transaction::Commit => self.queue_offset,
+        }
+    }
+
+    fn stored_sys_flag(&self) -> i32 {
+        let born = if self.born_host.address.is_v6() { SYS_FLAG_BORN_V6 } else { 0 };
+        let store = if self.store_host.address.is_v6() { SYS_FLAG_STORE_V6 } else { 0 };
+        self.sys_flag & !(SYS_FLAG_BORN_V6 | SYS_FLAG_STORE_V6) | born | store
+    }
+
+    fn added_property_bytes(&self, record_crc: bool) -> usize {
+        if record_crc { RECORD_CRC_BYTES + usize::from(self.lacks_property_end()) } else { 0 }
+    }
+
+    fn lacks_property_end(&self) -> bool {
+        self.properties.last().is_some_and(|&last| last != PROPERTY_END)
+    }
+}
+
+/// The bytes that are not written yet.
+struct Unwritten<'a>(&'a mut [u8]);
+
+impl Unwritten<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let (to, rest) = core::mem::take(&mut self.0).split_at_mut(bytes.len());
+        to.copy_from_slice(bytes);
+        self.0 = rest;
+    }
+
+    #[inline]
+    fn put_host(&mut self, host: &Host) {
+        self.put(host.address.bytes());
+        self.put(&host.port.to_be_bytes());
+    }
+}

@@ -1,0 +1,168 @@
+//! The index file that takes entries: slots in memory, entries on their way to disk.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::DIRECTORY;
+use crate::error::Error;
+use crate::format::index_file::{Geometry, Header, IndexEntry, time_diff};
+use crate::limits::{INDEX_ENTRY_BYTES, INDEX_HEADER_BYTES, INDEX_SLOT_BYTES};
+use crate::storage::Storage;
+use crate::writes::Writes;
+
+/// Slots written together: a page of the file.
+const PAGE_SLOTS: usize = 1024;
+/// Slots read at once when a file is opened.
+const LOAD_SLOTS: usize = 16 * PAGE_SLOTS;
+
+/// An index file with room, or one that is full and not yet sealed on disk.
+#[derive(Debug)]
+pub struct ActiveFile {
+    pub name: String,
+    pub geometry: Geometry,
+    pub header: Header,
+    slots: Vec<u32>,
+    /// Which pages of slots differ from the file.
+    dirty_pages: Vec<bool>,
+    /// Encoded entries from number `pending_from` on, not in the file yet.
+    pending: Vec<u8>,
+    pending_from: u32,
+    /// Something in memory differs from the file's header.
+    header_dirty: bool,
+}
+
+impl ActiveFile {
+    /// A new file that follows one with the header `before` (§4.3: its last positions are carried over).
+    pub fn new(name: String, geometry: Geometry, before: Option<&Header>) -> Self {
+        let mut header = Header { count: 1, ..Header::default() };
+        if let Some(before) = before {
+            header.begin_timestamp = before.end_timestamp.max(0);
+            header.end_timestamp = before.end_timestamp.max(0);
+            header.begin_physical = before.end_physical.max(0);
+            header.end_physical = before.end_physical.max(0);
+        }
+        Self::with_slots(name, geometry, header, vec![0; geometry.slots as usize], true)
+    }
+
+    /// Takes up a file that was closed cleanly.
+    pub fn load<S: Storage>(storage: &S, name: String, geometry: Geometry, header: Header) -> Result<Self, Error> {
+        let path = format!("{DIRECTORY}/{name}");
+        let mut slots = vec![0; geometry.slots as usize];
+        let mut raw = vec![0; LOAD_SLOTS * INDEX_SLOT_BYTES as usize];
+        for (i, chunk) in slots.chunks_mut(LOAD_SLOTS).enumerate() {
+            let raw = &mut raw[..chunk.len() * INDEX_SLOT_BYTES as usize];
+            let read = storage.read_at(&path, geometry.slot_at((i * LOAD_SLOTS) as u32), raw)?;
+            raw[read..].fill(0);
+            for (slot, bytes) in chunk.iter_mut().zip(raw.as_chunks::<{ INDEX_SLOT_BYTES as usize }>().0) {
+                let value = u32::from_be_bytes(*bytes);
+                // Memory of slots never used stays untouched.
+                if value != 0 {
+                    *slot = value;
+                }
+            }
+        }
+        Ok(Self::with_slots(name, geometry, header, slots, false))
+    }
+
+    fn with_slots(name: String, geometry: Geometry, header: Header, slots: Vec<u32>, header_dirty: bool) -> Self {
+        let pages = slots.len().div_ceil(PAGE_SLOTS);
+        let pending_from = header.count;
+        Self { name, geometry, header, slots, dirty_pages: vec![false; pages], pending: Vec::new(), pending_from, header_dirty }
+    }
+
+    pub fn path(&self) -> String {
+        format!("{DIRECTORY}/{}", self.name)
+    }
+
+    /// Entry 0 is never used, so a file takes one fewer than it has room for (§4.1).
+    pub fn is_full(&self) -> bool {
+        self.header.count >= self.geometry.entries
+    }
+
+    /// Adds a key of the message at `physical` (§4.2). The file must not be full.
+    pub fn put(&mut self, key_hash: u32, physical: u64, store_timestamp: i64) {
+        let slot = (key_hash % self.geometry.slots) as usize;
+        let number = self.header.count;
+        let old = self.slots[slot];
+        let previous = if old >= number { 0 } else { old };
+        let entry = IndexEntry {
+            key_hash,
+            physical: physical as i64,
+            time_diff: time_diff(self.header.begin_timestamp, store_timestamp),
+            previous,
+        };
+        self.pending.extend_from_slice(&entry.encode());
+        self.slots[slot] = number;
+        self.dirty_pages[slot / PAGE_SLOTS] = true;
+        if number <= 1 {
+            self.header.begin_physical = physical as i64;
+            self.header.begin_timestamp = store_timestamp;
+        }
+        if previous == 0 {
+            self.header.slots_used += 1;
+        }
+        self.header.count = number + 1;
+        self.header.end_physical = physical as i64;
+        self.header.end_timestamp = store_timestamp;
+        self.header_dirty = true;
+    }
+
+    pub fn slot(&self, key_hash: u32) -> u32 {
+        self.slots[(key_hash % self.geometry.slots) as usize]
+    }
+
+    /// An entry that is still in memory; `None`: it is in the file.
+    pub fn pending_entry(&self, number: u32) -> Option<IndexEntry> {
+        let at = number.checked_sub(self.pending_from)? as usize * INDEX_ENTRY_BYTES as usize;
+        let raw = self.pending.get(at..)?.first_chunk::<{ INDEX_ENTRY_BYTES as usize }>()?;
+        Some(IndexEntry::decode(raw))
+    }
+
+    /// Entries not in the file yet.
+    pub fn waiting(&self) -> usize {
+        self.pending.len() / INDEX_ENTRY_BYTES as usize
+    }
+
+    /// Plans to write waiting entries; returns the number up to which (exclusive) the file will hold them.
+    pub fn plan_entries(&self, limit: usize, writes: &mut Writes) -> u32 {
+        let room = (limit.saturating_sub(writes.len()) / INDEX_ENTRY_BYTES as usize).max(1);
+        let count = self.waiting().min(room);
+        if count > 0 {
+            let bytes = &self.pending[..count * INDEX_ENTRY_BYTES as usize];
+            writes.push(self.path(), self.geometry.file_bytes(), self.geometry.entry_at(self.pending_from), |out| {
+                out.extend_from_slice(bytes)
+            });
+        }
+        self.pending_from + count as u32
+    }
+
+    /// The file holds the entries below `number`.
+    pub fn wrote_entries(&mut self, number: u32) {
+        let count = (number.saturating_sub(self.pending_from) as usize).min(self.waiting());
+        self.pending.drain(..count * INDEX_ENTRY_BYTES as usize);
+        self.pending_from += count as u32;
+    }
+
+    /// Plans to write the slots and the header that differ from the file: before it is sealed or the store closed.
+    pub fn plan_slots(&self, writes: &mut Writes) {
+        for (page, _) in self.dirty_pages.iter().enumerate().filter(|&(_, &dirty)| dirty) {
+            let first = page * PAGE_SLOTS;
+            let slots = &self.slots[first..self.slots.len().min(first + PAGE_SLOTS)];
+            writes.push(self.path(), self.geometry.file_bytes(), self.geometry.slot_at(first as u32), |out| {
+                slots.iter().for_each(|slot| out.extend_from_slice(&slot.to_be_bytes()));
+            });
+        }
+        if self.header_dirty {
+            writes.push(self.path(), self.geometry.file_bytes(), 0, |out| out.extend_from_slice(&self.header.encode()));
+        }
+    }
+
+    pub fn wrote_slots(&mut self) {
+        self.dirty_pages.fill(false);
+        self.header_dirty = false;
+    }
+}
+
+const _: () = assert!(PAGE_SLOTS as u64 * INDEX_SLOT_BYTES == 4096 && INDEX_HEADER_BYTES == 40);

@@ -1,0 +1,117 @@
+//! Entering keys: the run of index files, and the roll from a full one to the next.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::active::ActiveFile;
+use super::files::SealedFile;
+use crate::format::index_file::{Geometry, Header, file_name, parse_file_name};
+use crate::storage::Clock;
+use crate::writes::Writes;
+
+/// All index files: sealed ones, full ones that still have to be written, and the one that takes entries.
+#[derive(Debug)]
+pub struct Index {
+    geometry: Geometry,
+    pub sealed: Vec<SealedFile>,
+    /// Full, oldest first; entries, slots and header go to disk, then they are sealed.
+    pub full: VecDeque<ActiveFile>,
+    pub active: Option<ActiveFile>,
+}
+
+/// What a plan wrote of the index.
+#[derive(Debug)]
+pub enum IndexProgress {
+    /// Entries of the oldest file that takes or took some, below this number.
+    Entries(u32),
+    /// Entries, slots and header of the oldest full file: it is to be synced and sealed.
+    Sealed,
+}
+
+impl Index {
+    /// An index over `sealed` files; the newest one with room may be given as `active`. New files get `geometry`.
+    pub fn new(geometry: Geometry, sealed: Vec<SealedFile>, active: Option<ActiveFile>) -> Self {
+        Self { geometry, sealed, full: VecDeque::new(), active }
+    }
+
+    /// Header of the newest file.
+    pub fn newest(&self) -> Option<&Header> {
+        let active = self.active.as_ref().map(|file| &file.header);
+        active.or_else(|| self.full.back().map(|file| &file.header)).or_else(|| self.sealed.last().map(|file| &file.header))
+    }
+
+    /// Whether a message is known by its newer ones: everything below the newest file's end was entered (§4.3).
+    pub fn knows(&self, physical: u64) -> bool {
+        self.newest().is_some_and(|header| (physical as i64) < header.end_physical)
+    }
+
+    /// Makes the first file, which is there as soon as a message is, even one without keys (§4.3).
+    pub fn begin(&mut self, clock: &impl Clock) {
+        if self.active.is_none() {
+            self.roll(clock);
+        }
+    }
+
+    /// Enters one key of a message.
+    pub fn put(&mut self, clock: &impl Clock, key_hash: u32, physical: u64, store_timestamp: i64) {
+        if self.active.as_ref().is_none_or(ActiveFile::is_full) {
+            self.roll(clock);
+        }
+        if let Some(active) = self.active.as_mut() {
+            active.put(key_hash, physical, store_timestamp);
+        }
+    }
+
+    fn roll(&mut self, clock: &impl Clock) {
+        let now = clock.now_ms();
+        let local = now.saturating_add(clock.zone_offset_ms(now));
+        let newest_name = match (&self.active, self.full.back(), self.sealed.last()) {
+            (Some(file), _, _) => Some(&file.name),
+            (None, Some(file), _) => Some(&file.name),
+            (None, None, Some(file)) => Some(&file.name),
+            (None, None, None) => None,
+        };
+        let after = newest_name.and_then(|name| parse_file_name(name)).map_or(i64::MIN, |last| last.saturating_add(1));
+        let next = ActiveFile::new(file_name(local.max(after)), self.geometry, self.newest());
+        self.full.extend(self.active.replace(next));
+    }
+
+    /// Entries in no file yet.
+    pub fn waiting_entries(&self) -> usize {
+        self.full.iter().chain(&self.active).map(ActiveFile::waiting).sum()
+    }
+
+    /// Plans the next writes: entries first, and of a full file everything else with its last entries.
+    pub fn plan(&self, limit: usize, writes: &mut Writes) -> Option<IndexProgress> {
+        if let Some(file) = self.full.front() {
+            let upto = file.plan_entries(limit, writes);
+            if upto < file.header.count {
+                return Some(IndexProgress::Entries(upto));
+            }
+            file.plan_slots(writes);
+            return Some(IndexProgress::Sealed);
+        }
+        let active = self.active.as_ref()?;
+        let before = writes.len();
+        let upto = active.plan_entries(limit, writes);
+        (writes.len() > before).then_some(IndexProgress::Entries(upto))
+    }
+
+    /// Takes note that a plan was carried out; returns the header of a file that is sealed now.
+    pub fn wrote(&mut self, progress: &IndexProgress) -> Option<Header> {
+        match progress {
+            IndexProgress::Entries(upto) => {
+                if let Some(file) = self.full.front_mut().or(self.active.as_mut()) {
+                    file.wrote_entries(*upto);
+                }
+                None
+            }
+            IndexProgress::Sealed => {
+                let file = self.full.pop_front()?;
+                let header = file.header;
+                self.sealed.push(SealedFile { name: file.name, geometry: file.geometry, header });
+                Some(header)
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a reader sees of the log: segments pinned at one moment, bytes below the position visible then.
+//!
+//! A view needs no lock and outlives rolls and retention.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::segments::{Segments, path};
+use crate::error::Error;
+use crate::format::record::{Head, Record, STORE_TIMESTAMP_PREFIX_BYTES, head, store_timestamp_of};
+use crate::storage::Segment;
+
+/// A pinned piece of the log: `min()..end()`.
+#[derive(Debug)]
+pub struct LogView<G> {
+    segments: Segments<G>,
+    end: u64,
+}
+
+impl<G> Clone for LogView<G> {
+    fn clone(&self) -> Self {
+        Self { segments: self.segments.clone(), end: self.end }
+    }
+}
+
+impl<G: Segment> LogView<G> {
+    pub fn new(segments: Segments<G>, end: u64) -> Self {
+        Self { segments, end }
+    }
+
+    pub fn min(&self) -> u64 {
+        self.segments.min()
+    }
+
+    /// Offset behind the last visible byte.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    pub fn segments(&self) -> &Segments<G> {
+        &self.segments
+    }
+
+    /// Bytes from `offset` to the end of its segment or of the view, 0 where the view holds nothing.
+    pub fn rest(&self, offset: u64) -> u64 {
+        match self.segments.find(offset) {
+            Some(placed) => (placed.base + placed.segment.size()).min(self.end).saturating_sub(offset),
+            None => 0,
+        }
+    }
+
+    /// Copies bytes that lie within one segment and the view; false where they do not.
+    pub fn read(&self, offset: u64, out: &mut [u8]) -> Result<bool, Error> {
+        if self.rest(offset) < out.len() as u64 {
+            return Ok(false);
+        }
+        let Some(placed) = self.segments.find(offset) else {
+            return Ok(false);
+        };
+        placed.segment.read_at(offset - placed.base, out)?;
+        Ok(true)
+    }
+
+    /// Copies the record of `out.len()` bytes at `offset` and checks it: that it is a record, whole, and written
+    /// for this position. STORE_CORRUPT says where and why.
+    pub fn read_record(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+        if !self.read(offset, out)? {
+            let reason = format!("a record of {} bytes does not fit what the log holds there", out.len());
+            return Err(self.corrupt(offset, &reason));
+        }
+        match Record::parse(out).and_then(|record| record.check().map(|()| record)) {
+            Ok(record) if record.physical_offset() == offset as i64 => Ok(()),
+            Ok(record) => {
+                let reason = format!("the record there says that it was written at {}", record.physical_offset());
+                Err(self.corrupt(offset, &reason))
+            }
+            Err(flaw) => Err(self.corrupt(offset, &format!("{flaw}"))),
+        }
+    }
+
+    /// The checked record that starts at `offset`, into `into` (replaced). `None` where none starts: outside the
+    /// log, at a blank, at bytes never written.
+    pub fn record_at(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<usize>, Error> {
+        let mut first = [0; 8];
+        if !self.read(offset, &mut first)? {
+            return Ok(None);
+        }
+        match head(&first) {
+            Head::Record { size } => {
+                if u64::from(size) > self.rest(offset) {
+                    let reason = format!("a record of {size} bytes does not fit what the log holds there");
+                    return Err(self.corrupt(offset, &reason));
+                }
+                into.clear();
+                into.resize(size as usize, 0);
+                self.read_record(offset, into)?;
+                Ok(Some(size as usize))
+            }
+            Head::Blank { .. } | Head::Empty => Ok(None),
+            Head::Bad(flaw) => Err(self.corrupt(offset, &format!("{flaw}"))),
+        }
+    }
+
+    /// Store time of the record at `offset`, read from its head alone; `None` where no record can be.
+    pub fn store_timestamp(&self, offset: u64) -> Result<Option<i64>, Error> {
+        let mut prefix = [0; STORE_TIMESTAMP_PREFIX_BYTES];
+        if !self.read(offset, &mut prefix)? {
+            return Ok(None);
+        }
+        Ok(store_timestamp_of(&prefix))
+    }
+
+    /// STORE_CORRUPT for a place in the log.
+    pub fn corrupt(&self, offset: u64, reason: &str) -> Error {
+        let file = self.segments.find(offset).map_or(0, |placed| placed.base);
+        Error::corrupt(&path(file), offset, reason)
+    }
+}

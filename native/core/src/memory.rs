@@ -1,0 +1,236 @@
+//! The seam in memory: what tests run the engine on. One thread; a clone is the same storage.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+
+use crate::error::{IoError, IoKind};
+use crate::storage::{Clock, Entry, EntryKind, Segment, Storage};
+
+type Bytes = Rc<RefCell<Vec<u8>>>;
+
+/// Files in memory.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStorage {
+    files: Rc<RefCell<BTreeMap<String, Bytes>>>,
+    directories: Rc<RefCell<BTreeSet<String>>>,
+    calls: Rc<RefCell<Vec<String>>>,
+}
+
+impl MemoryStorage {
+    /// A copy of every file, apart from this storage: what a crash leaves.
+    pub fn snapshot(&self) -> Self {
+        let copy = |(path, bytes): (&String, &Bytes)| (path.clone(), Rc::new(RefCell::new(bytes.borrow().clone())));
+        let files = Rc::new(RefCell::new(self.files.borrow().iter().map(copy).collect()));
+        let directories = Rc::new(RefCell::new(self.directories.borrow().clone()));
+        Self { files, directories, calls: Rc::default() }
+    }
+
+    /// Contents of a file.
+    pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
+        self.files.borrow().get(path).map(|bytes| bytes.borrow().clone())
+    }
+
+    /// Puts a file in place, with the directories above it.
+    pub fn place(&self, path: &str, bytes: &[u8]) {
+        if let Some((parent, _)) = path.rsplit_once('/') {
+            self.add_directory(parent);
+        }
+        self.files.borrow_mut().insert(path.to_owned(), Rc::new(RefCell::new(bytes.to_vec())));
+    }
+
+    pub fn paths(&self) -> Vec<String> {
+        self.files.borrow().keys().cloned().collect()
+    }
+
+    /// Removes every file below a directory, and the directory.
+    pub fn remove_tree(&self, dir: &str) {
+        let below = |path: &String| path != dir && !path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
+        self.files.borrow_mut().retain(|path, _| below(path));
+        self.directories.borrow_mut().retain(below);
+    }
+
+    /// Syncs so far, in order: `sync PATH`, `sync-dir DIR`.
+    pub fn syncs(&self) -> Vec<String> {
+        self.calls.borrow().clone()
+    }
+
+    fn add_directory(&self, dir: &str) {
+        let mut directories = self.directories.borrow_mut();
+        let ends = dir.match_indices('/').map(|(at, _)| at).chain([dir.len()]);
+        directories.extend(ends.map(|end| dir[..end].to_owned()));
+    }
+
+    fn file(&self, syscall: &'static str, path: &str) -> Result<Bytes, IoError> {
+        self.files.borrow().get(path).cloned().ok_or_else(|| IoError::new(IoKind::NotFound, syscall, path, "no such file"))
+    }
+
+    #[allow(clippy::arc_with_non_send_sync)] // the seam hands out Arcs; this storage stays on one thread
+    fn segment(&self, path: &str, bytes: Bytes) -> Arc<MemorySegment> {
+        Arc::new(MemorySegment { path: path.to_owned(), bytes, calls: Rc::clone(&self.calls) })
+    }
+}
+
+impl Storage for MemoryStorage {
+    type Segment = MemorySegment;
+
+    fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError> {
+        if !dir.is_empty() && !self.directories.borrow().contains(dir) {
+            return Ok(None);
+        }
+        let name_in = |path: &str| {
+            let rest = if dir.is_empty() { path } else { path.strip_prefix(dir)?.strip_prefix('/')? };
+            (!rest.is_empty() && !rest.contains('/')).then(|| rest.to_owned())
+        };
+        let mut entries = Vec::new();
+        for path in self.directories.borrow().iter() {
+            entries.extend(name_in(path).map(|name| Entry { name, kind: EntryKind::Directory, len: 0 }));
+        }
+        for (path, bytes) in self.files.borrow().iter() {
+            entries.extend(name_in(path).map(|name| Entry { name, kind: EntryKind::File, len: bytes.borrow().len() as u64 }));
+        }
+        Ok(Some(entries))
+    }
+
+    fn create_dir(&self, dir: &str) -> Result<(), IoError> {
+        self.add_directory(dir);
+        Ok(())
+    }
+
+    fn open_segment(&self, path: &str) -> Result<Arc<MemorySegment>, IoError> {
+        Ok(self.segment(path, self.file("open", path)?))
+    }
+
+    fn create_segment(&self, path: &str, size: u64) -> Result<Arc<MemorySegment>, IoError> {
+        if self.files.borrow().contains_key(path) {
+            return Err(IoError::new(IoKind::Exists, "open", path, "file exists"));
+        }
+        self.create(path, size)?;
+        self.open_segment(path)
+    }
+
+    fn len(&self, path: &str) -> Result<Option<u64>, IoError> {
+        Ok(self.files.borrow().get(path).map(|bytes| bytes.borrow().len() as u64))
+    }
+
+    fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
+        if let Some((parent, _)) = path.rsplit_once('/')
+            && !self.directories.borrow().contains(parent)
+        {
+            return Err(IoError::new(IoKind::NotFound, "open", path, "no such directory"));
+        }
+        let bytes = Rc::clone(self.files.borrow_mut().entry(path.to_owned()).or_default());
+        let len = bytes.borrow().len().max(size as usize);
+        bytes.borrow_mut().resize(len, 0);
+        Ok(())
+    }
+
+    fn read_at(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        let file = self.file("read", path)?;
+        let bytes = file.borrow();
+        let from = (at as usize).min(bytes.len());
+        let count = out.len().min(bytes.len() - from);
+        out[..count].copy_from_slice(&bytes[from..from + count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, path: &str, at: u64, data: &[u8]) -> Result<(), IoError> {
+        let file = self.file("write", path)?;
+        let mut bytes = file.borrow_mut();
+        let end = at as usize + data.len();
+        if bytes.len() < end {
+            bytes.resize(end, 0);
+        }
+        bytes[at as usize..end].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn sync(&self, path: &str) -> Result<(), IoError> {
+        self.file("fdatasync", path)?;
+        self.calls.borrow_mut().push(alloc::format!("sync {path}"));
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &str) -> Result<(), IoError> {
+        self.calls.borrow_mut().push(alloc::format!("sync-dir {dir}"));
+        Ok(())
+    }
+
+    fn remove(&self, path: &str) -> Result<(), IoError> {
+        self.files.borrow_mut().remove(path);
+        Ok(())
+    }
+}
+
+/// A segment in memory.
+#[derive(Debug)]
+pub struct MemorySegment {
+    path: String,
+    bytes: Bytes,
+    calls: Rc<RefCell<Vec<String>>>,
+}
+
+impl Segment for MemorySegment {
+    fn size(&self) -> u64 {
+        self.bytes.borrow().len() as u64
+    }
+
+    fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError> {
+        out.copy_from_slice(&self.bytes.borrow()[at as usize..at as usize + out.len()]);
+        Ok(())
+    }
+
+    fn reserve(&self, _end: u64) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    fn fill<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError> {
+        Ok(write(&mut self.bytes.borrow_mut()[at as usize..at as usize + len]))
+    }
+
+    fn zero_from(&self, at: u64) -> Result<(), IoError> {
+        self.bytes.borrow_mut()[at as usize..].fill(0);
+        Ok(())
+    }
+
+    fn sync(&self, from: u64, to: u64) -> Result<(), IoError> {
+        self.calls.borrow_mut().push(alloc::format!("sync {} {from}..{to}", self.path));
+        Ok(())
+    }
+}
+
+/// A clock that stands until it is moved.
+#[derive(Clone, Debug)]
+pub struct MemoryClock {
+    now: Rc<Cell<i64>>,
+    zone_offset_ms: i64,
+}
+
+impl MemoryClock {
+    pub fn at(now_ms: i64) -> Self {
+        Self { now: Rc::new(Cell::new(now_ms)), zone_offset_ms: 0 }
+    }
+
+    pub fn with_zone_offset(self, zone_offset_ms: i64) -> Self {
+        Self { zone_offset_ms, ..self }
+    }
+
+    pub fn set(&self, now_ms: i64) {
+        self.now.set(now_ms);
+    }
+}
+
+impl Clock for MemoryClock {
+    fn now_ms(&self) -> i64 {
+        self.now.get()
+    }
+
+    fn zone_offset_ms(&self, _at_ms: i64) -> i64 {
+        self.zone_offset_ms
+    }
+}

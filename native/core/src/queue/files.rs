@@ -1,0 +1,333 @@
+//! Queue files: RocketMQ's consume queue directories (store-format §3.1, §3.3, §3.4).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::DIRECTORY;
+use super::table::{QueueIndex, QueueTable};
+use super::tail::Tail;
+use crate::error::{Error, Finding};
+use crate::format::names;
+use crate::format::queue_entry::QueueEntry;
+use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
+use crate::storage::{Entry, EntryKind, Storage};
+use crate::writes::Writes;
+
+/// Entries read from a file at once.
+const CHUNK_ENTRIES: u64 = 512;
+
+/// The files of all queues: how long they are, and how they are read and written.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueFiles {
+    /// Entries of one file, the same in all queues.
+    pub file_entries: u64,
+}
+
+/// What a queue's files held when they were loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadedQueue {
+    pub place: QueueIndex,
+    /// Its newest entry.
+    pub last: Option<QueueEntry>,
+}
+
+/// How far the entries of a file are to be believed when its last one is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Closed cleanly: entries are a run from the start, found by bisection.
+    Clean,
+    /// A crash may have left holes: the run ends at the first, found one by one.
+    Crashed,
+}
+
+impl QueueFiles {
+    pub fn file_bytes(&self) -> u64 {
+        self.file_entries * QUEUE_ENTRY_BYTES
+    }
+
+    /// Loads all queues below `consumequeue/` into the table. The file size found wins over `file_entries`.
+    pub fn load<S: Storage>(
+        storage: &S,
+        file_entries: u32,
+        trust: Trust,
+        table: &mut QueueTable,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(Self, Vec<LoadedQueue>), Error> {
+        let mut found = Vec::new();
+        for topic in directories(storage, DIRECTORY)? {
+            let topic_dir = format!("{DIRECTORY}/{}", topic.name);
+            for queue in directories(storage, &topic_dir)? {
+                let dir = format!("{topic_dir}/{}", queue.name);
+                let Some(id) = queue.name.parse::<i32>().ok().filter(|id| id.to_string() == queue.name) else {
+                    continue; // RocketMQ too takes only directories whose name is a number for queues
+                };
+                let files = list(storage, &dir, findings)?;
+                if !files.is_empty() {
+                    found.push((topic.name.clone(), id, dir, files));
+                }
+            }
+        }
+        let bytes = found.iter().find_map(|(_, _, _, files)| files.iter().map(|&(_, len)| len).find(|&len| len > 0));
+        let files = match bytes {
+            Some(bytes) if bytes % QUEUE_ENTRY_BYTES == 0 => Self { file_entries: bytes / QUEUE_ENTRY_BYTES },
+            Some(bytes) => {
+                let reason = format!("queue files of {bytes} bytes do not hold entries of {QUEUE_ENTRY_BYTES}");
+                return Err(Error::corrupt(DIRECTORY, 0, &reason));
+            }
+            None => Self { file_entries: u64::from(file_entries) },
+        };
+        let mut loaded = Vec::with_capacity(found.len());
+        for (topic, id, dir, list) in found {
+            let place = table.find_or_add(topic.as_bytes(), id);
+            let (min, next, last) = files.bounds(storage, &dir, &list, trust)?;
+            let queue = table.queue_mut(place);
+            queue.min = min;
+            queue.tail = Tail::starting_at(next);
+            loaded.push(LoadedQueue { place, last });
+        }
+        Ok((files, loaded))
+    }
+
+    /// First offset, next offset and newest entry that the files of a queue hold.
+    fn bounds<S: Storage>(
+        &self,
+        storage: &S,
+        dir: &str,
+        files: &[(u64, u64)],
+        trust: Trust,
+    ) -> Result<(u64, u64, Option<QueueEntry>), Error> {
+        for (i, &(base, len)) in files.iter().enumerate() {
+            if base % self.file_bytes() != 0 || len > self.file_bytes() || (len < self.file_bytes() && i + 1 != files.len()) {
+                let reason = format!("{len} bytes at {base} do not fit queue files of {} bytes", self.file_bytes());
+                return Err(Error::corrupt(&format!("{dir}/{}", names::file_name(base)), 0, &reason));
+            }
+        }
+        let min = files[0].0 / QUEUE_ENTRY_BYTES;
+        for &(base, len) in files.iter().rev() {
+            let path = format!("{dir}/{}", names::file_name(base));
+            let count = match trust {
+                Trust::Clean => bisect(storage, &path, len / QUEUE_ENTRY_BYTES)?,
+                Trust::Crashed => walk(storage, &path, len / QUEUE_ENTRY_BYTES)?,
+            };
+            if count > 0 {
+                return Ok((min, base / QUEUE_ENTRY_BYTES + count, entry_in(storage, &path, count - 1)?));
+            }
+        }
+        Ok((min, min, None))
+    }
+
+    fn path(&self, table: &QueueTable, place: QueueIndex, offset: u64) -> (String, u64) {
+        let queue = table.queue(place);
+        let in_file = offset % self.file_entries;
+        let base = (offset - in_file) * QUEUE_ENTRY_BYTES;
+        let path = format!("{DIRECTORY}/{}/{}/{}", table.topic_of(place).name, queue.id, names::file_name(base));
+        (path, in_file * QUEUE_ENTRY_BYTES)
+    }
+
+    /// Reads up to `count` entries from queue offset `from` on, out of memory or files; `each` gets offset and entry
+    /// (`None` where a file holds none) and says whether to go on.
+    pub fn read<S: Storage>(
+        &self,
+        storage: &S,
+        table: &QueueTable,
+        place: QueueIndex,
+        from: u64,
+        count: u64,
+        mut each: impl FnMut(u64, Option<QueueEntry>) -> bool,
+    ) -> Result<(), Error> {
+        let tail = &table.queue(place).tail;
+        let end = from.saturating_add(count).min(tail.next());
+        let mut offset = from;
+        let mut buffer = [0; (CHUNK_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+        while offset < end.min(tail.first()) {
+            let (path, at) = self.path(table, place, offset);
+            let left_in_file = self.file_entries - offset % self.file_entries;
+            let wanted = (end.min(tail.first()) - offset).min(left_in_file).min(CHUNK_ENTRIES);
+            let bytes = &mut buffer[..(wanted * QUEUE_ENTRY_BYTES) as usize];
+            let read = storage.read_at(&path, at, bytes)?;
+            bytes[read..].fill(0);
+            for raw in bytes.as_chunks::<{ QUEUE_ENTRY_BYTES as usize }>().0 {
+                if !each(offset, QueueEntry::decode(raw)) {
+                    return Ok(());
+                }
+                offset += 1;
+            }
+        }
+        for entry in tail.from(offset).take(end.saturating_sub(offset) as usize) {
+            if !each(offset, Some(*entry)) {
+                return Ok(());
+            }
+            offset += 1;
+        }
+        Ok(())
+    }
+
+    /// The entry at a queue offset.
+    pub fn entry<S: Storage>(&self, storage: &S, table: &QueueTable, place: QueueIndex, offset: u64) -> Result<Option<QueueEntry>, Error> {
+        if let Some(entry) = table.queue(place).tail.get(offset) {
+            return Ok(Some(entry));
+        }
+        if offset >= table.queue(place).next() {
+            return Ok(None);
+        }
+        let (path, at) = self.path(table, place, offset);
+        let mut raw = [0; QUEUE_ENTRY_BYTES as usize];
+        let read = storage.read_at(&path, at, &mut raw)?;
+        Ok(QueueEntry::decode(&raw).filter(|_| read == raw.len()))
+    }
+
+    /// Forgets the entries whose records start at or above `physical`. Files stay as they are until
+    /// [`QueueFiles::clear_behind`]; returns the offset behind the last entry that they hold.
+    pub fn cut<S: Storage>(&self, storage: &S, table: &mut QueueTable, place: QueueIndex, physical: u64) -> Result<u64, Error> {
+        let queue = table.queue(place);
+        let held = queue.tail.first();
+        let (mut low, mut high) = (queue.min.min(held), held);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.entry(storage, table, place, middle)? {
+                Some(entry) if entry.physical < physical => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        table.queue_mut(place).tail = Tail::starting_at(low);
+        Ok(held)
+    }
+
+    /// Zeroes what the files of a queue hold from its next offset on, and removes the files wholly behind it, so
+    /// that nobody takes stale entries for messages (store-format trap 12).
+    pub fn clear_behind<S: Storage>(&self, storage: &S, table: &QueueTable, place: QueueIndex) -> Result<bool, Error> {
+        let next = table.queue(place).next();
+        let dir = format!("{DIRECTORY}/{}/{}", table.topic_of(place).name, table.queue(place).id);
+        let mut cleared = false;
+        for (base, len) in list(storage, &dir, &mut Vec::new())? {
+            let path = format!("{dir}/{}", names::file_name(base));
+            let first = base / QUEUE_ENTRY_BYTES;
+            if first > next || (first == next && first > table.queue(place).min) {
+                storage.remove(&path)?;
+                cleared = true;
+            } else if next < first + self.file_entries {
+                cleared |= zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)?;
+            }
+        }
+        Ok(cleared)
+    }
+
+    /// Plans to write entries that wait in memory and whose records lie below `physical`, up to about `limit` bytes;
+    /// `upto` gets each queue with the offset that its files will reach.
+    pub fn plan(&self, table: &QueueTable, physical: u64, limit: usize, writes: &mut Writes, upto: &mut Vec<(QueueIndex, u64)>) {
+        for &place in table.waiting() {
+            let queue = table.queue(place);
+            let mut offset = queue.tail.first();
+            let end = queue.tail.first_at_or_above(physical);
+            if offset == end {
+                continue;
+            }
+            if let Some(fill_from) = queue.fill_from {
+                let (path, at) = self.path(table, place, fill_from);
+                let blanks = offset - fill_from;
+                writes.push(path, self.file_bytes(), at, |bytes| {
+                    (0..blanks).for_each(|_| bytes.extend_from_slice(&QueueEntry::BLANK.encode()));
+                });
+            }
+            while offset < end && writes.len() < limit {
+                let (path, at) = self.path(table, place, offset);
+                let room = ((limit - writes.len()) as u64 / QUEUE_ENTRY_BYTES).max(1);
+                let count = (end - offset).min(self.file_entries - offset % self.file_entries).min(room);
+                writes.push(path, self.file_bytes(), at, |bytes| {
+                    queue.tail.from(offset).take(count as usize).for_each(|entry| bytes.extend_from_slice(&entry.encode()));
+                });
+                offset += count;
+            }
+            upto.push((place, offset));
+            if writes.len() >= limit {
+                break;
+            }
+        }
+    }
+}
+
+fn directories<S: Storage>(storage: &S, dir: &str) -> Result<Vec<Entry>, Error> {
+    let mut entries = storage.list(dir)?.unwrap_or_default();
+    entries.retain(|entry| entry.kind == EntryKind::Directory);
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// (start, length) of the files of a queue, by start. What is no queue file is reported and left alone.
+fn list<S: Storage>(storage: &S, dir: &str, findings: &mut Vec<Finding>) -> Result<Vec<(u64, u64)>, Error> {
+    let mut files = Vec::new();
+    for entry in storage.list(dir)?.unwrap_or_default() {
+        match names::parse_file_name(&entry.name) {
+            Some(base) if entry.kind == EntryKind::File && base <= MAX_SAFE_INTEGER => files.push((base, entry.len)),
+            _ => findings.push(Finding {
+                kind: "stray-file",
+                file: format!("{dir}/{}", entry.name),
+                offset: 0,
+                length: entry.len,
+                message: String::from("is no queue file; RocketMQ does not start while it lies there"),
+            }),
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+fn entry_in<S: Storage>(storage: &S, path: &str, number: u64) -> Result<Option<QueueEntry>, Error> {
+    let mut raw = [0; QUEUE_ENTRY_BYTES as usize];
+    let read = storage.read_at(path, number * QUEUE_ENTRY_BYTES, &mut raw)?;
+    Ok(QueueEntry::decode(&raw).filter(|_| read == raw.len()))
+}
+
+/// Number of entries of a file whose entries are a run from its start.
+fn bisect<S: Storage>(storage: &S, path: &str, capacity: u64) -> Result<u64, Error> {
+    let (mut low, mut high) = (0, capacity);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match entry_in(storage, path, middle)? {
+            Some(_) => low = middle + 1,
+            None => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// Number of entries before the first hole.
+fn walk<S: Storage>(storage: &S, path: &str, capacity: u64) -> Result<u64, Error> {
+    let mut buffer = [0; (CHUNK_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+    let mut count = 0;
+    while count < capacity {
+        let wanted = (capacity - count).min(CHUNK_ENTRIES);
+        let bytes = &mut buffer[..(wanted * QUEUE_ENTRY_BYTES) as usize];
+        let read = storage.read_at(path, count * QUEUE_ENTRY_BYTES, bytes)?;
+        bytes[read..].fill(0);
+        for raw in bytes.as_chunks::<{ QUEUE_ENTRY_BYTES as usize }>().0 {
+            if QueueEntry::decode(raw).is_none() {
+                return Ok(count);
+            }
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Zeroes a file from `at` to its end where it is not zero already; says whether anything was.
+fn zero_to_end<S: Storage>(storage: &S, path: &str, at: u64, len: u64) -> Result<bool, Error> {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut buffer = [0; 4096];
+    let mut cleared = false;
+    let mut at = at;
+    while at < len {
+        let wanted = (len - at).min(4096) as usize;
+        let read = storage.read_at(path, at, &mut buffer[..wanted])?;
+        if read == 0 {
+            break;
+        }
+        if buffer[..read].iter().any(|&byte| byte != 0) {
+            storage.write_at(path, at, &ZEROS[..read])?;
+            cleared = true;
+        }
+        at += read as u64;
+    }
+    Ok(cleared)
+}

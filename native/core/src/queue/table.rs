@@ -1,0 +1,190 @@
+//! The table of all queues: names to queues, counters, and which have entries that wait for their files.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use super::tail::Tail;
+use crate::format::hash::java_hash;
+use crate::format::queue_entry::QueueEntry;
+
+/// Place of a queue in the table; never given to another queue while the store is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QueueIndex(u32);
+
+#[derive(Debug)]
+pub struct Topic {
+    pub name: String,
+    /// Java hash of `name#`: every index key of the topic starts with it.
+    pub key_hash: i32,
+    /// (queue id, place), by queue id.
+    queues: Vec<(i32, QueueIndex)>,
+}
+
+#[derive(Debug)]
+pub struct Queue {
+    topic: u32,
+    pub id: i32,
+    /// Smallest queue offset whose message the log still holds.
+    pub min: u64,
+    pub tail: Tail,
+    /// The queue's files begin in the middle of one: blank entries go from its start to the first real one (store-format §3.3.3).
+    pub fill_from: Option<u64>,
+    /// Offsets given to messages that are being written and have no entry yet.
+    assigned: u64,
+    /// Stands in the table's list of queues with waiting entries.
+    waiting: bool,
+}
+
+impl Queue {
+    /// Offset that the next message gets.
+    pub fn next(&self) -> u64 {
+        self.tail.next()
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct QueueTable {
+    topics: Vec<Topic>,
+    by_name: HashMap<Vec<u8>, u32>,
+    queues: Vec<Queue>,
+    waiting: Vec<QueueIndex>,
+    waiting_entries: usize,
+}
+
+impl QueueTable {
+    pub fn find(&self, topic: &[u8], id: i32) -> Option<QueueIndex> {
+        self.topics[*self.by_name.get(topic)? as usize].place(id)
+    }
+
+    /// The queue, made if there is none, starting at offset 0. `topic` is valid UTF-8 (lossy otherwise).
+    pub fn find_or_add(&mut self, topic: &[u8], id: i32) -> QueueIndex {
+        let topic_index = match self.by_name.get(topic) {
+            Some(&index) => index,
+            None => self.add_topic(topic),
+        };
+        let known = &self.topics[topic_index as usize].queues;
+        let at = match known.binary_search_by_key(&id, |&(known, _)| known) {
+            Ok(at) => return known[at].1,
+            Err(at) => at,
+        };
+        let place = QueueIndex(self.queues.len() as u32);
+        self.queues.push(Queue { topic: topic_index, id, min: 0, tail: Tail::default(), fill_from: None, assigned: 0, waiting: false });
+        self.topics[topic_index as usize].queues.insert(at, (id, place));
+        place
+    }
+
+    fn add_topic(&mut self, name: &[u8]) -> u32 {
+        let index = self.topics.len() as u32;
+        let key_hash = java_hash(java_hash(0, name), b"#");
+        let text = String::from_utf8_lossy(name).into_owned();
+        self.topics.push(Topic { name: text, key_hash, queues: Vec::new() });
+        self.by_name.insert(name.to_owned(), index);
+        index
+    }
+
+    pub fn queue(&self, place: QueueIndex) -> &Queue {
+        &self.queues[place.0 as usize]
+    }
+
+    pub fn queue_mut(&mut self, place: QueueIndex) -> &mut Queue {
+        &mut self.queues[place.0 as usize]
+    }
+
+    pub fn topic_of(&self, place: QueueIndex) -> &Topic {
+        &self.topics[self.queues[place.0 as usize].topic as usize]
+    }
+
+    pub fn topic(&self, name: &[u8]) -> Option<&Topic> {
+        self.by_name.get(name).map(|&index| &self.topics[index as usize])
+    }
+
+    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.topics.iter()
+    }
+
+    /// Every queue, in the order in which they became known.
+    pub fn places(&self) -> impl Iterator<Item = QueueIndex> + use<> {
+        (0..self.queues.len() as u32).map(QueueIndex)
+    }
+
+    pub fn len(&self) -> usize {
+        self.queues.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Adds an entry at the queue's next offset; it waits for its file from here on.
+    pub fn push(&mut self, place: QueueIndex, entry: QueueEntry) {
+        let queue = &mut self.queues[place.0 as usize];
+        queue.tail.push(entry);
+        queue.assigned = queue.assigned.saturating_sub(1);
+        self.waiting_entries += 1;
+        if !queue.waiting {
+            queue.waiting = true;
+            self.waiting.push(place);
+        }
+    }
+
+    /// Gives the queue's next offset to a message that is about to be written; [`QueueTable::push`] makes it final.
+    pub fn assign(&mut self, place: QueueIndex) -> u64 {
+        let queue = &mut self.queues[place.0 as usize];
+        queue.assigned += 1;
+        queue.tail.next() + queue.assigned - 1
+    }
+
+    /// Takes an assigned offset back: its message was not written.
+    pub fn unassign(&mut self, place: QueueIndex) {
+        let queue = &mut self.queues[place.0 as usize];
+        queue.assigned = queue.assigned.saturating_sub(1);
+    }
+
+    /// Entries that are in no file yet.
+    pub fn waiting_entries(&self) -> usize {
+        self.waiting_entries
+    }
+
+    /// Queues with entries that are in no file yet.
+    pub fn waiting(&self) -> &[QueueIndex] {
+        &self.waiting
+    }
+
+    /// The entries of a queue below `offset` are in files now.
+    pub fn written(&mut self, place: QueueIndex, offset: u64) {
+        let queue = &mut self.queues[place.0 as usize];
+        let before = queue.tail.first();
+        queue.tail.drop_below(offset);
+        queue.fill_from = None;
+        self.waiting_entries -= (queue.tail.first() - before) as usize;
+    }
+
+    /// Takes queues without waiting entries off the list.
+    pub fn settle(&mut self) {
+        let queues = &mut self.queues;
+        self.waiting.retain(|place| {
+            let queue = &mut queues[place.0 as usize];
+            queue.waiting = !queue.tail.is_empty();
+            queue.waiting
+        });
+    }
+}
+
+impl Topic {
+    pub fn place(&self, id: i32) -> Option<QueueIndex> {
+        let at = self.queues.binary_search_by_key(&id, |&(known, _)| known).ok()?;
+        Some(self.queues[at].1)
+    }
+
+    /// Queue ids in ascending order.
+    pub fn queue_ids(&self) -> impl Iterator<Item = i32> {
+        self.queues.iter().map(|&(id, _)| id)
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = QueueIndex> {
+        self.queues.iter().map(|&(_, place)| place)
+    }
+}

@@ -1,0 +1,81 @@
+//! A mapped file, reached through guarded copies only: no pointer into it leaves this module.
+
+use std::fs::File;
+use std::io;
+use std::ptr;
+use std::sync::{Mutex, TryLockError};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::fault::Registration;
+
+/// Why an access did not happen, or does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// A page could not be had. What was read is zeros, what was written is lost.
+    Faulted,
+    /// Somebody else is writing at this moment.
+    Contended,
+}
+
+/// The whole of a file, shared with every other process that maps or reads it.
+pub(crate) struct Mapping {
+    // Before the map: it must be forgotten before the addresses are given back.
+    guard: Registration,
+    map: MmapRaw,
+    writable: bool,
+    /// Held while a caller has a slice of the mapping.
+    writing: Mutex<()>,
+}
+
+impl Mapping {
+    /// Maps `len` bytes, more than none, of a file opened for reading and, if `writable`, for writing.
+    pub(crate) fn new(file: &File, len: u64, writable: bool) -> io::Result<Self> {
+        let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        let mut options = MmapOptions::new();
+        options.len(len);
+        let map = if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
+        let guard = Registration::new(map.as_ptr() as usize, len).map_err(io::Error::from_raw_os_error)?;
+        Ok(Self { guard, map, writable, writing: Mutex::new(()) })
+    }
+
+    /// Whether an access has faulted. From then on nothing more is read or written here.
+    pub(crate) fn faulted(&self) -> bool {
+        self.guard.faulted()
+    }
+
+    /// Copies `out.len()` bytes from `at`, which lie within the mapping.
+    pub(crate) fn read(&self, at: usize, out: &mut [u8]) -> Result<(), Refused> {
+        assert!(at <= self.map.len() && out.len() <= self.map.len() - at, "read past the mapping");
+        if self.guard.faulted() {
+            return Err(Refused::Faulted);
+        }
+        // SAFETY: the range was checked just now and stays mapped as long as `self`; `out` is memory of the caller's
+        // own. A page that cannot be had is replaced by zeros (fault.rs). The seam's contract keeps readers away from
+        // bytes that `write` is filling, and other processes from changing a store that is locked.
+        // Broken by: `a_truncated_segment_answers_with_errors`, `readers_and_the_writer_share_a_segment`.
+        unsafe { ptr::copy_nonoverlapping(self.map.as_ptr().add(at), out.as_mut_ptr(), out.len()) };
+        if self.guard.faulted() { Err(Refused::Faulted) } else { Ok(()) }
+    }
+
+    /// Hands `write` the bytes `at..at + len`, which lie within the mapping. One caller at a time.
+    pub(crate) fn write<R>(&self, at: usize, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, Refused> {
+        assert!(self.writable, "write to a mapping for reading");
+        assert!(at <= self.map.len() && len <= self.map.len() - at, "write past the mapping");
+        let _exclusive = match self.writing.try_lock() {
+            Ok(exclusive) => exclusive,
+            // A writer that panicked left bytes that nobody counts as written.
+            Err(TryLockError::Poisoned(left)) => left.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(Refused::Contended),
+        };
+        if self.guard.faulted() {
+            return Err(Refused::Faulted);
+        }
+        // SAFETY: checked range, mapped and writable as long as `self`; `writing` makes this the only slice, it ends
+        // with the call, and readers stay below the position that the writer has finished (the seam's contract).
+        // Bytes of a mapping are always initialised. Broken by: `readers_and_the_writer_share_a_segment`.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(at), len) };
+        let result = write(bytes);
+        if self.guard.faulted() { Err(Refused::Faulted) } else { Ok(result) }
+    }
+}

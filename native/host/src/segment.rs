@@ -1,0 +1,230 @@
+//! A file of the commit log.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use moraine_core::error::{IoError, IoKind};
+use moraine_core::storage::Segment;
+use rustix::fs::FallocateFlags;
+
+use crate::errno::{io_error, read_only};
+use crate::holes::data_from;
+use crate::mapped::{Mapping, Refused};
+use crate::prefill::{Ahead, Frontier, Prefiller};
+
+/// Bytes looked at in one read while searching for what is not zero.
+const SEARCH_BYTES: usize = 64 * 1024;
+
+// What `statfs` calls the file systems that keep the space of blocks once written, so that a store into a mapping of them
+// needs no new room: ext2 to ext4, XFS, tmpfs.
+const EXT_MAGIC: u64 = 0xEF53;
+const XFS_MAGIC: u64 = 0x5846_5342;
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+
+/// How the bytes of a message come into the file.
+enum Writing {
+    /// Stored into the mapping.
+    Mapped(Mapping),
+    /// Written by `pwrite` from a buffer; read from a mapping if there is one.
+    Buffered { buffer: Mutex<Vec<u8>>, view: Option<Mapping> },
+    /// Not at all. Read by `pread`, for another process may change or cut the file.
+    Never,
+}
+
+/// A file of the commit log, mapped where that is safe.
+pub struct HostSegment {
+    frontier: Arc<Frontier>,
+    writing: Writing,
+    prefiller: Option<Arc<Prefiller>>,
+}
+
+impl HostSegment {
+    /// Over a file open for reading only.
+    pub(crate) fn reading(file: File, path: &str, size: u64) -> Self {
+        let frontier = Arc::new(Frontier::of_opened(file, path, size, Ahead::Allocated));
+        Self { frontier, writing: Writing::Never, prefiller: None }
+    }
+
+    /// Over a file open for reading and writing, `created` just now or holding messages.
+    pub(crate) fn writing(file: File, path: &str, size: u64, ahead: Ahead, created: bool, prefiller: Arc<Prefiller>) -> Self {
+        // A file that cannot be mapped (no addresses left, a file system that does not map) is written and read by calls.
+        let writing = if size == 0 {
+            Writing::buffered(None)
+        } else if keeps_written_blocks(&file) {
+            Mapping::new(&file, size, true).map(Writing::Mapped).unwrap_or_else(|_| Writing::buffered(None))
+        } else {
+            Writing::buffered(Mapping::new(&file, size, false).ok())
+        };
+        let ahead = if matches!(writing, Writing::Mapped(_)) { ahead } else { Ahead::Allocated };
+        let frontier =
+            if created { Frontier::of_created(file, path, size, ahead) } else { Frontier::of_opened(file, path, size, ahead) };
+        Self { frontier: Arc::new(frontier), writing, prefiller: Some(prefiller) }
+    }
+
+    fn file(&self) -> &File {
+        self.frontier.file()
+    }
+
+    fn check(&self, syscall: &'static str, at: u64, len: u64) -> Result<(), IoError> {
+        let size = self.frontier.size();
+        if at <= size && len <= size - at {
+            return Ok(());
+        }
+        let reason = format!("{len} bytes at {at} do not lie within the file's {size}");
+        Err(IoError::new(IoKind::Other, syscall, self.frontier.path(), &reason))
+    }
+
+    fn pread(&self, at: u64, out: &mut [u8]) -> Result<(), IoError> {
+        self.file().read_exact_at(out, at).map_err(|error| {
+            if error.kind() != std::io::ErrorKind::UnexpectedEof {
+                return io_error(&error, "pread", self.frontier.path());
+            }
+            let len = self.file().metadata().map(|m| m.len()).unwrap_or(0);
+            let reason = format!("the file ends after {len} bytes, want {} at {at}", out.len());
+            IoError::new(IoKind::Other, "pread", self.frontier.path(), &reason)
+        })
+    }
+
+    fn refused(&self, refused: Refused) -> IoError {
+        let reason = match refused {
+            Refused::Faulted => "a page of the mapping could not be had: the file was cut shorter, or the disk failed to read it",
+            Refused::Contended => "two writers in one segment",
+        };
+        IoError::new(IoKind::Other, "mmap", self.frontier.path(), reason)
+    }
+
+    /// Position of the first byte from `at` that is not zero. Holes cost nothing.
+    fn first_set(&self, at: u64) -> Result<Option<u64>, IoError> {
+        let size = self.frontier.size();
+        let mut buffer = vec![0; SEARCH_BYTES];
+        let mut at = at;
+        while at < size {
+            let Some((from, to)) = self.data_from(at)? else { return Ok(None) };
+            at = from;
+            while at < to {
+                let piece = &mut buffer[..SEARCH_BYTES.min((to - at) as usize)];
+                self.pread(at, piece)?;
+                if let Some(found) = first_set_byte(piece) {
+                    return Ok(Some(at + found as u64));
+                }
+                at += piece.len() as u64;
+            }
+        }
+        Ok(None)
+    }
+
+    fn data_from(&self, at: u64) -> Result<Option<(u64, u64)>, IoError> {
+        data_from(self.file(), self.frontier.path(), at, self.frontier.size())
+    }
+
+    /// Makes `at..` read as zero: by giving the blocks back, or by writing zeros where the file system cannot.
+    fn clear_from(&self, at: u64) -> Result<(), IoError> {
+        let len = self.frontier.size() - at;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::io::retry_on_intr(|| rustix::fs::fallocate(self.file(), flags, at, len)) {
+            Ok(()) => Ok(()),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => self.write_zeros(at),
+            Err(error) => Err(io_error(&error.into(), "fallocate", self.frontier.path())),
+        }
+    }
+
+    fn write_zeros(&self, at: u64) -> Result<(), IoError> {
+        let zeros = vec![0; SEARCH_BYTES];
+        let mut at = at;
+        while let Some((from, to)) = self.data_from(at)? {
+            at = from;
+            while at < to {
+                let piece = &zeros[..SEARCH_BYTES.min((to - at) as usize)];
+                self.file().write_all_at(piece, at).map_err(|e| io_error(&e, "pwrite", self.frontier.path()))?;
+                at += piece.len() as u64;
+            }
+            if at >= self.frontier.size() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Writing {
+    fn buffered(view: Option<Mapping>) -> Self {
+        Self::Buffered { buffer: Mutex::default(), view }
+    }
+}
+
+impl Segment for HostSegment {
+    fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError> {
+        self.check("read", at, out.len() as u64)?;
+        let view = match &self.writing {
+            Writing::Mapped(mapping) => Some(mapping),
+            Writing::Buffered { view, .. } => view.as_ref(),
+            Writing::Never => None,
+        };
+        match view.map(|mapping| mapping.read(at as usize, out)) {
+            Some(Ok(())) => Ok(()),
+            // After a fault the calls say what is wrong, and give what can still be had.
+            Some(Err(_)) | None => self.pread(at, out),
+        }
+    }
+
+    fn reserve(&self, end: u64) -> Result<(), IoError> {
+        let Some(prefiller) = &self.prefiller else { return Err(read_only("fallocate", self.frontier.path())) };
+        self.check("fallocate", end, 0)?;
+        self.frontier.reserve(end, prefiller)
+    }
+
+    fn fill<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError> {
+        self.check("write", at, len as u64)?;
+        match &self.writing {
+            Writing::Mapped(mapping) => mapping.write(at as usize, len, write).map_err(|refused| self.refused(refused)),
+            Writing::Buffered { buffer, .. } => {
+                let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
+                if buffer.len() < len {
+                    buffer.resize(len, 0);
+                }
+                let result = write(&mut buffer[..len]);
+                self.file().write_all_at(&buffer[..len], at).map_err(|e| io_error(&e, "pwrite", self.frontier.path()))?;
+                Ok(result)
+            }
+            Writing::Never => Err(read_only("pwrite", self.frontier.path())),
+        }
+    }
+
+    fn zero_from(&self, at: u64) -> Result<(), IoError> {
+        if self.prefiller.is_none() {
+            return Err(read_only("fallocate", self.frontier.path()));
+        }
+        self.check("fallocate", at, 0)?;
+        self.frontier.restart_at(at, || match self.first_set(at)? {
+            None => Ok(()),
+            Some(_) => {
+                self.clear_from(at)?;
+                self.frontier.sync()
+            }
+        })
+    }
+
+    fn sync(&self, _from: u64, _to: u64) -> Result<(), IoError> {
+        if self.prefiller.is_none() {
+            return Err(read_only("fdatasync", self.frontier.path()));
+        }
+        // The whole file: a range would leave out the metadata that leads to it.
+        self.frontier.sync()
+    }
+}
+
+fn first_set_byte(bytes: &[u8]) -> Option<usize> {
+    const ZEROS: [u8; 512] = [0; 512];
+    let block = bytes.chunks(ZEROS.len()).position(|chunk| chunk != &ZEROS[..chunk.len()])?;
+    let from = block * ZEROS.len();
+    bytes[from..].iter().position(|&byte| byte != 0).map(|at| from + at)
+}
+
+fn keeps_written_blocks(file: &File) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|fs| matches!(fs.f_type as u64, EXT_MAGIC | XFS_MAGIC | TMPFS_MAGIC))
+}
