@@ -65,11 +65,11 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             for (planned, out) in self.0.run.iter().zip(results[RESULT_HEADER + RESULT_STRIDE * stored..].chunks_exact_mut(RESULT_STRIDE)) {
                 out.copy_from_slice(&[planned.physical as f64, planned.queue_offset as f64, planned.size as f64]);
             }
+            self.0.stats.bytes_put += self.0.run.iter().map(|planned| planned.size as u64).sum::<u64>();
+            self.0.stats.messages_put += run as u64;
             stored += run;
             self.0.run.clear();
         }
-        self.0.stats.messages_put += count as u64;
-        self.0.stats.bytes_put += batch.len() as u64;
         results[0] = store_timestamp as f64;
         results[1] = self.0.log.end() as f64;
         Ok(count)
