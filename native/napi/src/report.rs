@@ -1,7 +1,6 @@
 //! What a store says about itself: health and counters.
 
-use std::collections::HashMap;
-
+use moraine_core::engine;
 use napi_derive::napi;
 
 use crate::env;
@@ -49,7 +48,7 @@ pub struct Health {
 #[napi]
 pub fn health(handle: u32) -> napi::Result<Health> {
     let (found, options) =
-        guarded(|| env::with(handle, |store| Ok(store.shared.read(|reader| Ok((reader.health(), reader.options().clone())))?)))?;
+        guarded(|| env::with(handle, |store| Ok(store.shared.read(|reader| Ok((reader.health()?, reader.options().clone())))?)))?;
     Ok(Health {
         clean: found.clean,
         findings: found
@@ -73,13 +72,14 @@ pub fn health(handle: u32) -> napi::Result<Health> {
             .into_iter()
             .map(|index| IndexFileFact {
                 file: index.file,
-                slots: index.slots,
-                entries: index.entries,
-                used: index.used,
-                begin_timestamp: index.begin_timestamp as f64,
-                end_timestamp: index.end_timestamp as f64,
-                begin_physical_offset: index.begin_physical_offset as f64,
-                end_physical_offset: index.end_physical_offset as f64,
+                slots: index.geometry.slots,
+                entries: index.geometry.entries,
+                // Entry 0 is never used (store-format §4).
+                used: index.header.count.saturating_sub(1),
+                begin_timestamp: index.header.begin_timestamp as f64,
+                end_timestamp: index.header.end_timestamp as f64,
+                begin_physical_offset: index.header.begin_physical as f64,
+                end_physical_offset: index.header.end_physical as f64,
             })
             .collect(),
         segment_bytes: options.segment_bytes as f64,
@@ -87,11 +87,32 @@ pub fn health(handle: u32) -> napi::Result<Health> {
     })
 }
 
-/// Counters by name.
+/// Counters since the store was opened.
+#[napi(object, object_from_js = false)]
+pub struct Stats {
+    pub messages_put: f64,
+    pub bytes_put: f64,
+    pub flushes: f64,
+    pub segments_rolled: f64,
+    pub queues: f64,
+    pub segments: f64,
+    pub index_files: f64,
+    pub waiting_entries: f64,
+}
+
 #[napi]
-pub fn stats(handle: u32) -> napi::Result<HashMap<String, f64>> {
-    guarded(|| {
-        let found = env::with(handle, |store| Ok(store.shared.read(|reader| Ok(reader.stats()))?))?;
-        Ok(found.named().into_iter().map(|(name, value)| (name.to_owned(), value as f64)).collect())
+pub fn stats(handle: u32) -> napi::Result<Stats> {
+    let found = guarded(|| env::with(handle, |store| Ok(store.shared.read(|reader| Ok(reader.stats()))?)))?;
+    // Taken apart by name, so that a counter added to the engine does not compile until it is here.
+    let engine::Stats { messages_put, bytes_put, flushes, segments_rolled, queues, segments, index_files, waiting_entries } = found;
+    Ok(Stats {
+        messages_put: messages_put as f64,
+        bytes_put: bytes_put as f64,
+        flushes: flushes as f64,
+        segments_rolled: segments_rolled as f64,
+        queues: queues as f64,
+        segments: segments as f64,
+        index_files: index_files as f64,
+        waiting_entries: waiting_entries as f64,
     })
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use moraine_core::engine::{Boundary, ScanItem};
 use moraine_core::error::Error;
 use moraine_core::options::{Compat, FlushMode, Options};
-use moraine_host::shared::{ClockSource, OpenSettings};
+use moraine_host::clock::HostClock;
+use moraine_host::shared::OpenSettings;
 use napi::bindgen_prelude::{Env, Float64Array, Function, Uint8Array, Uint8ArraySlice};
 use napi_derive::napi;
 
@@ -65,8 +66,8 @@ impl OpenOptions {
             path: PathBuf::from(path),
             flush_interval: Duration::from_millis(guard::offset("flushIntervalMs", self.flush_interval_ms)?),
             clock: match self.clock_ms {
-                None => ClockSource::System,
-                Some(now) => ClockSource::Driven(Arc::new(AtomicI64::new(guard::time("clockMs", now)?))),
+                None => HostClock::System,
+                Some(now) => HostClock::Driven(Arc::new(AtomicI64::new(guard::time("clockMs", now)?))),
             },
             options: Options {
                 flush,
@@ -213,7 +214,7 @@ pub struct QueueRange {
 pub fn offsets(handle: u32, topic: String, queue_id: f64) -> napi::Result<QueueRange> {
     guarded(|| {
         let queue_id = guard::queue_id(queue_id)?;
-        let found = env::with(handle, |store| Ok(store.shared.read(|reader| reader.offsets(topic.as_bytes(), queue_id))?))?;
+        let found = env::with(handle, |store| Ok(store.shared.read(|reader| Ok(reader.offsets(topic.as_bytes(), queue_id)))?))?;
         Ok(QueueRange { min: found.min as f64, max: found.max as f64, next: found.next as f64 })
     })
 }
@@ -269,14 +270,10 @@ pub fn entries(handle: u32, topic: String, queue_id: f64, from: f64, max: f64) -
     guarded(|| {
         let (queue_id, from) = (guard::queue_id(queue_id)?, guard::offset("from", from)?);
         let max = guard::count("max", max)?;
-        let (min, found) = env::with(handle, |store| {
-            Ok(store.shared.read(|reader| {
-                let min = reader.offsets(topic.as_bytes(), queue_id)?.min;
-                Ok((min, reader.entries(topic.as_bytes(), queue_id, from, max)?))
-            })?)
-        })?;
+        let (start, found) =
+            env::with(handle, |store| Ok(store.shared.read(|reader| reader.entries(topic.as_bytes(), queue_id, from, max))?))?;
         let entries = found.iter().flat_map(|entry| [entry.physical as f64, f64::from(entry.size), entry.tags_code as f64]).collect();
-        Ok(QueueEntries { start: from.max(min) as f64, entries: Float64Array::new(entries) })
+        Ok(QueueEntries { start: start as f64, entries: Float64Array::new(entries) })
     })
 }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use moraine_core::engine::Progress;
 use moraine_core::error::{Code, Error};
-use moraine_host::shared::{ClockSource, Events, OpenSettings, Shared};
+use moraine_host::clock::HostClock;
+use moraine_host::shared::{Events, OpenSettings, Shared};
 use napi::Status;
 use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -112,8 +113,8 @@ pub fn open(settings: OpenSettings, on_event: Function<EventArguments, ()>) -> R
         .build_callback(move |context| Ok(context.value.arrive(handle)))
         .map_err(|error| Error::new(Code::Io, format!("the event function was refused: {}", error.reason)))?;
     let clock = match &settings.clock {
-        ClockSource::Driven(clock) => Some(Arc::clone(clock)),
-        ClockSource::System => None,
+        HostClock::Driven(clock) => Some(Arc::clone(clock)),
+        HostClock::System => None,
     };
     let channel = Arc::new(Channel { handle, function, environment });
     thread::Builder::new()
