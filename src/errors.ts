@@ -1,3 +1,5 @@
+import { types } from "node:util";
+
 /** Every code that a `StoreError` can carry; docs/errors.md has a heading for each. */
 export type StoreErrorCode =
   | "STORE_LOCKED"
@@ -94,6 +96,8 @@ export function shown(value: unknown): string {
     case "symbol":
       return "a symbol";
     default:
-      return value === null ? "null" : Array.isArray(value) ? "an array" : "an object";
+      if (value === null) return "null";
+      // A revoked proxy throws at Array.isArray.
+      return !types.isProxy(value) && Array.isArray(value) ? "an array" : "an object";
   }
 }
