@@ -58,3 +58,35 @@ pub fn u32(name: &'static str, value: f64) -> Result<u32, Error> {
 pub fn queue_id(value: f64) -> Result<i32, Error> {
     integer("queueId", value, 0..=i64::from(i32::MAX)).map(|value| value as i32)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_internal_failure_with_its_text() {
+        for panic in [|| panic!("broken {}", 7), || std::panic::panic_any("broken 7")] {
+            let failure = caught::<()>(panic).err().map(Failure::into_json);
+            let json = r#"{"code":"STORE_IO","message":"internal error, please report it: broken 7","details":{"internal":true}}"#;
+            assert_eq!(failure.as_deref(), Some(json));
+        }
+        assert!(caught::<()>(|| std::panic::panic_any(7)).is_err());
+    }
+
+    #[test]
+    fn an_offset_is_an_integer_below_two_to_the_53rd() {
+        for (given, taken) in [(0.0, 0), (-0.0, 0), (7.0, 7), (9_007_199_254_740_991.0, (1 << 53) - 1)] {
+            assert_eq!(offset("offset", given), Ok(taken));
+        }
+        for wrong in [-1.0, 0.5, 9_007_199_254_740_992.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = offset("offset", wrong).unwrap_err();
+            assert_eq!(error.message, format!("offset is {wrong}, must be an integer from 0 to 9007199254740991"));
+        }
+    }
+
+    #[test]
+    fn a_queue_id_is_not_negative() {
+        assert_eq!(queue_id(2_147_483_647.0), Ok(i32::MAX));
+        assert!(queue_id(-1.0).is_err() && queue_id(2_147_483_648.0).is_err());
+    }
+}
