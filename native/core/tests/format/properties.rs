@@ -115,7 +115,9 @@ proptest! {
 
     #[test]
     fn taking_the_crc_off_takes_nothing_else(
-        before in any_string(), after in any_string(), digits in proptest::collection::vec(any::<u8>().prop_filter("no end", |&b| b != 2), 0..12),
+        before in any_string(),
+        after in any_string(),
+        digits in proptest::collection::vec(any::<u8>().prop_filter("no end", |&b| b != 2), 0..12),
     ) {
         let mut string = before.clone();
         if !string.is_empty() {
