@@ -106,7 +106,7 @@ impl NewRecord<'_> {
     }
 
     fn header_bytes(&self) -> usize {
-        72 + Host::stored_bytes(self.born_host.address.is_v6()) + Host::stored_bytes(self.store_host.address.is_v6())
+        72 + Host::len(self.born_host.address.is_v6()) + Host::len(self.store_host.address.is_v6())
     }
 
     fn stored_queue_offset(&self) -> u64 {

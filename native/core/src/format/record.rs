@@ -77,7 +77,7 @@ pub struct Host {
 
 impl Host {
     /// Bytes of a host in a record.
-    pub fn stored_bytes(v6: bool) -> usize {
+    pub fn len(v6: bool) -> usize {
         if v6 { 20 } else { 8 }
     }
 
@@ -142,7 +142,7 @@ pub fn store_timestamp_of(head: &[u8]) -> Option<i64> {
     if head.len() < BORN_HOST_AT || !matches!(u32_at(head, 4), MAGIC_V1 | MAGIC_V2) {
         return None;
     }
-    let at = BORN_HOST_AT + Host::stored_bytes(i32_at(head, 36) & SYS_FLAG_BORN_V6 != 0);
+    let at = BORN_HOST_AT + Host::len(i32_at(head, 36) & SYS_FLAG_BORN_V6 != 0);
     head.get(at..at + 8).map(|bytes| i64_at(bytes, 0))
 }
 
@@ -175,7 +175,7 @@ impl<'a> Record<'a> {
         // From here on every position is at most `size`, which an i32 holds: nothing overflows.
         let total = bytes.len();
         let sys_flag = i32_at(bytes, 36);
-        let body_at = 72 + Host::stored_bytes(sys_flag & SYS_FLAG_BORN_V6 != 0) + Host::stored_bytes(sys_flag & SYS_FLAG_STORE_V6 != 0);
+        let body_at = 72 + Host::len(sys_flag & SYS_FLAG_BORN_V6 != 0) + Host::len(sys_flag & SYS_FLAG_STORE_V6 != 0);
         let topic_length_bytes = if u32_at(bytes, 4) == MAGIC_V2 { 2 } else { 1 };
 
         // What must still follow the body: the lengths of topic and properties.
@@ -300,7 +300,7 @@ impl<'a> Record<'a> {
     }
 
     fn store_timestamp_at(&self) -> usize {
-        BORN_HOST_AT + Host::stored_bytes(self.sys_flag() & SYS_FLAG_BORN_V6 != 0)
+        BORN_HOST_AT + Host::len(self.sys_flag() & SYS_FLAG_BORN_V6 != 0)
     }
 }
 
