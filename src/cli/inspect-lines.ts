@@ -5,7 +5,7 @@ import { bytesText, countText, numberText, safeText, tableLines, timeText } from
 /** Queues of one topic that the page shows; JSON has all. */
 const QUEUES_SHOWN = 32;
 /** Index files that the page shows, the newest ones; JSON has all. */
-const INDEX_FILES_SHOWN = 16;
+const INDEX_FILES_SHOWN = 8;
 /** RocketMQ stores its own bookkeeping under such names. */
 const SYSTEM_TOPIC = /^(rmq_sys_|RMQ_SYS_|SCHEDULE_TOPIC_XXXX$|TRANS_CHECK_MAX_TIME_TOPIC$|OFFSET_MOVED_EVENT$)/;
 
@@ -36,7 +36,6 @@ function* summary({ path, engine, health, log, queues, records }: Report, findin
   const span = `${numberText(log.minOffset)} to ${numberText(log.endOffset)}`;
   const facts: [string, string][] = [
     ["state", health.clean ? "closed cleanly" : "not closed: crashed, or open in another process"],
-    ["opened by", openedBy(health.files).join(", ")],
     [
       "log",
       `${span}: ${bytesText(log.endOffset - log.minOffset)} in ${countText(segments, "file")} of ${bytesText(health.segmentBytes)}`,
@@ -49,18 +48,20 @@ function* summary({ path, engine, health, log, queues, records }: Report, findin
     ],
     ["findings", findings === 0 ? "none" : `${numberText(findings)}, on standard error`],
   ];
+  const names = openedBy(health.files);
+  if (names.length > 0) facts.splice(1, 0, ["opened by", names.join(", ")]);
   yield `${safeText(path)} (${engine} engine, read-only)`;
   yield "";
   yield* tableLines(facts, [false, false], "  ");
 }
 
-/** Who has had the store open for writing, by what each leaves behind. */
+/** Who has had the store open for writing, by what some leave behind; empty where nobody can be told. */
 function openedBy(files: Report["health"]["files"]): string[] {
   const has = (test: (path: string) => boolean): boolean => files.some(({ path }) => test(path));
   const names: string[] = [];
   if (has((path) => path === "abort.bak")) names.push("RocketMQ 5 (abort.bak)");
   if (has((path) => path.startsWith("moraine/"))) names.push("moraine (moraine/)");
-  return names.length > 0 ? names : ["RocketMQ 4 or unknown (neither abort.bak nor moraine/)"];
+  return names;
 }
 
 function recordsText({ looked, more, versions, recordCrc }: RecordSample): string {
@@ -114,9 +115,13 @@ function* indexFiles({ health }: Report): Generator<string> {
       file.file.replace(/^index\//, ""),
       numberText(file.used),
       numberText(file.slots),
-      `${numberText(file.beginPhysicalOffset)} to ${numberText(file.endPhysicalOffset)}`,
-      timeText(file.beginTimestamp),
-      timeText(file.endTimestamp),
+      ...(file.used === 0
+        ? ["-", "-", "-"]
+        : [
+            `${numberText(file.beginPhysicalOffset)} to ${numberText(file.endPhysicalOffset)}`,
+            timeText(file.beginTimestamp),
+            timeText(file.endTimestamp),
+          ]),
     ]);
   const head = ["file", "entries", "slots", "log", "first stored (UTC)", "last stored (UTC)"];
   yield* tableLines([head, ...rows], [false, true, true, false, false, false], "  ");
