@@ -32,7 +32,6 @@ describe("those who wait for a flush", () => {
     expect(seen.requests).toBe(2);
     line.settle(1001);
     expect(seen.settled).toHaveLength(1001);
-    line.end();
   });
 
   test("are settled as far as the durable position reaches", () => {
@@ -45,7 +44,6 @@ describe("those who wait for a flush", () => {
     expect(line.durableOffset).toBe(20);
     line.settle(30);
     expect(seen.settled).toEqual([10, 20, 30]);
-    line.end();
   });
 
   test("are settled in the order of their offsets, whatever order they came in", () => {
@@ -55,7 +53,6 @@ describe("those who wait for a flush", () => {
     wait(26);
     line.settle(100);
     expect(seen.settled).toEqual([10, 10, 20, 26, 30, 40, 50]);
-    line.end();
   });
 
   test("for what is durable already are settled at once, without a request", async () => {
@@ -83,7 +80,6 @@ describe("those who wait for a flush", () => {
       throw new StoreError("STORE_CLOSED", "closed");
     }, 0);
     await expect(line.wait(1)).rejects.toMatchObject({ code: "STORE_CLOSED" });
-    line.end();
   });
 
   test("come and go in great number without the line growing", () => {
@@ -96,6 +92,5 @@ describe("those who wait for a flush", () => {
     expect(seen.settled).toHaveLength(20_000);
     expect(line.waiting).toBe(1);
     line.settle(1_000_000);
-    line.end();
   });
 });
