@@ -84,3 +84,22 @@ fn write_text(json: &mut String, text: &str) {
     }
     json.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_crosses_with_its_code_its_words_and_its_facts() {
+        let error = Error::new(Code::Io, "sync of \"a\\b\"\n failed").number("errno", 5).text("path", "\u{1}店");
+        let json = r#"{"code":"STORE_IO","message":"sync of \"a\\b\"\u000a failed","details":{"errno":5,"path":"\u0001店"}}"#;
+        assert_eq!(Failure::from(&error).into_json(), json);
+        assert_eq!(Failure::from(error).into_message(), format!("moraine:{json}"));
+    }
+
+    #[test]
+    fn an_error_without_facts_has_empty_details() {
+        let json = r#"{"code":"STORE_CLOSED","message":"over","details":{}}"#;
+        assert_eq!(Failure::from(Error::new(Code::Closed, "over")).into_json(), json);
+    }
+}

@@ -170,6 +170,7 @@ impl Call {
         Ok(values)
     }
 
+    #[inline]
     fn number(&self, name: &'static str, value: sys::napi_value) -> Result<f64, Error> {
         let mut number = 0.0;
         // SAFETY: `value` is an argument of the running callback.
@@ -248,6 +249,7 @@ impl Block {
 }
 
 /// Refuses blocks that overlap: two typed arrays can lie on the same bytes.
+#[inline]
 fn apart(blocks: &[&Block]) -> Result<(), Error> {
     for (number, one) in blocks.iter().enumerate() {
         for other in &blocks[number + 1..] {

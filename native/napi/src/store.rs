@@ -190,7 +190,7 @@ pub fn scan(handle: u32, from: f64, to: f64, max_items: f64, max_bytes: f64) -> 
         for item in found {
             let (kind, at, size) = match item {
                 ScanItem::Message { at, size } => (SCAN_MESSAGE, at, u64::from(size)),
-                ScanItem::Blank { at, size } => (SCAN_BLANK, at, u64::from(size)),
+                ScanItem::Blank { at, size } => (SCAN_BLANK, at, size),
                 ScanItem::Damaged { at, size, reason } => {
                     reasons.push(reason);
                     (SCAN_DAMAGED, at, size)

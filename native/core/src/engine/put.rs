@@ -120,6 +120,13 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
                 format!("the property string has {} bytes, at most {} fit", message.properties.len(), MAX_PROPERTIES_BYTES - crc_bytes);
             return Err(Error::new(Code::MessageTooLarge, message).text("argument", "properties"));
         }
+        if !options.record_crc
+            && properties::ends_like_record_crc(message.properties)
+            && properties::without_record_crc(message.properties).is_none()
+        {
+            let message = "the last property looks like a damaged __CRC32#; give it another name or length, or use recordCrc: true";
+            return Err(Error::argument("properties", message));
+        }
         let (body, most) = (message.body.len() as u64, u64::from(options.max_message_bytes));
         if body > most {
             let message = format!("the body has {body} bytes, maxMessageBytes is {most}");

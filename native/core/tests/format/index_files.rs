@@ -196,11 +196,16 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_can_be_read(header in any::<[u8; 40]>(), entry in any::<[u8; 20]>(), bytes in any::<u64>(), puts in any::<(u32, i64, i64)>()) {
+    fn any_bytes_can_be_read(
+        header in any::<[u8; 40]>(),
+        entry in any::<[u8; 20]>(),
+        bytes in any::<u64>(),
+        put in any::<(u32, i64, i64)>(),
+    ) {
         let mut header = Header::decode(&header);
         prop_assert!(header.count >= 1);
         let _ = (IndexEntry::decode(&entry), Geometry::from_file_bytes(bytes), Header::following(&header));
-        let (key_hash, physical, time) = puts;
+        let (key_hash, physical, time) = put;
         let entry = header.add(key_hash, physical, time, 0);
         prop_assert!(entry.time_diff >= 0 && header.count >= 2);
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use moraine_core::format::properties::{Dispatched, dispatched, pairs, without_record_crc};
+use moraine_core::format::properties::{Dispatched, dispatched, ends_like_record_crc, pairs, without_record_crc};
+use moraine_core::format::record::Record;
 use proptest::prelude::*;
 
 use crate::messages::Message;
@@ -57,10 +58,31 @@ fn another_records_crc_is_taken_off() {
 }
 
 #[test]
+fn a_string_that_would_be_taken_for_a_damaged_crc_is_known() {
+    for (string, alike) in [
+        (&b"TAGS\x01a\x02"[..], false),
+        (b"__CRC32#\x010123456789\x02", true),
+        (b"A\x01b\x02__CRC32\"\x010123456789\x02", true),
+        (b"__CRC32\"\x01012345678x\x02", false),
+        (b"__CRC64#\x010123456789\x02", false),
+        (b"__CRC16#\x010123456789\x02", true),
+        (b"__crc32#\x010123456789\x02", false),
+    ] {
+        assert_eq!(ends_like_record_crc(string), alike, "{string:?}");
+        let written = Message { properties: string.to_vec(), ..Message::plain() }.written(false);
+        let checked = Record::parse(&written).expect("a record").check();
+        assert_eq!(checked.is_err(), alike, "{string:?}: {checked:?}");
+        // With a CRC of its own behind it, any string is what it is.
+        let written = Message { properties: string.to_vec(), ..Message::plain() }.written(true);
+        assert_eq!(Record::parse(&written).expect("a record").check(), Ok(()));
+    }
+}
+
+#[test]
 fn a_record_written_again_gets_its_own_crc() {
     let first = Message { properties: b"TAGS\x01TagA\x02".to_vec(), ..Message::plain() };
     let written = first.written(true);
-    let read = moraine_core::format::record::Record::parse(&written).expect("a record");
+    let read = Record::parse(&written).expect("a record");
     let properties = without_record_crc(read.properties()).expect("the CRC of the first");
     let second = Message { properties, queue_offset: 1, ..first.clone() };
     assert_eq!(second.properties, first.properties);
@@ -93,7 +115,9 @@ proptest! {
 
     #[test]
     fn taking_the_crc_off_takes_nothing_else(
-        before in any_string(), after in any_string(), digits in proptest::collection::vec(any::<u8>().prop_filter("no end", |&b| b != 2), 0..12),
+        before in any_string(),
+        after in any_string(),
+        digits in proptest::collection::vec(any::<u8>().prop_filter("no end", |&b| b != 2), 0..12),
     ) {
         let mut string = before.clone();
         if !string.is_empty() {
