@@ -40,6 +40,12 @@ function version(): string {
   return manifest.version;
 }
 
+/** A failing system call, as of a full disk under standard output, says all in its message; anything else is a bug of ours. */
+function unexpected(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return "syscall" in error ? error.message : (error.stack ?? error.message);
+}
+
 async function main(args: string[]): Promise<number> {
   const output = new Output(process.stdout, process.stderr, args.includes("--json"));
   try {
@@ -63,7 +69,7 @@ async function main(args: string[]): Promise<number> {
     await output.flush().catch(() => {});
     if (error instanceof StoreError) output.failure(error.message, error.code);
     else if (error instanceof UsageError) output.failure(`${error.message} (see moraine --help)`, undefined);
-    else output.failure(error instanceof Error ? (error.stack ?? error.message) : String(error), undefined);
+    else output.failure(unexpected(error), undefined);
     return EXIT_FAILURE;
   }
   return output.findings > 0 ? EXIT_FINDINGS : EXIT_OK;

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { Store } from "../../src/index.ts";
 import { moraine, moraineReadOnce } from "./command-line.ts";
 import { expectedOf, fixtureNames, unpack } from "./fixtures.ts";
 import { snapshot, temporaryFolder } from "./folders.ts";
@@ -107,6 +108,31 @@ describe("moraine dump", () => {
     expect(err).toEqual([]);
     expect(code).toBe(0);
   });
+});
+
+test("a store that a program has open can be looked at", async () => {
+  const dir = join(temporaryFolder(), "store");
+  const store = await Store.open(dir, { segmentBytes: 65_536, indexSlots: 64, indexEntries: 256 });
+  for (let n = 0; n < 20; n++) store.put({ topic: "orders", queueId: n % 2, body: Buffer.from(`order ${n}`) });
+
+  const { code, out, err } = await moraine(
+    "dump",
+    dir,
+    "--json",
+    "--topic",
+    "orders",
+    "--queue",
+    "1",
+    "--body",
+    "text",
+  );
+
+  expect(out.map((line) => JSON.parse(line).bodyText)).toEqual(
+    Array.from({ length: 10 }, (_, i) => `order ${2 * i + 1}`),
+  );
+  expect(err.map((line) => JSON.parse(line).finding.file)).toEqual(["abort"]);
+  expect(code).toBe(2);
+  await store.close();
 });
 
 describe("wrong use", () => {

@@ -48,7 +48,7 @@ export function messagesOfEveryShape(count: number, line: Line): Message[] {
         n % 2 === 0
           ? { UNIQ_KEY: `7F00000100000000${n.toString(16).toUpperCase().padStart(16, "0")}` }
           : { p: `v${n}`, q: "größe" },
-      flag: n % 7 === 0 ? -n : n,
+      flag: n % 7 === 3 ? -n : n,
       sysFlag: n % 6 === 0 ? transactions[(n / 6) % transactions.length] : 0,
       bornTimestamp: 1_700_000_000_000 + n,
       bornHost: bornHosts[n % bornHosts.length],
