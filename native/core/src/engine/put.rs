@@ -114,7 +114,8 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
                 return Err(Error::argument(name, format!("port {} is not between 0 and 65535", host.port)));
             }
         }
-        let crc_bytes = if options.record_crc { RECORD_CRC_BYTES + 1 } else { 0 };
+        let separator = usize::from(message.properties.last().is_some_and(|&last| last != properties::END));
+        let crc_bytes = if options.record_crc { RECORD_CRC_BYTES + separator } else { 0 };
         if message.properties.len() + crc_bytes > MAX_PROPERTIES_BYTES {
             let message =
                 format!("the property string has {} bytes, at most {} fit", message.properties.len(), MAX_PROPERTIES_BYTES - crc_bytes);
