@@ -20,6 +20,7 @@
 //! | 88 | – | body, topic, properties |
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use crate::error::Error;
 use crate::format::record::{Address, Host, SYS_FLAG_BORN_V6, SYS_FLAG_STORE_V6};
@@ -126,4 +127,32 @@ fn host_at(bytes: &[u8; HEADER_BYTES], at: usize, v6: bool) -> Host {
         Address::V4([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
     };
     Host { address, port: u32_at(bytes, at + 16) as i32 }
+}
+
+/// Appends a message to a batch: the counterpart of [`BatchReader`] for callers in Rust.
+pub fn encode(message: &BatchMessage<'_>, batch: &mut Vec<u8>) {
+    let used = HEADER_BYTES + message.body.len() + message.topic.len() + message.properties.len();
+    let start = batch.len();
+    for length in [used.next_multiple_of(8), message.body.len(), message.topic.len(), message.properties.len()] {
+        batch.extend_from_slice(&(length as u32).to_le_bytes());
+    }
+    for number in [message.queue_id, message.flag, message.sys_flag, message.reconsume_times] {
+        batch.extend_from_slice(&number.to_le_bytes());
+    }
+    for number in [message.born_timestamp, message.prepared_transaction_offset] {
+        batch.extend_from_slice(&(number as f64).to_le_bytes());
+    }
+    for host in [&message.born_host, &message.store_host] {
+        let mut address = [0; 16];
+        match &host.address {
+            Address::V4(bytes) => address[..4].copy_from_slice(bytes),
+            Address::V6(bytes) => address = *bytes,
+        }
+        batch.extend_from_slice(&address);
+        batch.extend_from_slice(&host.port.to_le_bytes());
+    }
+    for part in [message.body, message.topic, message.properties] {
+        batch.extend_from_slice(part);
+    }
+    batch.resize(start + used.next_multiple_of(8), 0);
 }

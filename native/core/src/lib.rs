@@ -22,5 +22,6 @@ pub mod memory;
 pub mod options;
 pub mod queue;
 pub mod recovery;
+pub mod stats;
 pub mod storage;
 pub mod writes;

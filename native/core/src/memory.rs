@@ -70,6 +70,7 @@ impl MemoryStorage {
         self.files.borrow().get(path).cloned().ok_or_else(|| IoError::new(IoKind::NotFound, syscall, path, "no such file"))
     }
 
+    #[allow(clippy::arc_with_non_send_sync)] // the seam hands out Arcs; this storage stays on one thread
     fn segment(&self, path: &str, bytes: Bytes) -> Arc<MemorySegment> {
         Arc::new(MemorySegment { path: path.to_owned(), bytes, calls: Rc::clone(&self.calls) })
     }

@@ -34,36 +34,35 @@ pub struct LogEnd {
     pub reason: Option<BadReason>,
 }
 
-/// End of what a cleanly closed log is known to hold: the greatest record end that a queue names, and every segment
-/// that begins with a whole record.
-pub fn clean_evidence<G: Segment>(segments: &Segments<G>, queues_end: u64) -> Result<u64, Error> {
+/// End of what a cleanly closed log is known to hold: the greatest record end that a queue names (`queues_end`), the
+/// records that checkpoint and index name by their starts, and every segment that begins with a whole record.
+pub fn clean_evidence<G: Segment>(segments: &Segments<G>, queues_end: u64, starts: [i64; 2]) -> u64 {
     let view = LogView::new(segments.clone(), segments.extent());
     let mut known = if queues_end <= segments.extent() { queues_end } else { 0 };
     let mut record = Vec::new();
-    for placed in segments.iter().rev() {
-        if placed.base < known {
-            break;
-        }
-        if let Ok(Some(size)) = view.record_at(placed.base, &mut record) {
-            known = placed.base + size as u64;
-            break;
+    let named = starts.into_iter().filter_map(|start| u64::try_from(start).ok());
+    for start in named.chain(segments.iter().rev().map(|placed| placed.base)) {
+        if start >= known
+            && let Ok(Some(size)) = view.record_at(start, &mut record)
+        {
+            known = start + size as u64;
         }
     }
-    Ok(known.max(segments.min()))
+    known.max(segments.min())
 }
 
 /// Where recovery of an abruptly ended log starts: the newest segment whose first record was stored by `time`.
-pub fn start_segment<G: Segment>(segments: &Segments<G>, time: i64) -> Result<u64, Error> {
+pub fn start_segment<G: Segment>(segments: &Segments<G>, time: i64) -> u64 {
     let view = LogView::new(segments.clone(), segments.extent());
     let mut record = Vec::new();
     for placed in segments.iter().rev() {
         if let Ok(Some(_)) = view.record_at(placed.base, &mut record)
             && Record::parse(&record).is_ok_and(|record| record.store_timestamp() <= time)
         {
-            return Ok(placed.base);
+            return placed.base;
         }
     }
-    Ok(segments.min())
+    segments.min()
 }
 
 /// Scans from `from`, gives every record to `each`, and finds the end.

@@ -34,6 +34,7 @@ pub use resolve::{Copied, GetStatus, Resolved};
 pub use crate::log::scan::{ScanItem, Scanner};
 pub use crate::log::view::LogView;
 pub use crate::queue::lookup::{Boundary, QueueOffsets};
+pub use crate::stats::Stats;
 
 /// Offsets of the log, in bytes; `min ≤ visible ≤ end`, `durable ≤ end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,20 +43,6 @@ pub struct Positions {
     pub end: u64,
     pub durable: u64,
     pub visible: u64,
-}
-
-/// Counters since the store was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    pub messages_put: u64,
-    pub bytes_put: u64,
-    pub flushes: u64,
-    pub segments_rolled: u64,
-    pub queues: u64,
-    pub segments: u64,
-    pub index_files: u64,
-    /// Queue and index entries that are in memory only.
-    pub waiting_entries: u64,
 }
 
 /// An open store.

@@ -63,14 +63,15 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let (evidence, queues_known) = if clean {
             let named = loaded.iter().filter_map(|queue| queue.last).filter(|last| !last.is_blank());
             let queues_end = named.map(|last| last.end()).filter(|&end| end <= segments.extent()).max();
-            let known = recovery::clean_evidence(&segments, queues_end.unwrap_or(0))?;
+            let indexed = index.newest().map_or(-1, |newest| newest.end_physical);
+            let known = recovery::clean_evidence(&segments, queues_end.unwrap_or(0), [checkpoint.confirm_offset, indexed]);
             (Evidence::Below(known), queues_end.unwrap_or(segments.min()))
         } else {
             if !segments.is_empty() {
                 findings.push(unclean());
             }
             let time = checkpoint.min_timestamp();
-            (Evidence::StoredBy(time), recovery::start_segment(&segments, time)?)
+            (Evidence::StoredBy(time), recovery::start_segment(&segments, time))
         };
         let mut touched: Vec<QueueIndex> = Vec::new();
         for queue in &loaded {

@@ -65,11 +65,11 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             for (planned, out) in self.0.run.iter().zip(results[RESULT_HEADER + RESULT_STRIDE * stored..].chunks_exact_mut(RESULT_STRIDE)) {
                 out.copy_from_slice(&[planned.physical as f64, planned.queue_offset as f64, planned.size as f64]);
             }
+            self.0.stats.bytes_put += self.0.run.iter().map(|planned| planned.size as u64).sum::<u64>();
+            self.0.stats.messages_put += run as u64;
             stored += run;
             self.0.run.clear();
         }
-        self.0.stats.messages_put += count as u64;
-        self.0.stats.bytes_put += batch.len() as u64;
         results[0] = store_timestamp as f64;
         results[1] = self.0.log.end() as f64;
         Ok(count)
@@ -119,6 +119,13 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             let message =
                 format!("the property string has {} bytes, at most {} fit", message.properties.len(), MAX_PROPERTIES_BYTES - crc_bytes);
             return Err(Error::new(Code::MessageTooLarge, message).text("argument", "properties"));
+        }
+        if !options.record_crc
+            && properties::ends_like_record_crc(message.properties)
+            && properties::without_record_crc(message.properties).is_none()
+        {
+            let message = "the last property looks like a damaged __CRC32#; give it another name or length, or use recordCrc: true";
+            return Err(Error::argument("properties", message));
         }
         let (body, most) = (message.body.len() as u64, u64::from(options.max_message_bytes));
         if body > most {

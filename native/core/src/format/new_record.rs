@@ -1,11 +1,9 @@
 //! A record of the commit log, written (§2.1, 2.2, 2.5). The fields' places are in `record.rs`.
 
 use crate::format::properties::RECORD_CRC_BYTES;
-use crate::format::record::{Host, MAGIC_V1, MAGIC_V2, SYS_FLAG_BORN_V6, SYS_FLAG_STORE_V6, Transaction, transaction};
+use crate::format::record::{Address, Host, MAGIC_V1, MAGIC_V2, SYS_FLAG_BORN_V6, SYS_FLAG_STORE_V6, Transaction, transaction};
 use crate::format::{crc, record_crc};
 
-/// Bytes in front of the body, with hosts of 20 bytes each.
-const MAX_HEADER_BYTES: usize = 112;
 /// Ends a property.
 const PROPERTY_END: u8 = 2;
 
@@ -62,10 +60,9 @@ impl NewRecord<'_> {
     pub fn write(&self, record_crc: bool, out: &mut [u8]) {
         assert_eq!(out.len() as u64, self.size(record_crc), "room for a record");
         let body_crc = crc::crc32(self.body);
-        let (header, header_bytes) = self.header(out.len() as u32, crc::masked(body_crc));
-
+        let size = out.len() as u32;
         let mut rest = Unwritten(&mut *out);
-        rest.put(&header[..header_bytes]);
+        self.write_header(size, crc::masked(body_crc), &mut rest);
         rest.put(self.body);
         if self.is_v2() {
             rest.put(&(self.topic.len() as u16).to_be_bytes());
@@ -82,32 +79,30 @@ impl NewRecord<'_> {
                 rest.put(&[PROPERTY_END]);
             }
             if let Some((covered, trailer)) = out.split_last_chunk_mut::<RECORD_CRC_BYTES>() {
-                let body = header_bytes..header_bytes + self.body.len();
+                let body = self.header_bytes()..self.header_bytes() + self.body.len();
                 *trailer = record_crc::encode(crc::masked(crc::around(covered, body, body_crc)));
             }
         }
     }
 
-    /// Everything in front of the body, and how many bytes that is.
-    fn header(&self, size: u32, body_crc: i32) -> ([u8; MAX_HEADER_BYTES], usize) {
-        let mut header = [0; MAX_HEADER_BYTES];
-        let mut rest = Unwritten(&mut header);
-        rest.put(&size.to_be_bytes());
-        rest.put(&if self.is_v2() { MAGIC_V2 } else { MAGIC_V1 }.to_be_bytes());
-        rest.put(&body_crc.to_be_bytes());
-        rest.put(&self.queue_id.to_be_bytes());
-        rest.put(&self.flag.to_be_bytes());
-        rest.put(&self.stored_queue_offset().to_be_bytes());
-        rest.put(&self.physical_offset.to_be_bytes());
-        rest.put(&self.stored_sys_flag().to_be_bytes());
-        rest.put(&self.born_timestamp.to_be_bytes());
-        rest.put_host(&self.born_host);
-        rest.put(&self.store_timestamp.to_be_bytes());
-        rest.put_host(&self.store_host);
-        rest.put(&self.reconsume_times.to_be_bytes());
-        rest.put(&self.prepared_transaction_offset.to_be_bytes());
-        rest.put(&(self.body.len() as u32).to_be_bytes());
-        (header, self.header_bytes())
+    /// Everything in front of the body.
+    #[inline]
+    fn write_header(&self, size: u32, body_crc: i32, to: &mut Unwritten) {
+        to.put(&size.to_be_bytes());
+        to.put(&if self.is_v2() { MAGIC_V2 } else { MAGIC_V1 }.to_be_bytes());
+        to.put(&body_crc.to_be_bytes());
+        to.put(&self.queue_id.to_be_bytes());
+        to.put(&self.flag.to_be_bytes());
+        to.put(&self.stored_queue_offset().to_be_bytes());
+        to.put(&self.physical_offset.to_be_bytes());
+        to.put(&self.stored_sys_flag().to_be_bytes());
+        to.put(&self.born_timestamp.to_be_bytes());
+        to.put_host(&self.born_host);
+        to.put(&self.store_timestamp.to_be_bytes());
+        to.put_host(&self.store_host);
+        to.put(&self.reconsume_times.to_be_bytes());
+        to.put(&self.prepared_transaction_offset.to_be_bytes());
+        to.put(&(self.body.len() as u32).to_be_bytes());
     }
 
     fn header_bytes(&self) -> usize {
@@ -149,7 +144,10 @@ impl Unwritten<'_> {
 
     #[inline]
     fn put_host(&mut self, host: &Host) {
-        self.put(host.address.bytes());
+        match &host.address {
+            Address::V4(bytes) => self.put(bytes),
+            Address::V6(bytes) => self.put(bytes),
+        }
         self.put(&host.port.to_be_bytes());
     }
 }

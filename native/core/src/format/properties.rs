@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::format::big_endian::array_at;
+use crate::format::record_crc::{self, Trailer};
 
 const SEPARATOR: u8 = 1;
 const END: u8 = 2;
@@ -121,6 +122,13 @@ pub fn without_record_crc(properties: &[u8]) -> Option<Vec<u8>> {
         kept.extend_from_slice(property);
     }
     Some(kept)
+}
+
+/// Whether the string ends with what a reader takes for the CRC of its record, whole or with a damaged name.
+///
+/// Such a string can be stored only with a CRC of the record behind it.
+pub fn ends_like_record_crc(properties: &[u8]) -> bool {
+    record_crc::trailer(properties) != Trailer::Absent
 }
 
 fn is_record_crc(property: &[u8]) -> bool {

@@ -76,7 +76,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Bytes in a record.
+    /// Bytes of a host in a record.
     pub fn len(v6: bool) -> usize {
         if v6 { 20 } else { 8 }
     }

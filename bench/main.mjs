@@ -1,0 +1,107 @@
+// `npm run bench -- [--rounds N] [--messages N] [--only WORKLOAD] [--dir DIR]`
+//
+// The first figures: our store and Apache RocketMQ's in one run, in rotation, each run in a process and a directory of
+// its own on the same disk. Prints median and spread, and the ratio to RocketMQ's best way of doing the same.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import * as rocketmq from "./peers/rocketmq.mjs";
+
+/** Ratios that the foundation has to reach; the read is reported. */
+const TARGETS = { "put-batch": 4, "put-one": 3, "append-durable": 1.5 };
+const TITLES = {
+  "put-batch": "put, batches of 64 × 1 KiB",
+  "put-one": "put, one a call, 1 KiB",
+  "append-durable": "append, durable, 64 waiting, 1 KiB",
+  read: "get, 32 a call, 1 KiB, copied and checked",
+};
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    messages: { type: "string", default: "500000" },
+    only: { type: "string" },
+    dir: { type: "string", default: tmpdir() },
+  },
+});
+
+const child = fileURLToPath(new URL("./load/child.mjs", import.meta.url));
+
+/** Runs `work` with an empty directory that is removed afterwards. */
+function inDirectory(work) {
+  const dir = mkdtempSync(join(values.dir, "moraine-bench-"));
+  try {
+    return work(dir);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function ours(workload, messages) {
+  const out = inDirectory((dir) =>
+    execFileSync(process.execPath, [child, workload, dir, String(messages)], { encoding: "utf8" }),
+  );
+  return JSON.parse(out).messagesPerSecond;
+}
+
+function theirs(mode, way, messages) {
+  return inDirectory((dir) => rocketmq.run(mode, way, dir, messages).messagesPerSecond);
+}
+
+function summary(rates) {
+  const sorted = rates.toSorted((a, b) => a - b);
+  return { median: sorted[Math.floor(sorted.length / 2)], least: sorted[0], most: sorted.at(-1), rates };
+}
+
+const thousands = (rate) => `${Math.round(rate / 1000).toLocaleString("en")} k/s`;
+const line = (name, s) =>
+  console.log(
+    `  ${name.padEnd(44)} ${thousands(s.median).padStart(10)}   (${thousands(s.least)} – ${thousands(s.most)})`,
+  );
+
+const why = rocketmq.missing();
+if (why) console.log(`Apache RocketMQ's store is not measured: ${why}.`);
+const results = {
+  machine: `${cpus().length} × ${cpus()[0]?.model}`,
+  node: process.version,
+  rounds: Number(values.rounds),
+  workloads: {},
+};
+for (const workload of Object.keys(TITLES).filter((name) => !values.only || name === values.only)) {
+  const { mode, ways } = rocketmq.WAYS[workload];
+  // A durable message costs a share of a sync: fewer are enough.
+  const messages = workload === "append-durable" ? Math.ceil(Number(values.messages) / 2) : Number(values.messages);
+  const contestants = [
+    { name: "moraine", run: () => ours(workload, messages), rates: [] },
+    ...(why
+      ? []
+      : ways.map((way) => ({ name: `RocketMQ ${way.join(" ")}`, run: () => theirs(mode, way, messages), rates: [] }))),
+  ];
+  for (let round = 0; round < Number(values.rounds); round++) {
+    // Every round starts with another contestant, so that nobody always runs on a warm or a tired machine.
+    for (let i = 0; i < contestants.length; i++) {
+      const contestant = contestants[(i + round) % contestants.length];
+      contestant.rates.push(contestant.run());
+    }
+  }
+  console.log(`\n${TITLES[workload]}, ${messages.toLocaleString("en")} messages, ${values.rounds} rounds`);
+  const all = contestants.map(({ name, rates }) => ({ name, ...summary(rates) }));
+  for (const one of all) line(one.name, one);
+  const [us, ...peers] = all;
+  const best = peers.toSorted((a, b) => b.median - a.median)[0];
+  if (best) {
+    const ratio = us.median / best.median;
+    const target = TARGETS[workload];
+    const verdict =
+      target === undefined ? "reported" : ratio >= target ? `target ${target} × met` : `target ${target} × MISSED`;
+    console.log(`  → ${ratio.toFixed(1)} × RocketMQ's best (${best.name}); ${verdict}`);
+  }
+  results.workloads[workload] = { messages, contestants: all };
+}
+const folder = fileURLToPath(new URL("./results/", import.meta.url));
+mkdirSync(folder, { recursive: true });
+writeFileSync(join(folder, "latest.json"), `${JSON.stringify(results, null, 2)}\n`);
+console.log("\nWritten to bench/results/latest.json.");

@@ -1,0 +1,279 @@
+//! What was put is there again: after a clean close, after an abrupt end, without the derived files, with damage.
+
+mod support;
+
+use moraine_core::engine::GetStatus;
+use moraine_core::error::Code;
+use moraine_core::memory::{MemoryClock, MemoryStorage};
+use moraine_core::options::Options;
+use support::*;
+
+fn findings(store: &Store) -> Vec<&'static str> {
+    store.reader().health().unwrap().findings.iter().map(|finding| finding.kind).collect()
+}
+
+/// A closed store with messages `m0` to `m59`, in several files of each kind.
+fn closed() -> MemoryStorage {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 60);
+    close(store);
+    storage
+}
+
+fn assert_complete(store: &Store, count: usize) {
+    assert_eq!(all(store), numbered(0..count));
+    for n in 0..count {
+        assert_eq!(lookup(store, &format!("k{n}")), [format!("m{n}")], "key k{n}");
+    }
+}
+
+#[test]
+fn a_cleanly_closed_store_opens_with_the_same_answers_and_goes_on() {
+    let storage = closed();
+    assert_eq!(storage.contents("abort"), None);
+    let mut store = open(&storage, small()).unwrap();
+    assert!(store.reader().health().unwrap().clean);
+    assert_eq!(findings(&store), [""; 0]);
+    assert_complete(&store, 60);
+    let (_, queue_offset, _) = put_number(&mut store, 60);
+    assert_eq!(queue_offset, 60);
+    close(store);
+    assert_complete(&open(&storage, small()).unwrap(), 61);
+}
+
+#[test]
+fn abort_is_there_while_the_store_is_open_and_goes_last() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, Options { process_id: 4711, ..small() }).unwrap();
+    assert_eq!(storage.contents("abort").unwrap(), b"4711");
+    put_number(&mut store, 0);
+    close(store);
+    let syncs = storage.syncs();
+    let last: Vec<&str> = syncs.iter().rev().take(2).map(String::as_str).collect();
+    assert_eq!(last, ["sync-dir ", "sync checkpoint"]);
+}
+
+#[test]
+fn sizes_on_disk_win_over_options() {
+    let storage = closed();
+    let store = open(&storage, Options::default()).unwrap();
+    assert_eq!(store.reader().options().segment_bytes, 4096);
+    assert_eq!(store.reader().options().queue_file_entries, 10);
+    // 16 slots and 32 entries are neither the defaults nor 1 : 4: the files are left out and built again.
+    assert!(findings(&store).contains(&"index-geometry"));
+}
+
+#[test]
+fn after_an_abrupt_end_everything_that_was_put_is_there() {
+    for written_behind in [false, true] {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, small()).unwrap();
+        put_numbered(&mut store, 60);
+        if written_behind {
+            write_behind(&mut store, &storage);
+        }
+        let left = storage.snapshot();
+        let mut again = open(&left, small()).unwrap();
+        assert!(!again.reader().health().unwrap().clean);
+        assert_eq!(findings(&again), ["unclean"]);
+        assert_complete(&again, 60);
+        put_number(&mut again, 60);
+        close(again);
+        assert_complete(&open(&left, small()).unwrap(), 61);
+    }
+}
+
+#[test]
+fn without_any_of_the_derived_files_the_answers_are_the_same() {
+    let derived = ["consumequeue", "index", "checkpoint"];
+    for mask in 0..1 << derived.len() {
+        for clean in [true, false] {
+            let storage = closed();
+            for (bit, path) in derived.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0) {
+                assert!(bit < derived.len());
+                storage.remove_tree(path);
+            }
+            if !clean {
+                storage.place("abort", b"1");
+            }
+            let store = open(&storage, small()).unwrap();
+            assert_complete(&store, 60);
+            close(store);
+            assert_complete(&open(&storage, small()).unwrap(), 60);
+        }
+    }
+}
+
+#[test]
+fn read_only_shows_everything_and_changes_nothing() {
+    for clean in [true, false] {
+        let storage = closed();
+        storage.remove_tree("consumequeue");
+        storage.remove_tree("index");
+        if !clean {
+            storage.place("abort", b"1");
+        }
+        let before: Vec<_> = storage.paths().into_iter().map(|path| (storage.contents(&path), path)).collect();
+        let mut store = open(&storage, Options { read_only: true, ..small() }).unwrap();
+        assert_complete(&store, 60);
+        assert_eq!(store.writer().err().map(|error| error.code), Some(Code::ReadOnly));
+        let after: Vec<_> = storage.paths().into_iter().map(|path| (storage.contents(&path), path)).collect();
+        assert!(before == after);
+    }
+}
+
+#[test]
+fn a_torn_last_record_ends_the_log_and_its_bytes_are_gone_for_good() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let put = put_numbered(&mut store, 20);
+    write_behind(&mut store, &storage);
+    let left = storage.snapshot();
+    let (physical, _, size) = put[19];
+    let (file, at) = (format!("commitlog/{:020}", physical / 4096 * 4096), (physical % 4096) as usize);
+    let mut bytes = left.contents(&file).unwrap();
+    bytes[at + size as usize / 2..at + size as usize].fill(0);
+    left.place(&file, &bytes);
+    let mut store = open(&left, small()).unwrap();
+    assert_eq!(findings(&store), ["unclean", "cut"]);
+    assert_complete(&store, 19);
+    assert!(left.contents(&file).unwrap()[at..].iter().all(|&byte| byte == 0));
+    assert_eq!(put_number(&mut store, 19).1, 19);
+    close(store);
+    assert_complete(&open(&left, small()).unwrap(), 20);
+}
+
+#[test]
+fn stale_queue_entries_behind_a_cut_log_are_cleared_on_disk() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let put = put_numbered(&mut store, 25);
+    write_behind(&mut store, &storage);
+    let left = storage.snapshot();
+    let cut = put[7].0 as usize;
+    let mut bytes = left.contents("commitlog/00000000000000000000").unwrap();
+    bytes[cut..].fill(0);
+    left.place("commitlog/00000000000000000000", &bytes);
+    close(open(&left, small()).unwrap());
+    assert_eq!(left.contents("consumequeue/T/0/00000000000000000200"), None);
+    assert!(left.contents("consumequeue/T/0/00000000000000000000").unwrap()[7 * 20..].iter().all(|&byte| byte == 0));
+    assert_complete(&open(&left, small()).unwrap(), 7);
+}
+
+#[test]
+fn one_rotten_bit_in_a_cleanly_closed_store_costs_one_message() {
+    for rebuild in [false, true] {
+        let storage = closed();
+        let mut bytes = storage.contents("commitlog/00000000000000004096").unwrap();
+        // The body of the third record of the second file.
+        let size = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+        bytes[2 * size + 88] ^= 1;
+        storage.place("commitlog/00000000000000004096", &bytes);
+        if rebuild {
+            storage.remove_tree("consumequeue");
+            storage.remove_tree("index");
+        }
+        let store = open(&storage, small()).unwrap();
+        assert_eq!(store.reader().offsets(b"T", 0).max, 60);
+        let shows = |n| get(&store, "T", 0, n, 1).is_ok_and(|answer| answer.2 == [format!("m{n}")]);
+        let first = (0..60).find(|&n| !shows(n)).unwrap();
+        if rebuild {
+            assert_eq!(findings(&store), ["damaged", "queue-gap"]);
+            assert_eq!(get(&store, "T", 0, first, 1).unwrap(), (GetStatus::Found, first + 2, vec![format!("m{}", first + 1)]));
+        } else {
+            let error = get(&store, "T", 0, first, 1).unwrap_err();
+            assert_eq!(error.code, Code::Corrupt);
+            assert!(
+                error
+                    .details
+                    .iter()
+                    .any(|(name, value)| *name == "nextOffset" && *value == moraine_core::error::Detail::Number(first as i64 + 1))
+            );
+            assert_eq!(get(&store, "T", 0, first - 1, 8).unwrap().2, [format!("m{}", first - 1)]);
+        }
+        let (first, rest) = (first as usize, first as usize + 1);
+        assert_eq!(get(&store, "T", 0, rest as u64, 100).unwrap().2, numbered(rest..60));
+        assert_eq!(get(&store, "T", 0, 0, first).unwrap().2, numbered(0..first));
+        assert!(lookup(&store, &format!("k{first}")).is_empty());
+        assert_eq!(lookup(&store, "k59"), ["m59"]);
+    }
+}
+
+#[test]
+fn full_queues_beside_an_empty_log_are_refused_and_left_alone() {
+    let storage = closed();
+    storage.remove_tree("commitlog");
+    let before = storage.paths();
+    let error = open(&storage, small()).err().unwrap();
+    assert_eq!(error.code, Code::Corrupt);
+    assert!(error.message.contains("right disk"), "{error}");
+    assert_eq!(storage.paths(), before);
+}
+
+#[test]
+fn a_last_segment_that_is_empty_or_short_is_what_a_crash_leaves() {
+    for len in [0, 100, 4096] {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, small()).unwrap();
+        put_numbered(&mut store, 20);
+        let left = storage.snapshot();
+        left.place("commitlog/00000000000000004096", &vec![0; len]);
+        let mut store = open(&left, small()).unwrap();
+        assert_complete(&store, 20);
+        (20..60).for_each(|n| {
+            put_number(&mut store, n);
+        });
+        close(store);
+        assert_complete(&open(&left, small()).unwrap(), 60);
+    }
+}
+
+#[test]
+fn a_queue_whose_first_messages_are_gone_keeps_its_offsets() {
+    let storage = closed();
+    storage.remove_tree("consumequeue");
+    storage.remove_tree("commitlog/00000000000000000000");
+    let store = open(&storage, small()).unwrap();
+    let range = store.reader().offsets(b"T", 0);
+    assert!(range.min > 0 && range.max == 60);
+    assert_eq!(all(&store), numbered(range.min as usize..60));
+    close(store);
+    let first_file = range.min / 10 * 10 * 20;
+    let bytes = storage.contents(&format!("consumequeue/T/0/{first_file:020}")).unwrap();
+    assert_eq!(&bytes[..20], [0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let store = open(&storage, small()).unwrap();
+    assert_eq!(all(&store)[..], numbered(range.min as usize..60)[..]);
+}
+
+#[test]
+fn a_kind_of_store_that_cannot_be_written_is_refused_before_anything_changes() {
+    for (path, text) in [
+        ("config/topics.json", r#"{"topicConfigTable":{"B":{"attributes":{"queue.type":"BatchCQ"}}}}"#),
+        ("config/topics.json", r#"{"topicConfigTable":{"B":{"attributes":{"cleanup.policy":"COMPACTION"}}}}"#),
+        ("batchconsumequeue/B/0/00000000000000000000", ""),
+        ("consumequeue_ext/E/0/00000000000000000000", ""),
+        ("consumequeue/CURRENT", "MANIFEST"),
+        ("consumequeue/%LMQ%x/0/00000000000000000000", ""),
+        ("dledger-n0/data/00000000000000000000", ""),
+    ] {
+        let storage = closed();
+        storage.place(path, text.as_bytes());
+        let before = storage.paths();
+        let error = open(&storage, small()).err().unwrap();
+        assert_eq!(error.code, Code::UnsupportedFormat, "{path}");
+        assert_eq!(storage.paths(), before);
+        assert_complete(&open(&storage, Options { read_only: true, ..small() }).unwrap(), 60);
+    }
+}
+
+#[test]
+fn an_index_file_is_named_by_local_time_and_never_before_the_last() {
+    let storage = MemoryStorage::default();
+    let clock = MemoryClock::at(NOW).with_zone_offset(8 * 3_600_000);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    put_numbered(&mut store, 70);
+    close(store);
+    let names: Vec<String> = storage.paths().into_iter().filter(|path| path.starts_with("index/")).collect();
+    assert_eq!(names, ["index/20231115061320000", "index/20231115061320001", "index/20231115061320002"]);
+}

@@ -1,0 +1,263 @@
+//! The calls that carry messages, written by hand against Node-API: numbers and typed arrays in, a number out.
+//!
+//! A `#[napi]` function costs several times as much a call: it takes a reference, or checks the value twice. The price
+//! is that this file holds all `unsafe` of the addon. Its rules:
+//!
+//! 1. Memory is borrowed for one call. No JavaScript runs and no Node-API function is called between the moment a
+//!    [`Block`] becomes a slice and the end of that slice: nothing can detach, resize or collect the array meanwhile.
+//! 2. A `Block` is never shared memory: another thread could change it under a Rust reference.
+//! 3. Blocks of one call do not overlap where one of them is written.
+
+use std::ffi::CString;
+use std::mem::align_of;
+use std::ptr::{NonNull, null_mut};
+use std::slice;
+
+use moraine_core::error::Error;
+use moraine_core::limits::MAX_GET_MESSAGES;
+use moraine_host::shared::{GetHead, GetRequest};
+use napi::bindgen_prelude::{JsObjectValue, Object};
+use napi::sys;
+use napi_derive::napi;
+
+use crate::env;
+use crate::failure::Failure;
+use crate::guard::{self, caught};
+
+/// Numbers in front of the per-message ones in the results of `put`.
+#[napi]
+pub const PUT_RESULT_HEADER: u32 = 2;
+/// Numbers per message in the results of `put`.
+#[napi]
+pub const PUT_RESULT_STRIDE: u32 = 3;
+/// Numbers in front of the queue offsets in the columns of `get`.
+#[napi]
+pub const GET_HEAD: u32 = 8;
+/// Numbers that `positions` writes.
+#[napi]
+pub const POSITIONS: u32 = 4;
+
+pub fn register(exports: &mut Object) -> napi::Result<()> {
+    exports.create_named_method("put", put)?;
+    exports.create_named_method("get", get)?;
+    exports.create_named_method("positions", positions)
+}
+
+/// `put(handle, batch, bytes, count, results)` → messages stored; with fewer than `count`, `takeError` has the reason.
+unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    answer(env, || {
+        let call = Call::new(env, info);
+        let [handle, batch, bytes, count, results] = call.arguments()?;
+        let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
+        let bytes = call.number("bytes", bytes).and_then(|value| guard::count("bytes", value))?;
+        let count = call.number("count", count).and_then(|value| guard::count("count", value))?;
+        let batch = call.block("batch", batch, UINT8)?.first::<u8>("batch", "bytes", bytes)?;
+        let numbers = count.saturating_mul(PUT_RESULT_STRIDE as usize).saturating_add(PUT_RESULT_HEADER as usize);
+        let results = call.block("results", results, FLOAT64)?.first::<f64>("results", "numbers", numbers)?;
+        apart(&[&batch, &results])?;
+        // SAFETY: rules 1 to 3 hold: nothing below calls Node-API, `block` refused shared memory, `apart` overlaps.
+        let (batch, results) = unsafe { (batch.bytes(), results.numbers_mut()) };
+        env::with(handle, |store| {
+            let (stored, error) = match store.shared.put(batch, results) {
+                Ok(stored) if stored < count => {
+                    let short = format!("the batch of {bytes} bytes holds {stored} messages, count says {count}");
+                    (stored, Some(Error::argument("count", short)))
+                }
+                Ok(stored) => (stored, None),
+                Err((stored, error)) => (stored, Some(error)),
+            };
+            if let Some(error) = error {
+                store.put_failure.replace(Some(error.into()));
+            }
+            Ok(Some(stored as f64))
+        })
+    })
+}
+
+/// `get(handle, topic, topicBytes, queueId, queueOffset, max, maxBytes, out, columns)`.
+unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    answer(env, || {
+        let call = Call::new(env, info);
+        let [handle, topic, topic_bytes, queue_id, offset, max, max_bytes, out, columns] = call.arguments()?;
+        let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
+        let topic_bytes = call.number("topicBytes", topic_bytes).and_then(|value| guard::count("topicBytes", value))?;
+        let queue_id = call.number("queueId", queue_id).and_then(guard::queue_id)?;
+        let offset = call.number("queueOffset", offset).and_then(|value| guard::offset("queueOffset", value))?;
+        let max = call.number("max", max).and_then(|value| guard::count("max", value))?.min(MAX_GET_MESSAGES);
+        let max_bytes = call.number("maxBytes", max_bytes).and_then(|value| guard::count("maxBytes", value))?;
+        let topic = call.block("topic", topic, UINT8)?.first::<u8>("topic", "bytes", topic_bytes)?;
+        let out = call.block("out", out, UINT8)?;
+        let columns = call.block("columns", columns, FLOAT64)?.first::<f64>("columns", "numbers", GET_HEAD as usize + max)?;
+        apart(&[&topic, &out, &columns])?;
+        // SAFETY: rules 1 to 3 hold: nothing below calls Node-API, `block` refused shared memory, `apart` overlaps.
+        let (topic, out, columns) = unsafe { (topic.bytes(), out.bytes_mut(), columns.numbers_mut()) };
+        let (head_numbers, queue_offsets) = columns.split_at_mut(GET_HEAD as usize);
+        let mut head = GetHead::default();
+        env::with(handle, |store| {
+            let request = GetRequest { topic, queue_id, offset, max, max_bytes };
+            store.shared.get(request, out, queue_offsets, &mut head).map_err(Failure::from)
+        })?;
+        head_numbers.copy_from_slice(&[
+            f64::from(head.status),
+            head.next as f64,
+            head.min as f64,
+            head.max as f64,
+            head.messages as f64,
+            head.bytes as f64,
+            head.bytes_behind as f64,
+            head.needed as f64,
+        ]);
+        Ok(None)
+    })
+}
+
+/// `positions(handle, out)`: minimum, end, durable and visible offset of the log.
+unsafe extern "C" fn positions(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    answer(env, || {
+        let call = Call::new(env, info);
+        let [handle, out] = call.arguments()?;
+        let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
+        let out = call.block("out", out, FLOAT64)?.first::<f64>("out", "numbers", POSITIONS as usize)?;
+        let found = env::with(handle, |store| Ok(store.shared.positions()))?;
+        // SAFETY: rules 1 and 2 hold: nothing below calls Node-API, `block` refused shared memory; there is one block.
+        let out = unsafe { out.numbers_mut() };
+        out.copy_from_slice(&[found.min as f64, found.end as f64, found.durable as f64, found.visible as f64]);
+        Ok(None)
+    })
+}
+
+/// Runs the body of a callback: its number goes back, a failure is thrown, a panic becomes a failure.
+fn answer(env: sys::napi_env, body: impl FnOnce() -> Result<Option<f64>, Failure>) -> sys::napi_value {
+    let mut value = null_mut();
+    match caught(body) {
+        Ok(None) => {}
+        Ok(Some(number)) => {
+            // SAFETY: `env` is the one of the running callback. On failure `value` stays null, which is `undefined`.
+            unsafe { sys::napi_create_double(env, number, &mut value) };
+        }
+        Err(failure) => {
+            let message = CString::new(failure.into_message()).unwrap_or_default();
+            // SAFETY: `env` as above; the message ends with NUL and lives until the call has copied it.
+            unsafe { sys::napi_throw_error(env, null_mut(), message.as_ptr()) };
+        }
+    }
+    value
+}
+
+const UINT8: (sys::napi_typedarray_type, &str) = (sys::TypedarrayType::uint8_array, "a Uint8Array");
+const FLOAT64: (sys::napi_typedarray_type, &str) = (sys::TypedarrayType::float64_array, "a Float64Array");
+
+/// A running callback.
+struct Call {
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+}
+
+impl Call {
+    fn new(env: sys::napi_env, info: sys::napi_callback_info) -> Self {
+        Self { env, info }
+    }
+
+    /// The first N arguments; Node-API fills missing ones with `undefined`.
+    fn arguments<const N: usize>(&self) -> Result<[sys::napi_value; N], Error> {
+        let mut values = [null_mut(); N];
+        let mut room = N;
+        // SAFETY: `env` and `info` are those of the running callback; `room` is the length of `values`.
+        let status = unsafe { sys::napi_get_cb_info(self.env, self.info, &mut room, values.as_mut_ptr(), null_mut(), null_mut()) };
+        if status != sys::Status::napi_ok {
+            return Err(Error::argument("arguments", format!("Node-API gave no arguments: status {status}")));
+        }
+        Ok(values)
+    }
+
+    #[inline]
+    fn number(&self, name: &'static str, value: sys::napi_value) -> Result<f64, Error> {
+        let mut number = 0.0;
+        // SAFETY: `value` is an argument of the running callback.
+        if unsafe { sys::napi_get_value_double(self.env, value, &mut number) } != sys::Status::napi_ok {
+            return Err(Error::argument(name, format!("{name} must be a number")));
+        }
+        Ok(number)
+    }
+
+    /// The memory of a typed array of the given kind. A detached array has length 0.
+    fn block(&self, name: &'static str, value: sys::napi_value, (kind, wanted): (sys::napi_typedarray_type, &str)) -> Result<Block, Error> {
+        let (mut found, mut length, mut data, mut buffer) = (-1, 0, null_mut(), null_mut());
+        // SAFETY: `value` is an argument of the running callback; Node-API checks that it is a typed array.
+        let status = unsafe { sys::napi_get_typedarray_info(self.env, value, &mut found, &mut length, &mut data, &mut buffer, null_mut()) };
+        if status != sys::Status::napi_ok || found != kind {
+            return Err(Error::argument(name, format!("{name} must be {wanted}")));
+        }
+        let mut is_unshared = false;
+        // SAFETY: `buffer` is the handle that Node-API wrote just now.
+        let status = unsafe { sys::napi_is_arraybuffer(self.env, buffer, &mut is_unshared) };
+        if status != sys::Status::napi_ok || !is_unshared {
+            return Err(Error::argument(name, format!("{name} must be {wanted} on memory that is not shared")));
+        }
+        let start = NonNull::new(data.cast::<u8>()).filter(|_| length > 0);
+        Ok(Block { start, length: if start.is_some() { length } else { 0 }, unit: if kind == FLOAT64.0 { 8 } else { 1 } })
+    }
+}
+
+/// Memory of a typed array: valid for `length` elements of `unit` bytes until JavaScript runs again.
+struct Block {
+    /// `None`: there is no element.
+    start: Option<NonNull<u8>>,
+    length: usize,
+    unit: usize,
+}
+
+impl Block {
+    /// The first `wanted` elements.
+    fn first<T>(self, name: &'static str, unit: &str, wanted: usize) -> Result<Self, Error> {
+        if self.length < wanted {
+            let message = format!("{name} has {} {unit}, the call needs {wanted}; a detached array has 0", self.length);
+            return Err(Error::argument(name, message));
+        }
+        // JavaScript aligns its arrays, but a buffer that another addon made may start anywhere.
+        if self.start.is_some_and(|start| start.addr().get() % align_of::<T>() != 0) {
+            return Err(Error::argument(name, format!("{name} starts at an address that is not a multiple of {}", align_of::<T>())));
+        }
+        Ok(Self { length: wanted, ..self })
+    }
+
+    /// # Safety
+    /// The three rules at the head of this file.
+    unsafe fn bytes<'a>(&self) -> &'a [u8] {
+        // SAFETY: the block holds `length` bytes; an empty one needs only a pointer that is not null.
+        unsafe { slice::from_raw_parts(self.start.unwrap_or(NonNull::dangling()).as_ptr(), self.length) }
+    }
+
+    /// # Safety
+    /// The three rules at the head of this file.
+    unsafe fn bytes_mut<'a>(&self) -> &'a mut [u8] {
+        // SAFETY: as in `bytes`; that nobody else refers to them is the caller's third rule.
+        unsafe { slice::from_raw_parts_mut(self.start.unwrap_or(NonNull::dangling()).as_ptr(), self.length) }
+    }
+
+    /// # Safety
+    /// The three rules at the head of this file, and the block was made for a Float64Array and passed `first::<f64>`.
+    unsafe fn numbers_mut<'a>(&self) -> &'a mut [f64] {
+        let start = self.start.map_or(NonNull::dangling(), NonNull::cast::<f64>);
+        // SAFETY: the block holds `length` doubles, aligned as `first` checked; every bit pattern is a double.
+        unsafe { slice::from_raw_parts_mut(start.as_ptr(), self.length) }
+    }
+
+    fn end(&self) -> usize {
+        self.start.map_or(0, |start| start.addr().get() + self.length * self.unit)
+    }
+}
+
+/// Refuses blocks that overlap: two typed arrays can lie on the same bytes.
+#[inline]
+fn apart(blocks: &[&Block]) -> Result<(), Error> {
+    for (number, one) in blocks.iter().enumerate() {
+        for other in &blocks[number + 1..] {
+            let (Some(a), Some(b)) = (one.start, other.start) else { continue };
+            if a.addr().get() < other.end() && b.addr().get() < one.end() {
+                return Err(Error::argument("arguments", "two of the arrays lie on the same memory, each must have its own"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! What takes long or comes back later: opening, closing, and the events of a store.
+//!
+//! One weak threadsafe function a store carries everything, so that an idle store does not hold the process and
+//! nothing grows with the number of waiters; the TypeScript side keeps the promises.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use moraine_core::engine::Progress;
+use moraine_core::error::{Code, Error};
+use moraine_host::clock::HostClock;
+use moraine_host::shared::{Events, OpenSettings, Shared};
+use napi::Status;
+use napi::bindgen_prelude::{FnArgs, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+
+use crate::env::{self, Environment, OpenStore};
+use crate::failure::Failure;
+use crate::guard::caught;
+
+/// Least time between two progress events of one phase.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// First argument of the event function.
+#[napi]
+pub const EVENT_PROGRESS: u32 = 0;
+#[napi]
+pub const EVENT_OPENED: u32 = 1;
+#[napi]
+pub const EVENT_FAILED: u32 = 2;
+#[napi]
+pub const EVENT_SETTLED: u32 = 3;
+#[napi]
+pub const EVENT_CLOSED: u32 = 4;
+
+/// Kind, two numbers, a text: the phase or a failure.
+pub type EventArguments = FnArgs<(u32, f64, f64, Option<String>)>;
+
+enum Event {
+    Progress(Progress),
+    /// The handle is valid from now on.
+    Opened(OpenStore),
+    /// Nothing follows.
+    Failed(Failure),
+    Settled {
+        durable: u64,
+        failure: Option<Failure>,
+    },
+    /// The handle is void. Nothing follows.
+    Closed(Option<Failure>),
+}
+
+impl Event {
+    /// What the JavaScript function gets. Runs in the environment's thread.
+    fn arrive(self, handle: u32) -> EventArguments {
+        let arguments = match self {
+            Event::Progress(progress) => (EVENT_PROGRESS, progress.done as f64, progress.total as f64, Some(progress.phase.to_owned())),
+            Event::Opened(store) => {
+                env::adopt(handle, store);
+                (EVENT_OPENED, 0.0, 0.0, None)
+            }
+            Event::Failed(failure) => (EVENT_FAILED, 0.0, 0.0, Some(failure.into_json())),
+            Event::Settled { durable, failure } => (EVENT_SETTLED, durable as f64, 0.0, failure.map(Failure::into_json)),
+            Event::Closed(failure) => {
+                env::forget(handle);
+                (EVENT_CLOSED, 0.0, 0.0, failure.map(Failure::into_json))
+            }
+        };
+        arguments.into()
+    }
+}
+
+/// Weak: it does not hold the process. Not callee-handled: an event is never an error of the function itself.
+type EventFunction = ThreadsafeFunction<Event, (), EventArguments, Status, false, true>;
+
+/// The way from the threads of a store to its JavaScript function.
+struct Channel {
+    handle: u32,
+    function: EventFunction,
+    environment: Arc<Environment>,
+}
+
+impl Channel {
+    /// Dropped without a trace when the environment has ended.
+    fn send(&self, event: Event) {
+        self.function.call(event, ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}
+
+struct Listener(Arc<Channel>);
+
+impl Events for Listener {
+    fn settled(&self, durable: u64, error: Option<&Error>) {
+        self.0.send(Event::Settled { durable, failure: error.map(Failure::from) });
+    }
+
+    fn closed(&self, outcome: Result<(), Error>) {
+        self.0.environment.release(self.0.handle);
+        self.0.send(Event::Closed(outcome.err().map(Failure::from)));
+    }
+}
+
+/// Opens a store in a thread of its own: recovery can take minutes, and the four threads of Node's pool serve the
+/// file system, the name service and compression too. Returns the handle, valid after `EVENT_OPENED`.
+pub fn open(settings: OpenSettings, on_event: Function<EventArguments, ()>) -> Result<u32, Failure> {
+    let environment = env::current()?;
+    let handle = env::new_handle()?;
+    let function = on_event
+        .build_threadsafe_function::<Event>()
+        .weak::<true>()
+        .build_callback(move |context| Ok(context.value.arrive(handle)))
+        .map_err(|error| Error::new(Code::Io, format!("the event function was refused: {}", error.reason)))?;
+    let clock = match &settings.clock {
+        HostClock::Driven(clock) => Some(Arc::clone(clock)),
+        HostClock::System => None,
+    };
+    let channel = Arc::new(Channel { handle, function, environment });
+    thread::Builder::new()
+        .name("moraine-open".to_owned())
+        .spawn(move || {
+            let outcome = caught(|| Ok(Shared::open(settings, Box::new(Listener(Arc::clone(&channel))), &mut sparse(&channel))?));
+            match outcome {
+                Ok(shared) if channel.environment.admit(handle, &shared) => channel.send(Event::Opened(OpenStore::new(shared, clock))),
+                Ok(shared) => shared.close(),
+                Err(failure) => channel.send(Event::Failed(failure)),
+            }
+        })
+        .map_err(|error| Error::new(Code::Io, format!("no thread to open the store in: {error}")))?;
+    Ok(handle)
+}
+
+/// Progress as events, not more of them than somebody can read.
+fn sparse(channel: &Channel) -> impl FnMut(Progress) {
+    let mut last: Option<(&'static str, Instant)> = None;
+    move |progress| {
+        let now = Instant::now();
+        let is_soon = last.is_some_and(|(phase, at)| phase == progress.phase && now - at < PROGRESS_INTERVAL);
+        if !is_soon || progress.done >= progress.total {
+            last = Some((progress.phase, now));
+            channel.send(Event::Progress(progress));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+// Makes a checkout ready to run: packages, addon, compiled TypeScript, each only if missing or stale.
+// Starts on a fresh clone, so it imports nothing but Node's own modules.
+import { spawnSync } from "node:child_process";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const windows = process.platform === "win32";
+
+/** Throws one sentence that says what to install or which step failed; the step has printed the rest. */
+export function setUp() {
+  installPackages();
+  if (isStale(builtAddon(), ["native", "Cargo.toml", "Cargo.lock", "scripts/build-native.mjs"])) {
+    step("Building the addon with cargo", "build:native");
+  }
+  if (isStale("dist/index.js", ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json"])) {
+    step("Compiling the TypeScript", "build:ts");
+  }
+}
+
+/** What the linters need: the tools and the packages, nothing built. */
+export function installPackages() {
+  requireTools();
+  if (isStale("node_modules/.package-lock.json", ["package-lock.json"])) {
+    step("Installing development packages", "ci");
+  }
+}
+
+/** Runs a script of package.json, or `npm ci`; returns whether it succeeded. */
+export function npm(script) {
+  const args = script === "ci" ? ["ci", "--no-audit", "--loglevel=error"] : ["run", "--silent", script];
+  const { status } = spawnSync("npm", args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], shell: windows });
+  return status === 0;
+}
+
+function step(what, script) {
+  console.log(`moraine: ${what[0].toLowerCase()}${what.slice(1)} …`);
+  if (!npm(script)) throw new Error(`${what} failed.`);
+}
+
+function requireTools() {
+  if (!runs("cargo"))
+    throw new Error("cargo is missing: install Rust 1.89 or newer (https://rustup.rs) and run this again.");
+  if (!windows && !runs("cc"))
+    throw new Error("cc is missing: install a C compiler (gcc or clang), which Rust links with, and run this again.");
+}
+
+function runs(command) {
+  return spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+}
+
+/** The addon for this platform; a name that does not exist if it was never built. */
+function builtAddon() {
+  const prefix = `moraine.${process.platform}-${process.arch}`;
+  const found = entries("prebuilds").find((name) => name.startsWith(prefix) && name.endsWith(".node"));
+  return join("prebuilds", found ?? prefix);
+}
+
+function isStale(output, inputs) {
+  return modified(output) < Math.max(...inputs.map(newest));
+}
+
+/** Latest change below a path. Directories count: removing a file changes nothing else. */
+function newest(path) {
+  return Math.max(modified(path), ...entries(path).map((name) => newest(join(path, name))));
+}
+
+function modified(path) {
+  return statSync(join(root, path), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function entries(path) {
+  const isDirectory = statSync(join(root, path), { throwIfNoEntry: false })?.isDirectory();
+  return isDirectory ? readdirSync(join(root, path)) : [];
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    setUp();
+  } catch (error) {
+    console.error(`moraine: ${error.message}`);
+    process.exitCode = 1;
+  }
+}

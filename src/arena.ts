@@ -1,0 +1,101 @@
+/** Memory that messages are encoded into: one buffer seen as bytes, integers and doubles, so that nothing is allocated per field. */
+
+/** Room of an arena that was never used for much. */
+const FIRST_BYTES = 64 * 1024;
+/** Above this an arena grows to what is needed instead of doubling. */
+const DOUBLING_LIMIT = 8 * 1024 * 1024;
+/** Longest text that is written in a loop here; longer ones are worth a call into the runtime. */
+const LOOP_CHARACTERS = 64;
+/** Most bytes that one UTF-16 unit takes in UTF-8. */
+export const UTF8_BYTES_PER_UNIT = 3;
+
+/** Characters up to the space that a text must not have: 1 at their codes. */
+export type ForbiddenCharacters = Readonly<Uint8Array>;
+
+/** A set of characters below 33 for `writeText`. */
+export function forbiddenCharacters(...codes: readonly number[]): ForbiddenCharacters {
+  const table = new Uint8Array(33);
+  for (const code of codes) table[code] = 1;
+  return table;
+}
+
+/** Views over one buffer. Integers and doubles are stored as the machine has them: little-endian everywhere Node runs with addons. */
+export class Arena {
+  bytes: Uint8Array;
+  ints: Int32Array;
+  doubles: Float64Array;
+  #text: Buffer;
+
+  constructor(capacity: number = FIRST_BYTES) {
+    const buffer = new ArrayBuffer(Math.ceil(capacity / FIRST_BYTES) * FIRST_BYTES);
+    this.bytes = new Uint8Array(buffer);
+    this.ints = new Int32Array(buffer);
+    this.doubles = new Float64Array(buffer);
+    this.#text = Buffer.from(buffer);
+  }
+
+  get capacity(): number {
+    return this.bytes.length;
+  }
+
+  /** Makes room up to `end`. What was written below `keep` stays; the views are new ones afterwards. */
+  grow(end: number, keep: number): void {
+    const larger = new Arena(end <= DOUBLING_LIMIT ? Math.max(end, this.capacity * 2) : end);
+    larger.bytes.set(this.bytes.subarray(0, keep));
+    this.bytes = larger.bytes;
+    this.ints = larger.ints;
+    this.doubles = larger.doubles;
+    this.#text = larger.#text;
+  }
+
+  /**
+   * Writes text as UTF-8 at `at`, where there is room for UTF8_BYTES_PER_UNIT bytes a unit. Lone surrogates become
+   * U+FFFD, as TextEncoder has it. Returns the position behind it, or -1 where it has a forbidden character.
+   */
+  writeText(text: string, at: number, forbidden: ForbiddenCharacters): number {
+    const length = text.length;
+    if (length > LOOP_CHARACTERS) return this.#writeLongText(text, at, forbidden);
+    const bytes = this.bytes;
+    let to = at;
+    for (let i = 0; i < length; i++) {
+      let code = text.charCodeAt(i);
+      if (code < 0x80) {
+        if (code <= 32 && forbidden[code] === 1) return -1;
+        bytes[to++] = code;
+        continue;
+      }
+      if (code < 0x800) {
+        bytes[to++] = 0xc0 | (code >> 6);
+        bytes[to++] = 0x80 | (code & 0x3f);
+        continue;
+      }
+      if (code >= 0xd800 && code <= 0xdfff) {
+        const low = code <= 0xdbff && i + 1 < length ? text.charCodeAt(i + 1) : 0;
+        if (low >= 0xdc00 && low <= 0xdfff) {
+          i++;
+          const point = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+          bytes[to++] = 0xf0 | (point >> 18);
+          bytes[to++] = 0x80 | ((point >> 12) & 0x3f);
+          bytes[to++] = 0x80 | ((point >> 6) & 0x3f);
+          bytes[to++] = 0x80 | (point & 0x3f);
+          continue;
+        }
+        code = 0xfffd;
+      }
+      bytes[to++] = 0xe0 | (code >> 12);
+      bytes[to++] = 0x80 | ((code >> 6) & 0x3f);
+      bytes[to++] = 0x80 | (code & 0x3f);
+    }
+    return to;
+  }
+
+  #writeLongText(text: string, at: number, forbidden: ForbiddenCharacters): number {
+    const to = at + this.#text.write(text, at, text.length * UTF8_BYTES_PER_UNIT, "utf8");
+    const bytes = this.bytes;
+    for (let i = at; i < to; i++) {
+      const byte = bytes[i] as number;
+      if (byte <= 32 && forbidden[byte] === 1) return -1;
+    }
+    return to;
+  }
+}

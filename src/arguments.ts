@@ -1,0 +1,74 @@
+/** Checks of what callers pass to methods: each says the name, the value and what would be right. */
+import { types } from "node:util";
+import { argumentError, shown } from "./errors.ts";
+
+/** Greatest queue id, and greatest number of a signed 32-bit field. */
+export const MAX_INT32 = 2_147_483_647;
+const MIN_INT32 = -2_147_483_648;
+
+/** Refuses what is not an integer from `minimum` to `maximum`. `argument` is its path from the call. */
+export function checkInteger(argument: string, value: unknown, minimum: number, maximum: number): number {
+  if (isInteger(value, minimum, maximum)) return value;
+  throw integerError(argument, value, minimum, maximum);
+}
+
+export function isInteger(value: unknown, minimum: number, maximum: number): value is number {
+  return typeof value === "number" && value >= minimum && value <= maximum && Number.isInteger(value);
+}
+
+export function integerError(argument: string, value: unknown, minimum: number, maximum: number): Error {
+  const name = argument.slice(argument.lastIndexOf(".") + 1);
+  return argumentError(argument, `${name} is ${shown(value)}; it must be an integer ${rangeText(minimum, maximum)}`);
+}
+
+function rangeText(minimum: number, maximum: number): string {
+  const top = maximum === Number.MAX_SAFE_INTEGER ? "2^53 - 1" : maximum;
+  const bottom = minimum === Number.MIN_SAFE_INTEGER ? "-(2^53 - 1)" : minimum;
+  return `from ${bottom} to ${top}`;
+}
+
+export function isInt32(value: unknown): value is number {
+  return isInteger(value, MIN_INT32, MAX_INT32);
+}
+
+export function int32Error(argument: string, value: unknown): Error {
+  return integerError(argument, value, MIN_INT32, MAX_INT32);
+}
+
+export function checkQueueId(queueId: number): void {
+  checkInteger("queueId", queueId, 0, MAX_INT32);
+}
+
+/** A queue offset, physical offset or time: an integer from 0 to 2^53 - 1. */
+export function checkOffset(argument: string, value: number): number {
+  return checkInteger(argument, value, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/**
+ * An object of named options, or nothing. Options that nobody knows are refused by name, so that a misspelt
+ * one is not taken for its default.
+ */
+export function checkOptions(options: unknown, known: readonly string[]): void {
+  if (options === undefined) return;
+  if (options === null || typeof options !== "object" || types.isProxy(options) || Array.isArray(options)) {
+    throw argumentError("options", `options is ${shown(options)}; it must be a plain object`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw argumentError(`options.${name}`, `unknown option \`${name}\`; known are ${known.join(", ")}`);
+    }
+  }
+}
+
+const lengthOfTypedArray = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "byteLength")
+  ?.get as (this: Uint8Array) => number;
+
+/** Length of a Uint8Array whatever a subclass says about it. 0 for one whose buffer was detached or shrunk away. */
+export function byteLength(bytes: Uint8Array): number {
+  return lengthOfTypedArray.call(bytes);
+}
+
+/** Whether bytes can be handed out to be written: not shared with other threads, of a size that cannot change. */
+export function isPlainMemory(bytes: Uint8Array): boolean {
+  return !types.isSharedArrayBuffer(bytes.buffer) && (bytes.buffer as { resizable?: boolean }).resizable !== true;
+}

@@ -1,0 +1,59 @@
+/** What stands behind the command's name, read by `node:util` and checked. */
+import { type ParseArgsConfig, parseArgs } from "node:util";
+
+/** Wrong use of the command line: printed with a hint at `--help`, exit code 1. */
+export class UsageError extends Error {}
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+type Values = Record<string, string | boolean | undefined>;
+
+/** Options of every command; `--help` was seen before. */
+const COMMON: Options = { json: { type: "boolean" } };
+
+/** The one directory and the options of a command. */
+export interface Arguments {
+  dir: string;
+  json: boolean;
+  values: Values;
+}
+
+/** Reads `DIR` and the options. */
+export function readArguments(args: string[], options: Options): Arguments {
+  let parsed: { values: object; positionals: string[] };
+  try {
+    parsed = parseArgs({ args, options: { ...COMMON, ...options }, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+  const values = parsed.values as Values;
+  const [dir, ...rest] = parsed.positionals;
+  if (dir === undefined || dir === "") throw new UsageError("the directory of the store is missing");
+  if (rest.length > 0) throw new UsageError(`one directory is expected, "${rest[0]}" is one word too many`);
+  return { dir, json: values.json === true, values };
+}
+
+/** The option as text, undefined when it was not given. */
+export function textOption(values: Values, name: string): string | undefined {
+  const value = values[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** The option as a whole number from 0 to `max`, undefined when it was not given. */
+export function numberOption(values: Values, name: string, max: number): number | undefined {
+  const text = textOption(values, name);
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!/^[0-9]+$/.test(text) || value > max) {
+    throw new UsageError(`--${name} ${text}: a whole number from 0 to ${max} is expected`);
+  }
+  return value;
+}
+
+/** The option as one of `choices`, the first of them when it was not given. */
+export function choiceOption<T extends string>(values: Values, name: string, choices: readonly [T, ...T[]]): T {
+  const text = textOption(values, name);
+  if (text === undefined) return choices[0];
+  const choice = choices.find((one) => one === text);
+  if (choice === undefined) throw new UsageError(`--${name} ${text}: one of ${choices.join(", ")} is expected`);
+  return choice;
+}

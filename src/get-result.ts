@@ -1,0 +1,60 @@
+/** What reading from a queue answers. */
+import { GET_HEAD, GetHead } from "./binding/contract.ts";
+import { messagesIn, type StoredMessage } from "./stored-message.ts";
+
+/** RocketMQ's GetMessageStatus, in its order (store-format chapter 8.1). */
+export type GetStatus =
+  | "FOUND"
+  | "NO_MATCHED_MESSAGE"
+  | "MESSAGE_WAS_REMOVING"
+  | "OFFSET_FOUND_NULL"
+  | "OFFSET_OVERFLOW_BADLY"
+  | "OFFSET_OVERFLOW_ONE"
+  | "OFFSET_TOO_SMALL"
+  | "NO_MATCHED_LOGIC_QUEUE"
+  | "NO_MESSAGE_IN_QUEUE";
+
+const STATUSES: readonly GetStatus[] = [
+  "FOUND",
+  "NO_MATCHED_MESSAGE",
+  "MESSAGE_WAS_REMOVING",
+  "OFFSET_FOUND_NULL",
+  "OFFSET_OVERFLOW_BADLY",
+  "OFFSET_OVERFLOW_ONE",
+  "OFFSET_TOO_SMALL",
+  "NO_MATCHED_LOGIC_QUEUE",
+  "NO_MESSAGE_IN_QUEUE",
+];
+
+/** Messages of a queue, and where to go on. */
+export class GetResult {
+  readonly status: GetStatus;
+  /** Where to read next; for an offset outside the queue, where to read instead. */
+  readonly nextOffset: number;
+  readonly minOffset: number;
+  /** The queue offset behind the last message that can be read. */
+  readonly maxOffset: number;
+  /** The raw records, one behind the other, as a broker sends them. */
+  readonly bytes: Uint8Array;
+  /** Bytes of the log between the last record here and its end. */
+  readonly bytesBehind: number;
+  readonly #queueOffsets: Float64Array;
+  #messages: StoredMessage[] | undefined;
+
+  /** `columns` as the engine's `get` fills them; they are copied. */
+  constructor(columns: Float64Array, bytes: Uint8Array) {
+    this.status = STATUSES[columns[GetHead.status] as number] ?? "NO_MATCHED_MESSAGE";
+    this.nextOffset = columns[GetHead.nextOffset] as number;
+    this.minOffset = columns[GetHead.minOffset] as number;
+    this.maxOffset = columns[GetHead.maxOffset] as number;
+    this.bytesBehind = columns[GetHead.bytesBehind] as number;
+    this.bytes = bytes;
+    this.#queueOffsets = columns.slice(GET_HEAD, GET_HEAD + (columns[GetHead.messages] as number));
+  }
+
+  /** The messages, made when they are asked for; each decodes its fields when they are touched. */
+  get messages(): readonly StoredMessage[] {
+    this.#messages ??= messagesIn(this.bytes, this.#queueOffsets);
+    return this.#messages;
+  }
+}

@@ -1,0 +1,26 @@
+export type { PutResult, PutResults } from "./batch.ts";
+export type { EngineHealth, FileFact, Finding, IndexFileFact } from "./binding/contract.ts";
+export type { ReadOptions, ScanItem, ScanOptions } from "./cursor.ts";
+export type {
+  FlushDiagnostics,
+  PoisonDiagnostics,
+  PutDiagnostics,
+  RecoveryDiagnostics,
+  SegmentDiagnostics,
+} from "./diagnostics.ts";
+export { StoreError, type StoreErrorCode, type StoreErrorDetails, type StoreErrorOptions } from "./errors.ts";
+export type { GetResult, GetStatus } from "./get-result.ts";
+export type { StoreState } from "./lifecycle.ts";
+export type { Host, Message } from "./message.ts";
+export { type OpenProgress, type StoreOptions, storeOptions } from "./options.ts";
+export type { GetOptions } from "./queue-reader.ts";
+export {
+  type AppendOptions,
+  type EntriesOptions,
+  type LogPositions,
+  type LookupOptions,
+  type QueueEntry,
+  type QueueOffsets,
+  Store,
+} from "./store.ts";
+export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";

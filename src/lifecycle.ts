@@ -1,0 +1,97 @@
+/** What a store may do now, and what it answers to what it may not. */
+import { StoreError } from "./errors.ts";
+
+/**
+ * `poisoned`: a sync has failed; reads go on, nothing can be stored until the store is opened again.
+ * A store that is still opening is in nobody's hands: `Store.open` resolves when it is open.
+ */
+export type StoreState = "opening" | "open" | "closing" | "closed" | "poisoned";
+
+export class Lifecycle {
+  readonly path: string;
+  readonly readOnly: boolean;
+  #writable = false;
+  #readable = false;
+  #state: StoreState = "opening";
+  #poison: StoreError | undefined;
+  #reported = false;
+
+  constructor(path: string, readOnly: boolean) {
+    this.path = path;
+    this.readOnly = readOnly;
+  }
+
+  get state(): StoreState {
+    return this.#state;
+  }
+
+  /** The failed sync that no call has been told about. */
+  get unreportedPoison(): StoreError | undefined {
+    return this.#reported ? undefined : this.#poison;
+  }
+
+  get isPoisoned(): boolean {
+    return this.#poison !== undefined;
+  }
+
+  open(): void {
+    this.#enter("open");
+  }
+
+  close(): void {
+    this.#enter("closing");
+  }
+
+  closed(): void {
+    this.#enter("closed");
+  }
+
+  /** A sync failed with `cause`. Returns the error for those who wait for it; `waiting` says whether there are any. */
+  poison(cause: StoreError, waiting: boolean): StoreError {
+    this.#poison ??= poisonError(cause);
+    if (waiting) this.#reported = true;
+    if (this.#state === "open") this.#enter("poisoned");
+    return this.#poison;
+  }
+
+  checkReadable(): void {
+    if (!this.#readable) throw this.#closedError();
+  }
+
+  /** Refuses a call that stores or flushes. */
+  checkWritable(): void {
+    if (!this.#writable) throw this.#writeRefusal();
+  }
+
+  #writeRefusal(): StoreError {
+    if (this.#poison !== undefined && this.#state === "poisoned") {
+      this.#reported = true;
+      return poisonError(this.#poison);
+    }
+    if (this.#state !== "open") return this.#closedError();
+    return new StoreError("STORE_READ_ONLY", `the store ${this.path} was opened with readOnly; nothing can be stored`);
+  }
+
+  #closedError(): StoreError {
+    const state = this.#state === "closed" ? "is closed" : this.#state === "closing" ? "is closing" : "is not open yet";
+    return new StoreError("STORE_CLOSED", `the store ${this.path} ${state}`);
+  }
+
+  #enter(state: StoreState): void {
+    this.#state = state;
+    this.#readable = state === "open" || state === "poisoned";
+    this.#writable = state === "open" && !this.readOnly;
+  }
+}
+
+/** A new error for each who is told, so that its stack is that of the call. */
+function poisonError(cause: StoreError): StoreError {
+  if (cause.code === "STORE_POISONED") {
+    return new StoreError(cause.code, cause.message, { cause: cause.cause, details: cause.details });
+  }
+  return new StoreError(
+    "STORE_POISONED",
+    `a sync has failed, so that nothing can be stored until the store is opened again: ${cause.message}`,
+    { cause, details: cause.details },
+  );
+}

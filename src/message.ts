@@ -1,0 +1,65 @@
+/** An IPv4 or IPv6 address as text, and a port from 0 to 65535. */
+export interface Host {
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * A message to be stored.
+ *
+ * Everything is copied before a call returns: what happens to the object or its body afterwards does not matter.
+ *
+ * ```ts
+ * store.put({ topic: "orders", queueId: 0, tags: "paid", keys: ["o-1"], body: Buffer.from("…") });
+ * ```
+ */
+export interface Message {
+  /** 1 to 127 characters of letters, digits, `%`, `|`, `-` and `_`; 255 after `%RETRY%` or `%DLQ%`. */
+  readonly topic: string;
+  /** 0 to 2^31 - 1. RocketMQ uses small numbers, counted from 0. */
+  readonly queueId: number;
+  /** At most `maxMessageBytes`; may be empty. */
+  readonly body: Uint8Array;
+  /** Stored as the property TAGS; not empty. */
+  readonly tags?: string | undefined;
+  /** Stored as the property KEYS, divided by spaces, each found by `lookup`; none is empty or has a space. */
+  readonly keys?: readonly string[] | undefined;
+  /**
+   * Written behind TAGS and KEYS in the order given; a property `__CRC32#` is left to the store. Names and values are
+   * not empty and have no character U+0002, names no U+0001. Bytes are a property string as it came from the wire.
+   */
+  readonly properties?: Readonly<Record<string, string>> | ReadonlyMap<string, string> | Uint8Array | undefined;
+  /** Of the application: any 32-bit integer. Default 0. */
+  readonly flag?: number | undefined;
+  /** RocketMQ's MessageSysFlag. The two bits for IPv6 hosts follow from the addresses. Default 0. */
+  readonly sysFlag?: number | undefined;
+  /** Milliseconds since the epoch. Default: now. */
+  readonly bornTimestamp?: number | undefined;
+  /** Who made the message. Default 127.0.0.1, port 0. */
+  readonly bornHost?: Host | undefined;
+  /** The broker that stores it; part of `offsetMsgId`. Default 127.0.0.1, port 10911 (RocketMQ's). */
+  readonly storeHost?: Host | undefined;
+  /** Default 0. */
+  readonly reconsumeTimes?: number | undefined;
+  /** Physical offset of the half message that this one commits. Default 0. */
+  readonly preparedTransactionOffset?: number | undefined;
+}
+
+/** Bits of a message's `sysFlag`. */
+export const SysFlag = {
+  /** The born host has 16 address bytes. */
+  bornHostV6: 0x10,
+  /** The store host has 16 address bytes. */
+  storeHostV6: 0x20,
+} as const;
+
+/** Names of the properties that have fields of their own. */
+export const PropertyName = {
+  tags: "TAGS",
+  keys: "KEYS",
+  /** The whole-record CRC, always the last. */
+  recordCrc: "__CRC32#",
+} as const;
+
+/** Longest property string of a record, whose length is a signed 16-bit number. */
+export const MAX_PROPERTIES_BYTES = 32_767;

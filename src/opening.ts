@@ -1,0 +1,88 @@
+/** How a store comes to be opened: the path, the engine, and what is told on the way. */
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { EngineEvents, EngineOptions, EngineStore } from "./binding/contract.ts";
+import { loadEngine } from "./binding/load.ts";
+import { recoveryChannel } from "./diagnostics.ts";
+import { argumentError, shown } from "./errors.ts";
+import type { OpenProgress, Settings } from "./options.ts";
+
+/** An absolute path, so that a later change of the working directory does not matter. */
+export function storePath(path: unknown): string {
+  const text = path instanceof URL ? filePath(path) : path;
+  if (typeof text !== "string") {
+    throw argumentError("path", `path is ${shown(path)}; it must be a string or a file URL`);
+  }
+  if (text === "") throw argumentError("path", "path is empty; it must name the directory of the store");
+  if (text.includes("\0")) throw argumentError("path", `path is ${shown(text)}; the character U+0000 is not allowed`);
+  return resolve(text);
+}
+
+function filePath(url: URL): string {
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    throw argumentError("path", `path is the URL ${url.href}; only local files can be opened`, cause);
+  }
+}
+
+/** A store as an engine has opened it. */
+export interface Opened {
+  readonly engineName: "native" | "wasm";
+  readonly engine: EngineStore;
+}
+
+/** Opens the directory with the engine that the settings ask for. */
+export async function openEngine(
+  path: string,
+  settings: Settings,
+  onSettled: EngineEvents["onSettled"],
+): Promise<Opened> {
+  const engine = loadEngine(settings.engine);
+  const report = new ProgressReport(path, settings.onProgress);
+  const store = await engine.open(path, engineOptions(settings), {
+    onProgress: (phase, done, total) => report.progress({ phase, done, total }),
+    onSettled,
+  });
+  if (report.hasFailed) {
+    await store.close();
+    throw argumentError("options.onProgress", "option onProgress threw; the store was closed again", report.failure);
+  }
+  report.opened(store);
+  return { engineName: engine.name, engine: store };
+}
+
+function engineOptions(settings: Settings): EngineOptions {
+  const { engine: _engine, onProgress: _onProgress, clock, ...options } = settings;
+  return clock === undefined ? options : { ...options, clock };
+}
+
+/** Passes on how far opening has come. A listener that throws is not called again. */
+class ProgressReport {
+  readonly #path: string;
+  readonly #listener: ((progress: OpenProgress) => void) | undefined;
+  hasFailed = false;
+  failure: unknown;
+
+  constructor(path: string, listener: ((progress: OpenProgress) => void) | undefined) {
+    this.#path = path;
+    this.#listener = listener;
+  }
+
+  progress(progress: OpenProgress): void {
+    if (recoveryChannel.hasSubscribers) recoveryChannel.publish({ path: this.#path, ...progress });
+    if (this.#listener === undefined || this.hasFailed) return;
+    try {
+      this.#listener(progress);
+    } catch (failure) {
+      this.hasFailed = true;
+      this.failure = failure;
+    }
+  }
+
+  opened(store: EngineStore): void {
+    if (!recoveryChannel.hasSubscribers) return;
+    const { clean, findings } = store.health();
+    recoveryChannel.publish({ path: this.#path, phase: "opened", done: 0, total: 0, clean, findings });
+  }
+}

@@ -1,0 +1,111 @@
+/** Reads from queues through one reusable buffer: one call of the engine for many messages. */
+import { types } from "node:util";
+import { byteLength, checkInteger, checkOffset, checkOptions, checkQueueId, isPlainMemory } from "./arguments.ts";
+import { type EngineStore, GET_HEAD, GetHead } from "./binding/contract.ts";
+import { argumentError, StoreError, shown } from "./errors.ts";
+import { GetResult } from "./get-result.ts";
+import { TopicBytes } from "./topic.ts";
+
+/** How much `get` reads at once. */
+export interface GetOptions {
+  /** Most messages. Default 32, at most 65,536. */
+  readonly max?: number | undefined;
+  /** Most bytes, though the first message always comes whole. Default 256 KiB (with `into`: its size), at most 128 MiB. */
+  readonly maxBytes?: number | undefined;
+  /** Takes the records instead of a new array. The result and its messages are views on it, dead at its next use. */
+  readonly into?: Uint8Array | undefined;
+}
+
+const NAMES: readonly string[] = ["max", "maxBytes", "into"];
+const DEFAULT_MESSAGES = 32;
+const MAX_MESSAGES = 65_536;
+const DEFAULT_BYTES = 256 * 1024;
+const MAX_BYTES = 128 * 1024 * 1024;
+/** Buffers for more than this are not kept for the next call. */
+const KEPT_BYTES = 4 * 1024 * 1024;
+const KEPT_MESSAGES = 4096;
+
+export class QueueReader {
+  readonly #engine: EngineStore;
+  readonly #topic: TopicBytes = new TopicBytes();
+  #scratch: Uint8Array = new Uint8Array(DEFAULT_BYTES);
+  #columns: Float64Array = new Float64Array(GET_HEAD + DEFAULT_MESSAGES);
+
+  constructor(engine: EngineStore) {
+    this.#engine = engine;
+  }
+
+  get(topic: string, queueId: number, queueOffset: number, options: GetOptions | undefined): GetResult {
+    checkOptions(options, NAMES);
+    const max = checkInteger("options.max", options?.max ?? DEFAULT_MESSAGES, 1, MAX_MESSAGES);
+    const into = checkInto(options?.into);
+    const byDefault = into === undefined ? DEFAULT_BYTES : Math.min(byteLength(into), MAX_BYTES);
+    const maxBytes = checkInteger("options.maxBytes", options?.maxBytes ?? byDefault, 1, MAX_BYTES);
+    const topicBytes = this.#topic.set(topic);
+    checkQueueId(queueId);
+    checkOffset("queueOffset", queueOffset);
+
+    const columns = this.#columnsFor(max);
+    const direct = into !== undefined && isPlainMemory(into);
+    const room = into === undefined ? Number.POSITIVE_INFINITY : byteLength(into);
+    let out = direct ? into : this.#scratchFor(Math.min(maxBytes, room));
+    for (;;) {
+      this.#engine.get(this.#topic.bytes, topicBytes, queueId, queueOffset, max, maxBytes, out, columns);
+      const needed = columns[GetHead.needed] as number;
+      if (needed <= byteLength(out)) break;
+      if (needed > room) throw tooSmall(room, needed);
+      out = new Uint8Array(needed);
+    }
+
+    const bytes = columns[GetHead.bytes] as number;
+    if (into === undefined) {
+      const isOwn = out.buffer !== this.#scratch.buffer && bytes === out.length;
+      return new GetResult(columns, isOwn ? out : out.slice(0, bytes));
+    }
+    if (!direct) copyInto(into, out.subarray(0, bytes));
+    const result = new GetResult(columns, new Uint8Array(into.buffer, into.byteOffset, bytes));
+    // Made now: the caller may use its buffer for something else before it asks for them.
+    void result.messages;
+    return result;
+  }
+
+  #scratchFor(bytes: number): Uint8Array {
+    if (bytes === this.#scratch.length) return this.#scratch;
+    if (bytes < this.#scratch.length) return this.#scratch.subarray(0, bytes);
+    const scratch = new Uint8Array(bytes);
+    if (bytes <= KEPT_BYTES) this.#scratch = scratch;
+    return scratch;
+  }
+
+  #columnsFor(messages: number): Float64Array {
+    if (GET_HEAD + messages <= this.#columns.length) return this.#columns;
+    const columns = new Float64Array(GET_HEAD + messages);
+    if (messages <= KEPT_MESSAGES) this.#columns = columns;
+    return columns;
+  }
+}
+
+function checkInto(into: unknown): Uint8Array | undefined {
+  if (into === undefined) return undefined;
+  if (!types.isUint8Array(into)) {
+    throw argumentError("options.into", `into is ${shown(into)}; it must be a Uint8Array (or a Buffer)`);
+  }
+  if (byteLength(into) > 0) return into;
+  throw argumentError("options.into", "into has no room: it is empty, or its buffer was detached or shrunk");
+}
+
+function tooSmall(room: number, needed: number): StoreError {
+  return new StoreError(
+    "STORE_INVALID_ARGUMENT",
+    `into has ${room} bytes; the message at this queue offset needs ${needed}`,
+    { details: { argument: "options.into", needed } },
+  );
+}
+
+function copyInto(into: Uint8Array, bytes: Uint8Array): void {
+  try {
+    Uint8Array.prototype.set.call(into, bytes);
+  } catch (cause) {
+    throw argumentError("options.into", "into has lost its memory: its buffer was shrunk", cause);
+  }
+}

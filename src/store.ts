@@ -1,0 +1,425 @@
+/** A store: a directory of Apache RocketMQ's format, opened. */
+import { checkInteger, checkOffset, checkOptions, checkQueueId } from "./arguments.ts";
+import type { PutResult, PutResults } from "./batch.ts";
+import type { EngineHealth } from "./binding/contract.ts";
+import {
+  checkReadOptions,
+  checkScanOptions,
+  type ReadOptions,
+  readQueue,
+  SCAN_BYTES,
+  SCAN_ITEMS,
+  type ScanItem,
+  type ScanOptions,
+  scanLog,
+} from "./cursor.ts";
+import { type FlushDiagnostics, flushChannel, type PoisonDiagnostics, poisonChannel } from "./diagnostics.ts";
+import { argumentError, StoreError, shown } from "./errors.ts";
+import { FlushWaiters } from "./flush-waiters.ts";
+import type { GetResult } from "./get-result.ts";
+import { Lifecycle, type StoreState } from "./lifecycle.ts";
+import type { Message } from "./message.ts";
+import { type Opened, openEngine, storePath } from "./opening.ts";
+import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
+import { type GetOptions, QueueReader } from "./queue-reader.ts";
+import { messagesIn, type StoredMessage } from "./stored-message.ts";
+import { checkTopic } from "./topic.ts";
+import { Writer } from "./writer.ts";
+
+/** Positions in the commit log, in bytes: minimum ≤ visible ≤ end, durable ≤ end. */
+export interface LogPositions {
+  readonly minOffset: number;
+  /** Behind the last record. */
+  readonly endOffset: number;
+  /** Everything below survives a power cut. */
+  readonly durableOffset: number;
+  /** Everything below can be read: `endOffset` with `flush: "async"`, `durableOffset` with `"sync"`. */
+  readonly visibleOffset: number;
+}
+
+/** Range of a queue; all 0 for a queue that does not exist. */
+export interface QueueOffsets {
+  readonly min: number;
+  /** Behind the last message that can be read. */
+  readonly max: number;
+  /** What the next message will get. */
+  readonly next: number;
+}
+
+/** One entry of a consume queue. */
+export interface QueueEntry {
+  readonly physicalOffset: number;
+  readonly size: number;
+  readonly tagsCode: number;
+}
+
+export interface AppendOptions {
+  /** When to settle: `"disk"` (default with `flush: "sync"`) once durable, `"memory"` (with `"async"`) once in the log. */
+  readonly durability?: "disk" | "memory" | undefined;
+}
+
+export interface LookupOptions {
+  /** Least and greatest store timestamp, both included. Default: any. */
+  readonly begin?: number | undefined;
+  readonly end?: number | undefined;
+  /** Most messages. Default 64, at most 65,536. */
+  readonly max?: number | undefined;
+}
+
+export interface EntriesOptions {
+  /** Queue offset to begin at. Default: the queue's minimum, also for less. */
+  readonly from?: number | undefined;
+  /** Most entries. Default 1024, at most 1,000,000. */
+  readonly max?: number | undefined;
+}
+
+/** What the constructor asks for, so that only `Store.open` can call it. */
+const BY_OPEN: symbol = Symbol("Store.open");
+const DEFAULT_LOOKUPS = 64;
+const MAX_LOOKUPS = 65_536;
+const DEFAULT_ENTRIES = 1024;
+const MAX_ENTRIES = 1_000_000;
+/** Numbers of an entry as the engine gives it. */
+const ENTRY_STRIDE = 3;
+
+/**
+ * A message store.
+ *
+ * ```ts
+ * const store = await Store.open("./store");
+ * const { queueOffset } = store.put({ topic: "orders", queueId: 0, tags: "paid", keys: ["o-1"], body });
+ * await store.flush();
+ * for (const message of store.get("orders", 0, queueOffset).messages) console.log(message.tags, message.body);
+ * await store.close();
+ * ```
+ *
+ * Members throw `StoreError`; those that return a promise reject with it. All members but `path`, `engine`, `state`,
+ * `readOnly` and `close` answer `STORE_CLOSED` once `close` was called.
+ */
+export class Store {
+  readonly #engineName: "native" | "wasm";
+  readonly #engine: Opened["engine"];
+  readonly #lifecycle: Lifecycle;
+  readonly #settings: Settings;
+  readonly #writer: Writer;
+  readonly #reader: QueueReader;
+  readonly #waiters: FlushWaiters;
+  readonly #positions: Float64Array = new Float64Array(4);
+  #closing: Promise<void> | undefined;
+
+  /** Where the runtime has `Symbol.asyncDispose`, `await using` closes the store. */
+  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+
+  private constructor(key: symbol, lifecycle: Lifecycle, settings: Settings, opened: Opened) {
+    if (key !== BY_OPEN) throw argumentError("new Store", "a store is made by Store.open(path, options)");
+    this.#engineName = opened.engineName;
+    this.#engine = opened.engine;
+    this.#lifecycle = lifecycle;
+    this.#settings = settings;
+    this.#writer = new Writer(opened.engine, lifecycle, settings);
+    this.#reader = new QueueReader(opened.engine);
+    this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
+    lifecycle.open();
+  }
+
+  /**
+   * Opens the store in a directory, recovering it where needed, and creates it where there is none.
+   *
+   * Rejects with `STORE_LOCKED` where another process or store object has it open for writing, `STORE_IO` where the
+   * directory cannot be used, `STORE_UNSUPPORTED_FORMAT`, `STORE_NO_ENGINE`, `STORE_INVALID_ARGUMENT`.
+   */
+  static async open(path: string | URL, options?: StoreOptions): Promise<Store> {
+    const directory = storePath(path);
+    const settings = storeSettings(options);
+    const lifecycle = new Lifecycle(directory, settings.readOnly);
+    let store: Store | undefined;
+    let early: StoreError | undefined;
+    const opened = await openEngine(directory, settings, (durableOffset, error) => {
+      if (store === undefined) early ??= error;
+      else store.#settled(durableOffset, error);
+    });
+    store = new Store(BY_OPEN, lifecycle, settings, opened);
+    if (early !== undefined) store.#poison(early);
+    return store;
+  }
+
+  /** Absolute path of the directory. */
+  get path(): string {
+    return this.#lifecycle.path;
+  }
+
+  get engine(): "native" | "wasm" {
+    return this.#engineName;
+  }
+
+  get state(): StoreState {
+    return this.#lifecycle.state;
+  }
+
+  get readOnly(): boolean {
+    return this.#lifecycle.readOnly;
+  }
+
+  /**
+   * Copies a message into the log before it returns: it survives the death of the process. With `flush: "sync"` it
+   * is durable, and visible, after the next `flush()`.
+   *
+   * Throws `STORE_INVALID_ARGUMENT`, `STORE_MESSAGE_TOO_LARGE`, `STORE_FULL`, `STORE_BUSY`, `STORE_READ_ONLY`,
+   * `STORE_POISONED`; nothing was stored then.
+   */
+  put(message: Message): PutResult {
+    return this.#writer.put(message);
+  }
+
+  /**
+   * As `put`, and settles once the message is as safe as `durability` says. Many that wait share one sync.
+   * A rejection with `STORE_POISONED` leaves open whether the message is there after the store was opened again.
+   */
+  append(message: Message, options?: AppendOptions): Promise<PutResult> {
+    try {
+      checkOptions(options, ["durability"]);
+      const durability = options?.durability ?? (this.#settings.flush === "sync" ? "disk" : "memory");
+      if (durability !== "disk" && durability !== "memory") {
+        throw argumentError("options.durability", `durability is ${shown(durability)}; it must be "disk" or "memory"`);
+      }
+      const result = this.#writer.put(message);
+      if (durability === "memory") return Promise.resolve(result);
+      return new Promise((resolve, reject) => this.#waiters.add(result.endOffset, () => resolve(result), reject));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Puts many messages, each as its own record; topics and queues may differ. All are checked before the first is
+   * stored. An error says in `details.stored` how many were: these stand at the front of the batch.
+   */
+  putBatch(messages: Iterable<Message>): PutResults {
+    return this.#writer.putBatch(messages);
+  }
+
+  /**
+   * Resolves with the durable position once it has reached `upTo` (a `PutResult.endOffset`; default: everything put
+   * so far). Calls at the same time share one sync. Rejects with `STORE_OFFSET_OUT_OF_RANGE` for an offset behind
+   * the end of the log, `STORE_POISONED`, `STORE_READ_ONLY`.
+   */
+  flush(upTo?: number): Promise<number> {
+    try {
+      this.#lifecycle.checkWritable();
+      const { endOffset, durableOffset } = this.#readPositions();
+      const offset = upTo === undefined ? endOffset : checkOffset("upTo", upTo);
+      if (offset > endOffset) {
+        throw new StoreError(
+          "STORE_OFFSET_OUT_OF_RANGE",
+          `upTo is ${offset}; the log ends at ${endOffset}, and only what was put can be flushed`,
+          { details: { argument: "upTo", offset, maximum: endOffset } },
+        );
+      }
+      this.#waiters.settle(durableOffset);
+      return this.#waiters.wait(offset);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Reads from a queue: the messages from `queueOffset` on, and RocketMQ's status. In front of a damaged record the
+   * answer ends; asked at it, `get` throws `STORE_CORRUPT` with `details.nextOffset`, where reading can go on.
+   */
+  get(topic: string, queueId: number, queueOffset: number, options?: GetOptions): GetResult {
+    this.#lifecycle.checkReadable();
+    return this.#reader.get(topic, queueId, queueOffset, options);
+  }
+
+  /** The messages of a queue, to the end that it has at the first look. */
+  read(topic: string, queueId: number, options?: ReadOptions): AsyncGenerator<StoredMessage, void, undefined> {
+    const { min } = this.offsets(topic, queueId);
+    const { from = min, signal } = checkReadOptions(options);
+    return readQueue((offset) => this.get(topic, queueId, offset), Math.max(from, min), signal);
+  }
+
+  /** The message whose record starts at a physical offset; undefined where none does. */
+  at(physicalOffset: number): StoredMessage | undefined {
+    this.#lifecycle.checkReadable();
+    const record = this.#engine.at(checkOffset("physicalOffset", physicalOffset));
+    return record === undefined ? undefined : messagesIn(record)[0];
+  }
+
+  /** Walks the log: messages, blanks at the ends of files, and damaged ranges, which are told and not thrown. */
+  scan(options?: ScanOptions): Generator<ScanItem, void, undefined> {
+    this.#lifecycle.checkReadable();
+    const { minOffset, visibleOffset } = this.#readPositions();
+    const { from = minOffset, to = visibleOffset } = checkScanOptions(options);
+    return scanLog(
+      (position, end) => {
+        this.#lifecycle.checkReadable();
+        return this.#engine.scan(position, end, SCAN_ITEMS, SCAN_BYTES);
+      },
+      Math.max(from, minOffset),
+      Math.min(to, visibleOffset),
+    );
+  }
+
+  /** Messages with this word in KEYS, or this UNIQ_KEY, newest first. */
+  lookup(topic: string, key: string, options?: LookupOptions): StoredMessage[] {
+    this.#lifecycle.checkReadable();
+    checkTopic(topic);
+    checkKey(key);
+    checkOptions(options, ["begin", "end", "max"]);
+    const begin = checkOffset("options.begin", options?.begin ?? 0);
+    const end = checkOffset("options.end", options?.end ?? Number.MAX_SAFE_INTEGER);
+    const max = checkInteger("options.max", options?.max ?? DEFAULT_LOOKUPS, 1, MAX_LOOKUPS);
+    return messagesIn(this.#engine.lookup(topic, key, begin, end, max));
+  }
+
+  /** Range of a queue. */
+  offsets(topic: string, queueId: number): QueueOffsets {
+    this.#checkQueue(topic, queueId);
+    const { min, max, next } = this.#engine.offsets(topic, queueId);
+    return { min, max, next };
+  }
+
+  /**
+   * The queue offset for a store timestamp: with `"lower"` the first message at or after it, with `"upper"` the last
+   * one at or before it, within the range of the queue (store-format chapter 8.3).
+   */
+  offsetByTime(topic: string, queueId: number, timestamp: number, boundary: "lower" | "upper" = "lower"): number {
+    this.#checkQueue(topic, queueId);
+    checkOffset("timestamp", timestamp);
+    if (boundary !== "lower" && boundary !== "upper") {
+      throw argumentError("boundary", `boundary is ${shown(boundary)}; it must be "lower" or "upper"`);
+    }
+    return this.#engine.offsetByTime(topic, queueId, timestamp, boundary);
+  }
+
+  /** Store timestamp of the message at a queue offset; undefined where there is none. */
+  timeOf(topic: string, queueId: number, queueOffset: number): number | undefined {
+    this.#checkQueue(topic, queueId);
+    return this.#engine.timeOf(topic, queueId, checkOffset("queueOffset", queueOffset));
+  }
+
+  get log(): LogPositions {
+    this.#lifecycle.checkReadable();
+    return this.#readPositions();
+  }
+
+  /** All topics that have queues, in order. */
+  topics(): string[] {
+    this.#lifecycle.checkReadable();
+    return this.#engine.topics().sort();
+  }
+
+  /** Ids of a topic's queues, in order. */
+  queues(topic: string): number[] {
+    this.#lifecycle.checkReadable();
+    checkTopic(topic);
+    return this.#engine.queues(topic).sort((a, b) => a - b);
+  }
+
+  /** Entries of a consume queue. */
+  entries(topic: string, queueId: number, options?: EntriesOptions): QueueEntry[] {
+    this.#checkQueue(topic, queueId);
+    checkOptions(options, ["from", "max"]);
+    const from = checkOffset("options.from", options?.from ?? 0);
+    const max = checkInteger("options.max", options?.max ?? DEFAULT_ENTRIES, 1, MAX_ENTRIES);
+    const { entries } = this.#engine.entries(topic, queueId, from, max);
+    const found: QueueEntry[] = [];
+    for (let i = 0; i + ENTRY_STRIDE <= entries.length; i += ENTRY_STRIDE) {
+      found.push({
+        physicalOffset: entries[i] as number,
+        size: entries[i + 1] as number,
+        tagsCode: entries[i + 2] as number,
+      });
+    }
+    return found;
+  }
+
+  /** Counters by name. */
+  stats(): Record<string, number> {
+    this.#lifecycle.checkReadable();
+    return this.#engine.stats();
+  }
+
+  /** Whether the store had been closed cleanly, what was noticed since, and the files. */
+  health(): EngineHealth {
+    this.#lifecycle.checkReadable();
+    return this.#engine.health();
+  }
+
+  /**
+   * Flushes, waits for work in flight, and releases the directory; always the same promise. Rejects where that
+   * failed, and with `STORE_POISONED` where a sync failed before and no call has been told. Closed it is then, too.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#lifecycle.close();
+    let failure: StoreError | undefined;
+    try {
+      await this.#engine.close();
+    } catch (error) {
+      failure = error as StoreError;
+    } finally {
+      this.#lifecycle.closed();
+    }
+    if (this.#lifecycle.isPoisoned) failure = this.#lifecycle.unreportedPoison;
+    // A close that went well has synced everything, whatever the last message about it said.
+    if (failure === undefined) this.#waiters.settleAll();
+    else this.#waiters.fail(failure);
+    if (failure !== undefined) throw failure;
+  }
+
+  #settled(durableOffset: number, error: StoreError | undefined): void {
+    if (error !== undefined) {
+      this.#poison(error);
+      return;
+    }
+    const moved = durableOffset > this.#waiters.durableOffset;
+    this.#waiters.settle(durableOffset);
+    if (moved && flushChannel.hasSubscribers) {
+      flushChannel.publish({ path: this.path, durableOffset } satisfies FlushDiagnostics);
+    }
+  }
+
+  #poison(cause: StoreError): void {
+    const error = this.#lifecycle.poison(cause, this.#waiters.waiting > 0);
+    this.#waiters.fail(error);
+    if (poisonChannel.hasSubscribers) poisonChannel.publish({ path: this.path, error } satisfies PoisonDiagnostics);
+  }
+
+  #checkQueue(topic: string, queueId: number): void {
+    this.#lifecycle.checkReadable();
+    checkTopic(topic);
+    checkQueueId(queueId);
+  }
+
+  #readPositions(): LogPositions {
+    const positions = this.#positions;
+    this.#engine.positions(positions);
+    const [minOffset, endOffset, durableOffset, visibleOffset] = positions as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    return { minOffset, endOffset, durableOffset, visibleOffset };
+  }
+}
+
+if (Symbol.asyncDispose !== undefined) {
+  Object.defineProperty(Store.prototype, Symbol.asyncDispose, {
+    value(this: Store): Promise<void> {
+      return this.close();
+    },
+    configurable: true,
+    writable: true,
+  });
+}
+
+function checkKey(key: unknown): void {
+  if (typeof key === "string" && key !== "" && !key.includes(" ")) return;
+  throw argumentError("key", `key is ${shown(key)}; it must be a string that is not empty and has no space`);
+}

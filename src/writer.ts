@@ -1,0 +1,145 @@
+/** Puts messages: encodes them, hands them to the engine in as few calls as there can be, and tells of them. */
+import { answerFor, type PutResult, type PutResults, PutResultsBuilder, singleResult } from "./batch.ts";
+import { type EngineStore, PUT_RESULT_HEADER } from "./binding/contract.ts";
+import { type PutDiagnostics, publishSegments, putChannel, segmentChannel } from "./diagnostics.ts";
+import { Encoder, type MessageLimits } from "./encode.ts";
+import { argumentError, StoreError, shown, withDetails } from "./errors.ts";
+import type { EncodedHost } from "./hosts.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Message } from "./message.ts";
+
+/** Numbers of an answer that are kept room for; one for a larger batch is made for it alone. */
+const KEPT_ANSWER = 16_384;
+
+/** Memory of one call, used again by the next. */
+class Workspace {
+  readonly encoder: Encoder;
+  #answer: Float64Array = answerFor(64);
+
+  constructor(limits: MessageLimits) {
+    this.encoder = new Encoder(limits);
+  }
+
+  /** Room for the answer about so many messages. */
+  answer(count: number): Float64Array {
+    const answer = this.#answer;
+    if (answer.length >= PUT_RESULT_HEADER + 3 * count) return answer;
+    const larger = answerFor(count);
+    if (larger.length <= KEPT_ANSWER) this.#answer = larger;
+    return larger;
+  }
+}
+
+export class Writer {
+  readonly #engine: EngineStore;
+  readonly #lifecycle: Lifecycle;
+  readonly #limits: MessageLimits;
+  /** Absent while a call uses it: a getter of a message may put another one. */
+  #spare: Workspace | undefined;
+  #segmentBytes: number | undefined;
+
+  constructor(engine: EngineStore, lifecycle: Lifecycle, limits: MessageLimits) {
+    this.#engine = engine;
+    this.#lifecycle = lifecycle;
+    this.#limits = limits;
+  }
+
+  put(message: Message): PutResult {
+    this.#lifecycle.checkWritable();
+    const workspace = this.#take();
+    const { encoder } = workspace;
+    try {
+      encoder.begin();
+      encoder.add(message, -1);
+      // Reading the message may have run code of the caller, which may have closed the store.
+      this.#lifecycle.checkWritable();
+      const answer = workspace.answer(1);
+      if (this.#engine.put(encoder.bytes, encoder.used, 1, answer) !== 1) throw this.#engine.takeError();
+      const result = singleResult(answer, encoder.storeHosts as EncodedHost);
+      this.#publish(result.physicalOffset, result.endOffset, 1, result.storeTimestamp);
+      return result;
+    } catch (error) {
+      throw this.#noted(error);
+    } finally {
+      this.#giveBack(workspace);
+    }
+  }
+
+  /** An error has `details.stored`; what was stored then is the front of the batch. */
+  putBatch(messages: Iterable<Message>): PutResults {
+    const workspace = this.#take();
+    let results: PutResultsBuilder | undefined;
+    try {
+      this.#lifecycle.checkWritable();
+      const count = encodeAll(workspace.encoder, messages);
+      this.#lifecycle.checkWritable();
+      results = new PutResultsBuilder(count);
+      if (count > 0) this.#send(workspace, results);
+      return results.build(workspace.encoder.storeHosts);
+    } catch (error) {
+      throw withDetails(this.#noted(error), { stored: results?.stored ?? 0 });
+    } finally {
+      this.#giveBack(workspace);
+    }
+  }
+
+  #send(workspace: Workspace, results: PutResultsBuilder): void {
+    for (const { bytes, used, count } of workspace.encoder.chunks()) {
+      const answer = workspace.answer(count);
+      const stored = this.#engine.put(bytes, used, count, answer);
+      if (stored > 0) {
+        results.add(answer, stored);
+        this.#publish(answer[PUT_RESULT_HEADER] as number, answer[1] as number, stored, answer[0] as number);
+      }
+      if (stored < count) throw this.#engine.takeError();
+    }
+  }
+
+  #take(): Workspace {
+    const workspace = this.#spare ?? new Workspace(this.#limits);
+    this.#spare = undefined;
+    return workspace;
+  }
+
+  #giveBack(workspace: Workspace): void {
+    workspace.encoder.release();
+    this.#spare = workspace;
+  }
+
+  /** The engine may know of a failed sync before its message about it has arrived here. */
+  #noted(error: unknown): StoreError {
+    if (!(error instanceof StoreError)) throw error;
+    return error.code === "STORE_POISONED" ? this.#lifecycle.poison(error, true) : error;
+  }
+
+  #publish(physicalOffset: number, endOffset: number, count: number, storeTimestamp: number): void {
+    const { path } = this.#lifecycle;
+    if (putChannel.hasSubscribers) {
+      putChannel.publish({ path, count, physicalOffset, endOffset, storeTimestamp } satisfies PutDiagnostics);
+    }
+    if (segmentChannel.hasSubscribers) {
+      this.#segmentBytes ??= this.#engine.health().segmentBytes;
+      publishSegments(path, physicalOffset, endOffset, this.#segmentBytes);
+    }
+  }
+}
+
+/** Encodes all messages before the first is stored, so that a wrong one keeps all out. Returns how many they are. */
+function encodeAll(encoder: Encoder, messages: unknown): number {
+  encoder.begin();
+  let count = 0;
+  if (Array.isArray(messages)) {
+    for (; count < messages.length; count++) encoder.add(messages[count], count);
+    return count;
+  }
+  if (messages === null || typeof messages !== "object" || !(Symbol.iterator in messages)) {
+    throw argumentError("messages", `messages is ${shown(messages)}; it must be an array or another iterable`);
+  }
+  try {
+    for (const message of messages as Iterable<Message>) encoder.add(message, count++);
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    throw argumentError("messages", "messages could not be read: iterating threw", error);
+  }
+  return count;
+}

@@ -1,0 +1,51 @@
+/** Runs a process whose disk fails a sync for real: the answers of a poisoned store. */
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { StoreErrorCode, StoreState } from "../../src/index.ts";
+
+const run = promisify(execFile);
+const beside = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+interface ErrorFacts {
+  code: StoreErrorCode;
+  message: string;
+  retriable: boolean;
+  details: Record<string, unknown>;
+  cause?: StoreErrorCode;
+}
+
+/** What the process has seen; poisoned-child.mjs fills it in. */
+export interface PoisonedStore {
+  state: StoreState;
+  /** Of those who waited for the sync that failed. */
+  waiters: ErrorFacts[];
+  /** The code that each call answers. */
+  answers: Record<string, StoreErrorCode | "ok">;
+  refusal?: ErrorFacts;
+  bodies?: string[];
+  stateAfterClose: StoreState;
+  published: { path: string; code: StoreErrorCode }[];
+  reopened: { state: StoreState; bodies: string[]; put: string; flush: string };
+}
+
+/**
+ * Breaks the disk under a store. `told`: a flush waits for the sync that fails; `untold`: nobody does.
+ * Needs a C compiler (`cc`), and the package built: the process imports it by its name.
+ */
+export async function poisonedStore(engine: string, scenario: "told" | "untold"): Promise<PoisonedStore> {
+  const directory = await mkdtemp(join(tmpdir(), "moraine-poisoned-"));
+  try {
+    const library = join(directory, "fail-sync.so");
+    await run("cc", ["-shared", "-fPIC", "-O1", "-Wall", "-o", library, beside("fail-sync.c"), "-ldl"]);
+    const child = [beside("poisoned-child.mjs"), join(directory, "store"), engine, scenario];
+    const env = { ...process.env, LD_PRELOAD: library, MORAINE_FAIL_SYNC: join(directory, "broken") };
+    const { stdout } = await run(process.execPath, child, { env, timeout: 30_000 });
+    return JSON.parse(stdout) as PoisonedStore;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
