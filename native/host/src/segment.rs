@@ -91,7 +91,18 @@ impl HostSegment {
         })
     }
 
+    /// A call would silently extend a file that somebody has cut.
+    fn check_whole(&self) -> Result<(), IoError> {
+        let len = self.file().metadata().map_err(|error| io_error(&error, "fstat", self.frontier.path()))?.len();
+        if len >= self.frontier.size() {
+            return Ok(());
+        }
+        let reason = format!("the file was cut shorter: {len} bytes, it had {}", self.frontier.size());
+        Err(IoError::new(IoKind::Other, "pwrite", self.frontier.path(), &reason))
+    }
+
     fn write_by_call<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError> {
+        self.check_whole()?;
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         if buffer.len() < len {
             buffer.resize(len, 0);
