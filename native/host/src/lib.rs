@@ -12,6 +12,7 @@ mod fault;
 pub mod files;
 mod flusher;
 mod holes;
+mod identity;
 pub mod lock;
 mod mapped;
 mod opening;

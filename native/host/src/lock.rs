@@ -5,6 +5,7 @@
 //! `moraine/owner` says who holds it, and keeps engines out that have no system locks (see [`crate::owner`]).
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -58,7 +59,7 @@ impl StoreLock {
         let sidecar = self.root.join(SIDECAR);
         match fs::create_dir(&sidecar) {
             Ok(()) => self.made_sidecar = true,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io_error(&error, "mkdir", SIDECAR).into()),
         }
         match owner::claim(&sidecar)? {
@@ -92,6 +93,8 @@ impl Drop for StoreLock {
     fn drop(&mut self) {
         // Before the lock goes: the next holder must not find an owner that lives.
         self.owner = None;
+        // Closing the file is not enough: a process that is being started at this moment may have a copy of it.
+        let _ = set_lock(&self.file, libc::F_UNLCK);
     }
 }
 
@@ -143,12 +146,12 @@ fn locked(root: &Path, by: &str) -> Error {
     Error::new(Code::Locked, format!("the store {root} is held by {by}; close it there, or open it with readOnly: true")).text("path", root)
 }
 
-/// A write lock on byte 0.
-fn byte_zero() -> libc::flock {
+/// A lock on byte 0: `F_WRLCK` or `F_UNLCK`.
+fn byte_zero(kind: libc::c_int) -> libc::flock {
     // SAFETY: all-zero bytes are a valid flock (plain integers); l_pid must be 0 for these locks.
     // Broken by: `the_lock_is_a_write_lock_on_byte_zero`.
     let mut range: libc::flock = unsafe { std::mem::zeroed() };
-    range.l_type = libc::F_WRLCK as libc::c_short;
+    range.l_type = kind as libc::c_short;
     range.l_whence = libc::SEEK_SET as libc::c_short;
     range.l_len = 1;
     range
@@ -156,28 +159,31 @@ fn byte_zero() -> libc::flock {
 
 /// False if somebody holds a lock that conflicts.
 fn try_lock(file: &File) -> Result<bool, IoError> {
-    let range = byte_zero();
+    match set_lock(file, libc::F_WRLCK) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) => Err(io_error(&error, "fcntl", LOCK_PATH)),
+    }
+}
+
+fn set_lock(file: &File, kind: libc::c_int) -> io::Result<()> {
+    let range = byte_zero(kind);
     // SAFETY: the descriptor is open as long as `file`, the call reads one flock and keeps no pointer.
     // Broken by: `a_store_is_opened_once`.
-    let outcome = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range) };
-    if outcome == 0 {
-        return Ok(true);
-    }
-    let error = std::io::Error::last_os_error();
-    match error.raw_os_error() {
-        Some(libc::EAGAIN | libc::EACCES) => Ok(false),
-        _ => Err(io_error(&error, "fcntl", LOCK_PATH)),
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
 /// The process whose POSIX lock conflicts; `None` if it is the lock of an open file, or gone.
 fn posix_holder(file: &File) -> Result<Option<i32>, IoError> {
-    let mut range = byte_zero();
+    let mut range = byte_zero(libc::F_WRLCK);
     // SAFETY: as above; the call writes into the flock that it is given.
     // Broken by: `a_posix_lock_is_told_with_its_process`.
     let outcome = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut range) };
     if outcome != 0 {
-        return Err(io_error(&std::io::Error::last_os_error(), "fcntl", LOCK_PATH));
+        return Err(io_error(&io::Error::last_os_error(), "fcntl", LOCK_PATH));
     }
     Ok((range.l_type != libc::F_UNLCK as libc::c_short && range.l_pid > 0).then_some(range.l_pid))
 }

@@ -1,8 +1,7 @@
 //! `moraine/owner`: who has the store open for writing.
 //!
-//! For people and for engines without system locks. Text, one fact a line (`name value`): `engine`, `pid`,
-//! `pid-namespace`, `start-time` (of the process, in the system's ticks), `boot`, `nonce`. The owner holds the file open
-//! and removes it when it closes; what a dead owner left is replaced.
+//! For people and for engines without system locks. It says what [`Identity`] holds. The owner holds the file open and
+//! removes it when it closes; what a dead owner left is replaced.
 //!
 //! Replacing is safe against others that do the same without locks: whoever replaces a file has made and holds
 //! `owner.INODE` first, the claim on that very file, and then looks again whether it is still there and still dead.
@@ -19,10 +18,9 @@ use moraine_core::error::{Error, IoError, IoKind};
 
 use crate::errno::io_error;
 use crate::files::open_file;
+use crate::identity::{ENGINE, Identity, start_time};
 
 const NAME: &str = "owner";
-/// What the owner file calls this engine, which holds the system lock as well.
-const ENGINE: &str = "native";
 /// Longest owner file that is read.
 const MAX_BYTES: u64 = 4096;
 /// Claims on claims, each left by a process that died while it replaced the one before.
@@ -236,61 +234,6 @@ impl Found {
     }
 }
 
-/// What an owner file says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Identity {
-    engine: String,
-    pid: i32,
-    /// Inode of the namespace that the process id belongs to.
-    pid_namespace: u64,
-    /// Ticks since the system started, so that a process that got the same id later is another one.
-    start_time: u64,
-    boot: String,
-    nonce: String,
-}
-
-impl Identity {
-    fn of_this_process(nonce: String) -> Self {
-        Self {
-            engine: ENGINE.into(),
-            pid: std::process::id() as i32,
-            pid_namespace: fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino()),
-            start_time: fs::read_to_string("/proc/self/stat").map_or(0, |stat| start_time(&stat)),
-            boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().into()),
-            nonce,
-        }
-    }
-
-    fn is_this_process(&self) -> bool {
-        let here = Self::of_this_process(String::new());
-        (self.pid, self.pid_namespace, self.start_time, &self.boot) == (here.pid, here.pid_namespace, here.start_time, &here.boot)
-    }
-
-    fn to_text(&self) -> String {
-        let Self { engine, pid, pid_namespace, start_time, boot, nonce } = self;
-        format!("engine {engine}\npid {pid}\npid-namespace {pid_namespace}\nstart-time {start_time}\nboot {boot}\nnonce {nonce}\n")
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        let fact = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Some(Self {
-            engine: fact("engine")?.into(),
-            pid: fact("pid")?.parse().ok().filter(|&pid| pid > 0)?,
-            pid_namespace: fact("pid-namespace")?.parse().ok()?,
-            start_time: fact("start-time")?.parse().ok()?,
-            boot: fact("boot")?.into(),
-            // The last line: a text without it was cut short.
-            nonce: fact("nonce")?.into(),
-        })
-    }
-}
-
-/// Field 22 of `/proc/PID/stat`. The second one, the name, may hold spaces and brackets of its own.
-fn start_time(stat: &str) -> u64 {
-    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    behind_name.split_whitespace().nth(19).and_then(|field| field.parse().ok()).unwrap_or(0)
-}
-
 fn shown(path: &Path) -> String {
     format!("moraine/{}", path.file_name().unwrap_or_default().to_string_lossy())
 }
@@ -423,30 +366,5 @@ mod tests {
         let directory = Directory::new("folder");
         fs::create_dir(directory.0.join(NAME)).unwrap();
         assert!(claim(&directory.0).is_err());
-    }
-
-    #[test]
-    fn an_identity_is_read_back_from_its_text() {
-        let identity = Identity::of_this_process("n-1".into());
-        assert_eq!(Identity::from_text(&identity.to_text()), Some(identity.clone()));
-        assert!(identity.is_this_process());
-        assert!(identity.start_time > 0 && identity.pid_namespace > 0 && !identity.boot.is_empty());
-    }
-
-    #[test]
-    fn a_text_cut_short_is_nobody() {
-        let text = Identity::of_this_process("n".into()).to_text();
-        for cut in 0..text.len() - "n\n".len() {
-            assert_eq!(Identity::from_text(&text[..cut]), None, "{cut} bytes");
-        }
-        assert_eq!(Identity::from_text("engine native\npid -1\npid-namespace 1\nstart-time 1\nboot b\nnonce n\n"), None);
-    }
-
-    #[test]
-    fn the_start_time_is_found_behind_any_name() {
-        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
-        assert_eq!(start_time(&format!("1 (node) {rest}")), 4711);
-        assert_eq!(start_time(&format!("1 (a) b (c)) {rest}")), 4711);
-        assert_eq!(start_time(""), 0);
     }
 }

@@ -4,9 +4,9 @@
 //! Zeros are written from the frontier on, the writer is let go up to `reserve(end)`, and the frontier is never below
 //! what the writer was let go to: so a zero never meets a message.
 //!
-//! Writing zeros costs more than what a fast writer does with them. One that catches up with large batches gets a
-//! *leap*: a stretch that the file system has promised and nobody writes zeros to, where it goes by `pwrite`; the
-//! background goes on behind it, so that neither waits for the other.
+//! Large batches are written by a call, which needs no zeros: a writer of such batches that comes to the frontier gets a
+//! *leap*, a stretch that the file system has promised, and the background stays out of its way (two calls that write
+//! one file wait for each other). Unless the zeros are to be synced ahead: a durable group wants blocks already written.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -29,9 +29,9 @@ const PIECE_BYTES: u64 = 64 * 1024;
 const STEP_BYTES: u64 = 1024 * 1024;
 /// A stretch without zeros for a writer of large batches.
 const LEAP_BYTES: u64 = 4 * 1024 * 1024;
-/// A batch of this size is better written by a call than into a mapping that has to be prefilled first
+/// From this size on a batch is better written by a call than into a mapping that has to be prefilled first
 /// (64 KiB: 290 against 540 ns per KiB; one message of 1 KiB: 1,150 against 540).
-const LARGE_BATCH_BYTES: u64 = 16 * 1024;
+pub(crate) const LARGE_BATCH_BYTES: u64 = 16 * 1024;
 /// How far the frontier is held ahead of the writer: at first, and after the writer has caught up a few times.
 const FIRST_WINDOW_BYTES: u64 = 16 * 1024 * 1024;
 const GREATEST_WINDOW_BYTES: u64 = 64 * 1024 * 1024;
@@ -63,12 +63,7 @@ pub(crate) struct Frontier {
     low_water: AtomicU64,
     /// Greatest end of a reservation. Set by the writer.
     released: AtomicU64,
-    /// The latest leap. A hint: nothing goes wrong where it is not followed.
-    leap_from: AtomicU64,
-    leap_to: AtomicU64,
     window: AtomicU64,
-    /// Bytes of the last reservation that came above the low water.
-    batch_bytes: AtomicU64,
     queued: AtomicBool,
     turn: Mutex<Turn>,
     moved: Condvar,
@@ -105,10 +100,7 @@ impl Frontier {
             reached: AtomicU64::new(0),
             low_water: AtomicU64::new(0),
             released: AtomicU64::new(0),
-            leap_from: AtomicU64::new(0),
-            leap_to: AtomicU64::new(0),
             window: AtomicU64::new(FIRST_WINDOW_BYTES),
-            batch_bytes: AtomicU64::new(0),
             queued: AtomicBool::new(false),
             turn: Mutex::new(Turn { taken: false, known }),
             moved: Condvar::new(),
@@ -136,20 +128,22 @@ impl Frontier {
         if end <= self.low_water.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.batch_bytes.store(end.saturating_sub(before), Ordering::Relaxed);
+        let leaps = self.ahead == Ahead::Written && end.saturating_sub(before) >= LARGE_BATCH_BYTES;
         if end > self.reached.load(Ordering::Acquire) {
-            self.catch_up(end)?;
+            self.catch_up(end, leaps)?;
         }
-        if self.reached.load(Ordering::Acquire) < self.size && !self.queued.swap(true, Ordering::AcqRel) {
+        if !leaps && self.reached.load(Ordering::Acquire) < self.size && !self.queued.swap(true, Ordering::AcqRel) {
             background.queue(self);
         }
         Ok(())
     }
 
     /// The writer has come to the frontier: waits for the turn that is going on, or takes one itself.
-    fn catch_up(&self, end: u64) -> Result<(), IoError> {
-        let window = self.window.load(Ordering::Relaxed);
-        self.window.store((window * 2).min(GREATEST_WINDOW_BYTES), Ordering::Relaxed);
+    fn catch_up(&self, end: u64, leaps: bool) -> Result<(), IoError> {
+        if !leaps {
+            let window = self.window.load(Ordering::Relaxed);
+            self.window.store((window * 2).min(GREATEST_WINDOW_BYTES), Ordering::Relaxed);
+        }
         let deadline = Instant::now() + LONGEST_WAIT;
         let mut turn = self.lock();
         loop {
@@ -178,8 +172,11 @@ impl Frontier {
             return Ok(());
         }
         let reached = self.reached.load(Ordering::Acquire);
-        if self.may_leap() {
-            return self.leap(reached, end.max(reached.saturating_add(LEAP_BYTES)).min(self.size));
+        if leaps {
+            let to = end.max(reached.saturating_add(LEAP_BYTES)).min(self.size);
+            self.allocate(reached, to - reached)?;
+            self.advance_to(to);
+            return Ok(());
         }
         let to = end.max(reached.saturating_add(STEP_BYTES)).min(self.size);
         while self.reached.load(Ordering::Acquire) < to {
@@ -199,12 +196,7 @@ impl Frontier {
             return Ok(false);
         }
         let taken = self.take(turn);
-        if reached < released.saturating_add(STEP_BYTES) && self.may_leap() {
-            // The writer is close behind: out of its way.
-            self.leap(reached, reached.saturating_add(LEAP_BYTES).min(self.size))?;
-        } else {
-            self.extend()?;
-        }
+        self.extend()?;
         let step = self.reached.load(Ordering::Acquire) / STEP_BYTES != reached / STEP_BYTES;
         drop(taken);
         if step && self.ahead == Ahead::Synced {
@@ -217,15 +209,6 @@ impl Frontier {
         self.queued.store(false, Ordering::Release);
     }
 
-    /// Whether `at..at + len` is better written by a call than through the mapping.
-    pub(crate) fn is_leap(&self, at: u64, len: u64) -> bool {
-        at < self.leap_to.load(Ordering::Relaxed) && at + len > self.leap_from.load(Ordering::Relaxed)
-    }
-
-    fn may_leap(&self) -> bool {
-        self.ahead == Ahead::Written && self.batch_bytes.load(Ordering::Relaxed) >= LARGE_BATCH_BYTES
-    }
-
     /// Runs `cut`, which makes everything from `at` on read as zero; afterwards the frontier is there.
     pub(crate) fn restart_at(&self, at: u64, cut: impl FnOnce() -> Result<(), IoError>) -> Result<(), IoError> {
         let mut turn = self.lock();
@@ -236,7 +219,6 @@ impl Frontier {
         // If the cut fails half way nothing is known about the segment.
         turn.known = false;
         let taken = self.take(turn);
-        self.leap_to.store(0, Ordering::Relaxed);
         self.released.store(at, Ordering::Release);
         self.low_water.store(0, Ordering::Release);
         self.reached.store(0, Ordering::Release);
@@ -271,15 +253,6 @@ impl Frontier {
                 to
             }
         };
-        self.advance_to(to);
-        Ok(())
-    }
-
-    /// Gives `from..to` storage without zeros. By the holder of the turn.
-    fn leap(&self, from: u64, to: u64) -> Result<(), IoError> {
-        self.allocate(from, to - from)?;
-        self.leap_from.store(from, Ordering::Relaxed);
-        self.leap_to.store(to, Ordering::Relaxed);
         self.advance_to(to);
         Ok(())
     }
@@ -354,8 +327,10 @@ impl Drop for TakenTurn<'_> {
         let mut turn = self.frontier.lock();
         turn.taken = false;
         turn.known = self.known;
-        self.frontier.waiting.store(false, Ordering::SeqCst);
+        let waiting = self.frontier.waiting.swap(false, Ordering::SeqCst);
         drop(turn);
-        self.frontier.moved.notify_all();
+        if waiting {
+            self.frontier.moved.notify_all();
+        }
     }
 }

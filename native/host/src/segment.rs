@@ -12,7 +12,7 @@ use crate::background::Background;
 use crate::errno::{io_error, read_only};
 use crate::holes::data_from;
 use crate::mapped::{Mapping, Refused};
-use crate::prefill::{Ahead, Frontier};
+use crate::prefill::{Ahead, Frontier, LARGE_BATCH_BYTES};
 
 /// Bytes looked at in one read while searching for what is not zero.
 const SEARCH_BYTES: usize = 64 * 1024;
@@ -28,7 +28,7 @@ const KEPT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
 /// How the bytes of a message come into the file.
 enum Writing {
-    /// Stored into the mapping, or by a call where the frontier says that this is better.
+    /// Stored into the mapping; large batches by a call.
     Mapped(Mapping),
     /// By calls; read from a mapping if there is one.
     Calls(Option<Mapping>),
@@ -91,7 +91,18 @@ impl HostSegment {
         })
     }
 
+    /// A call would silently extend a file that somebody has cut.
+    fn check_whole(&self) -> Result<(), IoError> {
+        let len = self.file().metadata().map_err(|error| io_error(&error, "fstat", self.frontier.path()))?.len();
+        if len >= self.frontier.size() {
+            return Ok(());
+        }
+        let reason = format!("the file was cut shorter: {len} bytes, it had {}", self.frontier.size());
+        Err(IoError::new(IoKind::Other, "pwrite", self.frontier.path(), &reason))
+    }
+
     fn write_by_call<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError> {
+        self.check_whole()?;
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         if buffer.len() < len {
             buffer.resize(len, 0);
@@ -196,7 +207,7 @@ impl Segment for HostSegment {
         match &self.writing {
             Writing::Never => Err(read_only("pwrite", self.frontier.path())),
             Writing::Mapped(mapping) if mapping.faulted() => Err(self.refused(Refused::Faulted)),
-            Writing::Mapped(mapping) if !self.frontier.is_leap(at, len as u64) => {
+            Writing::Mapped(mapping) if (len as u64) < LARGE_BATCH_BYTES => {
                 mapping.write(at as usize, len, write).map_err(|refused| self.refused(refused))
             }
             Writing::Mapped(_) | Writing::Calls(_) => self.write_by_call(at, len, write),

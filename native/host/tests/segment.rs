@@ -72,6 +72,25 @@ fn every_way_ahead_of_the_writer_gives_the_same_file() {
 }
 
 #[test]
+fn small_and_large_batches_stand_beside_each_other() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    let segment = storage.create_segment("00", 32 * MIB).unwrap();
+    let mut at = 0;
+    let sizes = [100, 20_000, 1_000, 100, 300_000, 16_383, 16_384, 5_000_000, 10, 70_000];
+    let mut all = Vec::new();
+    for (i, &size) in sizes.iter().cycle().take(50).enumerate() {
+        let bytes = vec![i as u8 + 1; size];
+        write(&segment, at, &bytes);
+        at += size as u64;
+        all.extend_from_slice(&bytes);
+    }
+    storage.stop_background();
+    assert!(read(&segment, 0, all.len()) == all, "through the mapping");
+    assert!(fs::read(directory.path().join("00")).unwrap()[..all.len()] == all, "in the file");
+}
+
+#[test]
 fn ranges_outside_of_the_segment_are_errors() {
     let directory = Directory::new();
     let segment = storage(&directory).create_segment("00", 8192).unwrap();
@@ -96,8 +115,11 @@ fn a_truncated_segment_answers_with_errors() {
     let failed = segment.read_at(8192, &mut [0; 4096]).unwrap_err();
     assert!(failed.reason.contains("4096"), "{}", failed.reason);
     assert_eq!(read(&segment, 0, 4096), vec![7; 4096], "what is left can still be read");
-    let failed = segment.fill(0, 10, |out| out.fill(1)).unwrap_err();
-    assert!(failed.reason.contains("cut shorter"), "{}", failed.reason);
+    for len in [10, 100_000] {
+        let failed = segment.fill(0, len, |out| out.fill(1)).unwrap_err();
+        assert!(failed.reason.contains("cut shorter"), "{len}: {}", failed.reason);
+    }
+    assert_eq!(fs::metadata(directory.path().join("00")).unwrap().len(), 4096, "and nobody has made it longer again");
 
     // A store of a mapping that never read: the first fault is the writer's.
     let other = storage.create_segment("01", MIB).unwrap();
@@ -105,6 +127,10 @@ fn a_truncated_segment_answers_with_errors() {
     OpenOptions::new().write(true).open(directory.path().join("01")).unwrap().set_len(0).unwrap();
     assert!(other.fill(8192, 10, |out| out.fill(1)).is_err());
     assert!(other.read_at(0, &mut [0; 1]).is_err());
+
+    let large = storage.create_segment("02", MIB).unwrap();
+    OpenOptions::new().write(true).open(directory.path().join("02")).unwrap().set_len(0).unwrap();
+    assert!(large.fill(0, 100_000, |out| out.fill(1)).is_err());
 }
 
 #[test]

@@ -122,8 +122,7 @@ pub fn get(store: &Shared, topic: &str, offset: u64, max: usize) -> Result<(GetH
     let request = GetRequest { topic: topic.as_bytes(), queue_id: 0, offset, max, max_bytes: 1 << 20 };
     store.get(request, &mut out, &mut offsets, &mut head)?;
     out.truncate(head.bytes);
-    for i in 0..head.messages {
-        assert_eq!(offsets[i] as u64, offset + i as u64);
-    }
+    offsets.truncate(head.messages);
+    assert!(offsets.iter().zip(offset..).all(|(&found, want)| found as u64 == want), "queue offsets are dense: {offsets:?}");
     Ok((head, out))
 }
