@@ -56,8 +56,20 @@ export class Arena {
     const length = text.length;
     if (length > LOOP_CHARACTERS) return this.#writeLongText(text, at, forbidden);
     const bytes = this.bytes;
-    let to = at;
     for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80 || (code <= 32 && forbidden[code] === 1)) return this.#writeFrom(i, text, at + i, forbidden);
+      bytes[at + i] = code;
+    }
+    return at + length;
+  }
+
+  /** Writes the characters from `first` on, of any kind. */
+  #writeFrom(first: number, text: string, at: number, forbidden: ForbiddenCharacters): number {
+    const bytes = this.bytes;
+    const length = text.length;
+    let to = at;
+    for (let i = first; i < length; i++) {
       let code = text.charCodeAt(i);
       if (code < 0x80) {
         if (code <= 32 && forbidden[code] === 1) return -1;

@@ -28,7 +28,7 @@ function rangeText(minimum: number, maximum: number): string {
 }
 
 export function isInt32(value: unknown): value is number {
-  return isInteger(value, MIN_INT32, MAX_INT32);
+  return typeof value === "number" && (value | 0) === value;
 }
 
 export function int32Error(argument: string, value: unknown): Error {

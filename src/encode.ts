@@ -5,7 +5,7 @@
  */
 import { types } from "node:util";
 import { Arena, type ForbiddenCharacters, forbiddenCharacters, UTF8_BYTES_PER_UNIT } from "./arena.ts";
-import { byteLength, int32Error, integerError, isInt32, isInteger, MAX_INT32 } from "./arguments.ts";
+import { byteLength, int32Error, integerError, isInt32, MAX_INT32 } from "./arguments.ts";
 import { BATCH_HEADER_BYTES } from "./binding/contract.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { type EncodedHost, HostEncoder } from "./hosts.ts";
@@ -23,7 +23,10 @@ const IN_NAME: ForbiddenCharacters = forbiddenCharacters(NAME_END, PAIR_END);
 const IN_VALUE: ForbiddenCharacters = forbiddenCharacters(PAIR_END);
 const IN_TAGS: ForbiddenCharacters = forbiddenCharacters(NAME_END, PAIR_END);
 const IN_KEY: ForbiddenCharacters = forbiddenCharacters(NAME_END, PAIR_END, SPACE);
-const NOTHING: ForbiddenCharacters = forbiddenCharacters();
+
+/** `TAGS` and `KEYS` with the character behind a name. */
+const TAGS_NAME: Uint8Array = Uint8Array.from(Buffer.from(`${PropertyName.tags}\u0001`));
+const KEYS_NAME: Uint8Array = Uint8Array.from(Buffer.from(`${PropertyName.keys}\u0001`));
 
 /** Places of the header's fields, counted in 32-bit words from the start of a message. */
 const Word = {
@@ -133,7 +136,7 @@ export class Encoder {
     const { topic, queueId, body, tags, keys, properties, bornHost, storeHost, bornTimestamp } = message;
     const { flag = 0, sysFlag = 0, reconsumeTimes = 0, preparedTransactionOffset = 0 } = message;
 
-    if (!isInteger(queueId, 0, MAX_INT32)) throw integerError("queueId", queueId, 0, MAX_INT32);
+    if (!isInt32(queueId) || queueId < 0) throw integerError("queueId", queueId, 0, MAX_INT32);
     if (!isInt32(flag)) throw int32Error("flag", flag);
     if (!isInt32(sysFlag)) throw int32Error("sysFlag", sysFlag);
     if (!isInt32(reconsumeTimes)) throw int32Error("reconsumeTimes", reconsumeTimes);
@@ -223,7 +226,7 @@ export class Encoder {
     this.#hasTags = tags !== undefined;
     this.#hasKeys = false;
     if (tags !== undefined) {
-      this.#writeName(PropertyName.tags);
+      this.#writeName(TAGS_NAME);
       this.#writeTagsValue(tags);
     }
     if (keys !== undefined) this.#writeKeys(keys);
@@ -231,11 +234,12 @@ export class Encoder {
     this.#checkLength(properties);
   }
 
-  /** A name that is known to be right, and the character behind it. */
-  #writeName(name: string): void {
-    this.#reserve(this.#at + name.length + 1);
-    this.#at = this.#arena.writeText(name, this.#at, NOTHING);
-    this.#arena.bytes[this.#at++] = NAME_END;
+  /** A name that is known to be right, with the character behind it. */
+  #writeName(name: Uint8Array): void {
+    this.#reserve(this.#at + name.length);
+    const { bytes } = this.#arena;
+    for (let i = 0; i < name.length; i++) bytes[this.#at + i] = name[i] as number;
+    this.#at += name.length;
   }
 
   #endPair(): void {
@@ -268,7 +272,7 @@ export class Encoder {
     const count = keys.length;
     if (count === 0) return;
     this.#hasKeys = true;
-    this.#writeName(PropertyName.keys);
+    this.#writeName(KEYS_NAME);
     for (let i = 0; i < count; i++) {
       const key: unknown = keys[i];
       if (typeof key !== "string" || key === "") {

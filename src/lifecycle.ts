@@ -1,4 +1,5 @@
 /** What a store may do now, and what it answers to what it may not. */
+import { type PoisonDiagnostics, poisonChannel } from "./diagnostics.ts";
 import { StoreError } from "./errors.ts";
 
 /**
@@ -46,12 +47,18 @@ export class Lifecycle {
     this.#enter("closed");
   }
 
-  /** A sync failed with `cause`. Returns the error for those who wait for it; `waiting` says whether there are any. */
+  /**
+   * A sync failed with `cause`; the first one counts. Returns the error for those who wait for it, and `waiting` says
+   * whether there are any.
+   */
   poison(cause: StoreError, waiting: boolean): StoreError {
-    this.#poison ??= poisonError(cause);
     if (waiting) this.#reported = true;
+    if (this.#poison !== undefined) return this.#poison;
+    const error = poisonError(cause);
+    this.#poison = error;
     if (this.#state === "open") this.#enter("poisoned");
-    return this.#poison;
+    if (poisonChannel.hasSubscribers) poisonChannel.publish({ path: this.path, error } satisfies PoisonDiagnostics);
+    return error;
   }
 
   checkReadable(): void {
@@ -91,7 +98,7 @@ function poisonError(cause: StoreError): StoreError {
   }
   return new StoreError(
     "STORE_POISONED",
-    `a sync has failed, so that nothing can be stored until the store is opened again: ${cause.message}`,
+    `writing ended when a sync failed (${cause.message}); close the store and open it again to recover`,
     { cause, details: cause.details },
   );
 }

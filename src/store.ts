@@ -13,7 +13,7 @@ import {
   type ScanOptions,
   scanLog,
 } from "./cursor.ts";
-import { type FlushDiagnostics, flushChannel, type PoisonDiagnostics, poisonChannel } from "./diagnostics.ts";
+import { type FlushDiagnostics, flushChannel } from "./diagnostics.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
@@ -126,7 +126,8 @@ export class Store {
    * Opens the store in a directory, recovering it where needed, and creates it where there is none.
    *
    * Rejects with `STORE_LOCKED` where another process or store object has it open for writing, `STORE_IO` where the
-   * directory cannot be used, `STORE_UNSUPPORTED_FORMAT`, `STORE_NO_ENGINE`, `STORE_INVALID_ARGUMENT`.
+   * directory cannot be used, `STORE_INVALID_ARGUMENT` also where it holds something else than a store or, with
+   * `create: false` or `readOnly`, none; `STORE_UNSUPPORTED_FORMAT`, `STORE_NO_ENGINE`.
    */
   static async open(path: string | URL, options?: StoreOptions): Promise<Store> {
     const directory = storePath(path);
@@ -238,7 +239,10 @@ export class Store {
     return readQueue((offset) => this.get(topic, queueId, offset), Math.max(from, min), signal);
   }
 
-  /** The message whose record starts at a physical offset; undefined where none does. */
+  /**
+   * The message whose record starts at a physical offset; undefined for a blank, and outside of what is visible.
+   * Throws `STORE_CORRUPT` where bytes stand that are no record.
+   */
   at(physicalOffset: number): StoredMessage | undefined {
     this.#lifecycle.checkReadable();
     const record = this.#engine.at(checkOffset("physicalOffset", physicalOffset));
@@ -385,9 +389,7 @@ export class Store {
   }
 
   #poison(cause: StoreError): void {
-    const error = this.#lifecycle.poison(cause, this.#waiters.waiting > 0);
-    this.#waiters.fail(error);
-    if (poisonChannel.hasSubscribers) poisonChannel.publish({ path: this.path, error } satisfies PoisonDiagnostics);
+    this.#waiters.fail(this.#lifecycle.poison(cause, this.#waiters.waiting > 0));
   }
 
   #checkQueue(topic: string, queueId: number): void {

@@ -101,7 +101,7 @@ describe("Store.open", () => {
   test("with create: false refuses where there is no store, and makes nothing", async () => {
     const path = await temporaryDirectory();
     const error = await rejected(Store.open(join(path, "none"), { ...SMALL, create: false }));
-    expect(error.code).toBe("STORE_IO");
+    expect(error).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "path" } });
     expect(error.message).toContain(join(path, "none"));
     expect(await readdir(path)).toEqual([]);
   });
@@ -110,6 +110,15 @@ describe("Store.open", () => {
     const path = await temporaryDirectory();
     await (await openStore({}, path)).close();
     expect((await openStore({ create: false }, path)).state).toBe("open");
+  });
+
+  test("refuses a directory that holds something else, and leaves it as it was", async () => {
+    const path = await temporaryDirectory();
+    await writeFile(join(path, "letter.txt"), "text");
+    const error = await rejected(Store.open(path, SMALL));
+    expect(error).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "path" } });
+    expect(error.message).toContain("letter.txt");
+    expect(await readdir(path)).toEqual(["letter.txt"]);
   });
 
   test("refuses a file in the place of the directory", async () => {

@@ -20,7 +20,7 @@ describe("a failed sync that somebody waits for", () => {
 
   test("refuses what comes later, saying why and what to do", () => {
     expect(seen.refusal).toMatchObject({ code: "STORE_POISONED", details: { errno: EIO } });
-    expect(seen.refusal?.message).toMatch(/opened again/);
+    expect(seen.refusal?.message).toMatch(/open it again/);
   });
 
   test("leaves readable what was durable", () => {

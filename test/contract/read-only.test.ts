@@ -59,7 +59,7 @@ describe("a store opened with readOnly", () => {
   test("is not made where there is none, whatever create says", async () => {
     const path = await temporaryDirectory();
     const error = await rejected(Store.open(join(path, "none"), { ...SMALL, readOnly: true, create: true }));
-    expect(error.code).toBe("STORE_IO");
+    expect(error).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "path" } });
     expect(await readdir(path)).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ScanItem, ScanOptions } from "../../src/index.ts";
-import { message, messages, openStore, text, thrown } from "./temporary-store.ts";
+import { answer, message, messages, openStore, text, thrown } from "./temporary-store.ts";
 
 /** The items follow each other without a gap, from `from` to `to`. */
 function expectUnbroken(items: ScanItem[], from: number, to: number): void {
@@ -20,12 +20,23 @@ describe("at", () => {
     expect(store.at(second?.physicalOffset as number)).toMatchObject({ queueOffset: 1, topic: "orders" });
   });
 
-  test("gives nothing where no record starts", async () => {
-    const store = await openStore();
-    const { endOffset } = store.put(message());
-    expect(store.at(1)).toBeUndefined();
+  test("gives nothing behind the end of the log, and for a blank", async () => {
+    const store = await openStore({ segmentBytes: 4096 });
+    store.putBatch(messages(100));
+    const { endOffset } = store.log;
     expect(store.at(endOffset)).toBeUndefined();
     expect(store.at(Number.MAX_SAFE_INTEGER)).toBeUndefined();
+    const blank = [...store.scan()].find(({ kind }) => kind === "blank");
+    expect(store.at(blank?.physicalOffset as number)).toBeUndefined();
+  });
+
+  test("gives no message in the middle of a record", async () => {
+    const store = await openStore();
+    const { size } = store.put(message());
+    for (let offset = 1; offset < size; offset++) {
+      const found = await answer(() => expect(store.at(offset)).toBeUndefined());
+      expect(["ok", "STORE_CORRUPT"]).toContain(found);
+    }
   });
 });
 

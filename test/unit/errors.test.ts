@@ -1,10 +1,6 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { StoreError, shown } from "../../src/errors.ts";
 import { storeOptions } from "../../src/options.ts";
-
-const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
-const source = readFileSync(new URL("../../src/errors.ts", import.meta.url), "utf8");
 
 describe("StoreError", () => {
   test("is an Error with code, retriable, details and cause", () => {
@@ -20,14 +16,6 @@ describe("StoreError", () => {
     expect(error.cause).toBe(cause);
     expect(error.stack).toMatch(/^StoreError: later\n/);
     expect(new StoreError("STORE_CLOSED", "closed")).toMatchObject({ retriable: false, details: {} });
-  });
-
-  test("has a page with a heading for each code, and no other", () => {
-    const union = source.slice(source.indexOf("export type StoreErrorCode"));
-    const codes = [...union.slice(0, union.indexOf(";")).matchAll(/"(STORE_[A-Z_]+)"/g)].map(([, code]) => code);
-    const headings = [...page.matchAll(/^## (STORE_[A-Z_]+)$/gm)].map(([, code]) => code);
-    expect(headings).toEqual(codes);
-    expect(codes.length).toBe(15);
   });
 });
 
