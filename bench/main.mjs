@@ -41,7 +41,9 @@ function inDirectory(work) {
 }
 
 function ours(workload, messages) {
-  const out = inDirectory((dir) => execFileSync(process.execPath, [child, workload, dir, String(messages)], { encoding: "utf8" }));
+  const out = inDirectory((dir) =>
+    execFileSync(process.execPath, [child, workload, dir, String(messages)], { encoding: "utf8" }),
+  );
   return JSON.parse(out).messagesPerSecond;
 }
 
@@ -55,18 +57,28 @@ function summary(rates) {
 }
 
 const thousands = (rate) => `${Math.round(rate / 1000).toLocaleString("en")} k/s`;
-const line = (name, s) => console.log(`  ${name.padEnd(44)} ${thousands(s.median).padStart(10)}   (${thousands(s.least)} – ${thousands(s.most)})`);
+const line = (name, s) =>
+  console.log(
+    `  ${name.padEnd(44)} ${thousands(s.median).padStart(10)}   (${thousands(s.least)} – ${thousands(s.most)})`,
+  );
 
 const why = rocketmq.missing();
 if (why) console.log(`Apache RocketMQ's store is not measured: ${why}.`);
-const results = { machine: `${cpus().length} × ${cpus()[0]?.model}`, node: process.version, rounds: Number(values.rounds), workloads: {} };
+const results = {
+  machine: `${cpus().length} × ${cpus()[0]?.model}`,
+  node: process.version,
+  rounds: Number(values.rounds),
+  workloads: {},
+};
 for (const workload of Object.keys(TITLES).filter((name) => !values.only || name === values.only)) {
   const { mode, ways } = rocketmq.WAYS[workload];
   // A durable message costs a share of a sync: fewer are enough.
   const messages = workload === "append-durable" ? Math.ceil(Number(values.messages) / 2) : Number(values.messages);
   const contestants = [
     { name: "moraine", run: () => ours(workload, messages), rates: [] },
-    ...(why ? [] : ways.map((way) => ({ name: `RocketMQ ${way.join(" ")}`, run: () => theirs(mode, way, messages), rates: [] }))),
+    ...(why
+      ? []
+      : ways.map((way) => ({ name: `RocketMQ ${way.join(" ")}`, run: () => theirs(mode, way, messages), rates: [] }))),
   ];
   for (let round = 0; round < Number(values.rounds); round++) {
     // Every round starts with another contestant, so that nobody always runs on a warm or a tired machine.
@@ -83,7 +95,8 @@ for (const workload of Object.keys(TITLES).filter((name) => !values.only || name
   if (best) {
     const ratio = us.median / best.median;
     const target = TARGETS[workload];
-    const verdict = target === undefined ? "reported" : ratio >= target ? `target ${target} × met` : `target ${target} × MISSED`;
+    const verdict =
+      target === undefined ? "reported" : ratio >= target ? `target ${target} × met` : `target ${target} × MISSED`;
     console.log(`  → ${ratio.toFixed(1)} × RocketMQ's best (${best.name}); ${verdict}`);
   }
   results.workloads[workload] = { messages, contestants: all };

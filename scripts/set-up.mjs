@@ -29,7 +29,7 @@ export function installPackages() {
 
 /** Runs a script of package.json, or `npm ci`; returns whether it succeeded. */
 export function npm(script) {
-  const args = script === "ci" ? ["ci", "--no-audit"] : ["run", "--silent", script];
+  const args = script === "ci" ? ["ci", "--no-audit", "--loglevel=error"] : ["run", "--silent", script];
   const { status } = spawnSync("npm", args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], shell: windows });
   return status === 0;
 }

@@ -1,6 +1,5 @@
 /** Group commit as seen from here: many wait, one sync settles all that it covers. */
 import type { StoreError } from "./errors.ts";
-import { KeepAlive } from "./keep-alive.ts";
 
 interface Waiter {
   /** Settled once the log is durable up to here. */
@@ -15,7 +14,6 @@ const SETTLED_KEPT = 1024;
 /** Those who wait for the durable position, in the order of the offsets they wait for. */
 export class FlushWaiters {
   readonly #requestFlush: () => void;
-  readonly #alive: KeepAlive = new KeepAlive();
   #line: Waiter[] = [];
   /** Waiters in front of it have been settled. */
   #first = 0;
@@ -48,7 +46,6 @@ export class FlushWaiters {
       resolve(this.#durableOffset);
       return;
     }
-    if (this.waiting === 0) this.#alive.hold();
     this.#insert({ offset, resolve, reject });
     this.#request();
   }
@@ -74,13 +71,7 @@ export class FlushWaiters {
     const failed = this.#line.slice(this.#first);
     this.#line = [];
     this.#first = 0;
-    this.#alive.letGo();
     for (const waiter of failed) waiter.reject(error);
-  }
-
-  /** Nobody will wait any more. */
-  end(): void {
-    this.#alive.end();
   }
 
   #insert(waiter: Waiter): void {
@@ -119,7 +110,6 @@ export class FlushWaiters {
     if (this.#first === this.#line.length) {
       this.#line = [];
       this.#first = 0;
-      this.#alive.letGo();
     } else if (this.#first > SETTLED_KEPT && this.#first > this.#line.length / 2) {
       this.#line = this.#line.slice(this.#first);
       this.#first = 0;

@@ -17,7 +17,6 @@ import { type FlushDiagnostics, flushChannel, type PoisonDiagnostics, poisonChan
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
-import { KeepAlive } from "./keep-alive.ts";
 import { Lifecycle, type StoreState } from "./lifecycle.ts";
 import type { Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
@@ -358,22 +357,18 @@ export class Store {
 
   async #close(): Promise<void> {
     this.#lifecycle.close();
-    const alive = new KeepAlive();
-    alive.hold();
     let failure: StoreError | undefined;
     try {
       await this.#engine.close();
     } catch (error) {
       failure = error as StoreError;
     } finally {
-      alive.end();
       this.#lifecycle.closed();
     }
     if (this.#lifecycle.isPoisoned) failure = this.#lifecycle.unreportedPoison;
     // A close that went well has synced everything, whatever the last message about it said.
     if (failure === undefined) this.#waiters.settleAll();
     else this.#waiters.fail(failure);
-    this.#waiters.end();
     if (failure !== undefined) throw failure;
   }
 

@@ -11,7 +11,13 @@ const body = randomFillSync(Buffer.alloc(BODY_BYTES));
 
 /** Message number `n`: one tag and one key, as the RocketMQ side has TAGS and UNIQ_KEY. */
 function message(n) {
-  return { topic: TOPIC, queueId: n % QUEUES, tags: "TagA", keys: [`7F0000010BAD${n.toString(16).padStart(16, "0")}0000`], body };
+  return {
+    topic: TOPIC,
+    queueId: n % QUEUES,
+    tags: "TagA",
+    keys: [`7F0000010BAD${n.toString(16).padStart(16, "0")}0000`],
+    body,
+  };
 }
 
 /** Seconds that `work` takes. */
@@ -31,7 +37,8 @@ function check(store, count) {
     const step = Math.max(1, Math.floor(max / (CHECKED / QUEUES)));
     for (let offset = 0; offset < max; offset += step) {
       const [read] = store.get(TOPIC, queue, offset, { max: 1 }).messages;
-      if (read?.queueOffset !== offset || !body.equals(read.body)) throw new Error(`queue ${queue} offset ${offset} is wrong`);
+      if (read?.queueOffset !== offset || !body.equals(read.body))
+        throw new Error(`queue ${queue} offset ${offset} is wrong`);
     }
   }
   if (found !== count) throw new Error(`${found} messages instead of ${count}`);

@@ -40,10 +40,14 @@ export function missing() {
 
 /** One run in an empty directory. */
 export function run(mode, way, dir, messages) {
-  const out = execFileSync(ORACLE, ["bench", dir, "--mode", mode, "--size", "1024", "--queues", "8", "--messages", String(messages), ...way], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const out = execFileSync(
+    ORACLE,
+    ["bench", dir, "--mode", mode, "--size", "1024", "--queues", "8", "--messages", String(messages), ...way],
+    {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const line = out.trim().split("\n").at(-1);
   return JSON.parse(line);
 }

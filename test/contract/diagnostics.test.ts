@@ -60,9 +60,7 @@ describe("diagnostics", () => {
       kind === "message" && physicalOffset % 4096 === 0 ? [physicalOffset] : [],
     );
     expect(begun.length).toBeGreaterThan(2);
-    expect(seen).toEqual(
-      begun.map((physicalOffset) => ({ path: store.path, physicalOffset, segmentBytes: 4096 })),
-    );
+    expect(seen).toEqual(begun.map((physicalOffset) => ({ path: store.path, physicalOffset, segmentBytes: 4096 })));
   });
 
   test("moraine:recovery ends with what opening has found", async () => {

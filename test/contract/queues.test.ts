@@ -31,7 +31,13 @@ describe("offsets", () => {
 describe("topics and queues", () => {
   test("are listed in order", async () => {
     const store = await openStore();
-    for (const [topic, queueId] of [["b", 10], ["a", 0], ["b", 9], ["B", 0], ["%RETRY%a", 0]] as const) {
+    for (const [topic, queueId] of [
+      ["b", 10],
+      ["a", 0],
+      ["b", 9],
+      ["B", 0],
+      ["%RETRY%a", 0],
+    ] as const) {
       store.put(message({ topic, queueId }));
     }
     expect(store.topics()).toEqual(["%RETRY%a", "B", "a", "b"]);

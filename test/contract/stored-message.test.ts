@@ -123,7 +123,10 @@ describe("a stored message", () => {
   });
 
   test("inherited properties of a record do not count, empty keys make no KEYS", async () => {
-    const found = await stored({ properties: { __proto__: null, own: "1" } as unknown as Record<string, string>, keys: [] });
+    const found = await stored({
+      properties: { __proto__: null, own: "1" } as unknown as Record<string, string>,
+      keys: [],
+    });
     expect([...found.properties]).toEqual([["own", "1"]]);
   });
 

@@ -12,7 +12,14 @@ import { answer, CALLS } from "./calls.mjs";
 
 const [directory, engine, scenario] = process.argv.slice(2);
 const trigger = process.env.MORAINE_FAIL_SYNC;
-const options = { engine, flushIntervalMs: 20, segmentBytes: 262_144, queueFileEntries: 1000, indexSlots: 500, indexEntries: 2000 };
+const options = {
+  engine,
+  flushIntervalMs: 20,
+  segmentBytes: 262_144,
+  queueFileEntries: 1000,
+  indexSlots: 500,
+  indexEntries: 2000,
+};
 const message = (text) => ({ topic: "orders", queueId: 0, body: Buffer.from(text), keys: ["k"] });
 
 const published = [];

@@ -20,6 +20,21 @@ it("every npm script that a document names exists", () => {
   expect(named.filter((line) => !scripts.includes(line.split(": ")[1] ?? ""))).toEqual([]);
 });
 
+it("every command that a document shows exists", () => {
+  const commands = documents.flatMap((path) =>
+    [...read(path).matchAll(/npx moraine (\w+)/g)].map(([, command]) => command),
+  );
+  expect(commands).not.toHaveLength(0);
+  expect(commands.filter((command) => !existsSync(join(root, `src/cli/${command}.ts`)))).toEqual([]);
+});
+
+it("the versions that documents and scripts ask for are those of the manifests", () => {
+  const node = /\^(20\.\d+)/.exec(JSON.parse(read("package.json")).engines.node)?.[1];
+  const rust = /rust-version = "([\d.]+)"/.exec(read("Cargo.toml"))?.[1];
+  for (const path of ["README.md", "CONTRIBUTING.md"]) expect(read(path)).toContain(`Node ${node}`);
+  for (const path of ["CONTRIBUTING.md", "scripts/set-up.mjs"]) expect(read(path)).toContain(`Rust ${rust}`);
+});
+
 it("every link between documents leads somewhere", () => {
   const links = documents.flatMap((path) =>
     [...read(path).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(([, target]) => ({ path, target: target ?? "" })),

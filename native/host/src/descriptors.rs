@@ -36,7 +36,8 @@ impl Descriptors {
     pub(crate) fn put(&mut self, path: &str, file: Arc<File>) {
         self.remove(path);
         let path: Arc<str> = path.into();
-        let place = Place { path: path.clone(), file, used: true };
+        // Not used yet: a file that is needed once does not push out one that is needed again and again.
+        let place = Place { path: path.clone(), file, used: false };
         if self.places.len() < self.limit {
             self.by_path.insert(path, self.places.len());
             self.places.push(place);

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use moraine_core::error::{IoError, IoKind};
 use moraine_core::storage::{Entry, EntryKind, Storage};
 
+use crate::background::Background;
 use crate::descriptors::Descriptors;
 use crate::errno::{io_error, read_only, wrong_type};
-use crate::prefill::{Ahead, Prefiller};
+use crate::prefill::Ahead;
 use crate::segment::HostSegment;
 
 /// Queue and index files held open at a time.
@@ -38,7 +39,7 @@ pub struct HostStorage {
     root: PathBuf,
     access: Access,
     open: Mutex<Descriptors>,
-    prefiller: Arc<Prefiller>,
+    background: Arc<Background>,
 }
 
 impl HostStorage {
@@ -64,7 +65,7 @@ impl HostStorage {
         let root = fs::canonicalize(root).map_err(|error| io_error(&error, "realpath", &shown))?;
         // A directory that cannot be listed is found here rather than by the first file that seems to be missing.
         fs::read_dir(&root).map_err(|error| io_error(&error, "open", &shown))?;
-        Ok(Self { root, access, open: Mutex::new(Descriptors::new(OPEN_FILES)), prefiller: Arc::new(Prefiller::new()) })
+        Ok(Self { root, access, open: Mutex::new(Descriptors::new(OPEN_FILES)), background: Arc::new(Background::new()) })
     }
 
     /// The directory, absolute and without links.
@@ -79,7 +80,7 @@ impl HostStorage {
     /// Ends what runs in the background and waits for it: afterwards nothing is written but by calls.
     /// To be done before the lock is given up.
     pub fn stop_background(&self) {
-        self.prefiller.stop();
+        self.background.stop();
     }
 
     /// The place of a path of the seam: relative, without `..`, `.`, empty parts and NUL.
@@ -172,7 +173,7 @@ impl Storage for HostStorage {
         Ok(Arc::new(if self.access.read_only {
             HostSegment::reading(file, path, size)
         } else {
-            HostSegment::writing(file, path, size, self.access.ahead, false, self.prefiller.clone())
+            HostSegment::writing(file, path, size, self.access.ahead, false, self.background.clone())
         }))
     }
 
@@ -185,7 +186,7 @@ impl Storage for HostStorage {
             let _ = fs::remove_file(&place);
             return Err(io_error(&error, "ftruncate", path));
         }
-        Ok(Arc::new(HostSegment::writing(file, path, size, self.access.ahead, true, self.prefiller.clone())))
+        Ok(Arc::new(HostSegment::writing(file, path, size, self.access.ahead, true, self.background.clone())))
     }
 
     fn len(&self, path: &str) -> Result<Option<u64>, IoError> {

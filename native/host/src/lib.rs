@@ -1,9 +1,10 @@
 //! The real world behind the engine's seam: mapped files, system calls, the lock, the clock, the threads.
 //!
-//! [`files`] is the directory, [`segment`] a file of the commit log (over `mapped`, `fault` and `prefill`), [`lock`] keeps
+//! [`files`] is the directory, [`segment`] a file of the commit log (over `mapped`, `fault`, `prefill` and `background`), [`lock`] keeps
 //! others out, [`shared`] is the engine behind its own lock, with its `flusher`. Unsafe code is in `mapped`, `fault`,
 //! [`lock`] and [`clock`] only.
 
+mod background;
 pub mod clock;
 mod descriptors;
 mod errno;

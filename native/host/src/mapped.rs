@@ -39,6 +39,11 @@ impl Mapping {
         Ok(Self { guard, map, writable, writing: Mutex::new(()) })
     }
 
+    /// Whether an access has faulted. From then on nothing is read or written here.
+    pub(crate) fn faulted(&self) -> bool {
+        self.guard.faulted()
+    }
+
     /// Copies `out.len()` bytes from `at`, which lie within the mapping.
     pub(crate) fn read(&self, at: usize, out: &mut [u8]) -> Result<(), Refused> {
         assert!(at <= self.map.len() && out.len() <= self.map.len() - at, "read past the mapping");

@@ -14,7 +14,8 @@ use crate::prefill::Ahead;
 use crate::shared::{HostEngine, OpenSettings};
 
 /// Names of which a store has at least one.
-const STORE_NAMES: [&str; 8] = ["commitlog", "consumequeue", "index", "config", "checkpoint", "abort", "lock", "moraine"];
+const STORE_NAMES: [&str; 10] =
+    ["commitlog", "consumequeue", "consumequeue_ext", "batchconsumequeue", "index", "config", "checkpoint", "abort", "lock", "moraine"];
 
 pub(crate) struct Opened {
     pub(crate) engine: HostEngine,
@@ -59,7 +60,7 @@ pub(crate) fn open(settings: OpenSettings, progress: &mut dyn FnMut(Progress)) -
 /// Names only are looked at: the lock comes before the first byte.
 fn refuse_other_directories(path: &Path, storage: &HostStorage, create: bool) -> Result<(), Error> {
     let entries = storage.list("")?.unwrap_or_default();
-    if entries.iter().any(|entry| STORE_NAMES.contains(&entry.name.as_str())) {
+    if entries.iter().any(|entry| STORE_NAMES.contains(&entry.name.as_str()) || entry.name.starts_with("dledger-")) {
         return Ok(());
     }
     // What file systems and people put into a directory that is otherwise empty.

@@ -297,7 +297,133 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::BufRead;
+    use std::process::{Child, Command, Stdio};
+
     use super::*;
+
+    /// A directory that is removed when the test is over.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("moraine-owner-{name}-{}", std::process::id()));
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Variable that makes `a_contender` take part in a race for the file that it names.
+    const CONTEND: &str = "MORAINE_TEST_CONTEND";
+
+    /// Runs in the processes that `one_of_eight_takes_over` starts; by itself there is nothing to contend for.
+    #[test]
+    fn a_contender() {
+        let Some(path) = std::env::var_os(CONTEND) else { return };
+        let mut line = String::new();
+        println!("ready");
+        std::io::stdin().read_line(&mut line).unwrap();
+        let claim = claim_file(Path::new(&path), Peers::Unknown, 0).unwrap();
+        println!("{}", if matches!(claim, Claim::Taken(_)) { "taken" } else { "held" });
+        std::io::stdin().read_line(&mut line).unwrap();
+    }
+
+    /// Waits for a line that holds one of `words`; the test runner writes others.
+    fn answer(lines: &mut impl Iterator<Item = io::Result<String>>, words: &[&'static str]) -> &'static str {
+        loop {
+            let line = lines.next().expect("an answer").unwrap();
+            if let Some(word) = words.iter().find(|word| line.contains(**word)) {
+                return word;
+            }
+        }
+    }
+
+    fn contend(path: &Path) -> usize {
+        let start = |_| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "owner::tests::a_contender", "--nocapture"]).env(CONTEND, path);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+        };
+        let mut children: Vec<Child> = (0..8).map(start).collect();
+        let mut outputs: Vec<_> = children.iter_mut().map(|child| io::BufReader::new(child.stdout.take().unwrap()).lines()).collect();
+        for output in &mut outputs {
+            answer(output, &["ready"]);
+        }
+        for child in &mut children {
+            child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        }
+        let taken = outputs.iter_mut().filter_map(|output| (answer(output, &["taken", "held"]) == "taken").then_some(())).count();
+        for mut child in children {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+        taken
+    }
+
+    #[test]
+    fn one_of_eight_takes_over() {
+        let directory = Directory::new("race");
+        let path = directory.0.join(NAME);
+        for round in 0..6 {
+            // By turns: nobody, an owner of an earlier boot, one cut short, one whose process is gone, with a claim left by another.
+            let dead = Identity { pid: i32::MAX, ..Identity::of_this_process("dead".into()) };
+            match round % 4 {
+                0 => {}
+                1 => fs::write(&path, Identity { boot: "earlier".into(), ..dead }.to_text()).unwrap(),
+                2 => fs::write(&path, "engine wa").unwrap(),
+                _ => {
+                    fs::write(&path, dead.to_text()).unwrap();
+                    let inode = fs::metadata(&path).unwrap().ino();
+                    fs::write(directory.0.join(format!("{NAME}.{inode}")), dead.to_text()).unwrap();
+                }
+            }
+            assert_eq!(contend(&path), 1, "round {round}");
+            let left: Vec<_> = fs::read_dir(&directory.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert!(left.is_empty(), "round {round} left {left:?}");
+        }
+    }
+
+    #[test]
+    fn a_living_owner_of_an_engine_without_locks_is_respected() {
+        let directory = Directory::new("living");
+        let path = directory.0.join(NAME);
+        let text = Identity { engine: "wasm".into(), ..Identity::of_this_process("n".into()) }.to_text();
+        fs::write(&path, &text).unwrap();
+        let held_open = File::open(&path).unwrap();
+        assert!(matches!(claim(&directory.0).unwrap(), Claim::Held(Holder { this_process: true, .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+
+        drop(held_open);
+        let Claim::Taken(owner) = claim(&directory.0).unwrap() else { panic!("its process does not hold it open any more") };
+        assert_eq!(holder(&directory.0).map(|holder| holder.this_process), Some(true));
+        drop(owner);
+        assert_eq!(holder(&directory.0), None);
+    }
+
+    #[test]
+    fn an_owner_in_another_pid_namespace_counts_as_alive() {
+        let directory = Directory::new("namespace");
+        let here = Identity::of_this_process("n".into());
+        let there = Identity { engine: "wasm".into(), pid_namespace: here.pid_namespace + 1, ..here.clone() };
+        fs::write(directory.0.join(NAME), there.to_text()).unwrap();
+        assert!(matches!(claim(&directory.0).unwrap(), Claim::Held(Holder { this_process: false, .. })));
+        // But not one that would hold the system lock, which whoever claims has.
+        fs::write(directory.0.join(NAME), Identity { engine: ENGINE.into(), ..there }.to_text()).unwrap();
+        assert!(matches!(claim(&directory.0).unwrap(), Claim::Taken(_)));
+    }
+
+    #[test]
+    fn an_owner_file_that_is_no_file_is_refused() {
+        let directory = Directory::new("folder");
+        fs::create_dir(directory.0.join(NAME)).unwrap();
+        assert!(claim(&directory.0).is_err());
+    }
 
     #[test]
     fn an_identity_is_read_back_from_its_text() {

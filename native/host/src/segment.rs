@@ -8,10 +8,11 @@ use moraine_core::error::{IoError, IoKind};
 use moraine_core::storage::Segment;
 use rustix::fs::FallocateFlags;
 
+use crate::background::Background;
 use crate::errno::{io_error, read_only};
 use crate::holes::data_from;
 use crate::mapped::{Mapping, Refused};
-use crate::prefill::{Ahead, Frontier, Prefiller};
+use crate::prefill::{Ahead, Frontier};
 
 /// Bytes looked at in one read while searching for what is not zero.
 const SEARCH_BYTES: usize = 64 * 1024;
@@ -22,13 +23,16 @@ const EXT_MAGIC: u64 = 0xEF53;
 const XFS_MAGIC: u64 = 0x5846_5342;
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
+/// Greatest buffer that is kept between writes.
+const KEPT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
 /// How the bytes of a message come into the file.
 enum Writing {
-    /// Stored into the mapping.
+    /// Stored into the mapping, or by a call where the frontier says that this is better.
     Mapped(Mapping),
-    /// Written by `pwrite` from a buffer; read from a mapping if there is one.
-    Buffered { buffer: Mutex<Vec<u8>>, view: Option<Mapping> },
-    /// Not at all. Read by `pread`, for another process may change or cut the file.
+    /// By calls; read from a mapping if there is one.
+    Calls(Option<Mapping>),
+    /// Not at all. Read by calls, for another process may change or cut the file.
     Never,
 }
 
@@ -36,29 +40,31 @@ enum Writing {
 pub struct HostSegment {
     frontier: Arc<Frontier>,
     writing: Writing,
-    prefiller: Option<Arc<Prefiller>>,
+    /// Where bytes are put together for a call. Held by the writer.
+    buffer: Mutex<Vec<u8>>,
+    background: Option<Arc<Background>>,
 }
 
 impl HostSegment {
     /// Over a file open for reading only.
     pub(crate) fn reading(file: File, path: &str, size: u64) -> Self {
         let frontier = Arc::new(Frontier::of_opened(file, path, size, Ahead::Allocated));
-        Self { frontier, writing: Writing::Never, prefiller: None }
+        Self { frontier, writing: Writing::Never, buffer: Mutex::default(), background: None }
     }
 
     /// Over a file open for reading and writing, `created` just now or holding messages.
-    pub(crate) fn writing(file: File, path: &str, size: u64, ahead: Ahead, created: bool, prefiller: Arc<Prefiller>) -> Self {
+    pub(crate) fn writing(file: File, path: &str, size: u64, ahead: Ahead, created: bool, background: Arc<Background>) -> Self {
         // A file that cannot be mapped (no addresses left, a file system that does not map) is written and read by calls.
         let writing = if size == 0 {
-            Writing::buffered(None)
+            Writing::Calls(None)
         } else if keeps_written_blocks(&file) {
-            Mapping::new(&file, size, true).map(Writing::Mapped).unwrap_or_else(|_| Writing::buffered(None))
+            Mapping::new(&file, size, true).map(Writing::Mapped).unwrap_or_else(|_| Writing::Calls(None))
         } else {
-            Writing::buffered(Mapping::new(&file, size, false).ok())
+            Writing::Calls(Mapping::new(&file, size, false).ok())
         };
         let ahead = if matches!(writing, Writing::Mapped(_)) { ahead } else { Ahead::Allocated };
         let frontier = if created { Frontier::of_created(file, path, size, ahead) } else { Frontier::of_opened(file, path, size, ahead) };
-        Self { frontier: Arc::new(frontier), writing, prefiller: Some(prefiller) }
+        Self { frontier: Arc::new(frontier), writing, buffer: Mutex::default(), background: Some(background) }
     }
 
     fn file(&self) -> &File {
@@ -83,6 +89,20 @@ impl HostSegment {
             let reason = format!("the file ends after {len} bytes, want {} at {at}", out.len());
             IoError::new(IoKind::Other, "pread", self.frontier.path(), &reason)
         })
+    }
+
+    fn write_by_call<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError> {
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.len() < len {
+            buffer.resize(len, 0);
+        }
+        let result = write(&mut buffer[..len]);
+        let written = self.file().write_all_at(&buffer[..len], at);
+        if len > KEPT_BUFFER_BYTES {
+            *buffer = Vec::new();
+        }
+        written.map_err(|error| io_error(&error, "pwrite", self.frontier.path()))?;
+        Ok(result)
     }
 
     fn refused(&self, refused: Refused) -> IoError {
@@ -146,12 +166,6 @@ impl HostSegment {
     }
 }
 
-impl Writing {
-    fn buffered(view: Option<Mapping>) -> Self {
-        Self::Buffered { buffer: Mutex::default(), view }
-    }
-}
-
 impl Segment for HostSegment {
     fn size(&self) -> u64 {
         self.frontier.size()
@@ -161,7 +175,7 @@ impl Segment for HostSegment {
         self.check("read", at, out.len() as u64)?;
         let view = match &self.writing {
             Writing::Mapped(mapping) => Some(mapping),
-            Writing::Buffered { view, .. } => view.as_ref(),
+            Writing::Calls(view) => view.as_ref(),
             Writing::Never => None,
         };
         match view.map(|mapping| mapping.read(at as usize, out)) {
@@ -172,30 +186,25 @@ impl Segment for HostSegment {
     }
 
     fn reserve(&self, end: u64) -> Result<(), IoError> {
-        let Some(prefiller) = &self.prefiller else { return Err(read_only("fallocate", self.frontier.path())) };
+        let Some(background) = &self.background else { return Err(read_only("fallocate", self.frontier.path())) };
         self.check("fallocate", end, 0)?;
-        self.frontier.reserve(end, prefiller)
+        self.frontier.reserve(end, background)
     }
 
     fn fill<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError> {
         self.check("write", at, len as u64)?;
         match &self.writing {
-            Writing::Mapped(mapping) => mapping.write(at as usize, len, write).map_err(|refused| self.refused(refused)),
-            Writing::Buffered { buffer, .. } => {
-                let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
-                if buffer.len() < len {
-                    buffer.resize(len, 0);
-                }
-                let result = write(&mut buffer[..len]);
-                self.file().write_all_at(&buffer[..len], at).map_err(|e| io_error(&e, "pwrite", self.frontier.path()))?;
-                Ok(result)
-            }
             Writing::Never => Err(read_only("pwrite", self.frontier.path())),
+            Writing::Mapped(mapping) if mapping.faulted() => Err(self.refused(Refused::Faulted)),
+            Writing::Mapped(mapping) if !self.frontier.is_leap(at, len as u64) => {
+                mapping.write(at as usize, len, write).map_err(|refused| self.refused(refused))
+            }
+            Writing::Mapped(_) | Writing::Calls(_) => self.write_by_call(at, len, write),
         }
     }
 
     fn zero_from(&self, at: u64) -> Result<(), IoError> {
-        if self.prefiller.is_none() {
+        if self.background.is_none() {
             return Err(read_only("fallocate", self.frontier.path()));
         }
         self.check("fallocate", at, 0)?;
@@ -209,7 +218,7 @@ impl Segment for HostSegment {
     }
 
     fn sync(&self, _from: u64, _to: u64) -> Result<(), IoError> {
-        if self.prefiller.is_none() {
+        if self.background.is_none() {
             return Err(read_only("fdatasync", self.frontier.path()));
         }
         // The whole file: a range would leave out the metadata that leads to it.

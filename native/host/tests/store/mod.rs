@@ -1,0 +1,129 @@
+//! An open store for tests: batches, settings, and a listener that can be waited for.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use moraine_core::batch::HEADER_BYTES;
+use moraine_core::error::Error;
+use moraine_core::options::Options;
+use moraine_host::clock::HostClock;
+use moraine_host::shared::{Events, GetHead, GetRequest, OpenSettings, Shared};
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the flusher has told.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    pub settled: Vec<(u64, Option<Error>)>,
+    pub closed: Option<Result<(), Error>>,
+}
+
+#[derive(Default)]
+pub struct Listener {
+    told: Mutex<Told>,
+    more: Condvar,
+}
+
+impl Listener {
+    pub fn told(&self) -> Told {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// Waits until `enough` says so.
+    pub fn wait_for(&self, what: &str, enough: impl Fn(&Told) -> bool) -> Told {
+        let told = self.told.lock().unwrap();
+        let (told, late) = self.more.wait_timeout_while(told, PATIENCE, |told| !enough(told)).unwrap();
+        assert!(!late.timed_out(), "{what} did not come; told so far: {told:?}");
+        told.clone()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Told)) {
+        let mut told = self.told.lock().unwrap();
+        assert!(told.closed.is_none(), "nothing is told after the close");
+        note(&mut told);
+        self.more.notify_all();
+    }
+}
+
+struct Forward(Arc<Listener>);
+
+impl Events for Forward {
+    fn settled(&self, durable: u64, error: Option<&Error>) {
+        self.0.note(|told| told.settled.push((durable, error.cloned())));
+    }
+
+    fn closed(&self, outcome: Result<(), Error>) {
+        self.0.note(|told| told.closed = Some(outcome));
+    }
+}
+
+/// Small files; the interval is an hour, so that only what a test asks for happens.
+pub fn settings(path: &Path) -> OpenSettings {
+    OpenSettings {
+        path: path.to_owned(),
+        options: Options { segment_bytes: 1 << 20, queue_file_entries: 1000, index_slots: 100, index_entries: 1000, ..Options::default() },
+        flush_interval: Duration::from_secs(3600),
+        clock: HostClock::System,
+    }
+}
+
+pub fn open(settings: OpenSettings) -> (Arc<Shared>, Arc<Listener>) {
+    try_open(settings).unwrap()
+}
+
+pub fn try_open(settings: OpenSettings) -> Result<(Arc<Shared>, Arc<Listener>), Error> {
+    let listener = Arc::new(Listener::default());
+    let store = Shared::open(settings, Box::new(Forward(listener.clone())), &mut |_| {})?;
+    Ok((store, listener))
+}
+
+/// Closes the store and waits for it.
+pub fn close(store: &Shared, listener: &Listener) -> Result<(), Error> {
+    store.close();
+    listener.wait_for("the close", |told| told.closed.is_some()).closed.unwrap()
+}
+
+/// A batch of messages with one body each to queue 0 of `topic`, with the key `k-N`, N their place in the batch.
+pub fn batch(topic: &str, bodies: &[Vec<u8>]) -> Vec<u8> {
+    let mut batch = Vec::new();
+    for (i, body) in bodies.iter().enumerate() {
+        let properties = format!("KEYS\x01k-{i}\x02");
+        let used = HEADER_BYTES + body.len() + topic.len() + properties.len();
+        let mut message = vec![0; used.next_multiple_of(8)];
+        let sizes = [message.len(), body.len(), topic.len(), properties.len()];
+        for (at, size) in sizes.into_iter().enumerate() {
+            message[4 * at..4 * at + 4].copy_from_slice(&(size as u32).to_le_bytes());
+        }
+        let mut at = HEADER_BYTES;
+        for part in [body.as_slice(), topic.as_bytes(), properties.as_bytes()] {
+            message[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        batch.extend_from_slice(&message);
+    }
+    batch
+}
+
+/// Puts bodies and returns the end offset.
+pub fn put(store: &Shared, topic: &str, bodies: &[Vec<u8>]) -> Result<u64, Error> {
+    let mut results = vec![0.0; 2 + 3 * bodies.len()];
+    let stored = store.put(&batch(topic, bodies), &mut results).map_err(|(_, error)| error)?;
+    assert_eq!(stored, bodies.len());
+    Ok(results[1] as u64)
+}
+
+/// Up to `max` raw records of queue 0 from `offset`.
+pub fn get(store: &Shared, topic: &str, offset: u64, max: usize) -> Result<(GetHead, Vec<u8>), Error> {
+    let mut out = vec![0; 1 << 20];
+    let mut offsets = vec![0.0; max];
+    let mut head = GetHead::default();
+    let request = GetRequest { topic: topic.as_bytes(), queue_id: 0, offset, max, max_bytes: 1 << 20 };
+    store.get(request, &mut out, &mut offsets, &mut head)?;
+    out.truncate(head.bytes);
+    for i in 0..head.messages {
+        assert_eq!(offsets[i] as u64, offset + i as u64);
+    }
+    Ok((head, out))
+}
