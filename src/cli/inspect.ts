@@ -1,5 +1,5 @@
 /** `moraine inspect DIR`: what a store holds, how far it reaches, and how it was left. */
-import type { Store } from "../index.ts";
+import { type Store, StoreError } from "../index.ts";
 import { readArguments } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { damageFinding } from "./damage.ts";
@@ -22,6 +22,9 @@ const RECORD_CRC_NAME = Buffer.from("__CRC32#\u0001", "latin1");
 const RECORD_CRC_BYTES = 20;
 /** Magic number of a record whose topic length has two bytes (RocketMQ 5.1 and later). */
 const MAGIC_V2 = 0xdaa320ab;
+
+/** A damaged record; a topic that RocketMQ would not take, but whose folder is there. */
+const UNREADABLE: ReadonlySet<string> = new Set(["STORE_CORRUPT", "STORE_INVALID_ARGUMENT"]);
 
 /** Offsets of a queue and the store times of its first and last message. */
 export interface QueueReport {
@@ -76,18 +79,34 @@ function examine(store: Store, output: Output): Report {
     engine: store.engine,
     health: store.health(),
     log: store.log,
-    queues: [...queueReports(store)],
+    queues: [...queueReports(store, output)],
   };
   return { ...report, records: sampleRecords(store, report.health.segmentBytes, output) };
 }
 
-function* queueReports(store: Store): Generator<QueueReport> {
+function* queueReports(store: Store, output: Output): Generator<QueueReport> {
   for (const topic of store.topics()) {
-    for (const queueId of store.queues(topic)) {
+    for (const queueId of unlessBad([], `consumequeue/${topic}`, output, () => store.queues(topic))) {
       const { min, max, next } = store.offsets(topic, queueId);
-      const time = (queueOffset: number) => (min < max ? store.timeOf(topic, queueId, queueOffset) : undefined);
+      const time = (queueOffset: number): number | undefined => {
+        if (min === max) return undefined;
+        const file = `consumequeue/${topic}/${queueId}`;
+        return unlessBad(undefined, file, output, () => store.timeOf(topic, queueId, queueOffset));
+      };
       yield { topic, queueId, min, max, next, beginTimestamp: time(min), endTimestamp: time(max - 1) };
     }
+  }
+}
+
+/** What `ask` answers; where a store holds something that cannot be asked for, a finding and `otherwise`. */
+function unlessBad<T>(otherwise: T, file: string, output: Output, ask: () => T): T {
+  try {
+    return ask();
+  } catch (error) {
+    if (!(error instanceof StoreError) || !UNREADABLE.has(error.code)) throw error;
+    const { file: named = file, offset = 0 } = error.details;
+    output.finding({ kind: "unreadable", file: named, offset, length: 0, message: error.message });
+    return otherwise;
   }
 }
 

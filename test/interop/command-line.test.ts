@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Store } from "../../src/index.ts";
@@ -46,6 +46,15 @@ describe("moraine inspect for a person", () => {
     expect(page).toMatch(/^Index: .* in \d+ files$/m);
     expect(err).toEqual([]);
     expect(code).toBe(0);
+  });
+
+  test("shows the rest where a topic cannot be asked for", async () => {
+    const dir = unpack("rmq5-clean");
+    cpSync(join(dir, "consumequeue/TopicA"), join(dir, "consumequeue/not a topic"), { recursive: true });
+    const { code, out, err } = await moraine("inspect", dir);
+    expect(out).toContain("TopicB: 60 entries in 2 queues");
+    expect(err).toEqual([expect.stringContaining("consumequeue/not a topic")]);
+    expect(code).toBe(2);
   });
 
   test("names a crash on standard error and ends with 2", async () => {
