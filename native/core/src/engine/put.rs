@@ -9,7 +9,7 @@ use crate::batch::{BatchMessage, BatchReader};
 use crate::dispatch::{Dispatch, takes_queue_entry};
 use crate::error::{Code, Error, Finding};
 use crate::format::names::check_topic;
-use crate::format::properties::{self, RECORD_CRC_BYTES, dispatched};
+use crate::format::properties::{self, dispatched};
 use crate::format::record::{NewRecord, SYS_FLAG_INNER_BATCH};
 use crate::limits::{MAX_PROPERTIES_BYTES, RECORD_OVERHEAD_BYTES};
 use crate::options::Compat;
@@ -114,11 +114,10 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
                 return Err(Error::argument(name, format!("port {} is not between 0 and 65535", host.port)));
             }
         }
-        let separator = usize::from(message.properties.last().is_some_and(|&last| last != properties::END));
-        let crc_bytes = if options.record_crc { RECORD_CRC_BYTES + separator } else { 0 };
-        if message.properties.len() + crc_bytes > MAX_PROPERTIES_BYTES {
-            let message =
-                format!("the property string has {} bytes, at most {} fit", message.properties.len(), MAX_PROPERTIES_BYTES - crc_bytes);
+        let added = record(message, message.properties, 0, 0, 0).added_property_bytes(options.record_crc);
+        if message.properties.len() + added > MAX_PROPERTIES_BYTES {
+            let most = MAX_PROPERTIES_BYTES - added;
+            let message = format!("the property string has {} bytes, at most {most} fit", message.properties.len());
             return Err(Error::new(Code::MessageTooLarge, message).text("argument", "properties"));
         }
         if !options.record_crc

@@ -122,7 +122,7 @@ impl NewRecord<'_> {
         self.sys_flag & !(SYS_FLAG_BORN_V6 | SYS_FLAG_STORE_V6) | born | store
     }
 
-    fn added_property_bytes(&self, record_crc: bool) -> usize {
+    pub fn added_property_bytes(&self, record_crc: bool) -> usize {
         if record_crc { RECORD_CRC_BYTES + usize::from(self.lacks_property_end()) } else { 0 }
     }
 
