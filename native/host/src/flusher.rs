@@ -180,7 +180,13 @@ impl Flusher {
                 Some(End::Abandon) => return None,
                 None => {}
             }
-            if work.flush || (work.due && self.core.mode == FlushMode::Async) {
+            // In a synchronous store entries leave memory only when their messages are durable: too many of them ask for
+            // a flush that nobody else has asked for.
+            let interval_flush = match self.core.mode {
+                FlushMode::Async => work.due,
+                FlushMode::Sync => work.behind,
+            };
+            if work.flush || interval_flush {
                 self.flush();
                 if self.core.mode == FlushMode::Sync {
                     // What is durable now may leave memory, with the next interval.

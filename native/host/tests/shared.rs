@@ -134,6 +134,18 @@ fn a_flush_makes_everything_put_so_far_durable() {
 }
 
 #[test]
+fn a_synchronous_store_that_nobody_flushes_does_not_hold_ever_more_entries_in_memory() {
+    let directory = Directory::new();
+    let (store, listener) = open(with(directory.path(), |options| options.flush = FlushMode::Sync));
+    let bodies = bodies(1000);
+    for _ in 0..40 {
+        put(&store, "orders", &bodies).unwrap(); // two entries a message: 80,000 in all
+    }
+    listener.wait_for("a flush that was not asked for", |told| told.settled.iter().any(|(durable, _)| *durable > 0));
+    close(&store, &listener).unwrap();
+}
+
+#[test]
 fn many_requests_share_a_sync() {
     let directory = Directory::new();
     let (store, listener) = open(with(directory.path(), |options| options.flush = FlushMode::Sync));
