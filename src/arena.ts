@@ -7,7 +7,7 @@ const DOUBLING_LIMIT = 8 * 1024 * 1024;
 /** Longest text that is written in a loop here; longer ones are worth a call into the runtime. */
 const LOOP_CHARACTERS = 64;
 /** Most bytes that one UTF-16 unit takes in UTF-8. */
-export const UTF8_BYTES_PER_UNIT = 3;
+const UTF8_BYTES_PER_UNIT = 3;
 
 /** Characters up to the space that a text must not have: 1 at their codes. */
 export type ForbiddenCharacters = Readonly<Uint8Array>;
@@ -19,11 +19,16 @@ export function forbiddenCharacters(...codes: readonly number[]): ForbiddenChara
   return table;
 }
 
-/** Views over one buffer. Integers and doubles are stored as the machine has them: little-endian everywhere Node runs with addons. */
+/**
+ * Views over one buffer, and where the next byte goes. Integers and doubles are stored as the machine has them:
+ * little-endian everywhere Node runs with addons.
+ */
 export class Arena {
   bytes: Uint8Array;
   ints: Int32Array;
   doubles: Float64Array;
+  /** Where the next byte goes; what lies before it is kept when the arena grows. */
+  at = 0;
   #text: Buffer;
 
   constructor(capacity: number = FIRST_BYTES) {
@@ -38,41 +43,60 @@ export class Arena {
     return this.bytes.length;
   }
 
-  /** Makes room up to `end`. What was written below `keep` stays; the views are new ones afterwards. */
-  grow(end: number, keep: number): void {
+  /** Makes room for so many bytes from `at` on. The views may be new ones afterwards. */
+  reserve(bytes: number): void {
+    if (this.at + bytes > this.bytes.length) this.#grow(this.at + bytes);
+  }
+
+  #grow(end: number): void {
     const larger = new Arena(end <= DOUBLING_LIMIT ? Math.max(end, this.capacity * 2) : end);
-    larger.bytes.set(this.bytes.subarray(0, keep));
+    larger.bytes.set(this.bytes.subarray(0, this.at));
     this.bytes = larger.bytes;
     this.ints = larger.ints;
     this.doubles = larger.doubles;
     this.#text = larger.#text;
   }
 
-  /**
-   * Writes text as UTF-8 at `at`, where there is room for UTF8_BYTES_PER_UNIT bytes a unit. Lone surrogates become
-   * U+FFFD, as TextEncoder has it. Returns the position behind it, or -1 where it has a forbidden character.
-   */
-  writeText(text: string, at: number, forbidden: ForbiddenCharacters): number {
-    const length = text.length;
-    if (length > LOOP_CHARACTERS) return this.#writeLongText(text, at, forbidden);
-    const bytes = this.bytes;
-    for (let i = 0; i < length; i++) {
-      const code = text.charCodeAt(i);
-      if (code >= 0x80 || (code <= 32 && forbidden[code] === 1)) return this.#writeFrom(i, text, at + i, forbidden);
-      bytes[at + i] = code;
-    }
-    return at + length;
+  writeByte(byte: number): void {
+    this.reserve(1);
+    this.bytes[this.at++] = byte;
   }
 
-  /** Writes the characters from `first` on, of any kind. */
-  #writeFrom(first: number, text: string, at: number, forbidden: ForbiddenCharacters): number {
+  /** A few bytes: a loop is quicker than a call into the runtime. */
+  writeBytes(source: Uint8Array): void {
+    this.reserve(source.length);
+    const { bytes, at } = this;
+    for (let i = 0; i < source.length; i++) bytes[at + i] = source[i] as number;
+    this.at = at + source.length;
+  }
+
+  /**
+   * Writes text as UTF-8; lone surrogates become U+FFFD, as TextEncoder has it. Returns false, and has written nothing,
+   * where the text has a forbidden character.
+   */
+  writeText(text: string, forbidden: ForbiddenCharacters): boolean {
+    const length = text.length;
+    this.reserve(length * UTF8_BYTES_PER_UNIT);
+    if (length > LOOP_CHARACTERS) return this.#writeLongText(text, forbidden);
+    const { bytes, at } = this;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80 || (code <= 32 && forbidden[code] === 1)) return this.#writeFrom(i, text, forbidden);
+      bytes[at + i] = code;
+    }
+    this.at = at + length;
+    return true;
+  }
+
+  /** Writes the characters from `first` on, of any kind, behind those before, which have a byte each. */
+  #writeFrom(first: number, text: string, forbidden: ForbiddenCharacters): boolean {
     const bytes = this.bytes;
     const length = text.length;
-    let to = at;
+    let to = this.at + first;
     for (let i = first; i < length; i++) {
       let code = text.charCodeAt(i);
       if (code < 0x80) {
-        if (code <= 32 && forbidden[code] === 1) return -1;
+        if (code <= 32 && forbidden[code] === 1) return false;
         bytes[to++] = code;
         continue;
       }
@@ -98,16 +122,18 @@ export class Arena {
       bytes[to++] = 0x80 | ((code >> 6) & 0x3f);
       bytes[to++] = 0x80 | (code & 0x3f);
     }
-    return to;
+    this.at = to;
+    return true;
   }
 
-  #writeLongText(text: string, at: number, forbidden: ForbiddenCharacters): number {
+  #writeLongText(text: string, forbidden: ForbiddenCharacters): boolean {
+    const { bytes, at } = this;
     const to = at + this.#text.write(text, at, text.length * UTF8_BYTES_PER_UNIT, "utf8");
-    const bytes = this.bytes;
     for (let i = at; i < to; i++) {
       const byte = bytes[i] as number;
-      if (byte <= 32 && forbidden[byte] === 1) return -1;
+      if (byte <= 32 && forbidden[byte] === 1) return false;
     }
-    return to;
+    this.at = to;
+    return true;
   }
 }

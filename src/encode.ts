@@ -4,30 +4,17 @@
  * Every field of a message is read exactly once, before anything is written of it, and nothing is allocated per message.
  */
 import { types } from "node:util";
-import { Arena, type ForbiddenCharacters, forbiddenCharacters, UTF8_BYTES_PER_UNIT } from "./arena.ts";
+import { Arena } from "./arena.ts";
 import { byteLength, int32Error, integerError, isInt32, MAX_INT32 } from "./arguments.ts";
 import { BATCH_HEADER_BYTES } from "./binding/contract.ts";
+import { PropertyEncoder } from "./encode-properties.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { type EncodedHost, HostEncoder } from "./hosts.ts";
-import { MAX_PROPERTIES_BYTES, type Message, PropertyName, SysFlag } from "./message.ts";
-import { NAME_END, namesProperty, PAIR_END } from "./properties.ts";
+import { type Message, SysFlag } from "./message.ts";
 import { MAX_SYSTEM_TOPIC_BYTES, MAX_TOPIC_BYTES, mayBeLong, topicError, writeTopic } from "./topic.ts";
 
 /** A batch of more bytes goes to the engine in several calls, and no arena larger than this is kept. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
-/** Bytes of `__CRC32#`, its value and separators, which the engine appends. */
-const RECORD_CRC_BYTES = 20;
-const SPACE = 0x20;
-
-const IN_NAME: ForbiddenCharacters = forbiddenCharacters(NAME_END, PAIR_END);
-const IN_VALUE: ForbiddenCharacters = forbiddenCharacters(PAIR_END);
-const IN_TAGS: ForbiddenCharacters = forbiddenCharacters(NAME_END, PAIR_END);
-const IN_KEY: ForbiddenCharacters = forbiddenCharacters(NAME_END, PAIR_END, SPACE);
-
-/** `TAGS` and `KEYS` with the character behind a name. */
-const TAGS_NAME: Uint8Array = Uint8Array.from(Buffer.from(`${PropertyName.tags}\u0001`));
-const KEYS_NAME: Uint8Array = Uint8Array.from(Buffer.from(`${PropertyName.keys}\u0001`));
-
 /** Places of the header's fields, counted in 32-bit words from the start of a message. */
 const Word = {
   size: 0,
@@ -67,15 +54,11 @@ export class Encoder {
   readonly #limits: MessageLimits;
   readonly #bornHosts: HostEncoder = new HostEncoder("127.0.0.1", 0);
   readonly #storeHosts: HostEncoder = new HostEncoder("127.0.0.1", 10_911);
+  readonly #properties: PropertyEncoder;
   #arena: Arena = new Arena();
   #used = 0;
   #count = 0;
   #sealed: EncodedChunk[] = [];
-  /** Where the next byte of the property string goes, and where the string began. */
-  #at = 0;
-  #propertiesFrom = 0;
-  #hasTags = false;
-  #hasKeys = false;
   /** The time for messages that bring none, one for a whole batch; 0 until it is needed. */
   #now = 0;
   #storeHost: EncodedHost | undefined;
@@ -83,6 +66,7 @@ export class Encoder {
 
   constructor(limits: MessageLimits) {
     this.#limits = limits;
+    this.#properties = new PropertyEncoder(limits.recordCrc);
   }
 
   /** The messages that no call was cut off before. */
@@ -102,7 +86,6 @@ export class Encoder {
   begin(): void {
     this.#used = 0;
     this.#count = 0;
-    this.#at = 0;
     this.#now = 0;
     this.#storeHost = undefined;
     this.#storeHostOfEach = undefined;
@@ -148,18 +131,18 @@ export class Encoder {
     const bodyBytes = this.#bodyLength(body);
     if (this.#used > 0 && this.#used + BATCH_HEADER_BYTES + bodyBytes > CHUNK_BYTES) this.#seal();
     const start = this.#used;
-    const topicAt = start + BATCH_HEADER_BYTES + bodyBytes;
-    this.#reserve(topicAt + MAX_SYSTEM_TOPIC_BYTES);
-    this.#writeBody(body, start + BATCH_HEADER_BYTES);
-    const topicBytes = this.#writeTopic(topic, topicAt);
-    this.#propertiesFrom = topicAt + topicBytes;
-    this.#at = this.#propertiesFrom;
-    this.#writeProperties(tags, keys, properties);
-    const propertyBytes = this.#at - this.#propertiesFrom;
-    const size = (this.#at - start + 7) & ~7;
-    this.#reserve(start + size);
+    const arena = this.#arena;
+    arena.at = start;
+    arena.reserve(BATCH_HEADER_BYTES + bodyBytes + MAX_SYSTEM_TOPIC_BYTES);
+    arena.at += BATCH_HEADER_BYTES;
+    writeBody(body, arena);
+    arena.at += bodyBytes;
+    const topicBytes = this.#writeTopic(topic);
+    const propertyBytes = this.#properties.write(arena, tags, keys, properties);
+    const size = (arena.at - start + 7) & ~7;
+    arena.reserve(7);
 
-    const { ints, doubles } = this.#arena;
+    const { ints, doubles } = arena;
     const word = start >> 2;
     ints[word + Word.size] = size;
     ints[word + Word.bodyBytes] = bodyBytes;
@@ -184,11 +167,6 @@ export class Encoder {
     this.#count++;
   }
 
-  #reserve(end: number): void {
-    if (end <= this.#arena.capacity) return;
-    this.#arena.grow(end, Math.max(this.#at, this.#used));
-  }
-
   #bodyLength(body: unknown): number {
     if (!types.isUint8Array(body)) {
       throw argumentError("body", `body is ${shown(body)}; it must be a Uint8Array (or a Buffer)`);
@@ -203,174 +181,18 @@ export class Encoder {
     );
   }
 
-  #writeBody(body: Uint8Array, at: number): void {
-    try {
-      this.#arena.bytes.set(body, at);
-    } catch (cause) {
-      throw argumentError("body", "body has lost its memory: the buffer was detached, shrunk or grown", cause);
-    }
-  }
-
-  #writeTopic(topic: string, at: number): number {
-    const length = writeTopic(topic, this.#arena.bytes, at);
-    if (length > 0 && length <= MAX_TOPIC_BYTES) return length;
-    if (length === 0 || !mayBeLong(topic)) throw topicError("topic", topic);
-    if (this.#limits.compat !== "4.9") return length;
-    throw argumentError(
-      "topic",
-      `topic ${shown(topic)} has ${length} characters; with compat "4.9" at most 127 are allowed, as RocketMQ 4.9 takes a longer one for the end of the log`,
-    );
-  }
-
-  #writeProperties(tags: Message["tags"], keys: Message["keys"], properties: Message["properties"]): void {
-    this.#hasTags = tags !== undefined;
-    this.#hasKeys = false;
-    if (tags !== undefined) {
-      this.#writeName(TAGS_NAME);
-      this.#writeTagsValue(tags);
-    }
-    if (keys !== undefined) this.#writeKeys(keys);
-    if (properties !== undefined) this.#writeGiven(properties);
-    this.#checkLength(properties);
-  }
-
-  /** A name that is known to be right, with the character behind it. */
-  #writeName(name: Uint8Array): void {
-    this.#reserve(this.#at + name.length);
-    const { bytes } = this.#arena;
-    for (let i = 0; i < name.length; i++) bytes[this.#at + i] = name[i] as number;
-    this.#at += name.length;
-  }
-
-  #endPair(): void {
-    this.#reserve(this.#at + 1);
-    this.#arena.bytes[this.#at++] = PAIR_END;
-  }
-
-  /** Writes a text of the property string; false where it has a forbidden character. */
-  #writeText(text: string, forbidden: ForbiddenCharacters): boolean {
-    if (text.length > MAX_PROPERTIES_BYTES) throw propertiesTooLong(text.length, MAX_PROPERTIES_BYTES);
-    this.#reserve(this.#at + text.length * UTF8_BYTES_PER_UNIT);
-    const end = this.#arena.writeText(text, this.#at, forbidden);
-    if (end < 0) return false;
-    this.#at = end;
-    return true;
-  }
-
-  #writeTagsValue(tags: unknown): void {
-    if (typeof tags !== "string" || tags === "") {
-      throw argumentError("tags", `tags is ${shown(tags)}; it must be a string that is not empty`);
-    }
-    if (!this.#writeText(tags, IN_TAGS)) {
-      throw argumentError("tags", `tags is ${shown(tags)}; the characters U+0001 and U+0002 are not allowed`);
-    }
-    this.#endPair();
-  }
-
-  #writeKeys(keys: unknown): void {
-    if (!Array.isArray(keys)) throw argumentError("keys", `keys is ${shown(keys)}; it must be an array of strings`);
-    const count = keys.length;
-    if (count === 0) return;
-    this.#hasKeys = true;
-    this.#writeName(KEYS_NAME);
-    for (let i = 0; i < count; i++) {
-      const key: unknown = keys[i];
-      if (typeof key !== "string" || key === "") {
-        throw argumentError(`keys[${i}]`, `keys[${i}] is ${shown(key)}; it must be a string that is not empty`);
-      }
-      if (i > 0) {
-        this.#reserve(this.#at + 1);
-        this.#arena.bytes[this.#at++] = SPACE;
-      }
-      if (!this.#writeText(key, IN_KEY)) {
-        throw argumentError(`keys[${i}]`, `keys[${i}] is ${shown(key)}; spaces, U+0001 and U+0002 are not allowed`);
-      }
-      this.#checkLength(undefined);
-    }
-    this.#endPair();
-  }
-
-  #writeGiven(properties: unknown): void {
-    if (types.isUint8Array(properties)) this.#writeBytes(properties);
-    else if (types.isMap(properties)) Map.prototype.forEach.call(properties, this.#writePair);
-    else if (isRecord(properties)) {
-      for (const name in properties) {
-        if (Object.hasOwn(properties, name)) this.#writePair(properties[name], name);
-      }
-    } else {
+  #writeTopic(topic: string): number {
+    const arena = this.#arena;
+    const length = writeTopic(topic, arena.bytes, arena.at);
+    if (length === 0 || (length > MAX_TOPIC_BYTES && !mayBeLong(topic))) throw topicError("topic", topic);
+    if (length > MAX_TOPIC_BYTES && this.#limits.compat === "4.9") {
       throw argumentError(
-        "properties",
-        `properties is ${shown(properties)}; it must be a plain object, a Map, or the bytes of a property string`,
+        "topic",
+        `topic ${shown(topic)} has ${length} characters; with compat "4.9" at most 127 are allowed, as RocketMQ 4.9 takes a longer one for the end of the log`,
       );
     }
-  }
-
-  /** One property. A function of the instance, so that `Map.prototype.forEach` can take it as it is. */
-  readonly #writePair = (value: unknown, name: unknown): void => {
-    if (typeof name !== "string" || name === "") {
-      throw argumentError("properties", `a property is named ${shown(name)}; names must be strings that are not empty`);
-    }
-    if (typeof value !== "string" || value === "") {
-      throw argumentError(
-        `properties.${name}`,
-        `property ${shown(name)} is ${shown(value)}; it must be a string that is not empty (RocketMQ drops empty ones)`,
-      );
-    }
-    if (name === PropertyName.recordCrc) return;
-    if (name === PropertyName.tags && this.#hasTags) throw namedTwice(name, "tags");
-    if (name === PropertyName.keys && this.#hasKeys) throw namedTwice(name, "keys");
-    if (!this.#writeText(name, IN_NAME)) {
-      throw argumentError(
-        "properties",
-        `a property is named ${shown(name)}; the characters U+0001 and U+0002 are not allowed`,
-      );
-    }
-    this.#reserve(this.#at + 1);
-    this.#arena.bytes[this.#at++] = NAME_END;
-    if (!this.#writeText(value, IN_VALUE)) {
-      throw argumentError(
-        `properties.${name}`,
-        `property ${shown(name)} is ${shown(value)}; the character U+0002 is not allowed`,
-      );
-    }
-    this.#endPair();
-    this.#checkLength(undefined);
-  };
-
-  #writeBytes(properties: Uint8Array): void {
-    const length = byteLength(properties);
-    if (length > MAX_PROPERTIES_BYTES) throw propertiesTooLong(length, MAX_PROPERTIES_BYTES);
-    const from = this.#at;
-    this.#reserve(from + length);
-    const { bytes } = this.#arena;
-    try {
-      bytes.set(properties, from);
-    } catch (cause) {
-      throw argumentError("properties", "properties has lost its memory: its buffer was detached or resized", cause);
-    }
-    this.#at = from + length;
-    if (this.#hasTags && namesProperty(bytes, from, this.#at, PropertyName.tags)) {
-      throw namedTwice(PropertyName.tags, "tags");
-    }
-    if (this.#hasKeys && namesProperty(bytes, from, this.#at, PropertyName.keys)) {
-      throw namedTwice(PropertyName.keys, "keys");
-    }
-  }
-
-  /** Holds what was written so far, with what the engine appends, against the longest property string. */
-  #checkLength(given: unknown): void {
-    const length = this.#at - this.#propertiesFrom;
-    const { bytes } = this.#arena;
-    let appended = 0;
-    if (this.#limits.recordCrc) {
-      const open = length > 0 && bytes[this.#at - 1] !== PAIR_END;
-      appended = RECORD_CRC_BYTES + (open ? 1 : 0);
-    }
-    if (length + appended <= MAX_PROPERTIES_BYTES) return;
-    // A property string from the wire may bring a CRC, which the engine takes out before it appends its own.
-    const replaced = types.isUint8Array(given) && length <= MAX_PROPERTIES_BYTES;
-    if (replaced && namesProperty(bytes, this.#propertiesFrom, this.#at, PropertyName.recordCrc)) return;
-    throw propertiesTooLong(length, MAX_PROPERTIES_BYTES - appended);
+    arena.at += length;
+    return length;
   }
 
   #time(): number {
@@ -397,7 +219,14 @@ export class Encoder {
     this.#arena = new Arena();
     this.#used = 0;
     this.#count = 0;
-    this.#at = 0;
+  }
+}
+
+function writeBody(body: Uint8Array, arena: Arena): void {
+  try {
+    arena.bytes.set(body, arena.at);
+  } catch (cause) {
+    throw argumentError("body", "body has lost its memory: its buffer was detached, shrunk or grown", cause);
   }
 }
 
@@ -413,28 +242,6 @@ function checkLong(name: string, value: unknown): void {
   if (!Number.isSafeInteger(value)) {
     throw integerError(name, value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   }
-}
-
-/** Whether a value is an object of its own names only, made in this or another realm. */
-function isRecord(value: unknown): value is Record<string, unknown> {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-function namedTwice(property: string, field: string): StoreError {
-  return argumentError(
-    "properties",
-    `property ${property} is given twice: as ${field} and in properties; give it in one place`,
-  );
-}
-
-function propertiesTooLong(bytes: number, maximum: number): StoreError {
-  return new StoreError(
-    "STORE_MESSAGE_TOO_LARGE",
-    `the property string (tags, keys and properties) has ${bytes} bytes or more; a record takes at most ${maximum}`,
-    { details: { argument: "properties", bytes, maximum } },
-  );
 }
 
 /** The error of a message, with its place in the batch in front of the field. */

@@ -240,8 +240,8 @@ export class Store {
   }
 
   /**
-   * The message whose record starts at a physical offset; undefined for a blank, and outside of what is visible.
-   * Throws `STORE_CORRUPT` where bytes stand that are no record.
+   * The message whose record starts at a physical offset; undefined where none does. Throws `STORE_CORRUPT` for a
+   * record that is damaged.
    */
   at(physicalOffset: number): StoredMessage | undefined {
     this.#lifecycle.checkReadable();

@@ -4,6 +4,7 @@
  * The engine has checked the bytes. They belong to the caller all the same and may be written over, so nothing here
  * trusts a length in them further than the record reaches.
  */
+import { inspect } from "node:util";
 import { StoreError } from "./errors.ts";
 import { addressText, hostText, offsetMessageId } from "./hosts.ts";
 import { type Host, PropertyName, SysFlag } from "./message.ts";
@@ -263,6 +264,13 @@ export class StoredMessage {
     return this.#layout;
   }
 }
+
+// Fields that are decoded when touched are getters, which `console.log` would not show.
+Object.defineProperty(StoredMessage.prototype, inspect.custom, {
+  value(this: StoredMessage): object {
+    return { ...this.toJSON(), body: this.body };
+  },
+});
 
 function layoutOf(record: RecordBytes, at: number, size: number): Layout {
   const sysFlag = record.int32(at + At.sysFlag);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ScanItem, ScanOptions } from "../../src/index.ts";
-import { answer, message, messages, openStore, text, thrown } from "./temporary-store.ts";
+import { message, messages, openStore, text, thrown } from "./temporary-store.ts";
 
 /** The items follow each other without a gap, from `from` to `to`. */
 function expectUnbroken(items: ScanItem[], from: number, to: number): void {
@@ -33,10 +33,7 @@ describe("at", () => {
   test("gives no message in the middle of a record", async () => {
     const store = await openStore();
     const { size } = store.put(message());
-    for (let offset = 1; offset < size; offset++) {
-      const found = await answer(() => expect(store.at(offset)).toBeUndefined());
-      expect(["ok", "STORE_CORRUPT"]).toContain(found);
-    }
+    for (let offset = 1; offset < size; offset++) expect(store.at(offset)).toBeUndefined();
   });
 });
 

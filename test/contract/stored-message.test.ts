@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import type { Message, StoredMessage } from "../../src/index.ts";
 import { bytes, message, openStore, text } from "./temporary-store.ts";
@@ -143,7 +144,7 @@ describe("a stored message", () => {
     expect(() => store.put(message({ properties: { p: `${value}v` } }))).toThrow("32767");
     // The whole-record CRC takes 20 bytes of it.
     const withCrc = await openStore();
-    expect(withCrc.put(message({ properties: { p: value.slice(21) } })).queueOffset).toBe(0);
+    expect(withCrc.put(message({ properties: { p: value.slice(20) } })).queueOffset).toBe(0);
     expect(() => withCrc.put(message({ properties: { p: value.slice(19) } }))).toThrow("32747");
   });
 
@@ -183,6 +184,13 @@ describe("a stored message", () => {
       properties: { TAGS: "t" },
       bodySize: 4,
     });
+  });
+
+  test("shows its fields when it is printed", async () => {
+    const printed = inspect(await stored({ tags: "paid", body: bytes("body") }));
+    for (const part of ["topic: 'orders'", "TAGS: 'paid'", "bodySize: 4", "98, 111, 100, 121"]) {
+      expect(printed).toContain(part);
+    }
   });
 
   test("outlives its store", async () => {

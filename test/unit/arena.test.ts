@@ -6,8 +6,9 @@ const NOTHING = forbiddenCharacters();
 
 function written(text: string): Uint8Array {
   const arena = new Arena(3 * text.length + 16);
-  const end = arena.writeText(text, 8, NOTHING);
-  return arena.bytes.slice(8, end);
+  arena.at = 8;
+  expect(arena.writeText(text, NOTHING)).toBe(true);
+  return arena.bytes.slice(8, arena.at);
 }
 
 describe("writeText", () => {
@@ -38,23 +39,41 @@ describe("writeText", () => {
     const arena = new Arena();
     for (const length of [0, 1, 63, 64, 65, 1000]) {
       const around = "é".repeat(length / 2);
-      expect(arena.writeText(`${around}\x01${around}`, 0, forbidden)).toBe(-1);
-      expect(arena.writeText(`${around} `, 0, forbidden)).toBe(-1);
-      expect(arena.writeText(`${around}\x02\x00`, 0, forbidden)).toBe(2 * around.length + 2);
+      for (const text of [`${around}\x01${around}`, `${around} `, ` ${around}`]) {
+        expect(arena.writeText(text, forbidden)).toBe(false);
+        expect(arena.at).toBe(0);
+      }
+      expect(arena.writeText(`${around}\x02\x00`, forbidden)).toBe(true);
+      expect(arena.at).toBe(2 * around.length + 2);
+      arena.at = 0;
     }
   });
 });
 
-describe("grow", () => {
-  test("keeps what was written", () => {
+describe("an arena that grows", () => {
+  test("keeps what lies before its position", () => {
     const arena = new Arena();
     arena.bytes.fill(7);
     const { capacity } = arena;
-    arena.grow(capacity + 1, 1000);
+    arena.at = 1000;
+    arena.reserve(capacity - 1000);
+    expect(arena.capacity).toBe(capacity);
+    arena.reserve(capacity - 999);
     expect(arena.capacity).toBeGreaterThan(capacity);
     expect(arena.bytes.subarray(0, 1000).every((byte) => byte === 7)).toBe(true);
     expect(arena.bytes[1000]).toBe(0);
     expect(arena.ints.buffer).toBe(arena.bytes.buffer);
     expect(arena.doubles.buffer).toBe(arena.bytes.buffer);
+  });
+
+  test("grows while it writes", () => {
+    const arena = new Arena();
+    for (let i = 0; i < 10_000; i++) {
+      arena.writeText("0123456789", NOTHING);
+      arena.writeByte(10);
+      arena.writeBytes(Uint8Array.of(1, 2));
+    }
+    expect(arena.at).toBe(130_000);
+    expect([...arena.bytes.subarray(129_987, 130_000)]).toEqual([...Buffer.from("0123456789\n\x01\x02")]);
   });
 });
