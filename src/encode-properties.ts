@@ -9,6 +9,8 @@ import { NAME_END, namesProperty, PAIR_END } from "./properties.ts";
 /** Bytes of `__CRC32#`, its value and separators, which the engine appends. */
 const RECORD_CRC_BYTES = 20;
 const SPACE = 0x20;
+/** Longest tags that are kept for the next message. */
+const KEPT_TAGS_CHARACTERS = 64;
 
 /** `TAGS` and `KEYS` with the character behind a name. */
 const TAGS_NAME: Uint8Array = Uint8Array.from(Buffer.from(`${PropertyName.tags}\u0001`));
@@ -28,6 +30,9 @@ export class PropertyEncoder {
   #from = 0;
   #hasTags = false;
   #hasKeys = false;
+  /** The last tags that were written, with their name and ends: neighbours often have the same. */
+  #lastTags = "";
+  #lastTagsBytes: Uint8Array = new Uint8Array(0);
 
   constructor(recordCrc: boolean) {
     this.#recordCrc = recordCrc;
@@ -50,12 +55,21 @@ export class PropertyEncoder {
     if (typeof tags !== "string" || tags === "") {
       throw argumentError("tags", `tags is ${shown(tags)}; it must be a string that is not empty`);
     }
+    if (tags === this.#lastTags) {
+      arena.writeBytes(this.#lastTagsBytes);
+      return;
+    }
     checkRoom(tags);
+    const from = arena.at;
     arena.writeBytes(TAGS_NAME);
     if (!arena.writeText(tags, IN_TAGS)) {
       throw argumentError("tags", `tags is ${shown(tags)}; the characters U+0001 and U+0002 are not allowed`);
     }
     arena.writeByte(PAIR_END);
+    if (tags.length <= KEPT_TAGS_CHARACTERS) {
+      this.#lastTags = tags;
+      this.#lastTagsBytes = arena.bytes.slice(from, arena.at);
+    }
   }
 
   #writeKeys(arena: Arena, keys: unknown): void {

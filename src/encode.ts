@@ -59,6 +59,9 @@ export class Encoder {
   #used = 0;
   #count = 0;
   #sealed: EncodedChunk[] = [];
+  /** The last topic that was checked: most batches have one. */
+  #lastTopic = "";
+  #lastTopicBytes: Uint8Array = new Uint8Array(0);
   /** The time for messages that bring none, one for a whole batch; 0 until it is needed. */
   #now = 0;
   #storeHost: EncodedHost | undefined;
@@ -183,6 +186,10 @@ export class Encoder {
 
   #writeTopic(topic: string): number {
     const arena = this.#arena;
+    if (topic === this.#lastTopic) {
+      arena.writeBytes(this.#lastTopicBytes);
+      return this.#lastTopicBytes.length;
+    }
     const length = writeTopic(topic, arena.bytes, arena.at);
     if (length === 0 || (length > MAX_TOPIC_BYTES && !mayBeLong(topic))) throw topicError("topic", topic);
     if (length > MAX_TOPIC_BYTES && this.#limits.compat === "4.9") {
@@ -191,6 +198,8 @@ export class Encoder {
         `topic ${shown(topic)} has ${length} characters; with compat "4.9" at most 127 are allowed, as RocketMQ 4.9 takes a longer one for the end of the log`,
       );
     }
+    this.#lastTopic = topic;
+    this.#lastTopicBytes = arena.bytes.slice(arena.at, arena.at + length);
     arena.at += length;
     return length;
   }

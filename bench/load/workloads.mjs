@@ -9,15 +9,9 @@ const CHECKED = 1000;
 
 const body = randomFillSync(Buffer.alloc(BODY_BYTES));
 
-/** Message number `n`: one tag and one key, as the RocketMQ side has TAGS and UNIQ_KEY. */
+/** Message number `n`: one tag and one key of 32 characters, as the RocketMQ side has TAGS and UNIQ_KEY. */
 function message(n) {
-  return {
-    topic: TOPIC,
-    queueId: n % QUEUES,
-    tags: "TagA",
-    keys: [`7F0000010BAD${n.toString(16).padStart(16, "0")}0000`],
-    body,
-  };
+  return { topic: TOPIC, queueId: n % QUEUES, tags: "TagA", keys: [`7F0000010BAD00000000${1e11 + n}`], body };
 }
 
 /** Seconds that `work` takes. */

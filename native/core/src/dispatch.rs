@@ -69,14 +69,14 @@ impl<'a> Dispatch<'a> {
         self.names.tags.map_or(0, tags_code)
     }
 
-    /// Enters the keys of the message (§4.3): UNIQ_KEY, the words of KEYS and, if asked for, TAGS. `topic_key_hash` is
-    /// the hash of `topic#`.
+    /// Adds the keys of the message to the index's run (§4.3): UNIQ_KEY, the words of KEYS and, if asked for, TAGS.
+    /// `topic_key_hash` is the hash of `topic#`.
     pub fn index(&self, index: &mut Index, clock: &impl Clock, topic_key_hash: i32, with_tags: bool) {
         index.begin(clock);
         if transaction(self.sys_flag) == Transaction::Rollback || index.knows(self.physical) {
             return;
         }
-        let mut put = |text_hash: i32| index.put(clock, index_key_hash(text_hash), self.physical, self.store_timestamp);
+        let mut put = |text_hash: i32| index.put(index_key_hash(text_hash), self.physical, self.store_timestamp);
         if let Some(key) = self.names.uniq_key {
             put(java_hash(topic_key_hash, key));
         }

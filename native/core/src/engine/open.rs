@@ -93,6 +93,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             if options.index && at >= index_known {
                 let key_hash = java_hash(java_hash(0, record.topic()), b"#");
                 dispatch.index(&mut index, &clock, key_hash, options.index_tags);
+                index.enter(&clock);
             }
             if at - from >= reported + PROGRESS_BYTES {
                 reported = at - from;

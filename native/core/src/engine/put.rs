@@ -223,6 +223,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             }
             engine.last_record = planned.physical;
         }
+        engine.index.enter(&engine.clock);
         Ok(())
     }
 

@@ -17,6 +17,16 @@ pub struct Index {
     /// Full, oldest first; entries, slots and header go to disk, then they are sealed.
     pub full: VecDeque<ActiveFile>,
     pub active: Option<ActiveFile>,
+    /// Keys of the run at hand, entered together by [`Index::enter`].
+    run: Vec<Key>,
+}
+
+/// A key that is to be entered.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    hash: u32,
+    physical: u64,
+    store_timestamp: i64,
 }
 
 /// What a plan wrote of the index.
@@ -31,7 +41,7 @@ pub enum IndexProgress {
 impl Index {
     /// An index over `sealed` files; the newest one with room may be given as `active`. New files get `geometry`.
     pub fn new(geometry: Geometry, sealed: Vec<SealedFile>, active: Option<ActiveFile>) -> Self {
-        Self { geometry, sealed, full: VecDeque::new(), active }
+        Self { geometry, sealed, full: VecDeque::new(), active, run: Vec::new() }
     }
 
     /// Header of the newest file.
@@ -52,14 +62,24 @@ impl Index {
         }
     }
 
-    /// Enters one key of a message.
-    pub fn put(&mut self, clock: &impl Clock, key_hash: u32, physical: u64, store_timestamp: i64) {
-        if self.active.as_ref().is_none_or(ActiveFile::is_full) {
-            self.roll(clock);
+    /// Adds one key of a message to the run; [`Index::enter`] follows.
+    pub fn put(&mut self, hash: u32, physical: u64, store_timestamp: i64) {
+        self.run.push(Key { hash, physical, store_timestamp });
+    }
+
+    /// Enters the keys of the run. Together, because each touches another cache line of the slots: the processor waits
+    /// for many of them at once in a loop as tight as this.
+    pub fn enter(&mut self, clock: &impl Clock) {
+        let mut run = core::mem::take(&mut self.run);
+        for key in run.drain(..) {
+            if self.active.as_ref().is_none_or(ActiveFile::is_full) {
+                self.roll(clock);
+            }
+            if let Some(active) = self.active.as_mut() {
+                active.put(key.hash, key.physical, key.store_timestamp);
+            }
         }
-        if let Some(active) = self.active.as_mut() {
-            active.put(key_hash, physical, store_timestamp);
-        }
+        self.run = run;
     }
 
     fn roll(&mut self, clock: &impl Clock) {
