@@ -11,7 +11,7 @@ const body = randomFillSync(Buffer.alloc(BODY_BYTES));
 
 /** Message number `n`: one tag and one key of 32 characters, as the RocketMQ side has TAGS and UNIQ_KEY. */
 function message(n) {
-  return { topic: TOPIC, queueId: n % QUEUES, tags: "TagA", keys: [`7F0000010BAD00000000${1e11 + n}`], body };
+  return { topic: TOPIC, queueId: n % QUEUES, tags: "TagA", keys: [`7F0000010BAD00000000000${100_000_000 + n}`], body };
 }
 
 /** Seconds that `work` takes. */
@@ -39,8 +39,11 @@ function check(store, count) {
 }
 
 function putBatches(store, from, count) {
+  const batch = new Array(64);
   for (let n = from; n < from + count; n += 64) {
-    store.putBatch(Array.from({ length: Math.min(64, from + count - n) }, (_, i) => message(n + i)));
+    batch.length = Math.min(64, from + count - n);
+    for (let i = 0; i < batch.length; i++) batch[i] = message(n + i);
+    store.putBatch(batch);
   }
 }
 
