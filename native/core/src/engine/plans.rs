@@ -102,7 +102,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         let mut writes = Writes::default();
         let mut queues = Vec::new();
         engine.queue_files.plan(&engine.queues, physical, BEHIND_BYTES, &mut writes, &mut queues);
-        let index = (writes.len() < BEHIND_BYTES).then(|| engine.index.plan(BEHIND_BYTES, &mut writes)).flatten();
+        let index = (writes.len() < BEHIND_BYTES).then(|| engine.index.plan(BEHIND_BYTES, engine.durable, &mut writes)).flatten();
         let sealed = match (&index, engine.index.full.front()) {
             (Some(IndexProgress::Sealed), Some(file)) => {
                 engine.checkpoint.index = file.header.end_timestamp;

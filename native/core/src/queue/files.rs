@@ -10,7 +10,7 @@ use super::tail::Tail;
 use crate::error::{Error, Finding};
 use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
-use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
+use crate::limits::{MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES, QUEUE_ENTRY_BYTES};
 use crate::storage::{Entry, EntryKind, Storage};
 use crate::writes::Writes;
 
@@ -70,9 +70,11 @@ impl QueueFiles {
         }
         let bytes = found.iter().find_map(|(_, _, _, files)| files.iter().map(|&(_, len)| len).find(|&len| len > 0));
         let files = match bytes {
-            Some(bytes) if bytes % QUEUE_ENTRY_BYTES == 0 => Self { file_entries: bytes / QUEUE_ENTRY_BYTES },
+            Some(bytes) if bytes % QUEUE_ENTRY_BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => Self { file_entries: bytes / QUEUE_ENTRY_BYTES },
             Some(bytes) => {
-                let reason = format!("queue files of {bytes} bytes do not hold entries of {QUEUE_ENTRY_BYTES}");
+                let reason = format!(
+                    "{bytes} bytes are no size for queue files: want a multiple of {QUEUE_ENTRY_BYTES}, at most {MAX_SEGMENT_BYTES}"
+                );
                 return Err(Error::corrupt(DIRECTORY, 0, &reason));
             }
             None => Self { file_entries: u64::from(file_entries) },

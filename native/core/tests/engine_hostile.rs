@@ -1,0 +1,113 @@
+//! Stores whose files say what cannot be: the answers stay right, nothing grows without bound.
+
+mod support;
+
+use moraine_core::engine::Resolved;
+use moraine_core::error::Code;
+use moraine_core::format::record::NewRecord;
+use moraine_core::memory::MemoryStorage;
+use support::*;
+
+fn closed(count: usize) -> MemoryStorage {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, count);
+    close(store);
+    storage
+}
+
+/// A log file with a single record, written by hand.
+fn log_of_one(queue_offset: u64) -> MemoryStorage {
+    let message = message(b"m", b"");
+    let record = NewRecord {
+        topic: message.topic,
+        queue_id: 0,
+        flag: 0,
+        queue_offset,
+        physical_offset: 0,
+        sys_flag: 0,
+        born_timestamp: NOW,
+        born_host: message.born_host,
+        store_timestamp: NOW,
+        store_host: message.store_host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body: message.body,
+        properties: message.properties,
+    };
+    let mut bytes = vec![0; 4096];
+    let size = record.size(true) as usize;
+    record.write(true, &mut bytes[..size]);
+    let storage = MemoryStorage::default();
+    storage.place("commitlog/00000000000000000000", &bytes);
+    storage
+}
+
+#[test]
+fn a_queue_offset_that_no_file_can_hold_is_reported_and_leads_nowhere() {
+    for queue_offset in [1 << 53, 1 << 60, i64::MAX as u64] {
+        let storage = log_of_one(queue_offset);
+        let mut store = open(&storage, small()).unwrap();
+        assert!(store.reader().health().unwrap().findings.iter().any(|finding| finding.kind == "queue-gap"));
+        assert_eq!(put_number(&mut store, 0).1, 0);
+        close(store);
+        assert_eq!(all(&open(&storage, small()).unwrap()), ["m0"]);
+    }
+}
+
+#[test]
+fn a_queue_entry_never_asks_for_more_room_than_its_record_takes() {
+    let storage = closed(5);
+    let file = "consumequeue/T/0/00000000000000000000";
+    let mut bytes = storage.contents(file).unwrap();
+    bytes[28..32].copy_from_slice(&0x7fff_fff0_u32.to_be_bytes()); // the size in the second entry
+    storage.place(file, &bytes);
+    let store = open(&storage, small()).unwrap();
+    let mut resolved = Resolved::default();
+    store.reader().resolve(b"T", 0, 1, 8, 1 << 20, &mut resolved).unwrap();
+    let error = resolved.copy(&mut [0; 4096], &mut [0.0; 8]).unwrap_err();
+    assert_eq!(error.code, Code::Corrupt);
+    assert!(error.details.iter().any(|(name, _)| *name == "nextOffset"));
+    assert_eq!(get(&store, "T", 0, 2, 8).unwrap().2, numbered(2..5));
+}
+
+#[test]
+fn keys_put_after_the_log_was_cut_behind_its_index_are_found() {
+    for clean in [true, false] {
+        let storage = closed(60);
+        for file in ["00000000000000004096", "00000000000000008192"] {
+            storage.remove_tree(&format!("commitlog/{file}"));
+        }
+        if !clean {
+            storage.place("abort", b"");
+        }
+        let mut store = open(&storage, small()).unwrap();
+        let left = all(&store).len();
+        assert!(left < 60);
+        put(&mut store, &[message(b"fresh", b"KEYS\x01fresh\x02")]).unwrap();
+        let crashed = storage.snapshot();
+        close(store);
+        for storage in [storage, crashed] {
+            let store = open(&storage, small()).unwrap();
+            assert_eq!(lookup(&store, "fresh"), ["fresh"]);
+            for n in 0..left {
+                assert_eq!(lookup(&store, &format!("k{n}")), [format!("m{n}")]);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_index_file_is_sealed_only_when_what_it_leads_to_is_durable() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 70);
+    write_behind(&mut store, &storage);
+    assert_eq!(storage.contents("checkpoint").unwrap()[16..24], [0; 8], "index time");
+    for n in 0..70 {
+        assert_eq!(lookup(&store, &format!("k{n}")), [format!("m{n}")]);
+    }
+    flush(&mut store, &storage);
+    write_behind(&mut store, &storage);
+    assert_eq!(storage.contents("checkpoint").unwrap()[16..24], NOW.to_be_bytes(), "index time");
+}
