@@ -177,7 +177,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             self.log.between(scanned_from).try_for_each(|(segment, from, to)| segment.sync(from, to))?;
         }
         for &place in touched {
-            self.queue_files.clear_behind(storage.as_ref(), &self.queues, place)?;
+            self.queue_files.clear_behind(storage.as_ref(), &self.queues, place, &mut self.unsynced)?;
         }
         self.drop_distrusted_index_files(index_names)
     }

@@ -1,5 +1,6 @@
 //! Queue files: RocketMQ's consume queue directories (store-format §3.1, §3.3, §3.4).
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -197,22 +198,31 @@ impl QueueFiles {
     }
 
     /// Zeroes what the files of a queue hold from its next offset on, and removes the files wholly behind it, so
-    /// that nobody takes stale entries for messages (store-format trap 12).
-    pub fn clear_behind<S: Storage>(&self, storage: &S, table: &QueueTable, place: QueueIndex) -> Result<bool, Error> {
+    /// that nobody takes stale entries for messages (store-format trap 12). What was zeroed is to be synced: `unsynced`.
+    pub fn clear_behind<S: Storage>(
+        &self,
+        storage: &S,
+        table: &QueueTable,
+        place: QueueIndex,
+        unsynced: &mut BTreeSet<String>,
+    ) -> Result<(), Error> {
         let next = table.queue(place).next();
         let dir = format!("{DIRECTORY}/{}/{}", table.topic_of(place).name, table.queue(place).id);
-        let mut cleared = false;
+        let mut removed = false;
         for (base, len) in list(storage, &dir, &mut Vec::new())? {
             let path = format!("{dir}/{}", names::file_name(base));
             let first = base / QUEUE_ENTRY_BYTES;
             if first > next || (first == next && first > table.queue(place).min) {
                 storage.remove(&path)?;
-                cleared = true;
-            } else if next < first + self.file_entries {
-                cleared |= zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)?;
+                removed = true;
+            } else if next < first + self.file_entries && zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)? {
+                unsynced.insert(path);
             }
         }
-        Ok(cleared)
+        if removed {
+            storage.sync_dir(&dir)?;
+        }
+        Ok(())
     }
 
     /// Plans to write entries that wait in memory and whose records lie below `physical`, up to about `limit` bytes;
