@@ -111,3 +111,85 @@ fn an_index_file_is_sealed_only_when_what_it_leads_to_is_durable() {
     write_behind(&mut store, &storage);
     assert_eq!(storage.contents("checkpoint").unwrap()[16..24], NOW.to_be_bytes(), "index time");
 }
+
+#[test]
+fn a_damaged_newest_queue_entry_costs_no_message_and_leaves_no_hole_in_the_log() {
+    let file = "consumequeue/T/0/00000000000000000000";
+    for physical in [1_u64, 3000, 1 << 40] {
+        let storage = closed(5);
+        let mut bytes = storage.contents(file).unwrap();
+        bytes[80..88].copy_from_slice(&physical.to_be_bytes());
+        storage.place(file, &bytes);
+        let mut store = open(&storage, small()).unwrap();
+        assert!(store.reader().health().unwrap().findings.iter().any(|finding| finding.kind == "queue-damaged"));
+        assert_eq!(all(&store), numbered(0..5));
+        let end = store.reader().positions().end;
+        assert_eq!(put_number(&mut store, 5).0, end);
+        let crashed = storage.snapshot();
+        close(store);
+        for storage in [storage, crashed] {
+            assert_eq!(all(&open(&storage, small()).unwrap()), numbered(0..6), "{physical}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_newest_record_keeps_its_queue_offset() {
+    let storage = closed(5);
+    let file = "commitlog/00000000000000000000";
+    let mut bytes = storage.contents(file).unwrap();
+    let size = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+    bytes[4 * size + 4] ^= 1; // its magic
+    storage.place(file, &bytes);
+    let mut store = open(&storage, small()).unwrap();
+    assert_eq!(put_number(&mut store, 5).1, 5);
+}
+
+#[test]
+fn full_queues_beside_a_log_of_zeros_are_refused_and_left_alone() {
+    let storage = closed(5);
+    storage.place("commitlog/00000000000000000000", &[0; 4096]);
+    let before: Vec<_> = storage.paths().into_iter().map(|path| (storage.contents(&path), path)).collect();
+    let error = open(&storage, small()).err().unwrap();
+    assert_eq!(error.code, Code::Corrupt);
+    assert!(error.message.contains("right disk"), "{error}");
+    assert!(before == storage.paths().into_iter().map(|path| (storage.contents(&path), path)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_queue_file_that_a_crash_left_empty_or_short_gets_the_size_that_rocketmq_wants() {
+    for len in [0, 60] {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, small()).unwrap();
+        put_numbered(&mut store, 12);
+        write_behind(&mut store, &storage);
+        let left = storage.snapshot();
+        left.place("consumequeue/T/0/00000000000000000200", &vec![0; len]);
+        close(open(&left, small()).unwrap());
+        assert_eq!(left.contents("consumequeue/T/0/00000000000000000200").unwrap().len(), 200);
+        assert_eq!(all(&open(&left, small()).unwrap()), numbered(0..12));
+    }
+}
+
+#[test]
+fn the_first_log_file_survives_a_power_cut_before_a_queue_file_is_there() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_number(&mut store, 0);
+    let syncs = storage.syncs();
+    assert!(syncs.iter().any(|sync| sync.starts_with("sync commitlog/")));
+    assert!(syncs.iter().any(|sync| sync == "sync-dir commitlog"));
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_does_not_stay_in_the_checkpoint() {
+    let storage = MemoryStorage::default();
+    let year = 365 * 86_400_000;
+    for now in [NOW + year, NOW] {
+        let mut store = open_at(&storage, small(), &moraine_core::memory::MemoryClock::at(now)).unwrap();
+        put_number(&mut store, 0);
+        close(store);
+        let checkpoint = storage.contents("checkpoint").unwrap();
+        assert_eq!((&checkpoint[..8], &checkpoint[8..16]), (&now.to_be_bytes()[..], &now.to_be_bytes()[..]));
+    }
+}

@@ -44,8 +44,11 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             storage.sync_dir(directory)?;
         }
         engine.unsynced.clear();
-        engine.checkpoint.physic = engine.checkpoint.physic.max(engine.last_store_timestamp);
-        engine.checkpoint.logics = engine.checkpoint.logics.max(engine.last_store_timestamp);
+        if engine.last_store_timestamp > 0 {
+            // Not the greatest ever: a clock that was ahead once would vouch for everything written since.
+            engine.checkpoint.physic = engine.last_store_timestamp;
+            engine.checkpoint.logics = engine.last_store_timestamp;
+        }
         engine.checkpoint.confirm_offset = engine.last_record as i64;
         storage.write_at(CHECKPOINT_PATH, 0, &engine.checkpoint.encode())?;
         storage.sync(CHECKPOINT_PATH)?;

@@ -57,17 +57,17 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let checkpoint = load_checkpoint(storage.as_ref())?;
         let mut queues = QueueTable::default();
         let trust = if clean { Trust::Clean } else { Trust::Crashed };
-        let (queue_files, loaded) = QueueFiles::load(storage.as_ref(), options.queue_file_entries, trust, &mut queues, &mut findings)?;
+        let (queue_files, loaded) =
+            QueueFiles::load(storage.as_ref(), options.queue_file_entries, trust, write, &mut queues, &mut findings)?;
         refuse_wrong_mount(&segments, &loaded)?;
         let (mut index, mut index_known) =
             load_index(storage.as_ref(), &options, clean, &checkpoint, &segments, segments.extent(), &mut findings)?;
 
         let (evidence, queues_known) = if clean {
-            let named = loaded.iter().filter_map(|queue| queue.last).filter(|last| !last.is_blank());
-            let queues_end = named.map(|last| last.end()).filter(|&end| end <= segments.extent()).max();
+            let queues_end = queues_end(&segments, &queues, &loaded, &mut findings)?;
             let indexed = index.newest().map_or(-1, |newest| newest.end_physical);
-            let known = recovery::clean_evidence(&segments, queues_end.unwrap_or(0), [checkpoint.confirm_offset, indexed]);
-            (Evidence::Below(known), queues_end.unwrap_or(segments.min()))
+            let known = recovery::clean_evidence(&segments, queues_end, [checkpoint.confirm_offset, indexed]);
+            (Evidence::Below(known), queues_end)
         } else {
             if !segments.is_empty() {
                 findings.push(unclean());
@@ -244,6 +244,37 @@ fn refuse_wrong_mount<G: Segment>(segments: &Segments<G>, loaded: &[LoadedQueue]
     }
     let reason = format!("the commit log is empty, but {full} consume queues hold entries: is the right disk mounted there?");
     Err(Error::corrupt(log::DIRECTORY, 0, &format!("{reason} To start anew, move {} and index away", queue::DIRECTORY)))
+}
+
+/// Up to where the queues of a cleanly closed store are complete. All of them are built again when the newest entry of one
+/// leads nowhere: its file is damaged, and the end of the log must not be taken from it.
+fn queues_end<G: Segment>(
+    segments: &Segments<G>,
+    table: &QueueTable,
+    loaded: &[LoadedQueue],
+    findings: &mut Vec<Finding>,
+) -> Result<u64, Error> {
+    let (mut end, mut lost) = (segments.min(), None);
+    for queue in loaded {
+        let Some(last) = queue.last.filter(|last| !last.is_blank() && last.physical >= segments.min()) else {
+            continue; // nothing, or gone with the first files of the log
+        };
+        if recovery::was_written(segments, &last)? {
+            end = end.max(last.end());
+        } else {
+            lost = Some((queue.place, last.physical));
+        }
+    }
+    let Some((place, physical)) = lost else { return Ok(end) };
+    let directory = format!("{}/{}/{}", queue::DIRECTORY, table.topic_of(place).name, table.queue(place).id);
+    let reason = format!("the newest entry says that a message lies at {physical}, where the log has none");
+    if recovery::clean_evidence(segments, 0, [-1; 2]) == segments.min() {
+        let reason = format!("{reason}, nor any other: is the right disk mounted at {}?", log::DIRECTORY);
+        return Err(Error::corrupt(&directory, 0, &reason));
+    }
+    let message = format!("{reason}; the queues are built again from the log");
+    findings.push(Finding { kind: "queue-damaged", file: directory, offset: 0, length: 0, message });
+    Ok(segments.min())
 }
 
 fn load_checkpoint<S: Storage>(storage: &S) -> Result<Checkpoint, Error> {

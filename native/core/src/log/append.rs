@@ -69,6 +69,12 @@ impl<G: Segment> LogWriter<G> {
             storage.create_dir(DIRECTORY)?;
         }
         let segment = storage.create_segment(&path(base), self.segments.segment_bytes())?;
+        if self.segments.is_empty() {
+            // Queue files are written before the log is synced: after a power cut they must not stand beside no log,
+            // which looks as if another disk was mounted.
+            let synced = segment.sync(0, 0).and_then(|()| storage.sync_dir(DIRECTORY)).and_then(|()| storage.sync_dir(""));
+            synced.map_err(past_mending)?;
+        }
         self.directory_dirty = true;
         if let Some(active) = self.active()
             && let Err(failed) = self.write_blank(active)

@@ -48,10 +48,14 @@ impl QueueFiles {
     }
 
     /// Loads all queues below `consumequeue/` into the table. The file size found wins over `file_entries`.
+    ///
+    /// A last file that is empty or short comes from a crash while it was made. RocketMQ starts with neither, so with
+    /// `repair` the first goes and the second gets its size.
     pub fn load<S: Storage>(
         storage: &S,
         file_entries: u32,
         trust: Trust,
+        repair: bool,
         table: &mut QueueTable,
         findings: &mut Vec<Finding>,
     ) -> Result<(Self, Vec<LoadedQueue>), Error> {
@@ -81,7 +85,13 @@ impl QueueFiles {
             None => Self { file_entries: u64::from(file_entries) },
         };
         let mut loaded = Vec::with_capacity(found.len());
-        for (topic, id, dir, list) in found {
+        for (topic, id, dir, mut list) in found {
+            if repair {
+                files.repair_last(storage, &dir, &mut list)?;
+            }
+            if list.is_empty() {
+                continue;
+            }
             let place = table.find_or_add(topic.as_bytes(), id);
             let (min, next, last) = files.bounds(storage, &dir, &list, trust)?;
             let queue = table.queue_mut(place);
@@ -90,6 +100,19 @@ impl QueueFiles {
             loaded.push(LoadedQueue { place, last });
         }
         Ok((files, loaded))
+    }
+
+    fn repair_last<S: Storage>(&self, storage: &S, dir: &str, list: &mut Vec<(u64, u64)>) -> Result<(), Error> {
+        if let Some(&(base, len)) = list.last() {
+            let path = format!("{dir}/{}", names::file_name(base));
+            if len == 0 {
+                storage.remove(&path)?;
+                list.pop();
+            } else if len < self.file_bytes() {
+                storage.create(&path, self.file_bytes())?;
+            }
+        }
+        Ok(())
     }
 
     /// First offset, next offset and newest entry that the files of a queue hold.
