@@ -193,3 +193,36 @@ fn a_clock_that_was_ahead_once_does_not_stay_in_the_checkpoint() {
         assert_eq!((&checkpoint[..8], &checkpoint[8..16]), (&now.to_be_bytes()[..], &now.to_be_bytes()[..]));
     }
 }
+
+#[test]
+fn a_hole_in_a_queue_file_costs_what_it_held_and_nothing_behind_it() {
+    let storage = closed(65);
+    let file = "consumequeue/T/0/00000000000000000600";
+    let mut bytes = storage.contents(file).unwrap();
+    bytes[40..].fill(0); // entries 32 to 39
+    storage.place(file, &bytes);
+    for opens in 0..2 {
+        let mut store = open(&storage, small()).unwrap();
+        assert_eq!(store.reader().offsets(b"T", 0).next, 65 + opens);
+        assert_eq!(get(&store, "T", 0, 40, 25).unwrap().2, numbered(40..65));
+        put_number(&mut store, 65 + opens as usize);
+        close(store);
+    }
+}
+
+#[test]
+fn a_log_cut_in_front_of_a_hole_in_a_queue_takes_the_entries_on_both_sides_of_it() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let puts = put_numbered(&mut store, 60);
+    write_behind(&mut store, &storage);
+    let left = storage.snapshot();
+    left.place("consumequeue/T/0/00000000000000000600", &[0; 200]);
+    let mut log = left.contents("commitlog/00000000000000000000").unwrap();
+    log[puts[2].0 as usize..].fill(0);
+    left.place("commitlog/00000000000000000000", &log);
+    let mut store = open(&left, small()).unwrap();
+    assert_eq!(put_number(&mut store, 2).1, 2);
+    close(store);
+    assert_eq!(all(&open(&left, small()).unwrap()), numbered(0..3));
+}

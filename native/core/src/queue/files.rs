@@ -211,10 +211,20 @@ impl QueueFiles {
         let (mut low, mut high) = (queue.min.min(held), held);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.entry(storage, table, place, middle)? {
-                Some(entry) if entry.physical < physical => low = middle + 1,
-                _ => high = middle,
+            // A hole is no end, entries go on behind it: what stands in front of it decides.
+            let (mut at, mut entry) = (middle, self.entry(storage, table, place, middle)?);
+            while entry.is_none() && at > low {
+                at -= 1;
+                entry = self.entry(storage, table, place, at)?;
             }
+            match entry {
+                Some(entry) if entry.physical >= physical => high = at,
+                _ => low = middle + 1,
+            }
+        }
+        let min = table.queue(place).min;
+        while low > min && self.entry(storage, table, place, low - 1)?.is_none() {
+            low -= 1;
         }
         table.queue_mut(place).tail = Tail::starting_at(low);
         Ok(held)
