@@ -12,6 +12,7 @@ use crate::format::properties::{Dispatched, dispatched};
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::{Record, SYS_FLAG_INNER_BATCH, Transaction, transaction};
 use crate::index::put::Index;
+use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
 use crate::log::segments;
 use crate::queue::table::{QueueIndex, QueueTable};
 use crate::queue::tail::Tail;
@@ -28,6 +29,9 @@ const DELAY_LEVELS_MS: [i64; 18] = [
 
 /// Blank entries that a gap in a queue may cost; a greater one is not believed.
 const MAX_GAP_ENTRIES: u64 = 1_000_000;
+
+/// Greatest queue offset whose place in a file is an offset that crosses the boundary.
+const MAX_QUEUE_OFFSET: u64 = MAX_SAFE_INTEGER / QUEUE_ENTRY_BYTES;
 
 /// What dispatch needs to know of a record.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +131,9 @@ pub fn redispatch_to_queue(
     let Ok(offset) = u64::try_from(record.queue_offset()) else {
         return report("queue-gap", format!("queue offset {} is negative; no queue leads to it", record.queue_offset()));
     };
+    if offset > MAX_QUEUE_OFFSET {
+        return report("queue-gap", format!("queue offset {offset} is more than a queue can hold; no queue leads to it"));
+    }
     let place = table.find_or_add(dispatch.topic, record.queue_id());
     let next = table.queue(place).next();
     if offset > next {

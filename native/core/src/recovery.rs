@@ -8,7 +8,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error::{Error, Finding};
-use crate::format::record::Record;
+use crate::format::queue_entry::QueueEntry;
+use crate::format::record::{Head, Record, head};
 use crate::log::scan::{BadReason, Scanner, Step};
 use crate::log::segments::{self, Segments};
 use crate::log::view::LogView;
@@ -49,6 +50,20 @@ pub fn clean_evidence<G: Segment>(segments: &Segments<G>, queues_end: u64, start
         }
     }
     known.max(segments.min())
+}
+
+/// Whether a queue entry leads to a record, or to what is left of one: between its neighbours, but damaged.
+pub fn was_written<G: Segment>(segments: &Segments<G>, entry: &QueueEntry) -> Result<bool, Error> {
+    let view = LogView::new(segments.clone(), segments.extent());
+    if view.starts_record(entry.physical, entry.size)? {
+        return Ok(true);
+    }
+    let (mut first, mut behind) = ([0; 8], [0; 8]);
+    Ok(view.rest(entry.physical) >= u64::from(entry.size)
+        && view.read(entry.physical, &mut first)?
+        && head(&first) != Head::Empty
+        && view.read(entry.end(), &mut behind)?
+        && !matches!(head(&behind), Head::Bad(_)))
 }
 
 /// Where recovery of an abruptly ended log starts: the newest segment whose first record was stored by `time`.

@@ -277,3 +277,29 @@ fn an_index_file_is_named_by_local_time_and_never_before_the_last() {
     let names: Vec<String> = storage.paths().into_iter().filter(|path| path.starts_with("index/")).collect();
     assert_eq!(names, ["index/20231115061320000", "index/20231115061320001", "index/20231115061320002"]);
 }
+
+#[test]
+fn a_clean_close_syncs_every_directory_on_the_way_before_abort_goes() {
+    let syncs = closed().syncs();
+    let position = |call: &str| syncs.iter().position(|sync| sync == call).unwrap_or_else(|| panic!("no {call}"));
+    let checkpoint = position("sync checkpoint");
+    for dir in ["consumequeue", "consumequeue/T", "consumequeue/T/0", "index"] {
+        assert!(position(&format!("sync-dir {dir}")) < checkpoint);
+    }
+    let after_log = syncs.iter().rposition(|sync| sync.starts_with("sync consumequeue")).unwrap();
+    assert!(syncs[after_log..checkpoint].contains(&String::from("sync-dir ")), "the store directory");
+}
+
+#[test]
+fn queue_entries_that_were_cleared_are_synced_before_a_clean_close() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 25);
+    write_behind(&mut store, &storage);
+    let left = storage.snapshot();
+    left.place("commitlog/00000000000000000000", &[0; 4096]);
+    let store = open(&left, small()).unwrap();
+    assert!(left.syncs().contains(&String::from("sync-dir consumequeue/T/0")), "files were removed");
+    close(store);
+    assert!(left.syncs().contains(&String::from("sync consumequeue/T/0/00000000000000000000")));
+}

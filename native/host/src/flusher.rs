@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use moraine_core::error::{Code, Error, IoError};
+use moraine_core::engine::BehindPlan;
+use moraine_core::error::{Code, Error, IoError, IoKind};
 use moraine_core::options::FlushMode;
 
 use crate::errno::io_error;
@@ -222,6 +223,9 @@ impl Flusher {
         // Refused in a read-only store, and in a poisoned one, of which whoever waits has been told.
         while let Ok(Some(plan)) = self.core.engine(|engine| Ok(engine.writer()?.plan_behind())) {
             if let Err(failed) = plan.run(self.storage.as_ref()) {
+                if failed.kind == IoKind::Full && self.put_off(plan) {
+                    break;
+                }
                 let error = self.poison(failed);
                 self.events.settled(self.durable(), Some(&error));
                 return;
@@ -241,6 +245,16 @@ impl Flusher {
         if let Ok(waiting) = self.core.engine(|engine| Ok(engine.writer()?.pending_entries())) {
             self.core.behind_until(waiting);
         }
+    }
+
+    /// The disk is full: the entries wait in memory for the next interval.
+    fn put_off(&self, plan: BehindPlan) -> bool {
+        let put_off = self.core.engine(|engine| {
+            engine.writer()?.put_off_behind(plan);
+            Ok(())
+        });
+        self.core.signals.arm();
+        put_off.is_ok()
     }
 
     /// Ends writing after `failed`; nothing is tried again. Returns what everybody is told from now on.

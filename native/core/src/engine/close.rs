@@ -1,5 +1,8 @@
 //! Closing: everything to its file, synced, and only then the sign that the store was closed cleanly.
 
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+
 use super::Writer;
 use super::plans::CHECKPOINT_PATH;
 use crate::error::Error;
@@ -36,14 +39,16 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         for path in &engine.unsynced {
             storage.sync(path)?;
         }
-        for path in &engine.unsynced {
-            if let Some((parent, _)) = path.rsplit_once('/') {
-                storage.sync_dir(parent)?;
-            }
+        // All above them too: a directory that was made on the way must not be lost with what is in it.
+        for directory in directories_above(&engine.unsynced) {
+            storage.sync_dir(directory)?;
         }
         engine.unsynced.clear();
-        engine.checkpoint.physic = engine.checkpoint.physic.max(engine.last_store_timestamp);
-        engine.checkpoint.logics = engine.checkpoint.logics.max(engine.last_store_timestamp);
+        if engine.last_store_timestamp > 0 {
+            // Not the greatest ever: a clock that was ahead once would vouch for everything written since.
+            engine.checkpoint.physic = engine.last_store_timestamp;
+            engine.checkpoint.logics = engine.last_store_timestamp;
+        }
         engine.checkpoint.confirm_offset = engine.last_record as i64;
         storage.write_at(CHECKPOINT_PATH, 0, &engine.checkpoint.encode())?;
         storage.sync(CHECKPOINT_PATH)?;
@@ -63,4 +68,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         self.0.unsynced.extend(writes.paths().map(Into::into));
         Ok(())
     }
+}
+
+/// Every directory on the way to the paths, the store directory included; none for no path.
+fn directories_above(paths: &BTreeSet<String>) -> BTreeSet<&str> {
+    paths.iter().flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at]).chain([""])).collect()
 }

@@ -14,6 +14,7 @@ use crate::error::{Code, Error, Finding};
 use crate::format::checkpoint::Checkpoint;
 use crate::format::hash::java_hash;
 use crate::format::index_file::{Geometry, parse_file_name};
+use crate::format::record::Record;
 use crate::index::active::ActiveFile;
 use crate::index::files::{self as index_files, SealedFile};
 use crate::index::put::Index;
@@ -56,16 +57,17 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let checkpoint = load_checkpoint(storage.as_ref())?;
         let mut queues = QueueTable::default();
         let trust = if clean { Trust::Clean } else { Trust::Crashed };
-        let (queue_files, loaded) = QueueFiles::load(storage.as_ref(), options.queue_file_entries, trust, &mut queues, &mut findings)?;
+        let (queue_files, loaded) =
+            QueueFiles::load(storage.as_ref(), options.queue_file_entries, trust, write, &mut queues, &mut findings)?;
         refuse_wrong_mount(&segments, &loaded)?;
-        let (mut index, index_known) = load_index(storage.as_ref(), &options, clean, &checkpoint, &segments, &mut findings)?;
+        let (mut index, mut index_known) =
+            load_index(storage.as_ref(), &options, clean, &checkpoint, &segments, segments.extent(), &mut findings)?;
 
         let (evidence, queues_known) = if clean {
-            let named = loaded.iter().filter_map(|queue| queue.last).filter(|last| !last.is_blank());
-            let queues_end = named.map(|last| last.end()).filter(|&end| end <= segments.extent()).max();
+            let queues_end = queues_end(&segments, &queues, &loaded, &mut findings)?;
             let indexed = index.newest().map_or(-1, |newest| newest.end_physical);
-            let known = recovery::clean_evidence(&segments, queues_end.unwrap_or(0), [checkpoint.confirm_offset, indexed]);
-            (Evidence::Below(known), queues_end.unwrap_or(segments.min()))
+            let known = recovery::clean_evidence(&segments, queues_end, [checkpoint.confirm_offset, indexed]);
+            (Evidence::Below(known), queues_end)
         } else {
             if !segments.is_empty() {
                 findings.push(unclean());
@@ -81,19 +83,18 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             }
         }
 
+        let indexed_to = index.newest().map_or(0, |newest| newest.end_physical);
+        let mut index_names = index.names();
         let from = if options.index { queues_known.min(index_known) } else { queues_known };
         let total = segments.extent().saturating_sub(from);
         let mut reported = 0;
         let mut dispatch_findings = Vec::new();
         let log_end = recovery::scan(&segments, from, evidence, &mut findings, |at, record| {
-            let dispatch = Dispatch::of(record, at);
             if at >= queues_known {
-                redispatch_to_queue(&mut queues, record, &dispatch, queue_files.file_entries, &mut dispatch_findings);
+                redispatch_to_queue(&mut queues, record, &Dispatch::of(record, at), queue_files.file_entries, &mut dispatch_findings);
             }
             if options.index && at >= index_known {
-                let key_hash = java_hash(java_hash(0, record.topic()), b"#");
-                dispatch.index(&mut index, &clock, key_hash, options.index_tags);
-                index.enter(&clock);
+                enter(&mut index, &clock, record, at, options.index_tags);
             }
             if at - from >= reported + PROGRESS_BYTES {
                 reported = at - from;
@@ -101,6 +102,18 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             }
         })?;
         findings.append(&mut dispatch_findings);
+        if !lies_below(indexed_to, log_end.end) {
+            (index, index_known) = load_index(storage.as_ref(), &options, clean, &checkpoint, &segments, log_end.end, &mut Vec::new())?;
+            index_names = index.names();
+            if options.index {
+                let from = index_known.min(log_end.end);
+                recovery::scan(&segments, from, Evidence::Below(log_end.end), &mut Vec::new(), |at, record| {
+                    if at < log_end.end {
+                        enter(&mut index, &clock, record, at, options.index_tags);
+                    }
+                })?;
+            }
+        }
         findings.extend(recovery::cut_finding(&segments, &log_end));
         progress(Progress { phase: "log", done: total, total });
 
@@ -138,13 +151,19 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         engine.options.segment_bytes = engine.log.segments().segment_bytes();
         engine.options.queue_file_entries = engine.queue_files.file_entries as u32;
         if write {
-            engine.take_over(from, &log_end, &touched)?;
+            engine.take_over(from, &log_end, &touched, &index_names)?;
         }
         Ok(engine)
     }
 
     /// Brings the files to what was found, and marks the store as open. Every step can be repeated.
-    fn take_over(&mut self, scanned_from: u64, log_end: &LogEnd, touched: &[QueueIndex]) -> Result<(), Error> {
+    fn take_over(
+        &mut self,
+        scanned_from: u64,
+        log_end: &LogEnd,
+        touched: &[QueueIndex],
+        index_names: &BTreeSet<String>,
+    ) -> Result<(), Error> {
         let storage = Arc::clone(&self.storage);
         if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
             storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
@@ -158,9 +177,9 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             self.log.between(scanned_from).try_for_each(|(segment, from, to)| segment.sync(from, to))?;
         }
         for &place in touched {
-            self.queue_files.clear_behind(storage.as_ref(), &self.queues, place)?;
+            self.queue_files.clear_behind(storage.as_ref(), &self.queues, place, &mut self.unsynced)?;
         }
-        self.drop_distrusted_index_files()
+        self.drop_distrusted_index_files(index_names)
     }
 
     /// Removes the segments behind the end, and zeroes the rest of the one that it lies in: RocketMQ leaves stale
@@ -181,18 +200,31 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         Ok(())
     }
 
-    /// Index files that were left out of the index: what they lead to is indexed again in new ones.
-    fn drop_distrusted_index_files(&mut self) -> Result<(), Error> {
-        let known: BTreeSet<&String> =
-            self.index.sealed.iter().map(|file| &file.name).chain(self.index.active.iter().map(|file| &file.name)).collect();
-        for entry in self.storage.list(crate::index::DIRECTORY)?.unwrap_or_default() {
-            let ours = parse_file_name(&entry.name).is_some();
-            if ours && !known.contains(&entry.name) && !self.index.full.iter().any(|file| file.name == entry.name) {
-                self.storage.remove(&format!("{}/{}", crate::index::DIRECTORY, entry.name))?;
-            }
+    /// Index files that were left out of the index: what they lead to is indexed again in new ones, which may get the
+    /// names of these.
+    fn drop_distrusted_index_files(&mut self, trusted: &BTreeSet<String>) -> Result<(), Error> {
+        let mut entries = self.storage.list(crate::index::DIRECTORY)?.unwrap_or_default();
+        entries.retain(|entry| parse_file_name(&entry.name).is_some() && !trusted.contains(&entry.name));
+        for entry in &entries {
+            self.storage.remove(&format!("{}/{}", crate::index::DIRECTORY, entry.name))?;
+        }
+        if !entries.is_empty() {
+            self.storage.sync_dir(crate::index::DIRECTORY)?;
         }
         Ok(())
     }
+}
+
+/// Enters the keys of a record found in the log.
+fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, at: u64, with_tags: bool) {
+    let key_hash = java_hash(java_hash(0, record.topic()), b"#");
+    Dispatch::of(record, at).index(index, clock, key_hash, with_tags);
+    index.enter(clock);
+}
+
+/// Whether the newest record that an index names can be in a log that ends at `end`. An index of nothing says 0.
+fn lies_below(end_physical: i64, end: u64) -> bool {
+    end_physical <= 0 || end_physical.unsigned_abs() < end
 }
 
 fn refuse_unsupported<S: Storage>(storage: &S) -> Result<(), Error> {
@@ -214,6 +246,37 @@ fn refuse_wrong_mount<G: Segment>(segments: &Segments<G>, loaded: &[LoadedQueue]
     Err(Error::corrupt(log::DIRECTORY, 0, &format!("{reason} To start anew, move {} and index away", queue::DIRECTORY)))
 }
 
+/// Up to where the queues of a cleanly closed store are complete. All of them are built again when the newest entry of one
+/// leads nowhere: its file is damaged, and the end of the log must not be taken from it.
+fn queues_end<G: Segment>(
+    segments: &Segments<G>,
+    table: &QueueTable,
+    loaded: &[LoadedQueue],
+    findings: &mut Vec<Finding>,
+) -> Result<u64, Error> {
+    let (mut end, mut lost) = (segments.min(), None);
+    for queue in loaded {
+        let Some(last) = queue.last.filter(|last| !last.is_blank() && last.physical >= segments.min()) else {
+            continue; // nothing, or gone with the first files of the log
+        };
+        if recovery::was_written(segments, &last)? {
+            end = end.max(last.end());
+        } else {
+            lost = Some((queue.place, last.physical));
+        }
+    }
+    let Some((place, physical)) = lost else { return Ok(end) };
+    let directory = format!("{}/{}/{}", queue::DIRECTORY, table.topic_of(place).name, table.queue(place).id);
+    let reason = format!("the newest entry says that a message lies at {physical}, where the log has none");
+    if recovery::clean_evidence(segments, 0, [-1; 2]) == segments.min() {
+        let reason = format!("{reason}, nor any other: is the right disk mounted at {}?", log::DIRECTORY);
+        return Err(Error::corrupt(&directory, 0, &reason));
+    }
+    let message = format!("{reason}; the queues are built again from the log");
+    findings.push(Finding { kind: "queue-damaged", file: directory, offset: 0, length: 0, message });
+    Ok(segments.min())
+}
+
 fn load_checkpoint<S: Storage>(storage: &S) -> Result<Checkpoint, Error> {
     let mut bytes = [0; CHECKPOINT_BYTES];
     let read = match storage.len(CHECKPOINT_PATH)? {
@@ -226,13 +289,15 @@ fn load_checkpoint<S: Storage>(storage: &S) -> Result<Checkpoint, Error> {
 /// The index files that count, and the offset from which messages have to be indexed again.
 ///
 /// After an abrupt end only files that were complete and synced count: RocketMQ says so by `checkpoint` (store-format
-/// §5.2). A store that was closed cleanly has indexed everything, unless its index was removed.
+/// §5.2). A store that was closed cleanly has indexed everything, unless its index was removed. A file that names a record
+/// at or behind `end` tells of another log: new records there would be taken for indexed already.
 fn load_index<S: Storage>(
     storage: &S,
     options: &Options,
     clean: bool,
     checkpoint: &Checkpoint,
     segments: &Segments<S::Segment>,
+    end: u64,
     findings: &mut Vec<Finding>,
 ) -> Result<(Index, u64), Error> {
     let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
@@ -243,9 +308,12 @@ fn load_index<S: Storage>(
         let trusted = files.iter().take_while(|file| complete(file)).count();
         files.truncate(trusted);
     }
+    let found = files.len();
+    files.truncate(files.iter().take_while(|file| lies_below(file.header.end_physical, end)).count());
+    let complete = clean && files.len() == found;
     let known = match files.last() {
         None => segments.min(),
-        Some(_) if clean => u64::MAX,
+        Some(_) if complete => u64::MAX,
         Some(last) => u64::try_from(last.header.end_physical).unwrap_or(0).max(segments.min()),
     };
     let active = match files.last() {

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Writer;
-use crate::error::IoError;
+use crate::error::{IoError, IoKind};
 use crate::format::checkpoint::Checkpoint;
 use crate::index;
 use crate::index::put::IndexProgress;
@@ -56,8 +56,10 @@ impl BehindPlan {
     pub fn run<S: Storage>(&self, storage: &S) -> Result<(), IoError> {
         self.writes.run(storage)?;
         if let Some((path, checkpoint)) = &self.sealed {
-            storage.sync(path)?;
-            storage.sync_dir(index::DIRECTORY)?;
+            // A failed sync is never tried again, not even one that found the disk full.
+            let failed = |failed| IoError { kind: IoKind::Other, ..failed };
+            storage.sync(path).map_err(failed)?;
+            storage.sync_dir(index::DIRECTORY).map_err(failed)?;
             storage.write_at(CHECKPOINT_PATH, 0, &checkpoint.encode())?;
         }
         Ok(())
@@ -102,7 +104,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         let mut writes = Writes::default();
         let mut queues = Vec::new();
         engine.queue_files.plan(&engine.queues, physical, BEHIND_BYTES, &mut writes, &mut queues);
-        let index = (writes.len() < BEHIND_BYTES).then(|| engine.index.plan(BEHIND_BYTES, &mut writes)).flatten();
+        let index = (writes.len() < BEHIND_BYTES).then(|| engine.index.plan(BEHIND_BYTES, engine.durable, &mut writes)).flatten();
         let sealed = match (&index, engine.index.full.front()) {
             (Some(IndexProgress::Sealed), Some(file)) => {
                 engine.checkpoint.index = file.header.end_timestamp;
@@ -115,6 +117,11 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         }
         engine.behind_in_flight = true;
         Some(BehindPlan { writes, queues, index, sealed })
+    }
+
+    /// A plan met a full disk: its entries stay in memory, and are planned again when there may be room.
+    pub fn put_off_behind(&mut self, _plan: BehindPlan) {
+        self.0.behind_in_flight = false;
     }
 
     /// A plan was carried out: the entries leave memory.

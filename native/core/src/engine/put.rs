@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{Engine, Writer};
 use crate::batch::{BatchMessage, BatchReader};
 use crate::dispatch::{Dispatch, takes_queue_entry};
-use crate::error::{Code, Error, Finding};
+use crate::error::{Code, Error, Finding, IoKind};
 use crate::format::names::check_topic;
 use crate::format::properties::{self, dispatched};
 use crate::format::record::{NewRecord, SYS_FLAG_INNER_BATCH};
@@ -146,8 +146,13 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         while self.pending_entries() > MAX_WAITING_ENTRIES && !self.0.behind_in_flight {
             let Some(plan) = self.plan_behind() else { break };
             if let Err(failed) = plan.run(self.0.storage.as_ref()) {
+                let full = failed.kind == IoKind::Full;
                 let error = Error::from(failed);
-                self.0.poison(error.clone());
+                if full {
+                    self.put_off_behind(plan);
+                } else {
+                    self.0.poison(error.clone());
+                }
                 return Err(error);
             }
             self.wrote_behind(plan);

@@ -1,5 +1,6 @@
 //! Reading from a queue in two halves: resolving (under the lock) and copying (without it).
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use super::Reader;
@@ -160,6 +161,11 @@ impl<G: Segment> Resolved<G> {
             if out.len() - copied.bytes < size || copied.messages == queue_offsets.len() {
                 copied.next = part.queue_offset;
                 if copied.messages == 0 {
+                    // Before anybody makes room for what the entry says.
+                    if !self.log.starts_record(part.physical, part.size)? {
+                        let reason = format!("the queue entry leads to a record of {size} bytes, there is none");
+                        return Err(self.log.corrupt(part.physical, &reason).number("nextOffset", part.queue_offset as i64 + 1));
+                    }
                     copied.needed = size;
                 }
                 break;

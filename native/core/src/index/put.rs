@@ -1,6 +1,7 @@
 //! Entering keys: the run of index files, and the roll from a full one to the next.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::active::ActiveFile;
@@ -32,8 +33,8 @@ struct Key {
 /// What a plan wrote of the index.
 #[derive(Debug)]
 pub enum IndexProgress {
-    /// Entries of the oldest file that takes or took some, below this number.
-    Entries(u32),
+    /// Entries of the file at this place, counted from the oldest that is not sealed, below this number.
+    Entries(usize, u32),
     /// Entries, slots and header of the oldest full file: it is to be synced and sealed.
     Sealed,
 }
@@ -48,6 +49,12 @@ impl Index {
     pub fn newest(&self) -> Option<&Header> {
         let active = self.active.as_ref().map(|file| &file.header);
         active.or_else(|| self.full.back().map(|file| &file.header)).or_else(|| self.sealed.last().map(|file| &file.header))
+    }
+
+    /// Names of all files.
+    pub fn names(&self) -> BTreeSet<String> {
+        let written = self.full.iter().chain(&self.active).map(|file| &file.name);
+        self.sealed.iter().map(|file| &file.name).chain(written).cloned().collect()
     }
 
     /// Whether a message is known by its newer ones: everything below the newest file's end was entered (§4.3).
@@ -101,27 +108,29 @@ impl Index {
         self.full.iter().chain(&self.active).map(ActiveFile::waiting).sum()
     }
 
-    /// Plans the next writes: entries first, and of a full file everything else with its last entries.
-    pub fn plan(&self, limit: usize, writes: &mut Writes) -> Option<IndexProgress> {
-        if let Some(file) = self.full.front() {
+    /// Plans the next writes: entries, oldest first, and of a full file everything else with its last entries, once all
+    /// that it leads to lies below `durable`: a sealed file counts after a crash, and says what is indexed.
+    pub fn plan(&self, limit: usize, durable: u64, writes: &mut Writes) -> Option<IndexProgress> {
+        let is_durable = |file: &&ActiveFile| u64::try_from(file.header.end_physical).is_ok_and(|end| end < durable);
+        if let Some(file) = self.full.front().filter(is_durable) {
             let upto = file.plan_entries(limit, writes);
             if upto < file.header.count {
-                return Some(IndexProgress::Entries(upto));
+                return Some(IndexProgress::Entries(0, upto));
             }
             file.plan_slots(writes);
             return Some(IndexProgress::Sealed);
         }
-        let active = self.active.as_ref()?;
-        let before = writes.len();
-        let upto = active.plan_entries(limit, writes);
-        (writes.len() > before).then_some(IndexProgress::Entries(upto))
+        let mut unsealed = self.full.iter().chain(&self.active).enumerate();
+        let (place, file) = unsealed.find(|(_, file)| file.waiting() > 0)?;
+        Some(IndexProgress::Entries(place, file.plan_entries(limit, writes)))
     }
 
     /// Takes note that a plan was carried out; returns the header of a file that is sealed now.
     pub fn wrote(&mut self, progress: &IndexProgress) -> Option<Header> {
         match progress {
-            IndexProgress::Entries(upto) => {
-                if let Some(file) = self.full.front_mut().or(self.active.as_mut()) {
+            IndexProgress::Entries(place, upto) => {
+                // A roll in between moves the active file to where its place was counted.
+                if let Some(file) = self.full.iter_mut().chain(&mut self.active).nth(*place) {
                     file.wrote_entries(*upto);
                 }
                 None

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::segments::{Placed, Segments, path};
 use super::{DIRECTORY, view::LogView};
-use crate::error::{Error, IoError};
+use crate::error::{Error, IoError, IoKind};
 use crate::format::blank;
 use crate::limits::BLANK_HEADER_BYTES;
 use crate::storage::{Segment, Storage};
@@ -69,9 +69,19 @@ impl<G: Segment> LogWriter<G> {
             storage.create_dir(DIRECTORY)?;
         }
         let segment = storage.create_segment(&path(base), self.segments.segment_bytes())?;
+        if self.segments.is_empty() {
+            // Queue files are written before the log is synced: after a power cut they must not stand beside no log,
+            // which looks as if another disk was mounted.
+            let synced = segment.sync(0, 0).and_then(|()| storage.sync_dir(DIRECTORY)).and_then(|()| storage.sync_dir(""));
+            synced.map_err(past_mending)?;
+        }
         self.directory_dirty = true;
-        if let Some(active) = self.active() {
-            self.write_blank(active)?;
+        if let Some(active) = self.active()
+            && let Err(failed) = self.write_blank(active)
+        {
+            // Or the next attempt would find it there.
+            storage.remove(&path(base)).map_err(past_mending)?;
+            return Err(failed.into());
         }
         self.segments.push(Placed { base, segment });
         self.end = base;
@@ -85,7 +95,7 @@ impl<G: Segment> LogWriter<G> {
         if rest < BLANK_HEADER_BYTES {
             return Ok(()); // exactly full: only a log that another program wrote ends like this
         }
-        active.segment.fill(at, BLANK_HEADER_BYTES as usize, |out| {
+        fill(active, at, BLANK_HEADER_BYTES as usize, |out| {
             let mut header = [0; BLANK_HEADER_BYTES as usize];
             blank::write(rest as u32, &mut header);
             out.copy_from_slice(&header);
@@ -105,7 +115,7 @@ impl<G: Segment> LogWriter<G> {
         let Some(active) = self.active().cloned() else {
             return Ok(()); // room() was 0: nothing is appended without a roll before
         };
-        active.segment.fill(self.end - active.base, len, write)?;
+        fill(&active, self.end - active.base, len, write)?;
         self.end += len as u64;
         Ok(())
     }
@@ -127,4 +137,18 @@ impl<G: Segment> LogWriter<G> {
             (start < end).then(|| (Arc::clone(&placed.segment), start - placed.base, end - placed.base))
         })
     }
+}
+
+/// Fills a range at the end of the log, or leaves it empty: what a full disk let through could be whole records, which
+/// would be found when the store is opened again although their put has failed.
+fn fill<G: Segment>(active: &Placed<G>, at: u64, len: usize, write: impl FnOnce(&mut [u8])) -> Result<(), IoError> {
+    active.segment.fill(at, len, write).map_err(|failed| match failed.kind {
+        IoKind::Full | IoKind::Busy => active.segment.zero_from(at).map_or_else(past_mending, |()| failed),
+        _ => failed,
+    })
+}
+
+/// A failure on the way back: what is on disk is not known any more, whatever its kind.
+fn past_mending(failed: IoError) -> IoError {
+    IoError { kind: IoKind::Other, ..failed }
 }

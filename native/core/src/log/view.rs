@@ -100,6 +100,12 @@ impl<G: Segment> LogView<G> {
         }
     }
 
+    /// Whether the head of a record of `size` bytes stands at `offset`, with room for the rest.
+    pub fn starts_record(&self, offset: u64, size: u32) -> Result<bool, Error> {
+        let mut first = [0; 8];
+        Ok(self.rest(offset) >= u64::from(size) && self.read(offset, &mut first)? && head(&first) == Head::Record { size })
+    }
+
     /// Store time of the record at `offset`, read from its head alone; `None` where no record can be.
     pub fn store_timestamp(&self, offset: u64) -> Result<Option<i64>, Error> {
         let mut prefix = [0; STORE_TIMESTAMP_PREFIX_BYTES];

@@ -1,5 +1,6 @@
 //! Queue files: RocketMQ's consume queue directories (store-format §3.1, §3.3, §3.4).
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -10,7 +11,7 @@ use super::tail::Tail;
 use crate::error::{Error, Finding};
 use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
-use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
+use crate::limits::{MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES, QUEUE_ENTRY_BYTES};
 use crate::storage::{Entry, EntryKind, Storage};
 use crate::writes::Writes;
 
@@ -47,10 +48,14 @@ impl QueueFiles {
     }
 
     /// Loads all queues below `consumequeue/` into the table. The file size found wins over `file_entries`.
+    ///
+    /// A last file that is empty or short comes from a crash while it was made. RocketMQ starts with neither, so with
+    /// `repair` the first goes and the second gets its size.
     pub fn load<S: Storage>(
         storage: &S,
         file_entries: u32,
         trust: Trust,
+        repair: bool,
         table: &mut QueueTable,
         findings: &mut Vec<Finding>,
     ) -> Result<(Self, Vec<LoadedQueue>), Error> {
@@ -70,15 +75,23 @@ impl QueueFiles {
         }
         let bytes = found.iter().find_map(|(_, _, _, files)| files.iter().map(|&(_, len)| len).find(|&len| len > 0));
         let files = match bytes {
-            Some(bytes) if bytes % QUEUE_ENTRY_BYTES == 0 => Self { file_entries: bytes / QUEUE_ENTRY_BYTES },
+            Some(bytes) if bytes % QUEUE_ENTRY_BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => Self { file_entries: bytes / QUEUE_ENTRY_BYTES },
             Some(bytes) => {
-                let reason = format!("queue files of {bytes} bytes do not hold entries of {QUEUE_ENTRY_BYTES}");
+                let reason = format!(
+                    "{bytes} bytes are no size for queue files: want a multiple of {QUEUE_ENTRY_BYTES}, at most {MAX_SEGMENT_BYTES}"
+                );
                 return Err(Error::corrupt(DIRECTORY, 0, &reason));
             }
             None => Self { file_entries: u64::from(file_entries) },
         };
         let mut loaded = Vec::with_capacity(found.len());
-        for (topic, id, dir, list) in found {
+        for (topic, id, dir, mut list) in found {
+            if repair {
+                files.repair_last(storage, &dir, &mut list)?;
+            }
+            if list.is_empty() {
+                continue;
+            }
             let place = table.find_or_add(topic.as_bytes(), id);
             let (min, next, last) = files.bounds(storage, &dir, &list, trust)?;
             let queue = table.queue_mut(place);
@@ -87,6 +100,19 @@ impl QueueFiles {
             loaded.push(LoadedQueue { place, last });
         }
         Ok((files, loaded))
+    }
+
+    fn repair_last<S: Storage>(&self, storage: &S, dir: &str, list: &mut Vec<(u64, u64)>) -> Result<(), Error> {
+        if let Some(&(base, len)) = list.last() {
+            let path = format!("{dir}/{}", names::file_name(base));
+            if len == 0 {
+                storage.remove(&path)?;
+                list.pop();
+            } else if len < self.file_bytes() {
+                storage.create(&path, self.file_bytes())?;
+            }
+        }
+        Ok(())
     }
 
     /// First offset, next offset and newest entry that the files of a queue hold.
@@ -185,32 +211,51 @@ impl QueueFiles {
         let (mut low, mut high) = (queue.min.min(held), held);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.entry(storage, table, place, middle)? {
-                Some(entry) if entry.physical < physical => low = middle + 1,
-                _ => high = middle,
+            // A hole is no end, entries go on behind it: what stands in front of it decides.
+            let (mut at, mut entry) = (middle, self.entry(storage, table, place, middle)?);
+            while entry.is_none() && at > low {
+                at -= 1;
+                entry = self.entry(storage, table, place, at)?;
             }
+            match entry {
+                Some(entry) if entry.physical >= physical => high = at,
+                _ => low = middle + 1,
+            }
+        }
+        let min = table.queue(place).min;
+        while low > min && self.entry(storage, table, place, low - 1)?.is_none() {
+            low -= 1;
         }
         table.queue_mut(place).tail = Tail::starting_at(low);
         Ok(held)
     }
 
     /// Zeroes what the files of a queue hold from its next offset on, and removes the files wholly behind it, so
-    /// that nobody takes stale entries for messages (store-format trap 12).
-    pub fn clear_behind<S: Storage>(&self, storage: &S, table: &QueueTable, place: QueueIndex) -> Result<bool, Error> {
+    /// that nobody takes stale entries for messages (store-format trap 12). What was zeroed is to be synced: `unsynced`.
+    pub fn clear_behind<S: Storage>(
+        &self,
+        storage: &S,
+        table: &QueueTable,
+        place: QueueIndex,
+        unsynced: &mut BTreeSet<String>,
+    ) -> Result<(), Error> {
         let next = table.queue(place).next();
         let dir = format!("{DIRECTORY}/{}/{}", table.topic_of(place).name, table.queue(place).id);
-        let mut cleared = false;
+        let mut removed = false;
         for (base, len) in list(storage, &dir, &mut Vec::new())? {
             let path = format!("{dir}/{}", names::file_name(base));
             let first = base / QUEUE_ENTRY_BYTES;
             if first > next || (first == next && first > table.queue(place).min) {
                 storage.remove(&path)?;
-                cleared = true;
-            } else if next < first + self.file_entries {
-                cleared |= zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)?;
+                removed = true;
+            } else if next < first + self.file_entries && zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)? {
+                unsynced.insert(path);
             }
         }
-        Ok(cleared)
+        if removed {
+            storage.sync_dir(&dir)?;
+        }
+        Ok(())
     }
 
     /// Plans to write entries that wait in memory and whose records lie below `physical`, up to about `limit` bytes;

@@ -1,0 +1,74 @@
+//! A disk that fills up: what failed has left nothing behind, and goes through when there is room again.
+
+#[path = "support/faulty.rs"]
+mod faulty;
+mod support;
+
+use std::sync::Arc;
+
+use faulty::FaultyStorage;
+use moraine_core::batch;
+use moraine_core::engine::Engine;
+use moraine_core::error::Code;
+use moraine_core::memory::MemoryClock;
+use support::{NOW, all, message, small};
+
+type Store = Engine<FaultyStorage, MemoryClock>;
+
+#[allow(clippy::arc_with_non_send_sync)] // one thread
+fn open(storage: &FaultyStorage) -> Store {
+    Engine::open(Arc::new(storage.clone()), MemoryClock::at(NOW), small(), &mut |_| {}).unwrap()
+}
+
+fn put(store: &mut Store, bodies: &[&str]) -> Result<usize, Code> {
+    let mut bytes = Vec::new();
+    bodies.iter().for_each(|body| batch::encode(&message(body.as_bytes(), b""), &mut bytes));
+    let mut results = vec![0.0; 2 + 3 * bodies.len()];
+    store.writer().map_err(|error| error.code)?.put(&bytes, &mut results).map_err(|(_, error)| error.code)
+}
+
+#[test]
+fn a_put_that_met_a_full_disk_leaves_no_message_behind() {
+    let storage = FaultyStorage::default();
+    let mut store = open(&storage);
+    put(&mut store, &["a"]).unwrap();
+    storage.full.log.set(true);
+    assert_eq!(put(&mut store, &["b", "c", "d"]), Err(Code::Full));
+    storage.full.log.set(false);
+    put(&mut store, &["e"]).unwrap();
+    let crashed = storage.memory.snapshot();
+    store.writer().unwrap().close().unwrap();
+    for memory in [storage.memory, crashed] {
+        assert_eq!(all(&support::open(&memory, small()).unwrap()), ["a", "e"]);
+    }
+}
+
+#[test]
+fn a_roll_that_met_a_full_disk_can_be_repeated() {
+    let storage = FaultyStorage::default();
+    let mut store = open(&storage);
+    let body = "x".repeat(2000);
+    put(&mut store, &[&body]).unwrap();
+    storage.full.log.set(true);
+    assert_eq!(put(&mut store, &[&body]), Err(Code::Full));
+    assert_eq!(put(&mut store, &[&body]), Err(Code::Full));
+    storage.full.log.set(false);
+    assert_eq!(put(&mut store, &[&body]), Ok(1));
+    store.writer().unwrap().close().unwrap();
+    assert_eq!(all(&support::open(&storage.memory, small()).unwrap()), [body.clone(), body]);
+}
+
+#[test]
+fn queue_entries_that_met_a_full_disk_are_written_when_there_is_room() {
+    let storage = FaultyStorage::default();
+    let mut store = open(&storage);
+    put(&mut store, &["a", "b"]).unwrap();
+    storage.full.files.set(true);
+    let plan = store.writer().unwrap().plan_behind().unwrap();
+    plan.run(&storage).unwrap_err();
+    store.writer().unwrap().put_off_behind(plan);
+    put(&mut store, &["c"]).unwrap();
+    storage.full.files.set(false);
+    store.writer().unwrap().close().unwrap();
+    assert_eq!(all(&support::open(&storage.memory, small()).unwrap()), ["a", "b", "c"]);
+}

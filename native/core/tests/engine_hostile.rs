@@ -1,0 +1,228 @@
+//! Stores whose files say what cannot be: the answers stay right, nothing grows without bound.
+
+mod support;
+
+use moraine_core::engine::Resolved;
+use moraine_core::error::Code;
+use moraine_core::format::record::NewRecord;
+use moraine_core::memory::MemoryStorage;
+use support::*;
+
+fn closed(count: usize) -> MemoryStorage {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, count);
+    close(store);
+    storage
+}
+
+/// A log file with a single record, written by hand.
+fn log_of_one(queue_offset: u64) -> MemoryStorage {
+    let message = message(b"m", b"");
+    let record = NewRecord {
+        topic: message.topic,
+        queue_id: 0,
+        flag: 0,
+        queue_offset,
+        physical_offset: 0,
+        sys_flag: 0,
+        born_timestamp: NOW,
+        born_host: message.born_host,
+        store_timestamp: NOW,
+        store_host: message.store_host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body: message.body,
+        properties: message.properties,
+    };
+    let mut bytes = vec![0; 4096];
+    let size = record.size(true) as usize;
+    record.write(true, &mut bytes[..size]);
+    let storage = MemoryStorage::default();
+    storage.place("commitlog/00000000000000000000", &bytes);
+    storage
+}
+
+#[test]
+fn a_queue_offset_that_no_file_can_hold_is_reported_and_leads_nowhere() {
+    for queue_offset in [1 << 53, 1 << 60, i64::MAX as u64] {
+        let storage = log_of_one(queue_offset);
+        let mut store = open(&storage, small()).unwrap();
+        assert!(store.reader().health().unwrap().findings.iter().any(|finding| finding.kind == "queue-gap"));
+        assert_eq!(put_number(&mut store, 0).1, 0);
+        close(store);
+        assert_eq!(all(&open(&storage, small()).unwrap()), ["m0"]);
+    }
+}
+
+#[test]
+fn a_queue_entry_never_asks_for_more_room_than_its_record_takes() {
+    let storage = closed(5);
+    let file = "consumequeue/T/0/00000000000000000000";
+    let mut bytes = storage.contents(file).unwrap();
+    bytes[28..32].copy_from_slice(&0x7fff_fff0_u32.to_be_bytes()); // the size in the second entry
+    storage.place(file, &bytes);
+    let store = open(&storage, small()).unwrap();
+    let mut resolved = Resolved::default();
+    store.reader().resolve(b"T", 0, 1, 8, 1 << 20, &mut resolved).unwrap();
+    let error = resolved.copy(&mut [0; 4096], &mut [0.0; 8]).unwrap_err();
+    assert_eq!(error.code, Code::Corrupt);
+    assert!(error.details.iter().any(|(name, _)| *name == "nextOffset"));
+    assert_eq!(get(&store, "T", 0, 2, 8).unwrap().2, numbered(2..5));
+}
+
+#[test]
+fn keys_put_after_the_log_was_cut_behind_its_index_are_found() {
+    for clean in [true, false] {
+        let storage = closed(60);
+        for file in ["00000000000000004096", "00000000000000008192"] {
+            storage.remove_tree(&format!("commitlog/{file}"));
+        }
+        if !clean {
+            storage.place("abort", b"");
+        }
+        let mut store = open(&storage, small()).unwrap();
+        let left = all(&store).len();
+        assert!(left < 60);
+        put(&mut store, &[message(b"fresh", b"KEYS\x01fresh\x02")]).unwrap();
+        let crashed = storage.snapshot();
+        close(store);
+        for storage in [storage, crashed] {
+            let store = open(&storage, small()).unwrap();
+            assert_eq!(lookup(&store, "fresh"), ["fresh"]);
+            for n in 0..left {
+                assert_eq!(lookup(&store, &format!("k{n}")), [format!("m{n}")]);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_index_file_is_sealed_only_when_what_it_leads_to_is_durable() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 70);
+    write_behind(&mut store, &storage);
+    assert_eq!(storage.contents("checkpoint").unwrap()[16..24], [0; 8], "index time");
+    for n in 0..70 {
+        assert_eq!(lookup(&store, &format!("k{n}")), [format!("m{n}")]);
+    }
+    flush(&mut store, &storage);
+    write_behind(&mut store, &storage);
+    assert_eq!(storage.contents("checkpoint").unwrap()[16..24], NOW.to_be_bytes(), "index time");
+}
+
+#[test]
+fn a_damaged_newest_queue_entry_costs_no_message_and_leaves_no_hole_in_the_log() {
+    let file = "consumequeue/T/0/00000000000000000000";
+    for physical in [1_u64, 3000, 1 << 40] {
+        let storage = closed(5);
+        let mut bytes = storage.contents(file).unwrap();
+        bytes[80..88].copy_from_slice(&physical.to_be_bytes());
+        storage.place(file, &bytes);
+        let mut store = open(&storage, small()).unwrap();
+        assert!(store.reader().health().unwrap().findings.iter().any(|finding| finding.kind == "queue-damaged"));
+        assert_eq!(all(&store), numbered(0..5));
+        let end = store.reader().positions().end;
+        assert_eq!(put_number(&mut store, 5).0, end);
+        let crashed = storage.snapshot();
+        close(store);
+        for storage in [storage, crashed] {
+            assert_eq!(all(&open(&storage, small()).unwrap()), numbered(0..6), "{physical}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_newest_record_keeps_its_queue_offset() {
+    let storage = closed(5);
+    let file = "commitlog/00000000000000000000";
+    let mut bytes = storage.contents(file).unwrap();
+    let size = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
+    bytes[4 * size + 4] ^= 1; // its magic
+    storage.place(file, &bytes);
+    let mut store = open(&storage, small()).unwrap();
+    assert_eq!(put_number(&mut store, 5).1, 5);
+}
+
+#[test]
+fn full_queues_beside_a_log_of_zeros_are_refused_and_left_alone() {
+    let storage = closed(5);
+    storage.place("commitlog/00000000000000000000", &[0; 4096]);
+    let before: Vec<_> = storage.paths().into_iter().map(|path| (storage.contents(&path), path)).collect();
+    let error = open(&storage, small()).err().unwrap();
+    assert_eq!(error.code, Code::Corrupt);
+    assert!(error.message.contains("right disk"), "{error}");
+    assert!(before == storage.paths().into_iter().map(|path| (storage.contents(&path), path)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_queue_file_that_a_crash_left_empty_or_short_gets_the_size_that_rocketmq_wants() {
+    for len in [0, 60] {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, small()).unwrap();
+        put_numbered(&mut store, 12);
+        write_behind(&mut store, &storage);
+        let left = storage.snapshot();
+        left.place("consumequeue/T/0/00000000000000000200", &vec![0; len]);
+        close(open(&left, small()).unwrap());
+        assert_eq!(left.contents("consumequeue/T/0/00000000000000000200").unwrap().len(), 200);
+        assert_eq!(all(&open(&left, small()).unwrap()), numbered(0..12));
+    }
+}
+
+#[test]
+fn the_first_log_file_survives_a_power_cut_before_a_queue_file_is_there() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_number(&mut store, 0);
+    let syncs = storage.syncs();
+    assert!(syncs.iter().any(|sync| sync.starts_with("sync commitlog/")));
+    assert!(syncs.iter().any(|sync| sync == "sync-dir commitlog"));
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_does_not_stay_in_the_checkpoint() {
+    let storage = MemoryStorage::default();
+    let year = 365 * 86_400_000;
+    for now in [NOW + year, NOW] {
+        let mut store = open_at(&storage, small(), &moraine_core::memory::MemoryClock::at(now)).unwrap();
+        put_number(&mut store, 0);
+        close(store);
+        let checkpoint = storage.contents("checkpoint").unwrap();
+        assert_eq!((&checkpoint[..8], &checkpoint[8..16]), (&now.to_be_bytes()[..], &now.to_be_bytes()[..]));
+    }
+}
+
+#[test]
+fn a_hole_in_a_queue_file_costs_what_it_held_and_nothing_behind_it() {
+    let storage = closed(65);
+    let file = "consumequeue/T/0/00000000000000000600";
+    let mut bytes = storage.contents(file).unwrap();
+    bytes[40..].fill(0); // entries 32 to 39
+    storage.place(file, &bytes);
+    for opens in 0..2 {
+        let mut store = open(&storage, small()).unwrap();
+        assert_eq!(store.reader().offsets(b"T", 0).next, 65 + opens);
+        assert_eq!(get(&store, "T", 0, 40, 25).unwrap().2, numbered(40..65));
+        put_number(&mut store, 65 + opens as usize);
+        close(store);
+    }
+}
+
+#[test]
+fn a_log_cut_in_front_of_a_hole_in_a_queue_takes_the_entries_on_both_sides_of_it() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let puts = put_numbered(&mut store, 60);
+    write_behind(&mut store, &storage);
+    let left = storage.snapshot();
+    left.place("consumequeue/T/0/00000000000000000600", &[0; 200]);
+    let mut log = left.contents("commitlog/00000000000000000000").unwrap();
+    log[puts[2].0 as usize..].fill(0);
+    left.place("commitlog/00000000000000000000", &log);
+    let mut store = open(&left, small()).unwrap();
+    assert_eq!(put_number(&mut store, 2).1, 2);
+    close(store);
+    assert_eq!(all(&open(&left, small()).unwrap()), numbered(0..3));
+}

@@ -1,0 +1,101 @@
+//! Storage in memory with a disk that fills up: calls fail while a switch is on.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use moraine_core::error::{IoError, IoKind};
+use moraine_core::memory::{MemorySegment, MemoryStorage};
+use moraine_core::storage::{Entry, Segment, Storage};
+
+/// What finds the disk full.
+#[derive(Clone, Debug, Default)]
+pub struct Full {
+    /// Writes to the log: after all bytes went through, the worst moment.
+    pub log: Rc<Cell<bool>>,
+    /// Writes to other files.
+    pub files: Rc<Cell<bool>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct FaultyStorage {
+    pub memory: MemoryStorage,
+    pub full: Full,
+}
+
+pub struct FaultySegment {
+    inner: Arc<MemorySegment>,
+    full: Full,
+}
+
+fn check(full: &Cell<bool>, path: &str) -> Result<(), IoError> {
+    if full.get() { Err(IoError::new(IoKind::Full, "pwrite", path, "no space left")) } else { Ok(()) }
+}
+
+impl FaultyStorage {
+    #[allow(clippy::arc_with_non_send_sync)] // one thread
+    fn wrap(&self, inner: Arc<MemorySegment>) -> Arc<FaultySegment> {
+        Arc::new(FaultySegment { inner, full: self.full.clone() })
+    }
+}
+
+impl Storage for FaultyStorage {
+    type Segment = FaultySegment;
+
+    fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError> {
+        self.memory.list(dir)
+    }
+    fn create_dir(&self, dir: &str) -> Result<(), IoError> {
+        self.memory.create_dir(dir)
+    }
+    fn open_segment(&self, path: &str) -> Result<Arc<FaultySegment>, IoError> {
+        Ok(self.wrap(self.memory.open_segment(path)?))
+    }
+    fn create_segment(&self, path: &str, size: u64) -> Result<Arc<FaultySegment>, IoError> {
+        Ok(self.wrap(self.memory.create_segment(path, size)?))
+    }
+    fn len(&self, path: &str) -> Result<Option<u64>, IoError> {
+        self.memory.len(path)
+    }
+    fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
+        self.memory.create(path, size)
+    }
+    fn read_at(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        self.memory.read_at(path, at, out)
+    }
+    fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {
+        check(&self.full.files, path)?;
+        self.memory.write_at(path, at, bytes)
+    }
+    fn sync(&self, path: &str) -> Result<(), IoError> {
+        self.memory.sync(path)
+    }
+    fn sync_dir(&self, dir: &str) -> Result<(), IoError> {
+        self.memory.sync_dir(dir)
+    }
+    fn remove(&self, path: &str) -> Result<(), IoError> {
+        self.memory.remove(path)
+    }
+}
+
+impl Segment for FaultySegment {
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+    fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError> {
+        self.inner.read_at(at, out)
+    }
+    fn reserve(&self, end: u64) -> Result<(), IoError> {
+        self.inner.reserve(end)
+    }
+    fn fill<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError> {
+        let written = self.inner.fill(at, len, write)?;
+        check(&self.full.log, "commitlog").map(|()| written)
+    }
+    fn zero_from(&self, at: u64) -> Result<(), IoError> {
+        self.inner.zero_from(at)
+    }
+    fn sync(&self, from: u64, to: u64) -> Result<(), IoError> {
+        self.inner.sync(from, to)
+    }
+}
