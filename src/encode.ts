@@ -59,7 +59,7 @@ export class Encoder {
   #used = 0;
   #count = 0;
   #sealed: EncodedChunk[] = [];
-  /** The last topic that was checked: most batches have one. */
+  /** The last topic that was checked, once there is one: most batches have one. */
   #lastTopic = "";
   #lastTopicBytes: Uint8Array = new Uint8Array(0);
   /** The time for messages that bring none, one for a whole batch; 0 until it is needed. */
@@ -186,7 +186,7 @@ export class Encoder {
 
   #writeTopic(topic: string): number {
     const arena = this.#arena;
-    if (topic === this.#lastTopic) {
+    if (topic === this.#lastTopic && topic !== "") {
       arena.writeBytes(this.#lastTopicBytes);
       return this.#lastTopicBytes.length;
     }
