@@ -1,7 +1,7 @@
 /** Options of calls are read once, and what is wrong about them is answered with a StoreError, whatever they are. */
 import { expect, test } from "vitest";
 import type { Store } from "../../src/index.ts";
-import { answer, message, openStore, rejected, thrown } from "./temporary-store.ts";
+import { answer, message, openStore, thrown } from "./temporary-store.ts";
 
 type Call = (store: Store, options: never) => unknown;
 
@@ -64,11 +64,4 @@ test.each([
 ])("%s is no signal", async (_name, signal) => {
   const store = await openStore();
   expect(thrown(() => store.read("orders", 0, { signal })).details.argument).toBe("options.signal");
-});
-
-test("an aborted signal ends a reading before its first message", async () => {
-  const store = await openStore();
-  store.put(message());
-  const reading = store.read("orders", 0, { signal: AbortSignal.abort("enough") });
-  expect(await rejected(reading.next())).toMatchObject({ code: "STORE_ABORTED", cause: "enough" });
 });
