@@ -44,13 +44,16 @@ export function checkOffset(argument: string, value: number): number {
   return checkInteger(argument, value, 0, Number.MAX_SAFE_INTEGER);
 }
 
+/** What stands for no options. */
+const NO_OPTIONS = {};
+
 /**
- * An object of named options, or nothing. Options that nobody knows are refused by name, so that a misspelt
+ * A copy of named options, each read once. Options that nobody knows are refused by name, so that a misspelt
  * one is not taken for its default.
  */
-export function checkOptions(options: unknown, known: readonly string[]): void {
-  if (options === undefined) return;
-  if (options === null || typeof options !== "object" || types.isProxy(options) || Array.isArray(options)) {
+export function readOptions<T extends object>(options: T | undefined, known: readonly string[]): Partial<T> {
+  if (options === undefined) return NO_OPTIONS;
+  if (types.isProxy(options) || !isPlainObject(options)) {
     throw argumentError("options", `options is ${shown(options)}; it must be a plain object`);
   }
   for (const name of Object.keys(options)) {
@@ -58,6 +61,18 @@ export function checkOptions(options: unknown, known: readonly string[]): void {
       throw argumentError(`options.${name}`, `unknown option \`${name}\`; known are ${known.join(", ")}`);
     }
   }
+  try {
+    return { ...options };
+  } catch (cause) {
+    throw argumentError("options", "options could not be read: a getter threw", cause);
+  }
+}
+
+/** Whether a value is an object of its own names only, made in this or another realm. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 const lengthOfTypedArray = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "byteLength")

@@ -1,6 +1,6 @@
 /** Reading on and on: along a queue, and along the log. */
 import { setImmediate } from "node:timers/promises";
-import { checkOffset, checkOptions } from "./arguments.ts";
+import { checkOffset, readOptions } from "./arguments.ts";
 import { SCAN_STRIDE, ScanKind } from "./binding/contract.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import type { GetResult } from "./get-result.ts";
@@ -49,13 +49,19 @@ export type ScanStretch = (
 ) => { items: Float64Array; bytes: Uint8Array; reasons: string[]; next: number };
 
 export function checkReadOptions(options: ReadOptions | undefined): ReadOptions {
-  checkOptions(options, READ_OPTIONS);
-  const from = options?.from;
-  const signal: unknown = options?.signal;
+  const { from, signal } = readOptions(options, READ_OPTIONS);
   if (from !== undefined) checkOffset("options.from", from);
-  if (signal === undefined) return { from };
-  if (signal instanceof AbortSignal) return { from, signal };
+  if (signal === undefined || isAbortSignal(signal)) return { from, signal };
   throw argumentError("options.signal", `signal is ${shown(signal)}; it must be an AbortSignal`);
+}
+
+/** Whether a value can be asked if it is aborted: what only has the prototype of a signal throws at that. */
+function isAbortSignal(value: unknown): boolean {
+  try {
+    return value instanceof AbortSignal && typeof value.aborted === "boolean";
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -90,9 +96,7 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
 }
 
 export function checkScanOptions(options: ScanOptions | undefined): ScanOptions {
-  checkOptions(options, SCAN_OPTIONS);
-  const from = options?.from;
-  const to = options?.to;
+  const { from, to } = readOptions(options, SCAN_OPTIONS);
   if (from !== undefined) checkOffset("options.from", from);
   if (to !== undefined) checkOffset("options.to", to);
   return { from, to };

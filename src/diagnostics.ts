@@ -7,7 +7,7 @@
  * | `moraine:flush` | the durable position has moved | `FlushDiagnostics` |
  * | `moraine:recovery` | opening goes on, and once when it is done | `RecoveryDiagnostics` |
  * | `moraine:segment` | the log has gone on in another file | `SegmentDiagnostics` |
- * | `moraine:poison` | a sync has failed: nothing can be stored until the store is opened again | `PoisonDiagnostics` |
+ * | `moraine:poison` | a write or a sync has failed: nothing can be stored until the store is opened again | `PoisonDiagnostics` |
  */
 import { type Channel, channel } from "node:diagnostics_channel";
 import type { Finding } from "./binding/contract.ts";

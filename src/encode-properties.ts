@@ -1,7 +1,7 @@
 /** Tags, keys and properties of a message, checked, as the property string of its record (store-format chapter 2.4). */
 import { types } from "node:util";
 import { type Arena, type ForbiddenCharacters, forbiddenCharacters } from "./arena.ts";
-import { byteLength } from "./arguments.ts";
+import { byteLength, isPlainObject } from "./arguments.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { MAX_PROPERTIES_BYTES, type Message, PropertyName } from "./message.ts";
 import { NAME_END, namesProperty, PAIR_END } from "./properties.ts";
@@ -96,7 +96,7 @@ export class PropertyEncoder {
   #writeGiven(arena: Arena, properties: unknown): void {
     if (types.isUint8Array(properties)) this.#writeBytes(arena, properties);
     else if (types.isMap(properties)) Map.prototype.forEach.call(properties, this.#writePair);
-    else if (isRecord(properties)) {
+    else if (isPlainObject(properties)) {
       for (const name in properties) {
         if (Object.hasOwn(properties, name)) this.#writePair(properties[name], name);
       }
@@ -183,13 +183,6 @@ export class PropertyEncoder {
 /** Refuses a text that alone is too long before any of it is written: it has a byte a character at least. */
 function checkRoom(text: string): void {
   if (text.length > MAX_PROPERTIES_BYTES) throw tooLong(text.length, MAX_PROPERTIES_BYTES);
-}
-
-/** Whether a value is an object of its own names only, made in this or another realm. */
-function isRecord(value: unknown): value is Record<string, unknown> {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function namedTwice(property: string, field: string): StoreError {

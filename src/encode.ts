@@ -11,7 +11,14 @@ import { PropertyEncoder } from "./encode-properties.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { type EncodedHost, HostEncoder } from "./hosts.ts";
 import { type Message, SysFlag } from "./message.ts";
-import { MAX_SYSTEM_TOPIC_BYTES, MAX_TOPIC_BYTES, mayBeLong, topicError, writeTopic } from "./topic.ts";
+import {
+  LIGHT_QUEUE_PREFIX,
+  MAX_SYSTEM_TOPIC_BYTES,
+  MAX_TOPIC_BYTES,
+  mayBeLong,
+  topicError,
+  writeTopic,
+} from "./topic.ts";
 
 /** A batch of more bytes goes to the engine in several calls, and no arena larger than this is kept. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
@@ -59,7 +66,7 @@ export class Encoder {
   #used = 0;
   #count = 0;
   #sealed: EncodedChunk[] = [];
-  /** The last topic that was checked: most batches have one. */
+  /** The last topic that was checked, once there is one: most batches have one. */
   #lastTopic = "";
   #lastTopicBytes: Uint8Array = new Uint8Array(0);
   /** The time for messages that bring none, one for a whole batch; 0 until it is needed. */
@@ -186,12 +193,15 @@ export class Encoder {
 
   #writeTopic(topic: string): number {
     const arena = this.#arena;
-    if (topic === this.#lastTopic) {
+    if (topic === this.#lastTopic && topic !== "") {
       arena.writeBytes(this.#lastTopicBytes);
       return this.#lastTopicBytes.length;
     }
     const length = writeTopic(topic, arena.bytes, arena.at);
     if (length === 0 || (length > MAX_TOPIC_BYTES && !mayBeLong(topic))) throw topicError("topic", topic);
+    if (topic.startsWith(LIGHT_QUEUE_PREFIX)) {
+      throw argumentError("topic", `topic ${shown(topic)} names a light queue, which this version does not write`);
+    }
     if (length > MAX_TOPIC_BYTES && this.#limits.compat === "4.9") {
       throw argumentError(
         "topic",

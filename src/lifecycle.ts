@@ -3,7 +3,7 @@ import { type PoisonDiagnostics, poisonChannel } from "./diagnostics.ts";
 import { StoreError } from "./errors.ts";
 
 /**
- * `poisoned`: a sync has failed; reads go on, nothing can be stored until the store is opened again.
+ * `poisoned`: a sync, or a write that could not be taken back, has failed; reads go on, nothing can be stored until the store is opened again.
  * A store that is still opening is in nobody's hands: `Store.open` resolves when it is open.
  */
 export type StoreState = "opening" | "open" | "closing" | "closed" | "poisoned";
@@ -98,7 +98,7 @@ function poisonError(cause: StoreError): StoreError {
   }
   return new StoreError(
     "STORE_POISONED",
-    `writing ended when a sync failed (${cause.message}); close the store and open it again to recover`,
+    `writing ended when a write or a sync failed (${cause.message}); close the store and open it again to recover`,
     { cause, details: cause.details },
   );
 }

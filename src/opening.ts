@@ -15,7 +15,11 @@ export function storePath(path: unknown): string {
   }
   if (text === "") throw argumentError("path", "path is empty; it must name the directory of the store");
   if (text.includes("\0")) throw argumentError("path", `path is ${shown(text)}; the character U+0000 is not allowed`);
-  return resolve(text);
+  try {
+    return resolve(text);
+  } catch (cause) {
+    throw argumentError("path", `path is ${shown(text)}, and there is no working directory to find it in`, cause);
+  }
 }
 
 function filePath(url: URL): string {

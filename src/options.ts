@@ -1,6 +1,5 @@
 /** What a store can be told when it is opened. What is on disk wins: sizes are taken from the files found. */
-
-import { checkOptions } from "./arguments.ts";
+import { readOptions } from "./arguments.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 
 /** How far opening has come. `done` and `total` are bytes. */
@@ -144,10 +143,9 @@ export interface Settings {
   readonly clock: (() => number) | undefined;
 }
 
-/** Checks options, reading each of them once. */
+/** Checks options, and fills in the defaults. */
 export function storeSettings(options: StoreOptions | undefined): Settings {
-  checkOptions(options, NAMES);
-  const given = options ?? {};
+  const given = readOptions(options, NAMES);
   const settings: Settings = {
     flush: chosen("flush", given.flush, storeOptions.flush),
     flushIntervalMs: number("flushIntervalMs", given.flushIntervalMs, storeOptions.flushIntervalMs),

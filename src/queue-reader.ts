@@ -1,6 +1,6 @@
 /** Reads from queues through one reusable buffer: one call of the engine for many messages. */
 import { types } from "node:util";
-import { byteLength, checkInteger, checkOffset, checkOptions, checkQueueId, isPlainMemory } from "./arguments.ts";
+import { byteLength, checkInteger, checkOffset, checkQueueId, isPlainMemory, readOptions } from "./arguments.ts";
 import { type EngineStore, GET_HEAD, GetHead } from "./binding/contract.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { GetResult } from "./get-result.ts";
@@ -36,11 +36,12 @@ export class QueueReader {
   }
 
   get(topic: string, queueId: number, queueOffset: number, options: GetOptions | undefined): GetResult {
-    checkOptions(options, NAMES);
-    const max = checkInteger("options.max", options?.max ?? DEFAULT_MESSAGES, 1, MAX_MESSAGES);
-    const into = checkInto(options?.into);
+    const given = readOptions(options, NAMES);
+    const into = checkInto(given.into);
     const byDefault = into === undefined ? DEFAULT_BYTES : Math.min(byteLength(into), MAX_BYTES);
-    const maxBytes = checkInteger("options.maxBytes", options?.maxBytes ?? byDefault, 1, MAX_BYTES);
+    const { max = DEFAULT_MESSAGES, maxBytes = byDefault } = given;
+    checkInteger("options.max", max, 1, MAX_MESSAGES);
+    checkInteger("options.maxBytes", maxBytes, 1, MAX_BYTES);
     const topicBytes = this.#topic.set(topic);
     checkQueueId(queueId);
     checkOffset("queueOffset", queueOffset);

@@ -1,5 +1,5 @@
 /** A store: a directory of Apache RocketMQ's format, opened. */
-import { checkInteger, checkOffset, checkOptions, checkQueueId } from "./arguments.ts";
+import { checkInteger, checkOffset, checkQueueId, readOptions } from "./arguments.ts";
 import type { PutResult, PutResults } from "./batch.ts";
 import type { EngineHealth } from "./binding/contract.ts";
 import {
@@ -75,6 +75,9 @@ export interface EntriesOptions {
 
 /** What the constructor asks for, so that only `Store.open` can call it. */
 const BY_OPEN: symbol = Symbol("Store.open");
+const APPEND_OPTIONS: readonly string[] = ["durability"];
+const LOOKUP_OPTIONS: readonly string[] = ["begin", "end", "max"];
+const ENTRIES_OPTIONS: readonly string[] = ["from", "max"];
 const DEFAULT_LOOKUPS = 64;
 const MAX_LOOKUPS = 65_536;
 const DEFAULT_ENTRIES = 1024;
@@ -178,8 +181,8 @@ export class Store {
    */
   append(message: Message, options?: AppendOptions): Promise<PutResult> {
     try {
-      checkOptions(options, ["durability"]);
-      const durability = options?.durability ?? (this.#settings.flush === "sync" ? "disk" : "memory");
+      const byDefault = this.#settings.flush === "sync" ? "disk" : "memory";
+      const { durability = byDefault } = readOptions(options, APPEND_OPTIONS);
       if (durability !== "disk" && durability !== "memory") {
         throw argumentError("options.durability", `durability is ${shown(durability)}; it must be "disk" or "memory"`);
       }
@@ -269,10 +272,10 @@ export class Store {
     this.#lifecycle.checkReadable();
     checkTopic(topic);
     checkKey(key);
-    checkOptions(options, ["begin", "end", "max"]);
-    const begin = checkOffset("options.begin", options?.begin ?? 0);
-    const end = checkOffset("options.end", options?.end ?? Number.MAX_SAFE_INTEGER);
-    const max = checkInteger("options.max", options?.max ?? DEFAULT_LOOKUPS, 1, MAX_LOOKUPS);
+    const { begin = 0, end = Number.MAX_SAFE_INTEGER, max = DEFAULT_LOOKUPS } = readOptions(options, LOOKUP_OPTIONS);
+    checkOffset("options.begin", begin);
+    checkOffset("options.end", end);
+    checkInteger("options.max", max, 1, MAX_LOOKUPS);
     return messagesIn(this.#engine.lookup(topic, key, begin, end, max));
   }
 
@@ -323,9 +326,9 @@ export class Store {
   /** Entries of a consume queue. */
   entries(topic: string, queueId: number, options?: EntriesOptions): QueueEntry[] {
     this.#checkQueue(topic, queueId);
-    checkOptions(options, ["from", "max"]);
-    const from = checkOffset("options.from", options?.from ?? 0);
-    const max = checkInteger("options.max", options?.max ?? DEFAULT_ENTRIES, 1, MAX_ENTRIES);
+    const { from = 0, max = DEFAULT_ENTRIES } = readOptions(options, ENTRIES_OPTIONS);
+    checkOffset("options.from", from);
+    checkInteger("options.max", max, 1, MAX_ENTRIES);
     const { entries } = this.#engine.entries(topic, queueId, from, max);
     const found: QueueEntry[] = [];
     for (let i = 0; i + ENTRY_STRIDE <= entries.length; i += ENTRY_STRIDE) {

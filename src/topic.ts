@@ -9,6 +9,9 @@ export const MAX_TOPIC_BYTES = 127;
 /** Longest topic that starts with `%RETRY%` or `%DLQ%`. */
 export const MAX_SYSTEM_TOPIC_BYTES = 255;
 
+/** How RocketMQ names light queues; a store that has one is not opened for writing. */
+export const LIGHT_QUEUE_PREFIX = "%LMQ%";
+
 /** 1 at the character codes that a topic may have. */
 const ALPHABET: Uint8Array = new Uint8Array(128);
 for (const character of "%|-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {

@@ -91,7 +91,7 @@ export class Writer {
         results.add(answer, stored);
         this.#publish(answer[PUT_RESULT_HEADER] as number, answer[1] as number, stored, answer[0] as number);
       }
-      if (stored < count) throw this.#engine.takeError();
+      if (stored < count) throw inBatch(this.#engine.takeError(), results.stored - stored);
     }
   }
 
@@ -124,22 +124,32 @@ export class Writer {
   }
 }
 
+/** The engine's error for a message, with the place of it in the batch; `before`: messages of the calls before. */
+function inBatch(error: StoreError, before: number): StoreError {
+  const { argument, message } = error.details;
+  if (argument === undefined || typeof message !== "number") return error;
+  const path = `messages[${before + message}]`;
+  return new StoreError(error.code, `${path}: ${error.message}`, {
+    details: { ...error.details, argument: `${path}.${argument}`, message: before + message },
+  });
+}
+
 /** Encodes all messages before the first is stored, so that a wrong one keeps all out. Returns how many they are. */
 function encodeAll(encoder: Encoder, messages: unknown): number {
   encoder.begin();
   let count = 0;
-  if (Array.isArray(messages)) {
-    for (; count < messages.length; count++) encoder.add(messages[count], count);
-    return count;
-  }
-  if (messages === null || typeof messages !== "object" || !(Symbol.iterator in messages)) {
-    throw argumentError("messages", `messages is ${shown(messages)}; it must be an array or another iterable`);
-  }
   try {
+    if (Array.isArray(messages)) {
+      for (; count < messages.length; count++) encoder.add(messages[count], count);
+      return count;
+    }
+    if (messages === null || typeof messages !== "object" || !(Symbol.iterator in messages)) {
+      throw argumentError("messages", `messages is ${shown(messages)}; it must be an array or another iterable`);
+    }
     for (const message of messages as Iterable<Message>) encoder.add(message, count++);
+    return count;
   } catch (error) {
     if (error instanceof StoreError) throw error;
     throw argumentError("messages", "messages could not be read: iterating threw", error);
   }
-  return count;
 }

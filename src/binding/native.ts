@@ -271,6 +271,7 @@ function read(clock: () => number): number {
   try {
     return clock();
   } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
     throw new StoreError("STORE_INVALID_ARGUMENT", "clock threw instead of returning milliseconds since the epoch", {
       details: { argument: "clock" },
       cause,

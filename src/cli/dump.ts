@@ -12,7 +12,7 @@ const USAGE = `usage: moraine dump DIR [--from OFFSET | --topic T [--queue Q [--
 
 Messages in the order of the log, or of one queue.
 
-  --from OFFSET   from this physical offset on (default: from the beginning)
+  --from OFFSET   from this physical offset on, where a record begins (default: from the beginning)
   --topic T       only messages of this topic
   --queue Q       only those of this queue, in the order of the queue
   --offset N      from this queue offset on (default: from the smallest)
@@ -93,7 +93,9 @@ function* logMessages(
   const { segmentBytes } = store.health();
   for (const item of store.scan(from === undefined ? {} : { from })) {
     if (item.kind === "damaged") {
-      output.finding(damageFinding(item, segmentBytes));
+      // Where a walk begins in the middle of a record, what is left of it looks like damage.
+      const hint = item.physicalOffset === from ? "; or --from is not where a record begins" : "";
+      output.finding(damageFinding({ ...item, reason: `${item.reason}${hint}` }, segmentBytes));
     } else if (item.kind === "message" && (topic === undefined || item.message.topic === topic)) {
       yield item.message;
     }

@@ -1,7 +1,7 @@
 /** Where a command writes: results to standard output, what it noticed to standard error. */
 import type { Writable } from "node:stream";
 import type { Finding } from "../index.ts";
-import { findingText } from "./readable.ts";
+import { findingText, safeText } from "./readable.ts";
 
 /** Characters gathered before a write. */
 const CHUNK = 1 << 16;
@@ -63,6 +63,8 @@ export class Output {
   /** Why the command failed, on standard error. `code` is the one of a StoreError. */
   failure(message: string, code: string | undefined): void {
     const text = code === undefined || message.startsWith(code) ? message : `${code}: ${message}`;
-    this.#err.write(`${this.json ? JSON.stringify({ error: { code, message } }) : `moraine: ${text}`}\n`);
+    // Names of files stand in it as they are on the disk.
+    const lines = text.split("\n").map(safeText).join("\n");
+    this.#err.write(`${this.json ? JSON.stringify({ error: { code, message } }) : `moraine: ${lines}`}\n`);
   }
 }

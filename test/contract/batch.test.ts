@@ -84,6 +84,44 @@ describe("putBatch", () => {
     expect(store.log.endOffset).toBe(0);
   });
 
+  test.each<[string, () => unknown]>([
+    [
+      "an array of throwing elements",
+      () =>
+        Object.defineProperty([], 0, {
+          get: () => {
+            throw new Error("mine");
+          },
+        }),
+    ],
+    [
+      "a proxy that throws",
+      () =>
+        new Proxy([], {
+          get: () => {
+            throw new Error("mine");
+          },
+        }),
+    ],
+    [
+      "a revoked proxy",
+      () => {
+        const { proxy, revoke } = Proxy.revocable([], {});
+        revoke();
+        return proxy;
+      },
+    ],
+    ["an iterator that is no function", () => ({ [Symbol.iterator]: 5 })],
+  ])("%s is answered as a wrong batch", async (_name, make) => {
+    const store = await openStore();
+    expect(thrown(() => store.putBatch(make() as Message[]))).toMatchObject({
+      code: "STORE_INVALID_ARGUMENT",
+      details: { argument: "messages", stored: 0 },
+      cause: expect.any(Error),
+    });
+    expect(store.log.endOffset).toBe(0);
+  });
+
   test("one wrong message in the middle keeps all out", async () => {
     const store = await openStore();
     const batch = [...messages(3), message({ tags: "" }), ...messages(3)];
@@ -120,6 +158,17 @@ describe("putBatch", () => {
     const batch = [message(), message({ body: new Uint8Array(8000) }), message()];
     const error = thrown(() => store.putBatch(batch));
     expect(error.code).toBe("STORE_MESSAGE_TOO_LARGE");
+    expect(error.details.argument).toBe("messages[1].body");
+    expect(error.message).toMatch(/^messages\[1\]: /);
+    expect(store.offsets("orders", 0).next).toBe(error.details.stored);
+  });
+
+  test("a message that only the engine refuses is named by its place in the batch, also behind many megabytes", async () => {
+    const store = await openStore({ segmentBytes: 8 * 1024 * 1024 });
+    const innerBatch = 0x80;
+    const batch = [...messages(11, { body: new Uint8Array(1024 * 1024) }), message({ sysFlag: innerBatch })];
+    const error = thrown(() => store.putBatch(batch));
+    expect(error.details.argument).toBe("messages[11].sysFlag");
     expect(store.offsets("orders", 0).next).toBe(error.details.stored);
   });
 

@@ -1,7 +1,7 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Store, type StoreOptions, storeOptions } from "../../src/index.ts";
 import {
   bytes,
@@ -186,6 +186,18 @@ describe("a wrong path is refused by name", () => {
     const error = await rejected(Store.open(path as string, SMALL));
     expect(error).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "path" } });
     expect(error.message).toContain(says);
+  });
+});
+
+test("a relative path without a working directory is refused by name", async () => {
+  const gone = vi.spyOn(process, "cwd").mockImplementation(() => {
+    throw Object.assign(new Error("no such directory"), { code: "ENOENT" });
+  });
+  onTestFinished(() => gone.mockRestore());
+  expect(await rejected(Store.open("relative"))).toMatchObject({
+    code: "STORE_INVALID_ARGUMENT",
+    details: { argument: "path" },
+    message: expect.stringContaining('"relative"'),
   });
 });
 

@@ -45,10 +45,15 @@ describe("put", () => {
     };
     expect(thrown(() => store.put(message()))).toMatchObject({
       code: "STORE_INVALID_ARGUMENT",
-      details: { argument: expect.stringMatching(/clock$/) },
+      details: { argument: "options.clock" },
+      message: expect.stringContaining("clock threw"),
     });
     clock = () => Number.NaN;
-    expect(thrown(() => store.put(message())).code).toBe("STORE_INVALID_ARGUMENT");
+    expect(thrown(() => store.put(message()))).toMatchObject({
+      code: "STORE_INVALID_ARGUMENT",
+      details: { argument: "options.clock" },
+      message: expect.stringContaining("returned NaN"),
+    });
     clock = () => 2;
     expect(store.put(message()).physicalOffset).toBe(0);
   });

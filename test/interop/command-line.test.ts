@@ -97,6 +97,23 @@ describe("moraine dump", () => {
     expect(some.map(({ physicalOffset }) => physicalOffset)).toEqual([second?.offset, third?.offset]);
   });
 
+  test("an offset inside a record is not told as damage alone", async () => {
+    const [first, second] = expectedOf("rmq5-clean").messages;
+    const from = Number(first?.offset) + 5;
+    const { out, err, code } = await moraine(
+      "dump",
+      unpack("rmq5-clean"),
+      "--from",
+      String(from),
+      "--json",
+      "--count",
+      "1",
+    );
+    expect(out.map((line) => JSON.parse(line).physicalOffset)).toEqual([second?.offset]);
+    expect(err).toEqual([expect.stringContaining("--from")]);
+    expect(code).toBe(2);
+  });
+
   test("shows bodies as hexadecimal digits and as text", async () => {
     const dir = unpack("rmq5-broker");
     const [hex] = await dumped(dir, "--json", "--count", "1", "--body", "hex");

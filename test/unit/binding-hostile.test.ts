@@ -18,11 +18,14 @@ const directory = mkdtempSync(join(tmpdir(), "moraine-hostile-"));
 const topic = Buffer.from("orders");
 const batch = batchOf([{ topic: "orders", body: "b" }]);
 let handle: number;
+/** Told by the addon once the store has been closed. */
+let onClosed: () => void = () => {};
 
 const openRaw = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const hold = setInterval(() => {}, 1000);
     const opened = addon.open(directory, smallStore, (kind, _first, _second, text) => {
+      if (kind === addon.EVENT_CLOSED) onClosed();
       if (kind !== addon.EVENT_OPENED && kind !== addon.EVENT_FAILED) return;
       clearInterval(hold);
       if (kind === addon.EVENT_OPENED) resolve(opened);
@@ -34,8 +37,12 @@ beforeAll(async () => {
   handle = await openRaw();
 });
 
-afterAll(() => {
+afterAll(async () => {
+  const closed = new Promise<void>((resolve) => {
+    onClosed = resolve;
+  });
   addon.close(handle);
+  await closed;
   rmSync(directory, { recursive: true, force: true });
 });
 

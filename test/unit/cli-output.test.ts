@@ -59,3 +59,9 @@ test("a finding is named once, as JSON where that was asked", () => {
   expect(output.findings).toBe(1);
   expect(err.chunks).toEqual([`${JSON.stringify({ finding: FINDING })}\n`]);
 });
+
+test("a failure cannot steer the terminal by a name from the disk, and keeps its lines", () => {
+  const err = new Slow();
+  new Output(new Slow(), err, false).failure("it holds \x1b[31mred\nTried:", "STORE_IO");
+  expect(err.chunks).toEqual(["moraine: STORE_IO: it holds \\u001b[31mred\nTried:\n"]);
+});
