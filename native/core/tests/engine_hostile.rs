@@ -226,3 +226,25 @@ fn a_log_cut_in_front_of_a_hole_in_a_queue_takes_the_entries_on_both_sides_of_it
     close(store);
     assert_eq!(all(&open(&left, small()).unwrap()), numbered(0..3));
 }
+
+#[test]
+fn a_missing_or_damaged_part_in_the_middle_of_a_queue_leaves_the_rest_as_it_is() {
+    let file = "consumequeue/T/0/00000000000000000600";
+    for missing in [true, false] {
+        let storage = closed(65);
+        let mut bytes = storage.contents(file).unwrap();
+        bytes[45] ^= 0x80; // entry 32 leads far behind the end of the log
+        storage.place(file, &bytes);
+        if missing {
+            storage.remove_tree(file);
+        }
+        let mut store = open(&storage, small()).unwrap();
+        let found = store.reader().health().unwrap().findings;
+        assert_eq!(found.iter().any(|finding| finding.kind == "queue-gap" && finding.file == file), missing);
+        assert_eq!(put_number(&mut store, 65).1, 65);
+        close(store);
+        let store = open(&storage, small()).unwrap();
+        assert_eq!(get(&store, "T", 0, 40, 30).unwrap().2, numbered(40..66));
+        assert_eq!(get(&store, "T", 0, 0, 30).unwrap().2, numbered(0..30));
+    }
+}

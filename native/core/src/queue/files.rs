@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::DIRECTORY;
 use super::table::{QueueIndex, QueueTable};
 use super::tail::Tail;
-use crate::error::{Error, Finding};
+use crate::error::{Error, Finding, IoKind};
 use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
 use crate::limits::{MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES, QUEUE_ENTRY_BYTES};
@@ -92,6 +92,13 @@ impl QueueFiles {
             if list.is_empty() {
                 continue;
             }
+            findings.extend(list.windows(2).filter(|pair| pair[1].0 != pair[0].0 + files.file_bytes()).map(|pair| Finding {
+                kind: "queue-gap",
+                file: format!("{dir}/{}", names::file_name(pair[0].0 + files.file_bytes())),
+                offset: 0,
+                length: pair[1].0.saturating_sub(pair[0].0 + files.file_bytes()),
+                message: String::from("is missing: the messages that it led to are not shown"),
+            }));
             let place = table.find_or_add(topic.as_bytes(), id);
             let (min, next, last) = files.bounds(storage, &dir, &list, trust)?;
             let queue = table.queue_mut(place);
@@ -171,7 +178,7 @@ impl QueueFiles {
             let left_in_file = self.file_entries - offset % self.file_entries;
             let wanted = (end.min(tail.first()) - offset).min(left_in_file).min(CHUNK_ENTRIES);
             let bytes = &mut buffer[..(wanted * QUEUE_ENTRY_BYTES) as usize];
-            let read = storage.read_at(&path, at, bytes)?;
+            let read = read_or_hole(storage, &path, at, bytes)?;
             bytes[read..].fill(0);
             for raw in bytes.as_chunks::<{ QUEUE_ENTRY_BYTES as usize }>().0 {
                 if !each(offset, QueueEntry::decode(raw)) {
@@ -199,7 +206,7 @@ impl QueueFiles {
         }
         let (path, at) = self.path(table, place, offset);
         let mut raw = [0; QUEUE_ENTRY_BYTES as usize];
-        let read = storage.read_at(&path, at, &mut raw)?;
+        let read = read_or_hole(storage, &path, at, &mut raw)?;
         Ok(QueueEntry::decode(&raw).filter(|_| read == raw.len()))
     }
 
@@ -209,6 +216,11 @@ impl QueueFiles {
         let queue = table.queue(place);
         let held = queue.tail.first();
         let (mut low, mut high) = (queue.min.min(held), held);
+        if let Some(last) = held.checked_sub(1)
+            && self.entry(storage, table, place, last)?.is_some_and(|entry| entry.physical < physical)
+        {
+            return Ok(held); // the newest one stays, whatever a damaged one before it says
+        }
         while low < high {
             let middle = low + (high - low) / 2;
             // A hole is no end, entries go on behind it: what stands in front of it decides.
@@ -316,6 +328,14 @@ fn list<S: Storage>(storage: &S, dir: &str, findings: &mut Vec<Finding>) -> Resu
     }
     files.sort_unstable();
     Ok(files)
+}
+
+/// Reads from a queue file; a file that is missing between others is a hole.
+fn read_or_hole<S: Storage>(storage: &S, path: &str, at: u64, out: &mut [u8]) -> Result<usize, Error> {
+    match storage.read_at(path, at, out) {
+        Err(missing) if missing.kind == IoKind::NotFound => Ok(0),
+        outcome => Ok(outcome?),
+    }
 }
 
 fn entry_in<S: Storage>(storage: &S, path: &str, number: u64) -> Result<Option<QueueEntry>, Error> {
