@@ -137,6 +137,9 @@ fn a_bad_message_anywhere_in_a_batch_stores_nothing() {
     let mut inner_batch = message(b"x", b"");
     inner_batch.sys_flag = 0x80;
     let long_properties = vec![b'p'; 32_760];
+    let mut no_topic = message(b"x", b"");
+    no_topic.topic = b"";
+    assert_eq!(put(&mut store, &[no_topic]).unwrap_err().1.code, Code::InvalidArgument);
     for (bad, code) in [
         (negative, Code::InvalidArgument),
         (bad_topic, Code::InvalidArgument),
@@ -178,4 +181,17 @@ fn a_store_of_tiny_gets_stops_before_the_bytes_asked_for_but_always_gives_one() 
     let small_buffer = ask(4096, 10);
     assert_eq!((small_buffer.messages, small_buffer.needed, small_buffer.next), (0, sizes[0] as usize, 0));
     assert_eq!(ask(4096, (sizes[0] + 1) as usize).next, 1);
+}
+
+#[test]
+fn a_poisoned_store_shows_nothing_above_what_is_durable_even_if_its_entries_are_in_files() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 2);
+    flush(&mut store, &storage);
+    put_number(&mut store, 2);
+    write_behind(&mut store, &storage);
+    store.poison(moraine_core::error::Error::new(Code::Io, "fdatasync failed"));
+    assert_eq!(get(&store, "T", 0, 0, 8).unwrap().2, numbered(0..2));
+    assert_eq!(get(&store, "T", 0, 2, 8).unwrap().2, [""; 0]);
 }

@@ -35,7 +35,7 @@ pub(crate) fn open(settings: OpenSettings, progress: &mut dyn FnMut(Progress)) -
         },
     };
     let storage = HostStorage::open(&path, access).map_err(|error| match error.kind {
-        IoKind::NotFound if !access.create => no_store(&path, "there is no such directory"),
+        IoKind::NotFound if !access.create => no_store(&path, "there is no such directory", false),
         _ => error.into(),
     })?;
     let storage = Arc::new(storage);
@@ -66,14 +66,15 @@ fn refuse_other_directories(path: &Path, storage: &HostStorage, create: bool) ->
     // What file systems and people put into a directory that is otherwise empty.
     let other = entries.iter().map(|entry| entry.name.as_str()).filter(|name| !name.starts_with('.') && *name != "lost+found").min();
     match other {
-        Some(name) => Err(no_store(path, &format!("it holds {name}, and nothing that belongs to a store"))),
-        None if !create => Err(no_store(path, "the directory is empty")),
+        Some(name) => Err(no_store(path, &format!("it holds {name}, and nothing that belongs to a store"), create)),
+        None if !create => Err(no_store(path, "the directory is empty", false)),
         None => Ok(()),
     }
 }
 
-fn no_store(path: &Path, reason: &str) -> Error {
+fn no_store(path: &Path, reason: &str, create: bool) -> Error {
     let path = path.to_string_lossy();
-    let message = format!("{path} is no store: {reason}; give the directory that holds commitlog, or an empty one to create a store in");
+    let or_empty = if create { ", or an empty one to create a store in" } else { "" };
+    let message = format!("{path} is no store: {reason}; give the directory that holds commitlog{or_empty}");
     Error::new(Code::InvalidArgument, message).text("argument", "path").text("path", path)
 }

@@ -78,12 +78,12 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Number of messages, if every one of them can be stored.
     fn check_batch(&self, batch: &[u8]) -> Result<usize, Error> {
         let mut count = 0;
-        let mut topic: &[u8] = &[];
+        let mut checked: Option<&[u8]> = None;
         for message in BatchReader::new(batch) {
             let message = message?;
-            if message.topic != topic {
+            if checked != Some(message.topic) {
                 self.check_topic(message.topic).map_err(|e| e.number("message", count as i64))?;
-                topic = message.topic;
+                checked = Some(message.topic);
             }
             self.check_message(&message).map_err(|e| e.number("message", count as i64))?;
             count += 1;

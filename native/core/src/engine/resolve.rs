@@ -123,6 +123,9 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let scan = (end - offset).min(MIN_SCANNED_ENTRIES.max(max as u64));
         let mut bytes = 0;
         engine.queue_files.read(engine.storage.as_ref(), &engine.queues, place, offset, scan, |queue_offset, entry| {
+            if entry.is_some_and(|entry| !entry.is_blank() && entry.physical >= into.log.end()) {
+                return false; // written behind, and then the sync of its message failed
+            }
             let found = entry.filter(|entry| !entry.is_blank() && entry.physical >= into.log.min());
             if let Some(entry) = found {
                 if into.parts.len() >= max || (!into.parts.is_empty() && bytes + entry.size as usize > max_bytes) {
