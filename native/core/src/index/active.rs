@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::DIRECTORY;
 use crate::error::Error;
-use crate::format::index_file::{Geometry, Header, IndexEntry, time_diff};
+use crate::format::index_file::{Geometry, Header, IndexEntry};
 use crate::limits::{INDEX_ENTRY_BYTES, INDEX_HEADER_BYTES, INDEX_SLOT_BYTES};
 use crate::storage::Storage;
 use crate::writes::Writes;
@@ -36,13 +36,7 @@ pub struct ActiveFile {
 impl ActiveFile {
     /// A new file that follows one with the header `before` (§4.3: its last positions are carried over).
     pub fn new(name: String, geometry: Geometry, before: Option<&Header>) -> Self {
-        let mut header = Header { count: 1, ..Header::default() };
-        if let Some(before) = before {
-            header.begin_timestamp = before.end_timestamp.max(0);
-            header.end_timestamp = before.end_timestamp.max(0);
-            header.begin_physical = before.end_physical.max(0);
-            header.end_physical = before.end_physical.max(0);
-        }
+        let header = before.map_or_else(Header::default, Header::following);
         Self::with_slots(name, geometry, header, vec![0; geometry.slots as usize], true)
     }
 
@@ -87,25 +81,10 @@ impl ActiveFile {
         let number = self.header.count;
         let old = self.slots[slot];
         let previous = if old >= number { 0 } else { old };
-        let entry = IndexEntry {
-            key_hash,
-            physical: physical as i64,
-            time_diff: time_diff(self.header.begin_timestamp, store_timestamp),
-            previous,
-        };
+        let entry = self.header.add(key_hash, physical as i64, store_timestamp, previous);
         self.pending.extend_from_slice(&entry.encode());
         self.slots[slot] = number;
         self.dirty_pages[slot / PAGE_SLOTS] = true;
-        if number <= 1 {
-            self.header.begin_physical = physical as i64;
-            self.header.begin_timestamp = store_timestamp;
-        }
-        if previous == 0 {
-            self.header.slots_used += 1;
-        }
-        self.header.count = number + 1;
-        self.header.end_physical = physical as i64;
-        self.header.end_timestamp = store_timestamp;
         self.header_dirty = true;
     }
 
