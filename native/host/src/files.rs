@@ -73,10 +73,6 @@ impl HostStorage {
         &self.root
     }
 
-    pub fn is_read_only(&self) -> bool {
-        self.access.read_only
-    }
-
     /// Ends what runs in the background and waits for it: afterwards nothing is written but by calls.
     /// To be done before the lock is given up.
     pub fn stop_background(&self) {

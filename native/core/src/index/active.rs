@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::DIRECTORY;
 use crate::error::Error;
-use crate::format::index_file::{Geometry, Header, IndexEntry};
+use crate::format::index_file::{Geometry, Header, IndexEntry, decode_slot};
 use crate::limits::{INDEX_ENTRY_BYTES, INDEX_HEADER_BYTES, INDEX_SLOT_BYTES};
 use crate::storage::Storage;
 use crate::writes::Writes;
@@ -50,7 +50,7 @@ impl ActiveFile {
             let read = storage.read_at(&path, geometry.slot_at((i * LOAD_SLOTS) as u32), raw)?;
             raw[read..].fill(0);
             for (slot, bytes) in chunk.iter_mut().zip(raw.as_chunks::<{ INDEX_SLOT_BYTES as usize }>().0) {
-                let value = u32::from_be_bytes(*bytes);
+                let value = decode_slot(bytes, header.count);
                 // Memory of slots never used stays untouched.
                 if value != 0 {
                     *slot = value;
@@ -77,7 +77,7 @@ impl ActiveFile {
 
     /// Adds a key of the message at `physical` (§4.2). The file must not be full.
     pub fn put(&mut self, key_hash: u32, physical: u64, store_timestamp: i64) {
-        let slot = (key_hash % self.geometry.slots) as usize;
+        let slot = self.geometry.slot_of(key_hash) as usize;
         let number = self.header.count;
         let old = self.slots[slot];
         let previous = if old >= number { 0 } else { old };
@@ -89,7 +89,7 @@ impl ActiveFile {
     }
 
     pub fn slot(&self, key_hash: u32) -> u32 {
-        self.slots[(key_hash % self.geometry.slots) as usize]
+        self.slots[self.geometry.slot_of(key_hash) as usize]
     }
 
     /// An entry that is still in memory; `None`: it is in the file.

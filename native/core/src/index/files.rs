@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::DIRECTORY;
 use crate::error::{Error, Finding};
-use crate::format::index_file::{Geometry, Header, IndexEntry, parse_file_name};
+use crate::format::index_file::{Geometry, Header, IndexEntry, decode_slot, parse_file_name};
 use crate::limits::{INDEX_ENTRY_BYTES, INDEX_HEADER_BYTES, INDEX_SLOT_BYTES};
 use crate::storage::{EntryKind, Storage};
 
@@ -26,8 +26,8 @@ impl SealedFile {
     /// The newest entry of a key's slot, 0 for none.
     pub fn slot<S: Storage>(&self, storage: &S, key_hash: u32) -> Result<u32, Error> {
         let mut raw = [0; INDEX_SLOT_BYTES as usize];
-        let read = storage.read_at(&self.path(), self.geometry.slot_at(key_hash % self.geometry.slots), &mut raw)?;
-        Ok(if read == raw.len() { u32::from_be_bytes(raw) } else { 0 })
+        let read = storage.read_at(&self.path(), self.geometry.slot_at(self.geometry.slot_of(key_hash)), &mut raw)?;
+        Ok(if read == raw.len() { decode_slot(&raw, self.header.count) } else { 0 })
     }
 }
 

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use moraine_core::batch::HEADER_BYTES;
+use moraine_core::batch::{BatchMessage, encode};
 use moraine_core::error::Error;
+use moraine_core::format::record::{Address, Host};
 use moraine_core::options::Options;
 use moraine_host::clock::HostClock;
 use moraine_host::shared::{Events, GetHead, GetRequest, OpenSettings, Shared};
@@ -87,21 +88,24 @@ pub fn close(store: &Shared, listener: &Listener) -> Result<(), Error> {
 
 /// A batch of messages with one body each to queue 0 of `topic`, with the key `k-N`, N their place in the batch.
 pub fn batch(topic: &str, bodies: &[Vec<u8>]) -> Vec<u8> {
+    let host = Host { address: Address::V4([127, 0, 0, 1]), port: 10911 };
     let mut batch = Vec::new();
     for (i, body) in bodies.iter().enumerate() {
         let properties = format!("KEYS\x01k-{i}\x02");
-        let used = HEADER_BYTES + body.len() + topic.len() + properties.len();
-        let mut message = vec![0; used.next_multiple_of(8)];
-        let sizes = [message.len(), body.len(), topic.len(), properties.len()];
-        for (at, size) in sizes.into_iter().enumerate() {
-            message[4 * at..4 * at + 4].copy_from_slice(&(size as u32).to_le_bytes());
-        }
-        let mut at = HEADER_BYTES;
-        for part in [body.as_slice(), topic.as_bytes(), properties.as_bytes()] {
-            message[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        }
-        batch.extend_from_slice(&message);
+        let message = BatchMessage {
+            topic: topic.as_bytes(),
+            queue_id: 0,
+            flag: 0,
+            sys_flag: 0,
+            reconsume_times: 0,
+            born_timestamp: 0,
+            prepared_transaction_offset: 0,
+            born_host: host,
+            store_host: host,
+            body,
+            properties: properties.as_bytes(),
+        };
+        encode(&message, &mut batch);
     }
     batch
 }
