@@ -13,14 +13,7 @@ export type { GetResult, GetStatus } from "./get-result.ts";
 export type { StoreState } from "./lifecycle.ts";
 export type { Host, Message } from "./message.ts";
 export { type OpenProgress, type StoreOptions, storeOptions } from "./options.ts";
+export type { EntriesOptions, LookupOptions, QueueEntry, QueueOffsets } from "./queries.ts";
 export type { GetOptions } from "./queue-reader.ts";
-export {
-  type AppendOptions,
-  type EntriesOptions,
-  type LogPositions,
-  type LookupOptions,
-  type QueueEntry,
-  type QueueOffsets,
-  Store,
-} from "./store.ts";
+export { type AppendOptions, type LogPositions, Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";

@@ -1,5 +1,5 @@
 /** A store: a directory of Apache RocketMQ's format, opened. */
-import { checkInteger, checkOffset, checkQueueId, readOptions } from "./arguments.ts";
+import { checkOffset, readOptions } from "./arguments.ts";
 import type { PutResult, PutResults } from "./batch.ts";
 import type { EngineHealth } from "./binding/contract.ts";
 import {
@@ -21,9 +21,9 @@ import { Lifecycle, type StoreState } from "./lifecycle.ts";
 import type { Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
 import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
+import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
 import { type GetOptions, QueueReader } from "./queue-reader.ts";
-import { messagesIn, type StoredMessage } from "./stored-message.ts";
-import { checkTopic } from "./topic.ts";
+import type { StoredMessage } from "./stored-message.ts";
 import { Writer } from "./writer.ts";
 
 /** Positions in the commit log, in bytes: minimum ≤ visible ≤ end, durable ≤ end. */
@@ -37,53 +37,14 @@ export interface LogPositions {
   readonly visibleOffset: number;
 }
 
-/** Range of a queue; all 0 for a queue that does not exist. */
-export interface QueueOffsets {
-  readonly min: number;
-  /** Behind the last message that can be read. */
-  readonly max: number;
-  /** What the next message will get. */
-  readonly next: number;
-}
-
-/** One entry of a consume queue. */
-export interface QueueEntry {
-  readonly physicalOffset: number;
-  readonly size: number;
-  readonly tagsCode: number;
-}
-
 export interface AppendOptions {
   /** When to settle: `"disk"` (default with `flush: "sync"`) once durable, `"memory"` (with `"async"`) once in the log. */
   readonly durability?: "disk" | "memory" | undefined;
 }
 
-export interface LookupOptions {
-  /** Least and greatest store timestamp, both included. Default: any. */
-  readonly begin?: number | undefined;
-  readonly end?: number | undefined;
-  /** Most messages. Default 64, at most 65,536. */
-  readonly max?: number | undefined;
-}
-
-export interface EntriesOptions {
-  /** Queue offset to begin at. Default: the queue's minimum, also for less. */
-  readonly from?: number | undefined;
-  /** Most entries. Default 1024, at most 1,000,000. */
-  readonly max?: number | undefined;
-}
-
 /** What the constructor asks for, so that only `Store.open` can call it. */
 const BY_OPEN: symbol = Symbol("Store.open");
 const APPEND_OPTIONS: readonly string[] = ["durability"];
-const LOOKUP_OPTIONS: readonly string[] = ["begin", "end", "max"];
-const ENTRIES_OPTIONS: readonly string[] = ["from", "max"];
-const DEFAULT_LOOKUPS = 64;
-const MAX_LOOKUPS = 65_536;
-const DEFAULT_ENTRIES = 1024;
-const MAX_ENTRIES = 1_000_000;
-/** Numbers of an entry as the engine gives it. */
-const ENTRY_STRIDE = 3;
 
 /**
  * A message store.
@@ -106,6 +67,7 @@ export class Store {
   readonly #settings: Settings;
   readonly #writer: Writer;
   readonly #reader: QueueReader;
+  readonly #queries: Queries;
   readonly #waiters: FlushWaiters;
   readonly #positions: Float64Array = new Float64Array(4);
   #closing: Promise<void> | undefined;
@@ -121,6 +83,7 @@ export class Store {
     this.#settings = settings;
     this.#writer = new Writer(opened.engine, lifecycle, settings);
     this.#reader = new QueueReader(opened.engine);
+    this.#queries = new Queries(opened.engine);
     this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
     lifecycle.open();
   }
@@ -248,8 +211,7 @@ export class Store {
    */
   at(physicalOffset: number): StoredMessage | undefined {
     this.#lifecycle.checkReadable();
-    const record = this.#engine.at(checkOffset("physicalOffset", physicalOffset));
-    return record === undefined ? undefined : messagesIn(record)[0];
+    return this.#queries.at(physicalOffset);
   }
 
   /** Walks the log: messages, blanks at the ends of files, and damaged ranges, which are told and not thrown. */
@@ -270,20 +232,13 @@ export class Store {
   /** Messages with this word in KEYS, or this UNIQ_KEY, newest first. */
   lookup(topic: string, key: string, options?: LookupOptions): StoredMessage[] {
     this.#lifecycle.checkReadable();
-    checkTopic(topic);
-    checkKey(key);
-    const { begin = 0, end = Number.MAX_SAFE_INTEGER, max = DEFAULT_LOOKUPS } = readOptions(options, LOOKUP_OPTIONS);
-    checkOffset("options.begin", begin);
-    checkOffset("options.end", end);
-    checkInteger("options.max", max, 1, MAX_LOOKUPS);
-    return messagesIn(this.#engine.lookup(topic, key, begin, end, max));
+    return this.#queries.lookup(topic, key, options);
   }
 
   /** Range of a queue. */
   offsets(topic: string, queueId: number): QueueOffsets {
-    this.#checkQueue(topic, queueId);
-    const { min, max, next } = this.#engine.offsets(topic, queueId);
-    return { min, max, next };
+    this.#lifecycle.checkReadable();
+    return this.#queries.offsets(topic, queueId);
   }
 
   /**
@@ -291,18 +246,14 @@ export class Store {
    * one at or before it, within the range of the queue (store-format chapter 8.3).
    */
   offsetByTime(topic: string, queueId: number, timestamp: number, boundary: "lower" | "upper" = "lower"): number {
-    this.#checkQueue(topic, queueId);
-    checkOffset("timestamp", timestamp);
-    if (boundary !== "lower" && boundary !== "upper") {
-      throw argumentError("boundary", `boundary is ${shown(boundary)}; it must be "lower" or "upper"`);
-    }
-    return this.#engine.offsetByTime(topic, queueId, timestamp, boundary);
+    this.#lifecycle.checkReadable();
+    return this.#queries.offsetByTime(topic, queueId, timestamp, boundary);
   }
 
   /** Store timestamp of the message at a queue offset; undefined where there is none. */
   timeOf(topic: string, queueId: number, queueOffset: number): number | undefined {
-    this.#checkQueue(topic, queueId);
-    return this.#engine.timeOf(topic, queueId, checkOffset("queueOffset", queueOffset));
+    this.#lifecycle.checkReadable();
+    return this.#queries.timeOf(topic, queueId, queueOffset);
   }
 
   get log(): LogPositions {
@@ -313,32 +264,19 @@ export class Store {
   /** All topics that have queues, in order. */
   topics(): string[] {
     this.#lifecycle.checkReadable();
-    return this.#engine.topics().sort();
+    return this.#queries.topics();
   }
 
   /** Ids of a topic's queues, in order. */
   queues(topic: string): number[] {
     this.#lifecycle.checkReadable();
-    checkTopic(topic);
-    return this.#engine.queues(topic).sort((a, b) => a - b);
+    return this.#queries.queues(topic);
   }
 
   /** Entries of a consume queue. */
   entries(topic: string, queueId: number, options?: EntriesOptions): QueueEntry[] {
-    this.#checkQueue(topic, queueId);
-    const { from = 0, max = DEFAULT_ENTRIES } = readOptions(options, ENTRIES_OPTIONS);
-    checkOffset("options.from", from);
-    checkInteger("options.max", max, 1, MAX_ENTRIES);
-    const { entries } = this.#engine.entries(topic, queueId, from, max);
-    const found: QueueEntry[] = [];
-    for (let i = 0; i + ENTRY_STRIDE <= entries.length; i += ENTRY_STRIDE) {
-      found.push({
-        physicalOffset: entries[i] as number,
-        size: entries[i + 1] as number,
-        tagsCode: entries[i + 2] as number,
-      });
-    }
-    return found;
+    this.#lifecycle.checkReadable();
+    return this.#queries.entries(topic, queueId, options);
   }
 
   /** Counters by name. */
@@ -395,12 +333,6 @@ export class Store {
     this.#waiters.fail(this.#lifecycle.poison(cause, this.#waiters.waiting > 0));
   }
 
-  #checkQueue(topic: string, queueId: number): void {
-    this.#lifecycle.checkReadable();
-    checkTopic(topic);
-    checkQueueId(queueId);
-  }
-
   #readPositions(): LogPositions {
     const positions = this.#positions;
     this.#engine.positions(positions);
@@ -422,9 +354,4 @@ if (Symbol.asyncDispose !== undefined) {
     configurable: true,
     writable: true,
   });
-}
-
-function checkKey(key: unknown): void {
-  if (typeof key === "string" && key !== "" && !key.includes(" ")) return;
-  throw argumentError("key", `key is ${shown(key)}; it must be a string that is not empty and has no space`);
 }

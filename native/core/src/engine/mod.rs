@@ -18,8 +18,10 @@ use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
 
+pub mod check;
 pub mod close;
 pub mod health;
+pub(crate) mod known;
 pub mod open;
 pub mod plans;
 pub mod put;

@@ -7,26 +7,25 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::close::ABORT_PATH;
+use super::known::{correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
 use super::plans::CHECKPOINT_PATH;
 use super::{Engine, Stats};
 use crate::dispatch::{Dispatch, redispatch_to_queue};
 use crate::error::{Code, Error, Finding};
-use crate::format::checkpoint::Checkpoint;
 use crate::format::hash::java_hash;
-use crate::format::index_file::{Geometry, parse_file_name};
+use crate::format::index_file::parse_file_name;
 use crate::format::record::Record;
-use crate::index::active::ActiveFile;
-use crate::index::files::{self as index_files, SealedFile};
 use crate::index::put::Index;
 use crate::limits::CHECKPOINT_BYTES;
 use crate::log::append::LogWriter;
 use crate::log::segments::{self, Segments};
 use crate::options::Options;
-use crate::queue::files::{LoadedQueue, QueueFiles, Trust};
+use crate::queue::files::QueueFiles;
+use crate::queue::load::Trust;
 use crate::queue::table::{QueueIndex, QueueTable};
 use crate::recovery::{self, Evidence, LogEnd};
 use crate::storage::{Clock, Segment, Storage};
-use crate::{kinds, log, queue};
+use crate::{kinds, log};
 
 /// How far an open has come, in bytes of the log.
 #[derive(Clone, Copy, Debug)]
@@ -222,11 +221,6 @@ fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, at: u64, wi
     index.enter(clock);
 }
 
-/// Whether the newest record that an index names can be in a log that ends at `end`. An index of nothing says 0.
-fn lies_below(end_physical: i64, end: u64) -> bool {
-    end_physical <= 0 || end_physical.unsigned_abs() < end
-}
-
 fn refuse_unsupported<S: Storage>(storage: &S) -> Result<(), Error> {
     let reasons = kinds::unsupported(storage)?;
     if reasons.is_empty() {
@@ -234,97 +228,6 @@ fn refuse_unsupported<S: Storage>(storage: &S) -> Result<(), Error> {
     }
     let message = format!("this store cannot be written yet: {}; open it with readOnly: true, or with RocketMQ", reasons.join("; "));
     Err(Error::new(Code::UnsupportedFormat, message))
-}
-
-/// Full queues beside an empty log: another disk is mounted here, or the log was lost. RocketMQ deletes every queue then.
-fn refuse_wrong_mount<G: Segment>(segments: &Segments<G>, loaded: &[LoadedQueue]) -> Result<(), Error> {
-    let full = loaded.iter().filter(|queue| queue.last.is_some()).count();
-    if !segments.is_empty() || full == 0 {
-        return Ok(());
-    }
-    let reason = format!("the commit log is empty, but {full} consume queues hold entries: is the right disk mounted there?");
-    Err(Error::corrupt(log::DIRECTORY, 0, &format!("{reason} To start anew, move {} and index away", queue::DIRECTORY)))
-}
-
-/// Up to where the queues of a cleanly closed store are complete. All of them are built again when the newest entry of one
-/// leads nowhere: its file is damaged, and the end of the log must not be taken from it.
-fn queues_end<G: Segment>(
-    segments: &Segments<G>,
-    table: &QueueTable,
-    loaded: &[LoadedQueue],
-    findings: &mut Vec<Finding>,
-) -> Result<u64, Error> {
-    let (mut end, mut lost) = (segments.min(), None);
-    for queue in loaded {
-        let Some(last) = queue.last.filter(|last| !last.is_blank() && last.physical >= segments.min()) else {
-            continue; // nothing, or gone with the first files of the log
-        };
-        if recovery::was_written(segments, &last)? {
-            end = end.max(last.end());
-        } else {
-            lost = Some((queue.place, last.physical));
-        }
-    }
-    let Some((place, physical)) = lost else { return Ok(end) };
-    let directory = format!("{}/{}/{}", queue::DIRECTORY, table.topic_of(place).name, table.queue(place).id);
-    let reason = format!("the newest entry says that a message lies at {physical}, where the log has none");
-    if recovery::clean_evidence(segments, 0, [-1; 2]) == segments.min() {
-        let reason = format!("{reason}, nor any other: is the right disk mounted at {}?", log::DIRECTORY);
-        return Err(Error::corrupt(&directory, 0, &reason));
-    }
-    let message = format!("{reason}; the queues are built again from the log");
-    findings.push(Finding { kind: "queue-damaged", file: directory, offset: 0, length: 0, message });
-    Ok(segments.min())
-}
-
-fn load_checkpoint<S: Storage>(storage: &S) -> Result<Checkpoint, Error> {
-    let mut bytes = [0; CHECKPOINT_BYTES];
-    let read = match storage.len(CHECKPOINT_PATH)? {
-        Some(_) => storage.read_at(CHECKPOINT_PATH, 0, &mut bytes)?,
-        None => 0,
-    };
-    Ok(Checkpoint::decode(&bytes[..read]))
-}
-
-/// The index files that count, and the offset from which messages have to be indexed again.
-///
-/// After an abrupt end only files that were complete and synced count: RocketMQ says so by `checkpoint` (store-format
-/// §5.2). A store that was closed cleanly has indexed everything, unless its index was removed. A file that names a record
-/// at or behind `end` tells of another log: new records there would be taken for indexed already.
-fn load_index<S: Storage>(
-    storage: &S,
-    options: &Options,
-    clean: bool,
-    checkpoint: &Checkpoint,
-    segments: &Segments<S::Segment>,
-    end: u64,
-    findings: &mut Vec<Finding>,
-) -> Result<(Index, u64), Error> {
-    let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
-    let mut files = index_files::load(storage, asked, findings)?;
-    let geometry = files.last().map_or(asked, |file| file.geometry);
-    if !clean {
-        let complete = |file: &SealedFile| file.header.count >= file.geometry.entries && file.header.end_timestamp <= checkpoint.index;
-        let trusted = files.iter().take_while(|file| complete(file)).count();
-        files.truncate(trusted);
-    }
-    let found = files.len();
-    files.truncate(files.iter().take_while(|file| lies_below(file.header.end_physical, end)).count());
-    let complete = clean && files.len() == found;
-    let known = match files.last() {
-        None => segments.min(),
-        Some(_) if complete => u64::MAX,
-        Some(last) => u64::try_from(last.header.end_physical).unwrap_or(0).max(segments.min()),
-    };
-    let active = match files.last() {
-        Some(last) if last.header.count < last.geometry.entries && options.index => {
-            let SealedFile { name, geometry, header } = last.clone();
-            files.pop();
-            Some(ActiveFile::load(storage, name, geometry, header)?)
-        }
-        _ => None,
-    };
-    Ok((Index::new(geometry, files, active), known))
 }
 
 fn unclean() -> Finding {
@@ -336,45 +239,5 @@ fn unclean() -> Finding {
         message: String::from(
             "the store was not closed, or is open elsewhere; queues and index were built again from the log where needed",
         ),
-    }
-}
-
-/// Smallest offset whose message the log still holds (store-format §3.4).
-fn correct_min<S: Storage>(storage: &S, files: &QueueFiles, table: &mut QueueTable, place: QueueIndex, log_min: u64) -> Result<(), Error> {
-    let (mut low, mut high) = (table.queue(place).min, table.queue(place).next());
-    if low >= high {
-        table.queue_mut(place).min = high;
-        return Ok(());
-    }
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match files.entry(storage, table, place, middle)? {
-            Some(entry) if entry.physical < log_min => low = middle + 1,
-            _ => high = middle,
-        }
-    }
-    table.queue_mut(place).min = low;
-    Ok(())
-}
-
-/// Position and store time of the newest message that a queue leads to.
-fn last_message<S: Storage>(
-    storage: &S,
-    files: &QueueFiles,
-    table: &QueueTable,
-    log: &log::view::LogView<S::Segment>,
-) -> Result<Option<(u64, i64)>, Error> {
-    let mut newest = None;
-    for place in table.places() {
-        if let Some(last) = table.queue(place).next().checked_sub(1)
-            && let Some(entry) = files.entry(storage, table, place, last)?
-            && !entry.is_blank()
-        {
-            newest = newest.max(Some(entry.physical));
-        }
-    }
-    match newest {
-        Some(physical) => Ok(log.store_timestamp(physical)?.map(|time| (physical, time))),
-        None => Ok(None),
     }
 }

@@ -3,6 +3,7 @@
 //! Entries wait in memory ([`tail`]) and go to RocketMQ's queue files behind ([`files`]).
 
 pub mod files;
+pub mod load;
 pub mod lookup;
 pub mod table;
 pub mod tail;
