@@ -10,6 +10,8 @@ export type {
 } from "./diagnostics.ts";
 export { StoreError, type StoreErrorCode, type StoreErrorDetails, type StoreErrorOptions } from "./errors.ts";
 export type { GetResult, GetStatus } from "./get-result.ts";
+export type { GroupOffset, Groups } from "./groups.ts";
+export type { JsonValue } from "./json/values.ts";
 export type { StoreState } from "./lifecycle.ts";
 export type { Host, Message } from "./message.ts";
 export { type OpenProgress, type StoreOptions, storeOptions } from "./options.ts";
@@ -17,3 +19,4 @@ export type { EntriesOptions, LookupOptions, QueueEntry, QueueOffsets } from "./
 export type { GetOptions } from "./queue-reader.ts";
 export { type AppendOptions, type LogPositions, Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";
+export type { Table } from "./table.ts";
