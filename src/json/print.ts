@@ -2,11 +2,21 @@
  * Writes JSON as RocketMQ does: tabs, no blank behind a colon, what was read in the lines in which it was read. A
  * document of RocketMQ's that was read and not changed is written byte by byte the same.
  */
-import { COMPACT, type JsonArray, type JsonNode, JsonNumber, JsonObject, type Layout, SPREAD } from "./nodes.ts";
+import {
+  COMPACT,
+  type JsonArray,
+  type JsonNode,
+  JsonNumber,
+  JsonObject,
+  type Layout,
+  MAX_DEPTH,
+  SPREAD,
+} from "./nodes.ts";
 
 /** An integer that both lines of fastjson read as a key without quotes. */
 const BARE_KEY = /^(?:0|-?[1-9]\d{0,18})$/;
-const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+/** Line ends with as many tabs as the document is deep. */
+const LINES: readonly string[] = Array.from({ length: MAX_DEPTH + 2 }, (_, level) => `\n${"\t".repeat(level)}`);
 
 /** The document as text. */
 export function printJson(root: JsonNode): string {
@@ -39,7 +49,7 @@ class Printer {
       if (!isFirst) this.text += ",";
       isFirst = false;
       if (layout.spread) this.#line(level + 1);
-      this.text += bareKeys && BARE_KEY.test(key) ? key : quoted(key);
+      this.text += bareKeys && BARE_KEY.test(key) ? key : JSON.stringify(key);
       this.text += ":";
       this.value(value, level + 1);
     }
@@ -69,15 +79,11 @@ class Printer {
   }
 
   #line(level: number): void {
-    this.text += `\n${"\t".repeat(level)}`;
+    this.text += LINES[level];
   }
 }
 
+/** JSON.stringify writes half a surrogate pair, which has no UTF-8, as an escape. */
 function scalar(value: null | boolean | number | bigint | string): string {
-  return typeof value === "string" ? quoted(value) : String(value);
-}
-
-/** As JSON.stringify has it, half a surrogate pair as an escape: it has no UTF-8. */
-function quoted(text: string): string {
-  return JSON.stringify(text).replace(LONE_SURROGATE, (unit) => `\\u${unit.charCodeAt(0).toString(16)}`);
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

@@ -8,11 +8,16 @@ import { JsonArray, type JsonNode, JsonNumber, JsonObject, type Layout, layoutOf
 /** Longest number: reading one takes time that grows with the square of its digits. */
 const MAX_NUMBER_CHARACTERS = 1000;
 const NUMBER = /[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
+/** Digits of a number that is below 2^53 in any case, and what stands behind one that has no more to it. */
+const SHORT_DIGITS = 15;
+const BEHIND_SHORT: ReadonlySet<string> = new Set([",", "}", "]", "\n"]);
 const WORD = /[A-Za-z_$][\w$]*/y;
 /** Behind numbers of types that fastjson marks. */
 const NUMBER_TYPE = /[LSBFD]/y;
 const BLANK = /[ \t\r\n\f\v\b]*/y;
 const HEXADECIMAL = /^[0-9a-fA-F]+$/;
+const SPACE = 0x20;
+const SLASH = 0x2f;
 const BACKSLASH = 0x5c;
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
@@ -75,11 +80,8 @@ class Reader {
       case '"':
       case "'":
         return this.#string();
-      default: {
-        const text = this.#match(NUMBER);
-        if (text !== "") return this.#number(text);
-        return this.#constant();
-      }
+      default:
+        return this.#shortInteger() ?? this.#number() ?? this.#constant();
     }
   }
 
@@ -151,7 +153,22 @@ class Reader {
     throw this.#expected("a key");
   }
 
-  #number(text: string): JsonNode {
+  /** Digits as most numbers of tables are, read without more ado; undefined for anything else. */
+  #shortInteger(): number | undefined {
+    let value = 0;
+    let at = this.#at;
+    for (let code = this.#text.charCodeAt(at); code >= 0x30 && code <= 0x39; code = this.#text.charCodeAt(++at)) {
+      value = 10 * value + code - 0x30;
+    }
+    const digits = at - this.#at;
+    if (digits === 0 || digits > SHORT_DIGITS || !BEHIND_SHORT.has(this.#text.charAt(at))) return undefined;
+    this.#at = at;
+    return value;
+  }
+
+  #number(): JsonNode | undefined {
+    const text = this.#match(NUMBER);
+    if (text === "") return undefined;
     if (text.length > MAX_NUMBER_CHARACTERS) throw this.#error(`a number of ${text.length} characters`, text.length);
     this.#match(NUMBER_TYPE);
     const number = Number(text);
@@ -217,6 +234,8 @@ class Reader {
 
   /** Over blanks and comments. Says whether a line ended in between. */
   #skipBlank(): boolean {
+    const code = this.#text.charCodeAt(this.#at);
+    if (code > SPACE && code !== SLASH) return false;
     const start = this.#at;
     this.#match(BLANK);
     while (this.#text[this.#at] === "/") {
