@@ -20,3 +20,4 @@ export type { GetOptions } from "./queue-reader.ts";
 export { type AppendOptions, type LogPositions, Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";
 export type { Table } from "./table.ts";
+export type { MessageFilter } from "./tag-filter.ts";

@@ -31,7 +31,7 @@ pub mod resolve;
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{BehindPlan, FlushPlan};
-pub use resolve::{Copied, GetStatus, Resolved};
+pub use resolve::{Copied, GetRequest, GetStatus, Resolved};
 
 pub use crate::log::scan::{ScanItem, Scanner};
 pub use crate::log::view::LogView;
