@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
 use super::known::{correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
 use super::plans::CHECKPOINT_PATH;
+use super::replicate::Incoming;
 use super::{Engine, Stats};
 use crate::dispatch::{Dispatch, redispatch_to_queue};
 use crate::error::{Code, Error, Finding};
@@ -138,6 +139,9 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             index,
             last_record,
             last_store_timestamp,
+            confirmed: None,
+            incoming: Incoming::default(),
+            cuts: 0,
             checkpoint,
             unsynced: BTreeSet::new(),
             behind_in_flight: false,
@@ -217,7 +221,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
 }
 
 /// Enters the keys of a record found in the log.
-fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, at: u64, with_tags: bool) {
+pub(super) fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, at: u64, with_tags: bool) {
     let key_hash = java_hash(java_hash(0, record.topic()), b"#");
     Dispatch::of(record, at).index(index, clock, key_hash, with_tags);
     index.enter(clock);

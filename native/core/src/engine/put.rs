@@ -41,6 +41,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// `results` gets the store timestamp, the end offset and how many watches are ready, then per message physical offset, queue offset and size.
     /// All messages are checked before the first is stored. On an error, the number says how many are stored.
     pub fn put(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        self.refuse_between_pieces().map_err(|e| (0, e))?;
         let count = self.check_batch(batch).map_err(|e| (0, e))?;
         if results.len() < RESULT_HEADER + RESULT_STRIDE * count {
             return Err((0, Error::argument("results", format!("{} numbers are too few for {count} messages", results.len()))));
@@ -82,7 +83,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     /// Derived entries wait in memory until they are written behind; past a bound the put does it itself.
-    fn make_room_for_entries(&mut self) -> Result<(), Error> {
+    pub(super) fn make_room_for_entries(&mut self) -> Result<(), Error> {
         while self.pending_entries() > MAX_WAITING_ENTRIES && !self.0.behind_in_flight {
             let Some(plan) = self.plan_behind() else { break };
             if let Err(failed) = plan.run(self.0.storage.as_ref()) {
@@ -174,7 +175,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     /// A failure that left nothing behind (no room, no file) may be tried again; any other ends writing.
-    fn poison_unless_harmless(&mut self, error: Error) -> Error {
+    pub(super) fn poison_unless_harmless(&mut self, error: Error) -> Error {
         if !matches!(error.code, Code::Full | Code::Busy) {
             self.0.poison(error.clone());
         }

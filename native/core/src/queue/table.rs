@@ -153,6 +153,13 @@ impl QueueTable {
         &self.waiting
     }
 
+    /// Forgets the entries in memory whose records start at or above `physical`; says whether its files may hold some, too.
+    pub fn cut_tail(&mut self, place: QueueIndex, physical: u64) -> bool {
+        let queue = &mut self.queues[place.0 as usize];
+        self.waiting_entries -= queue.tail.drop_at_or_above(physical);
+        queue.tail.is_empty()
+    }
+
     /// The entries of a queue below `offset` are in files now.
     pub fn written(&mut self, place: QueueIndex, offset: u64) {
         let queue = &mut self.queues[place.0 as usize];
