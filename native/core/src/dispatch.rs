@@ -20,7 +20,7 @@ use crate::queue::tail::Tail;
 use crate::storage::Clock;
 
 /// Topic of messages that wait for their delivery time (store-format §10.1).
-const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
+pub const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
 
 /// Blank entries that a gap in a queue may cost; a greater one is not believed.
 const MAX_GAP_ENTRIES: u64 = 1_000_000;

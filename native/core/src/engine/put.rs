@@ -8,11 +8,12 @@ use super::{Engine, Writer};
 use crate::batch::{BatchMessage, BatchReader};
 use crate::dispatch::Dispatch;
 use crate::error::{Code, Error, Finding, IoKind};
+use crate::format::light_queues::LIGHT_QUEUE_ID;
 use crate::format::record::NewRecord;
 use crate::storage::{Clock, Storage};
 
 /// Numbers in the results in front of those of the messages.
-pub const RESULT_HEADER: usize = 2;
+pub const RESULT_HEADER: usize = 3;
 /// Numbers in the results for each message.
 pub const RESULT_STRIDE: usize = 3;
 
@@ -24,7 +25,7 @@ const MAX_WAITING_ENTRIES: usize = 4_000_000;
 impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Appends the messages of a batch (see [`crate::batch`]) in order.
     ///
-    /// `results` gets the store timestamp, the end offset, then per message physical offset, queue offset and size.
+    /// `results` gets the store timestamp, the end offset and how many watches are ready, then per message physical offset, queue offset and size.
     /// All messages are checked before the first is stored. On an error, the number says how many are stored.
     pub fn put(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
         let count = self.prepare(batch, results, Together::Apart).map_err(|e| (0, e))?;
@@ -73,7 +74,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             };
             if let Err(error) = outcome {
                 self.give_up_run(stored);
-                return Err((stored, self.poison_unless_harmless(error)));
+                let error = self.poison_unless_harmless(error);
+                self.sum_up(store_timestamp, results);
+                return Err((stored, error));
             }
             let run = &self.0.run.planned;
             for (planned, out) in run.iter().zip(results[RESULT_HEADER + RESULT_STRIDE * stored..].chunks_exact_mut(RESULT_STRIDE)) {
@@ -84,9 +87,16 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             stored += planned;
             self.0.run.clear_planned();
         }
-        results[0] = store_timestamp as f64;
-        results[1] = self.0.log.end() as f64;
+        self.sum_up(store_timestamp, results);
         Ok(count)
+    }
+
+    /// What was stored may be visible now: the head of the results.
+    fn sum_up(&mut self, store_timestamp: i64, results: &mut [f64]) {
+        let visible = self.0.visible();
+        self.0.watches.reached(visible);
+        let ready = self.0.watches.ready() as f64;
+        results[..RESULT_HEADER].copy_from_slice(&[store_timestamp as f64, self.0.log.end() as f64, ready]);
     }
 
     /// Derived entries wait in memory until they are written behind; past a bound the put does it itself.
@@ -173,8 +183,10 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             if run.checked[checked].takes_entry {
                 let entry = dispatch.queue_entry();
                 engine.queues.push(planned.place, entry);
+                engine.watches.appended(message.topic, message.queue_id, planned.physical);
                 for &beside in run.beside(planned) {
                     engine.queues.push(beside, entry);
+                    engine.watches.appended(engine.queues.topic_of(beside).name.as_bytes(), LIGHT_QUEUE_ID, planned.physical);
                 }
             }
             if engine.options.index {
