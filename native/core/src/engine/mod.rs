@@ -27,6 +27,7 @@ pub mod plans;
 pub mod put;
 pub mod read;
 pub mod resolve;
+mod run;
 pub mod watch;
 
 pub use health::{FileFact, Health, IndexFileFact};
@@ -74,7 +75,7 @@ pub struct Engine<S: Storage, C: Clock> {
     closed: bool,
     stats: Stats,
     /// Kept between puts, so that they do not allocate.
-    run: Vec<put::Planned>,
+    run: run::Run,
 }
 
 /// Changes a store: append, flush and write-behind plans, close.
