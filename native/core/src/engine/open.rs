@@ -26,6 +26,7 @@ use crate::queue::load::Trust;
 use crate::queue::table::{QueueIndex, QueueTable};
 use crate::recovery::{self, Evidence, LogEnd};
 use crate::storage::{Clock, Segment, Storage};
+use crate::writes::Unsynced;
 use crate::{kinds, log};
 
 /// How far an open has come, in bytes of the log.
@@ -146,7 +147,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             last_record,
             last_store_timestamp,
             checkpoint,
-            unsynced: BTreeSet::new(),
+            unsynced: Unsynced::default(),
             behind_in_flight: false,
             clean,
             findings,
