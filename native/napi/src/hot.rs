@@ -26,7 +26,7 @@ use crate::guard::{self, caught};
 
 /// Numbers in front of the per-message ones in the results of `put`.
 #[napi]
-pub const PUT_RESULT_HEADER: u32 = 2;
+pub const PUT_RESULT_HEADER: u32 = 3;
 /// Numbers per message in the results of `put`.
 #[napi]
 pub const PUT_RESULT_STRIDE: u32 = 3;
@@ -40,7 +40,8 @@ pub const POSITIONS: u32 = 4;
 pub fn register(exports: &mut Object) -> napi::Result<()> {
     exports.create_named_method("put", put)?;
     exports.create_named_method("get", get)?;
-    exports.create_named_method("positions", positions)
+    exports.create_named_method("positions", positions)?;
+    exports.create_named_method("takeArrivals", take_arrivals)
 }
 
 /// `put(handle, batch, bytes, count, results)` → messages stored; with fewer than `count`, `takeError` has the reason.
@@ -74,11 +75,11 @@ unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> s
     })
 }
 
-/// `get(handle, topic, topicBytes, queueId, queueOffset, max, maxBytes, out, columns)`.
+/// `get(handle, topic, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns)`.
 unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     answer(env, || {
         let call = Call::new(env, info);
-        let [handle, topic, topic_bytes, queue_id, offset, max, max_bytes, out, columns] = call.arguments()?;
+        let [handle, topic, topic_bytes, queue_id, offset, max, max_bytes, filter, out, columns] = call.arguments()?;
         let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
         let topic_bytes = call.number("topicBytes", topic_bytes).and_then(|value| guard::count("topicBytes", value))?;
         let queue_id = call.number("queueId", queue_id).and_then(guard::queue_id)?;
@@ -86,15 +87,16 @@ unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> s
         let max = call.number("max", max).and_then(|value| guard::count("max", value))?.min(MAX_GET_MESSAGES);
         let max_bytes = call.number("maxBytes", max_bytes).and_then(|value| guard::count("maxBytes", value))?;
         let topic = call.block("topic", topic, UINT8)?.first::<u8>("topic", "bytes", topic_bytes)?;
+        let filter = call.block("filter", filter, UINT8)?;
         let out = call.block("out", out, UINT8)?;
         let columns = call.block("columns", columns, FLOAT64)?.first::<f64>("columns", "numbers", GET_HEAD as usize + max)?;
-        apart(&[&topic, &out, &columns])?;
+        apart(&[&topic, &filter, &out, &columns])?;
         // SAFETY: rules 1 to 3 hold: nothing below calls Node-API, `block` refused shared memory, `apart` overlaps.
-        let (topic, out, columns) = unsafe { (topic.bytes(), out.bytes_mut(), columns.numbers_mut()) };
+        let (topic, filter, out, columns) = unsafe { (topic.bytes(), filter.bytes(), out.bytes_mut(), columns.numbers_mut()) };
         let (head_numbers, queue_offsets) = columns.split_at_mut(GET_HEAD as usize);
         let mut head = GetHead::default();
         env::with(handle, |store| {
-            let request = GetRequest { topic, queue_id, offset, max, max_bytes };
+            let request = GetRequest { topic, queue_id, offset, max, max_bytes, filter };
             store.shared.get(request, out, queue_offsets, &mut head).map_err(Failure::from)
         })?;
         head_numbers.copy_from_slice(&[
@@ -123,6 +125,21 @@ unsafe extern "C" fn positions(env: sys::napi_env, info: sys::napi_callback_info
         let out = unsafe { out.numbers_mut() };
         out.copy_from_slice(&[found.min as f64, found.end as f64, found.durable as f64, found.visible as f64]);
         Ok(None)
+    })
+}
+
+/// `takeArrivals(handle, out)` → pairs written: a watch, the maximum of its queue. As many as `out` has room for.
+unsafe extern "C" fn take_arrivals(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    answer(env, || {
+        let call = Call::new(env, info);
+        let [handle, out] = call.arguments()?;
+        let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
+        let out = call.block("out", out, FLOAT64)?;
+        let numbers = out.length.max(2);
+        let out = out.first::<f64>("out", "numbers", numbers)?;
+        // SAFETY: rules 1 and 2 hold: nothing below calls Node-API, `block` refused shared memory; there is one block.
+        let out = unsafe { out.numbers_mut() };
+        env::with(handle, |store| Ok(Some(store.shared.take_arrivals(out)? as f64)))
     })
 }
 

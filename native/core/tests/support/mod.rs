@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use moraine_core::batch::{self, BatchMessage};
-use moraine_core::engine::{Engine, GetStatus, Resolved};
+use moraine_core::engine::put::RESULT_HEADER;
+use moraine_core::engine::{Engine, GetRequest, GetStatus, Resolved};
 use moraine_core::error::Error;
 use moraine_core::format::record::{Address, Host, Record};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
@@ -53,9 +54,12 @@ pub fn message<'a>(body: &'a [u8], properties: &'a [u8]) -> BatchMessage<'a> {
 pub fn put(store: &mut Store, messages: &[BatchMessage<'_>]) -> Result<Vec<Put>, (usize, Error)> {
     let mut bytes = Vec::new();
     messages.iter().for_each(|message| batch::encode(message, &mut bytes));
-    let mut results = vec![0.0; 2 + 3 * messages.len()];
+    let mut results = vec![0.0; RESULT_HEADER + 3 * messages.len()];
     let count = store.writer().map_err(|e| (0, e))?.put(&bytes, &mut results)?;
-    Ok(results[2..2 + 3 * count].chunks(3).map(|three| (three[0] as u64, three[1] as u64, three[2] as u64)).collect())
+    Ok(results[RESULT_HEADER..RESULT_HEADER + 3 * count]
+        .chunks(3)
+        .map(|three| (three[0] as u64, three[1] as u64, three[2] as u64))
+        .collect())
 }
 
 /// Puts `count` messages with the bodies `m0`, `m1` …, the keys `k0` …, one after the other.
@@ -90,8 +94,13 @@ pub fn close(mut store: Store) {
 pub type Answer = (GetStatus, u64, Vec<String>);
 
 pub fn get(store: &Store, topic: &str, queue_id: i32, offset: u64, max: usize) -> Result<Answer, Error> {
+    get_filtered(store, topic, queue_id, offset, max, &[])
+}
+
+pub fn get_filtered(store: &Store, topic: &str, queue_id: i32, offset: u64, max: usize, filter: &[u8]) -> Result<Answer, Error> {
     let mut resolved = Resolved::default();
-    store.reader().resolve(topic.as_bytes(), queue_id, offset, max, 1 << 20, &mut resolved)?;
+    let request = GetRequest { topic: topic.as_bytes(), queue_id, offset, max, max_bytes: 1 << 20, filter };
+    store.reader().resolve(&request, &mut resolved)?;
     let mut out = vec![0; 1 << 20];
     let mut offsets = vec![0.0; max];
     let copied = resolved.copy(&mut out, &mut offsets)?;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use moraine_core::batch::{BatchMessage, encode};
+use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::error::Error;
 use moraine_core::format::record::{Address, Host};
 use moraine_core::options::Options;
@@ -112,7 +113,7 @@ pub fn batch(topic: &str, bodies: &[Vec<u8>]) -> Vec<u8> {
 
 /// Puts bodies and returns the end offset.
 pub fn put(store: &Shared, topic: &str, bodies: &[Vec<u8>]) -> Result<u64, Error> {
-    let mut results = vec![0.0; 2 + 3 * bodies.len()];
+    let mut results = vec![0.0; RESULT_HEADER + 3 * bodies.len()];
     let stored = store.put(&batch(topic, bodies), &mut results).map_err(|(_, error)| error)?;
     assert_eq!(stored, bodies.len());
     Ok(results[1] as u64)
@@ -123,7 +124,7 @@ pub fn get(store: &Shared, topic: &str, offset: u64, max: usize) -> Result<(GetH
     let mut out = vec![0; 1 << 20];
     let mut offsets = vec![0.0; max];
     let mut head = GetHead::default();
-    let request = GetRequest { topic: topic.as_bytes(), queue_id: 0, offset, max, max_bytes: 1 << 20 };
+    let request = GetRequest { topic: topic.as_bytes(), queue_id: 0, offset, max, max_bytes: 1 << 20, filter: &[] };
     store.get(request, &mut out, &mut offsets, &mut head)?;
     out.truncate(head.bytes);
     offsets.truncate(head.messages);
