@@ -13,7 +13,7 @@ use support::*;
 type Given = (i32, usize, u8, i32);
 
 fn given() -> impl Strategy<Value = Given> {
-    // Prepared and rolled back messages take no queue entry.
+    // Prepared and rolled back messages take no queue entry; those with key 4 go to light queues, too.
     (0..3, 0..700usize, 0..5u8, prop_oneof![8 => Just(0), 1 => Just(4), 1 => Just(12)])
 }
 
@@ -21,7 +21,10 @@ fn put_given(store: &mut Store, messages: &[Given]) {
     let texts: Vec<(String, String)> = messages
         .iter()
         .enumerate()
-        .map(|(n, &(_, length, key, _))| (format!("{n:.<length$}"), format!("TAGS\u{1}tag{n}\u{2}KEYS\u{1}key{key} other{n}\u{2}")))
+        .map(|(n, &(_, length, key, _))| {
+            let light = if key == 4 { "INNER_MULTI_DISPATCH\u{1}%LMQ%one,%LMQ%two\u{2}" } else { "" };
+            (format!("{n:.<length$}"), format!("TAGS\u{1}tag{n}\u{2}KEYS\u{1}key{key} other{n}\u{2}{light}"))
+        })
         .collect();
     for (&(queue, _, _, sys_flag), (body, properties)) in messages.iter().zip(&texts) {
         let mut message = message(body.as_bytes(), properties.as_bytes());
@@ -125,6 +128,7 @@ proptest! {
                 prop_assert_eq!(get(&follower, "T", queue, 0, 100), get(&leader, "T", queue, 0, 100));
             }
         }
+        prop_assert_eq!(get(&follower, "%LMQ%two", 0, 0, 100), get(&leader, "%LMQ%two", 0, 0, 100));
         for key in 0..5 {
             prop_assert_eq!(lookup(&follower, &format!("key{key}")), lookup(&leader, &format!("key{key}")));
         }
@@ -246,7 +250,7 @@ fn half_a_blank_can_be_taken_back() {
     follower.writer().unwrap().truncate(end).unwrap();
     append(&mut follower, &log[end as usize..4092]).unwrap();
     follower.writer().unwrap().truncate(end).unwrap();
-    let (physical, _, _) = put(&mut follower, &[message(b"", b"")]).unwrap()[0];
+    let (physical, _, _) = put(&mut follower, &[message(&[b'x'; 1000], b"")]).unwrap()[0];
     assert_eq!(physical, 4096);
     assert!(raw(&follower, 0)[end as usize + 8..4096].iter().all(|&byte| byte == 0), "nothing is left of the other blank");
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::open::enter;
 use super::{Reader, Writer};
-use crate::dispatch::{Dispatch, redispatch_to_queue, takes_queue_entry};
+use crate::dispatch::{Dispatch, redispatch_to_queues, takes_queue_entry};
 use crate::error::{Code, Error};
 use crate::format::record::{BODY_LENGTH_PREFIX_BYTES, Head, Record, body_length_agrees, head};
 use crate::limits::{BLANK_HEADER_BYTES, MAX_MESSAGE_BYTES, MAX_SAFE_INTEGER, RECORD_OVERHEAD_BYTES};
@@ -239,10 +239,11 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         engine.log.reserve(bytes.len() as u64)?;
         engine.log.append(bytes.len(), |out| out.copy_from_slice(bytes))?;
         let mut findings = Vec::new();
-        let dispatch = Dispatch::of(&record, at);
-        redispatch_to_queue(&mut engine.queues, &record, &dispatch, engine.queue_files.file_entries, &mut findings);
+        let dispatch = Dispatch::of(&record, at, &engine.options.delay_levels);
+        redispatch_to_queues(&mut engine.queues, &record, &dispatch, engine.queue_files.file_entries, &mut findings);
         if takes_queue_entry(dispatch.sys_flag) {
             engine.watches.appended(dispatch.topic, record.queue_id(), at);
+            dispatch.beside(record.queue_id()).for_each(|(name, queue_id, _)| engine.watches.appended(name, queue_id, at));
         }
         if engine.options.index {
             enter(&mut engine.index, &engine.clock, &record, at, engine.options.index_tags);
@@ -305,11 +306,11 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         self.refuse_while_writing_behind()?;
         self.cut_queues(from)?;
         let engine = &mut *self.0;
-        let (queues, file_entries) = (&mut engine.queues, engine.queue_files.file_entries);
+        let (queues, file_entries, delay_levels) = (&mut engine.queues, engine.queue_files.file_entries, &engine.options.delay_levels);
         let mut known = Vec::new(); // told when they were found first
         let evidence = Evidence::Below(engine.log.end());
         recovery::scan(engine.log.segments(), from, evidence, &mut Vec::new(), |at, record| {
-            redispatch_to_queue(queues, record, &Dispatch::of(record, at), file_entries, &mut known);
+            redispatch_to_queues(queues, record, &Dispatch::of(record, at, delay_levels), file_entries, &mut known);
         })?;
         Ok(())
     }

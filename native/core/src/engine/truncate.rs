@@ -107,14 +107,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             engine.queue_files.clear_behind(storage.as_ref(), &engine.queues, place, &mut engine.unsynced)?;
         }
         engine.cut_index(to)?;
-        let mut gone = Vec::new();
-        for path in &engine.unsynced {
-            if storage.len(path)?.is_none() {
-                gone.push(path.clone());
-            }
-        }
-        gone.iter().for_each(|path| _ = engine.unsynced.remove(path));
-        Ok(())
+        Ok(engine.unsynced.forget_missing(storage.as_ref())?)
     }
 
     /// Forgets the queue entries whose records start at or above `to`. Returns the queues whose files hold such entries.

@@ -1,6 +1,5 @@
 //! Taking entries back, the newest first: when the log is truncated, what leads behind its end goes.
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -8,9 +7,9 @@ use super::active::ActiveFile;
 use super::files::{self, SealedFile};
 use super::put::Index;
 use crate::error::Error;
-use crate::format::index_file::Header;
+use crate::format::index_file::{Header, IndexEntry};
 use crate::storage::Storage;
-use crate::writes::Writes;
+use crate::writes::{Unsynced, Writes};
 
 impl Index {
     /// Takes back every entry of a message at or above `physical`. The file that then is the newest takes entries again;
@@ -21,7 +20,7 @@ impl Index {
         &mut self,
         storage: &S,
         physical: u64,
-        unsynced: &mut BTreeSet<String>,
+        unsynced: &mut Unsynced,
         store_timestamp: impl Fn(u64) -> Result<Option<i64>, Error>,
     ) -> Result<Vec<String>, Error> {
         let mut removed = Vec::new();
@@ -51,7 +50,7 @@ impl Index {
                 if was_sealed {
                     storage.sync(&file.path())?; // sealed files are believed after a crash
                 }
-                unsynced.insert(file.path());
+                unsynced.insert(&file.path());
             }
             self.active = Some(file);
             break;
@@ -85,7 +84,7 @@ impl ActiveFile {
         Ok(written)
     }
 
-    fn last_entry<S: Storage>(&self, storage: &S) -> Result<Option<crate::format::index_file::IndexEntry>, Error> {
+    fn last_entry<S: Storage>(&self, storage: &S) -> Result<Option<IndexEntry>, Error> {
         let number = self.header.count.saturating_sub(1);
         match self.pending_entry(number) {
             _ if number == 0 => Ok(None),
