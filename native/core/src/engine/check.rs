@@ -1,5 +1,6 @@
 //! What a message must be to be stored: checked for a whole batch before the first is written.
 
+use alloc::borrow::Cow;
 use alloc::format;
 
 use super::Writer;
@@ -53,10 +54,12 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
                 return Err(Error::argument(name, format!("port {} is not between 0 and 65535", host.port)));
             }
         }
-        let added = record(message, message.properties, 0, 0, 0).added_property_bytes(options.record_crc);
-        if message.properties.len() + added > MAX_PROPERTIES_BYTES {
-            let most = MAX_PROPERTIES_BYTES - added;
-            let message = format!("the property string has {} bytes, at most {most} fit", message.properties.len());
+        let property_bytes =
+            |properties: &[u8]| properties.len() + record(message, properties, 0, 0, 0).added_property_bytes(options.record_crc);
+        if property_bytes(message.properties) > MAX_PROPERTIES_BYTES && property_bytes(&kept(message)) > MAX_PROPERTIES_BYTES {
+            let kept = kept(message);
+            let most = MAX_PROPERTIES_BYTES - (property_bytes(&kept) - kept.len());
+            let message = format!("the property string has {} bytes, at most {most} fit", kept.len());
             return Err(Error::new(Code::MessageTooLarge, message).text("argument", "properties"));
         }
         if !options.record_crc
@@ -71,12 +74,19 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             let message = format!("the body has {body} bytes, maxMessageBytes is {most}");
             return Err(Error::new(Code::MessageTooLarge, message).text("argument", "body"));
         }
-        let size = record(message, message.properties, 0, 0, 0).size(options.record_crc);
+        let size = |properties: &[u8]| record(message, properties, 0, 0, 0).size(options.record_crc);
         let most = (most + u64::from(RECORD_OVERHEAD_BYTES)).min(self.0.log.largest_record());
-        if size > most {
+        if size(message.properties) > most && size(&kept(message)) > most {
+            let size = size(&kept(message));
             let message = format!("the record has {size} bytes, the log's files take at most {most}");
             return Err(Error::new(Code::MessageTooLarge, message).text("argument", "body"));
         }
         Ok(())
     }
+}
+
+/// The property string as it would be stored: without the CRC of another record. Asked for only where a limit is near.
+#[cold]
+fn kept<'a>(message: &BatchMessage<'a>) -> Cow<'a, [u8]> {
+    properties::without_record_crc(message.properties).map_or(Cow::Borrowed(message.properties), Cow::Owned)
 }
