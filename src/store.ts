@@ -1,5 +1,7 @@
 /** A store: a directory of Apache RocketMQ's format, opened. */
+
 import { checkOffset, readOptions } from "./arguments.ts";
+import type { ArrivalOptions } from "./arrivals.ts";
 import type { PutResult, PutResults } from "./batch.ts";
 import type { EngineHealth } from "./binding/contract.ts";
 import {
@@ -17,6 +19,7 @@ import { type FlushDiagnostics, flushChannel } from "./diagnostics.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
+import type { Groups } from "./groups.ts";
 import { Lifecycle, type StoreState } from "./lifecycle.ts";
 import type { Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
@@ -24,6 +27,9 @@ import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
 import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
 import { type GetOptions, QueueReader } from "./queue-reader.ts";
 import type { StoredMessage } from "./stored-message.ts";
+import type { Table } from "./table.ts";
+import { Tables } from "./tables.ts";
+import { Waits } from "./waits.ts";
 import { Writer } from "./writer.ts";
 
 /** Positions in the commit log, in bytes: minimum ≤ visible ≤ end, durable ≤ end. */
@@ -69,6 +75,8 @@ export class Store {
   readonly #reader: QueueReader;
   readonly #queries: Queries;
   readonly #waiters: FlushWaiters;
+  readonly #tables: Tables;
+  readonly #waits: Waits;
   readonly #positions: Float64Array = new Float64Array(4);
   #closing: Promise<void> | undefined;
 
@@ -81,10 +89,12 @@ export class Store {
     this.#engine = opened.engine;
     this.#lifecycle = lifecycle;
     this.#settings = settings;
-    this.#writer = new Writer(opened.engine, lifecycle, settings);
+    this.#waits = new Waits(opened.engine, lifecycle, settings.flush);
+    this.#writer = new Writer(opened.engine, lifecycle, settings, this.#waits);
     this.#reader = new QueueReader(opened.engine);
     this.#queries = new Queries(opened.engine);
     this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
+    this.#tables = new Tables(lifecycle, settings.clock);
     lifecycle.open();
   }
 
@@ -243,6 +253,24 @@ export class Store {
   }
 
   /**
+   * Resolves with `true` as soon as the queue has a message above: once `offsets(topic, queueId).max > queueOffset`,
+   * at once if that is so; with `false` after `timeoutMs`. The queue need not exist. A wait costs nothing until it
+   * ends, and does not keep the process alive.
+   *
+   * Rejects with `STORE_ABORTED` once the signal is aborted, with `STORE_CLOSED` and `STORE_POISONED` when the store is
+   * closed or poisoned meanwhile, and with `STORE_READ_ONLY` where it would have to wait in a store opened with
+   * `readOnly`: that one shows what was there when it was opened.
+   */
+  arrival(topic: string, queueId: number, queueOffset: number, options?: ArrivalOptions): Promise<boolean> {
+    try {
+      this.#lifecycle.checkReadable();
+      return Promise.resolve(this.#waits.arrivals.arrival(topic, queueId, queueOffset, options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
    * The queue offset for a store timestamp: with `"lower"` the first message at or after it, with `"upper"` the last
    * one at or before it, within the range of the queue (store-format chapter 8.3).
    */
@@ -280,6 +308,25 @@ export class Store {
     return this.#queries.entries(topic, queueId, options);
   }
 
+  /**
+   * The small durable table in `config/NAME.json`, empty where there is no such file; the same object for the same name.
+   * RocketMQ's own tables (`topics`, `consumerOffset`, `subscriptionGroup` …) are read and written as it does; of a
+   * `readOnly` store they are shown as they were when first asked for. Where the file is damaged, its `.bak` is used,
+   * and `health()` says so.
+   *
+   * `name`: 1 to 100 letters, digits, `.`, `_` and `-`. Throws STORE_CORRUPT where `.bak` does not help, STORE_IO.
+   */
+  table(name: string): Table {
+    this.#lifecycle.checkReadable();
+    return this.#tables.table(name);
+  }
+
+  /** Consumer offsets by group, as RocketMQ keeps them; loaded when first asked for. Throws as `table`. */
+  get groups(): Groups {
+    this.#lifecycle.checkReadable();
+    return this.#tables.groups;
+  }
+
   /** Counters by name. */
   stats(): Record<string, number> {
     this.#lifecycle.checkReadable();
@@ -289,12 +336,14 @@ export class Store {
   /** Whether the store had been closed cleanly, what was noticed since, and the files. */
   health(): EngineHealth {
     this.#lifecycle.checkReadable();
-    return this.#engine.health();
+    const health = this.#engine.health();
+    return { ...health, findings: [...health.findings, ...this.#tables.findings()] };
   }
 
   /**
    * Flushes, waits for work in flight, and releases the directory; always the same promise. Rejects where that
    * failed, and with `STORE_POISONED` where a sync failed before and no call has been told. Closed it is then, too.
+   * A table that cannot be written is tried once more, and its error is the rejection where there is no other.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -303,6 +352,9 @@ export class Store {
 
   async #close(): Promise<void> {
     this.#lifecycle.close();
+    // While the lock is still ours.
+    const unwritten = await this.#tables.close();
+    this.#waits.end(this.#lifecycle.closedError());
     let failure: StoreError | undefined;
     try {
       await this.#engine.close();
@@ -315,6 +367,7 @@ export class Store {
     // A close that went well has synced everything, whatever the last message about it said.
     if (failure === undefined) this.#waiters.settleAll();
     else this.#waiters.fail(failure);
+    failure ??= unwritten;
     if (failure !== undefined) throw failure;
   }
 
@@ -325,13 +378,16 @@ export class Store {
     }
     const moved = durableOffset > this.#waiters.durableOffset;
     this.#waiters.settle(durableOffset);
+    this.#waits.settled();
     if (moved && flushChannel.hasSubscribers) {
       flushChannel.publish({ path: this.path, durableOffset } satisfies FlushDiagnostics);
     }
   }
 
   #poison(cause: StoreError): void {
-    this.#waiters.fail(this.#lifecycle.poison(cause, this.#waiters.waiting > 0));
+    const error = this.#lifecycle.poison(cause, this.#waiters.waiting > 0);
+    this.#waiters.fail(error);
+    this.#waits.end(error);
   }
 
   #readPositions(): LogPositions {

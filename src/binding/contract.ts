@@ -8,8 +8,8 @@ import type { StoreError } from "../errors.ts";
 /** Bytes in front of each message of a batch; the layout is drawn in native/core/src/batch.rs. */
 export const BATCH_HEADER_BYTES = 88;
 
-/** Numbers in front of the per-message ones in the results of `put`: store timestamp, end offset. */
-export const PUT_RESULT_HEADER = 2;
+/** Numbers in front of the per-message ones in the results of `put`: store timestamp, end offset, ready watches. */
+export const PUT_RESULT_HEADER = 3;
 /** Numbers per message in the results of `put`: physical offset, queue offset, size. */
 export const PUT_RESULT_STRIDE = 3;
 
@@ -152,6 +152,14 @@ export interface EngineStore {
   timeOf(topic: string, queueId: number, queueOffset: number): number | undefined;
   /** Queue entries, 3 numbers each: physical offset, size, tags code. The first has queue offset `start`. */
   entries(topic: string, queueId: number, from: number, max: number): { start: number; entries: Float64Array };
+  /**
+   * Watches a queue, which need not exist. Once it has a message that can be read at `max` or above, the watch is ready:
+   * the results of `put` say how many are, and with `flush: "sync"` `onSettled` is the time to ask.
+   */
+  watch(topic: string, queueId: number): { watch: number; max: number };
+  unwatch(watch: number): void;
+  /** Takes ready watches, until more arrives for them: pairs of watch and maximum of the queue, as many as `out` takes. Returns how many. */
+  takeArrivals(out: Float64Array): number;
   topics(): string[];
   queues(topic: string): number[];
   health(): EngineHealth;

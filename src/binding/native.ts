@@ -47,6 +47,9 @@ export interface Addon {
     from: number,
     max: number,
   ): ReturnType<EngineStore["entries"]>;
+  watch(handle: number, topic: string, queueId: number): ReturnType<EngineStore["watch"]>;
+  unwatch(handle: number, watch: number): void;
+  takeArrivals(handle: number, out: Float64Array): number;
   topics(handle: number): string[];
   queues(handle: number, topic: string): number[];
   health(handle: number): EngineHealth;
@@ -196,6 +199,18 @@ class NativeStore implements EngineStore {
 
   entries(topic: string, queueId: number, from: number, max: number): ReturnType<EngineStore["entries"]> {
     return this.#call(() => this.#addon.entries(this.#handle, topic, queueId, from, max));
+  }
+
+  watch(topic: string, queueId: number): ReturnType<EngineStore["watch"]> {
+    return this.#call(() => this.#addon.watch(this.#handle, topic, queueId));
+  }
+
+  unwatch(watch: number): void {
+    this.#call(() => this.#addon.unwatch(this.#handle, watch));
+  }
+
+  takeArrivals(out: Float64Array): number {
+    return this.#call(() => this.#addon.takeArrivals(this.#handle, out));
   }
 
   topics(): string[] {

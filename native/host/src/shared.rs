@@ -10,7 +10,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 pub use moraine_core::engine::GetRequest;
-use moraine_core::engine::{Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner};
+use moraine_core::engine::{Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner, WatchId};
 use moraine_core::error::{Code, Error};
 use moraine_core::options::{FlushMode, Options};
 
@@ -223,6 +223,23 @@ impl Shared {
     pub fn read<R>(&self, look: impl FnOnce(Reader<'_, HostStorage, HostClock>) -> Result<R, Error>) -> Result<R, Error> {
         let guard = self.core.lock()?;
         look(guard.as_ref().ok_or_else(closed)?.reader())
+    }
+
+    /// Watches a queue: see `Engine::watch`. Works in a read-only store too, where nothing arrives.
+    pub fn watch(&self, topic: &[u8], queue_id: i32) -> Result<(WatchId, u64), Error> {
+        let mut guard = self.core.lock()?;
+        Ok(guard.as_mut().ok_or_else(closed)?.watch(topic, queue_id))
+    }
+
+    pub fn unwatch(&self, watch: WatchId) -> Result<(), Error> {
+        let mut guard = self.core.lock()?;
+        guard.as_mut().ok_or_else(closed)?.unwatch(watch)
+    }
+
+    /// Ready watches, as pairs of watch and maximum of its queue; returns how many. See `Engine::take_arrivals`.
+    pub fn take_arrivals(&self, out: &mut [f64]) -> Result<usize, Error> {
+        let mut guard = self.core.lock()?;
+        Ok(guard.as_mut().ok_or_else(closed)?.take_arrivals(out))
     }
 
     pub fn state(&self) -> State {

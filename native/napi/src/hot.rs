@@ -26,7 +26,7 @@ use crate::guard::{self, caught};
 
 /// Numbers in front of the per-message ones in the results of `put`.
 #[napi]
-pub const PUT_RESULT_HEADER: u32 = 2;
+pub const PUT_RESULT_HEADER: u32 = 3;
 /// Numbers per message in the results of `put`.
 #[napi]
 pub const PUT_RESULT_STRIDE: u32 = 3;
@@ -40,7 +40,8 @@ pub const POSITIONS: u32 = 4;
 pub fn register(exports: &mut Object) -> napi::Result<()> {
     exports.create_named_method("put", put)?;
     exports.create_named_method("get", get)?;
-    exports.create_named_method("positions", positions)
+    exports.create_named_method("positions", positions)?;
+    exports.create_named_method("takeArrivals", take_arrivals)
 }
 
 /// `put(handle, batch, bytes, count, results)` → messages stored; with fewer than `count`, `takeError` has the reason.
@@ -124,6 +125,21 @@ unsafe extern "C" fn positions(env: sys::napi_env, info: sys::napi_callback_info
         let out = unsafe { out.numbers_mut() };
         out.copy_from_slice(&[found.min as f64, found.end as f64, found.durable as f64, found.visible as f64]);
         Ok(None)
+    })
+}
+
+/// `takeArrivals(handle, out)` → pairs written: a watch, the maximum of its queue. As many as `out` has room for.
+unsafe extern "C" fn take_arrivals(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    answer(env, || {
+        let call = Call::new(env, info);
+        let [handle, out] = call.arguments()?;
+        let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
+        let out = call.block("out", out, FLOAT64)?;
+        let numbers = out.length.max(2);
+        let out = out.first::<f64>("out", "numbers", numbers)?;
+        // SAFETY: rules 1 and 2 hold: nothing below calls Node-API, `block` refused shared memory; there is one block.
+        let out = unsafe { out.numbers_mut() };
+        env::with(handle, |store| Ok(Some(store.shared.take_arrivals(out)? as f64)))
     })
 }
 

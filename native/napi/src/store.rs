@@ -277,6 +277,32 @@ pub fn entries(handle: u32, topic: String, queue_id: f64, from: f64, max: f64) -
     })
 }
 
+#[napi(object, object_from_js = false)]
+pub struct Watched {
+    /// Names the watch, until `unwatch`.
+    pub watch: u32,
+    /// Maximum of the queue: a message at it, or above, makes the watch ready.
+    pub max: f64,
+}
+
+/// Watches a queue, which need not exist: the third number of `put`'s results, and `takeArrivals`, tell of it.
+#[napi]
+pub fn watch(handle: u32, topic: String, queue_id: f64) -> napi::Result<Watched> {
+    guarded(|| {
+        let queue_id = guard::queue_id(queue_id)?;
+        let (watch, max) = env::with(handle, |store| Ok(store.shared.watch(topic.as_bytes(), queue_id)?))?;
+        Ok(Watched { watch, max: max as f64 })
+    })
+}
+
+#[napi]
+pub fn unwatch(handle: u32, watch: f64) -> napi::Result<()> {
+    guarded(|| {
+        let watch = guard::u32("watch", watch)?;
+        env::with(handle, |store| Ok(store.shared.unwatch(watch)?))
+    })
+}
+
 #[napi]
 pub fn topics(handle: u32) -> napi::Result<Vec<String>> {
     guarded(|| env::with(handle, |store| Ok(store.shared.read(|reader| Ok(reader.topics()))?)))

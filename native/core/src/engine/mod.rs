@@ -27,11 +27,13 @@ pub mod plans;
 pub mod put;
 pub mod read;
 pub mod resolve;
+pub mod watch;
 
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{BehindPlan, FlushPlan};
 pub use resolve::{Copied, GetRequest, GetStatus, Resolved};
+pub use watch::WatchId;
 
 pub use crate::log::scan::{ScanItem, Scanner};
 pub use crate::log::view::LogView;
@@ -55,6 +57,7 @@ pub struct Engine<S: Storage, C: Clock> {
     log: LogWriter<S::Segment>,
     queues: QueueTable,
     queue_files: QueueFiles,
+    watches: watch::Watches,
     index: Index,
     /// Everything below survives a power cut. Moved by [`Writer::flushed`] alone.
     durable: u64,

@@ -136,6 +136,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             options,
             queues,
             queue_files,
+            watches: Default::default(),
             index,
             last_record,
             last_store_timestamp,

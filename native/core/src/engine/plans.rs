@@ -83,6 +83,8 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     pub fn flushed(&mut self, plan: FlushPlan<S>) {
         self.0.durable = self.0.durable.max(plan.end);
         self.0.stats.flushes += 1;
+        let visible = self.0.visible();
+        self.0.watches.reached(visible);
     }
 
     /// Queue and index entries that are in no file yet.

@@ -16,7 +16,7 @@ use crate::queue::table::QueueIndex;
 use crate::storage::{Clock, Storage};
 
 /// Numbers in the results in front of those of the messages.
-pub const RESULT_HEADER: usize = 2;
+pub const RESULT_HEADER: usize = 3;
 /// Numbers in the results for each message.
 pub const RESULT_STRIDE: usize = 3;
 
@@ -40,7 +40,7 @@ pub struct Planned {
 impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Appends the messages of a batch (see [`crate::batch`]) in order.
     ///
-    /// `results` gets the store timestamp, the end offset, then per message physical offset, queue offset and size.
+    /// `results` gets the store timestamp, the end offset and how many watches are ready, then per message physical offset, queue offset and size.
     /// All messages are checked before the first is stored. On an error, the number says how many are stored.
     pub fn put(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
         let count = self.check_batch(batch).map_err(|e| (0, e))?;
@@ -62,7 +62,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             };
             if let Err(error) = outcome {
                 self.give_up_run();
-                return Err((stored, self.poison_unless_harmless(error)));
+                let error = self.poison_unless_harmless(error);
+                self.sum_up(store_timestamp, results);
+                return Err((stored, error));
             }
             for (planned, out) in self.0.run.iter().zip(results[RESULT_HEADER + RESULT_STRIDE * stored..].chunks_exact_mut(RESULT_STRIDE)) {
                 out.copy_from_slice(&[planned.physical as f64, planned.queue_offset as f64, planned.size as f64]);
@@ -72,9 +74,16 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             stored += run;
             self.0.run.clear();
         }
-        results[0] = store_timestamp as f64;
-        results[1] = self.0.log.end() as f64;
+        self.sum_up(store_timestamp, results);
         Ok(count)
+    }
+
+    /// What was stored may be visible now: the head of the results.
+    fn sum_up(&mut self, store_timestamp: i64, results: &mut [f64]) {
+        let visible = self.0.visible();
+        self.0.watches.reached(visible);
+        let ready = self.0.watches.ready() as f64;
+        results[..RESULT_HEADER].copy_from_slice(&[store_timestamp as f64, self.0.log.end() as f64, ready]);
     }
 
     /// Derived entries wait in memory until they are written behind; past a bound the put does it itself.
@@ -157,6 +166,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             };
             if planned.takes_entry {
                 engine.queues.push(planned.place, dispatch.queue_entry());
+                engine.watches.appended(message.topic, message.queue_id, planned.physical);
             }
             if engine.options.index {
                 let key_hash = engine.queues.topic_of(planned.place).key_hash;
