@@ -18,6 +18,8 @@ pub struct Full {
     pub files: Rc<Cell<bool>>,
     /// So many changes go through still; `None`: all.
     pub dies_in: Rc<Cell<Option<u32>>>,
+    /// So many more writes to other files go through.
+    pub files_left: Rc<Cell<Option<usize>>>,
 }
 
 impl Full {
@@ -84,6 +86,11 @@ impl Storage for FaultyStorage {
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {
         self.full.change()?;
         check(&self.full.files, path)?;
+        match self.full.files_left.get() {
+            Some(0) => return check(&Cell::new(true), path),
+            Some(left) => self.full.files_left.set(Some(left - 1)),
+            None => {}
+        }
         self.memory.write_at(path, at, bytes)
     }
     fn sync(&self, path: &str) -> Result<(), IoError> {
