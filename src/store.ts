@@ -21,7 +21,7 @@ import { FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
 import type { Groups } from "./groups.ts";
 import { Lifecycle, type StoreState } from "./lifecycle.ts";
-import type { Message } from "./message.ts";
+import type { GroupMessage, GroupOptions, Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
 import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
 import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
@@ -173,6 +173,26 @@ export class Store {
    */
   putBatch(messages: Iterable<Message>): PutResults {
     return this.#writer.putBatch(messages);
+  }
+
+  /**
+   * RocketMQ's plain batch (store-format chapter 2.9): messages of one queue with consecutive queue offsets and one store
+   * time, in one file of the log, each its own record. All of them are stored, or none.
+   *
+   * They are objects, or the bytes that a client sent (`encodeMessages`), in which every length is checked: an error
+   * about one has `details.position`. `options` has what the messages share. No transaction type, no DELAY, and no
+   * `multiDispatch`: RocketMQ leads such batches to no light queues.
+   *
+   * Throws as `put` does; `STORE_MESSAGE_TOO_LARGE` also where the wire form has more than `maxMessageBytes`, or the
+   * records do not fit a file together.
+   */
+  putGroup(
+    topic: string,
+    queueId: number,
+    messages: Iterable<GroupMessage> | Uint8Array,
+    options?: GroupOptions,
+  ): PutResults {
+    return this.#writer.putGroup(topic, queueId, messages, options);
   }
 
   /**
