@@ -26,6 +26,7 @@ use crate::queue::load::Trust;
 use crate::queue::table::{QueueIndex, QueueTable};
 use crate::recovery::{self, Evidence, LogEnd};
 use crate::storage::{Clock, Segment, Storage};
+use crate::writes::Unsynced;
 use crate::{kinds, log};
 
 /// How far an open has come, in bytes of the log.
@@ -73,7 +74,9 @@ impl<S: Storage, C: Clock> Engine<S, C> {
                 findings.push(unclean());
             }
             let time = checkpoint.min_timestamp();
-            (Evidence::StoredBy(time), recovery::start_segment(&segments, time))
+            // `checkpoint` says how far the queues were complete, which is nothing once they are gone.
+            let lost = loaded.iter().all(|queue| queue.last.is_none());
+            (Evidence::StoredBy(time), if lost { segments.min() } else { recovery::start_segment(&segments, time) })
         };
         let mut touched: Vec<QueueIndex> = Vec::new();
         for queue in &loaded {
@@ -146,7 +149,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             last_record,
             last_store_timestamp,
             checkpoint,
-            unsynced: BTreeSet::new(),
+            unsynced: Unsynced::default(),
             behind_in_flight: false,
             clean,
             findings,
