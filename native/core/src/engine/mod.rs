@@ -14,12 +14,17 @@ use crate::format::checkpoint::Checkpoint;
 use crate::index::put::Index;
 use crate::log::append::LogWriter;
 use crate::options::{FlushMode, Options};
+use crate::queue::batch::BatchTable;
+use crate::queue::batch_files::BatchFiles;
+use crate::queue::ext::ExtEnds;
 use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
 
+mod batch;
 pub mod check;
 pub mod close;
+mod complete;
 pub mod health;
 pub(crate) mod known;
 pub mod open;
@@ -27,6 +32,7 @@ pub mod plans;
 pub mod put;
 pub mod read;
 pub mod resolve;
+mod resolve_batch;
 pub mod watch;
 
 pub use health::{FileFact, Health, IndexFileFact};
@@ -57,6 +63,9 @@ pub struct Engine<S: Storage, C: Clock> {
     log: LogWriter<S::Segment>,
     queues: QueueTable,
     queue_files: QueueFiles,
+    ext_ends: ExtEnds,
+    batches: BatchTable,
+    batch_files: BatchFiles,
     watches: watch::Watches,
     index: Index,
     /// Everything below survives a power cut. Moved by [`Writer::flushed`] alone.

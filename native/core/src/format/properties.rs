@@ -110,6 +110,13 @@ pub fn dispatched(properties: &[u8]) -> Dispatched<'_> {
     found
 }
 
+/// The string without any property called `name`; `None` if it has none.
+pub fn without(properties: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let is_named = |property: &[u8]| property.strip_prefix(name).is_some_and(|rest| rest.first() == Some(&SEPARATOR));
+    let segments = || properties.split_inclusive(|&byte| byte == END);
+    segments().any(is_named).then(|| segments().filter(|segment| !is_named(segment)).flatten().copied().collect())
+}
+
 /// The string without any `__CRC32#` property, valid or not; `None` if it has none.
 ///
 /// Such a property covers the record that it came from, so it goes before the string is stored again.
