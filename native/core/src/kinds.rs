@@ -17,12 +17,6 @@ const MIN_STRIPED_SEGMENTS: usize = 3;
 /// What a writer would harm, each as a sentence; empty for a store that can be written.
 pub fn unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<Vec<String>, Error> {
     let mut reasons = Vec::new();
-    if holds_directory(storage, "batchconsumequeue")? || !topics.batch.is_empty() {
-        reasons.push(String::from("it has batch consume queues (queue.type=BatchCQ)"));
-    }
-    if storage.list("consumequeue")?.unwrap_or_default().iter().any(|entry| entry.name.starts_with("%LMQ%")) {
-        reasons.push(String::from("it has light message queues (enableLmq)"));
-    }
     if let Some(topic) = topics.compaction.first() {
         reasons.push(format!("topic {topic} is a compaction topic (cleanup.policy=COMPACTION)"));
     } else if holds_directory(storage, "compaction/compactionLog")? {

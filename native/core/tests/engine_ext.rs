@@ -106,7 +106,7 @@ fn what_a_crash_left_of_the_units_is_brought_in_line() {
     file[100..].fill(0);
     crashed.place(path, &file);
 
-    let mut store = open_at(&crashed, small(), &clock).unwrap();
+    let store = open_at(&crashed, small(), &clock).unwrap();
     assert_eq!(shown(&store), codes(0..30));
     assert_eq!(all(&store), numbered(0..30));
     close(store);

@@ -1,14 +1,93 @@
-//! Batch queues in the engine: what is asked of them.
+//! Batch queues in the engine: which topics have them, what may be put to them, what is asked of them.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Reader;
-use crate::error::Error;
+use super::check::Together;
+use crate::batch::BatchMessage;
+use crate::batch_dispatch::{count_wire_messages, parse_inner_num};
+use crate::dispatch::takes_queue_entry;
+use crate::error::{Code, Error};
+use crate::format::properties::INNER_BASE_NAME;
 use crate::format::queue_entry::QueueEntry;
-use crate::queue::batch::BatchIndex;
+use crate::format::record::{SYS_FLAG_COMPRESSED, SYS_FLAG_INNER_BATCH};
+use crate::queue::batch::{BatchIndex, BatchTable};
 use crate::queue::batch_lookup::{self, position_of};
 use crate::queue::lookup::{Boundary, QueueOffsets};
+use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
+use crate::topics::TopicTable;
+
+/// Bytes that INNER_BASE takes at most: name, separator, the greatest offset in digits, end.
+pub(super) const MAX_INNER_BASE_BYTES: usize = INNER_BASE_NAME.len() + 1 + 16 + 1;
+
+/// Learns whether a topic that has no queue yet is to have batch queues: the topic table may have been written since.
+/// Refuses a topic that has both kinds.
+pub(super) fn learn_topic<S: Storage>(
+    storage: &S,
+    topics: &mut TopicTable,
+    simple: &QueueTable,
+    batches: &mut BatchTable,
+    topic: &[u8],
+) -> Result<(), Error> {
+    if batches.is_mixed(topic) {
+        let topic = String::from_utf8_lossy(topic);
+        let message = format!("topic {topic} has plain and batch queues; correct config/topics.json or move the wrong ones away");
+        return Err(Error::new(Code::UnsupportedFormat, message).text("argument", "topic"));
+    }
+    if simple.topic(topic).is_none() && !batches.holds(topic) && topics.refresh(storage)? {
+        for name in topics.kinds.batch.iter().filter(|name| simple.topic(name.as_bytes()).is_none()) {
+            batches.add_topic(name.as_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a message, what it says of an inner batch and its topic fit together; RocketMQ's MESSAGE_ILLEGAL otherwise.
+/// Returns the messages of an inner batch, 0 for any other message.
+pub(super) fn check_inner_batch(
+    message: &BatchMessage<'_>,
+    inner_num: Option<&[u8]>,
+    batches: &BatchTable,
+    together: Together,
+) -> Result<u32, Error> {
+    if message.sys_flag & SYS_FLAG_INNER_BATCH == 0 {
+        return match inner_num {
+            None => Ok(0),
+            Some(_) => {
+                let reason = "INNER_NUM stands on a message that is no inner batch (sysFlag bit 7); leave it out, or put an innerBatch";
+                Err(Error::argument("properties", reason))
+            }
+        };
+    }
+    if together == Together::Group {
+        return Err(Error::argument("sysFlag", "bit 7 marks an inner batch, which is one record: put it by itself, not in a group"));
+    }
+    if !batches.holds(message.topic) {
+        let reason = "the message is an inner batch (sysFlag bit 7), its topic has plain queues; put its messages one by one, or give \
+                      the topic the attribute queue.type=BatchCQ in config/topics.json before its first message";
+        return Err(Error::argument("topic", reason));
+    }
+    if !takes_queue_entry(message.sys_flag) {
+        return Err(Error::argument("sysFlag", "an inner batch cannot be a prepared or rolled back transaction"));
+    }
+    let Some(inner_num) = inner_num else {
+        return Err(Error::argument("properties", "an inner batch needs the property INNER_NUM, the number of its messages"));
+    };
+    let Some(number) = parse_inner_num(inner_num) else {
+        return Err(Error::argument("properties", "INNER_NUM must be a number from 1 to 32767"));
+    };
+    if message.sys_flag & SYS_FLAG_COMPRESSED != 0 {
+        return Ok(number); // its messages cannot be counted here
+    }
+    match count_wire_messages(message.body) {
+        Some(count) if count == number => Ok(number),
+        Some(count) => Err(Error::argument("body", format!("the body holds {count} messages, INNER_NUM says {number}"))),
+        None => Err(Error::argument("body", "the body is no wire batch of messages: the lengths in it do not add up")),
+    }
+}
 
 impl<S: Storage, C: Clock> Reader<'_, S, C> {
     pub(super) fn batch_queue(&self, topic: &[u8], queue_id: i32) -> Option<BatchIndex> {

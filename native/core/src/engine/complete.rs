@@ -1,8 +1,6 @@
 //! Plain and batch queues side by side: how far each kind is complete in a store that was closed cleanly.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error::{Error, Finding};
@@ -17,6 +15,7 @@ use crate::queue::load::LoadedQueue;
 use crate::queue::{BATCH_DIRECTORY, DIRECTORY};
 use crate::recovery;
 use crate::storage::{Segment, Storage};
+use crate::writes::Unsynced;
 
 /// Offsets of the log below which the queues of a kind need no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +132,7 @@ pub(super) fn take_over_batch_queues<S: Storage>(
     files: &BatchFiles,
     table: &BatchTable,
     touched: &[BatchIndex],
-    unsynced: &mut BTreeSet<String>,
+    unsynced: &mut Unsynced,
 ) -> Result<(), Error> {
     if !table.is_empty() {
         storage.create_dir(DIRECTORY)?;

@@ -107,7 +107,10 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     fn tags_code_of_record(&self, physical: u64) -> Result<i64, Error> {
         let mut bytes = Vec::new();
         match self.log().record_at(physical, &mut bytes) {
-            Ok(Some(_)) => Ok(Record::parse(&bytes).map_or(0, |record| Dispatch::of(&record, physical).queue_entry().tags_code)),
+            Ok(Some(_)) => {
+                let levels = &self.0.options.delay_levels;
+                Ok(Record::parse(&bytes).map_or(0, |record| Dispatch::of(&record, physical, levels).queue_entry().tags_code))
+            }
             Ok(None) => Ok(0),
             Err(damaged) if damaged.code == Code::Corrupt => Ok(0),
             Err(error) => Err(error),

@@ -174,15 +174,13 @@ impl BatchTable {
         }
     }
 
-    /// The offset that the next message of the queue gets, behind those that are being written.
-    pub fn upcoming(&self, place: BatchIndex) -> u64 {
-        let queue = self.queue(place);
-        queue.next + queue.assigned
-    }
-
-    /// Gives the queue's next offsets to messages that are about to be written; [`BatchTable::push`] makes it final.
-    pub fn assign(&mut self, place: BatchIndex, messages: u32) {
-        self.queues[place.0 as usize].assigned += u64::from(messages);
+    /// Gives the queue's next offsets to messages that are about to be written, and returns the first;
+    /// [`BatchTable::push`] makes it final.
+    pub fn assign(&mut self, place: BatchIndex, messages: u32) -> u64 {
+        let queue = &mut self.queues[place.0 as usize];
+        let base = queue.next + queue.assigned;
+        queue.assigned += u64::from(messages);
+        base
     }
 
     /// Takes assigned offsets back: their messages were not written.

@@ -2,7 +2,6 @@
 //!
 //! Files are named by byte positions, which have nothing to do with queue offsets (trap 16).
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,7 +14,7 @@ use crate::format::batch_entry::BatchEntry;
 use crate::format::names;
 use crate::limits::BATCH_ENTRY_BYTES;
 use crate::storage::Storage;
-use crate::writes::Writes;
+use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
 const CHUNK_ENTRIES: u64 = 128;
@@ -95,8 +94,26 @@ impl BatchFiles {
         Ok(BatchEntry::decode(&raw).filter(|_| read == raw.len()))
     }
 
-    /// Number of entries from the queue's first position on that are `below`, which holds for a run of them at the
-    /// front. A damaged entry goes with what stands in front of it.
+    /// The last entry in front of a position that can be read, and where it stands.
+    pub(super) fn last_below<S: Storage>(
+        &self,
+        storage: &S,
+        table: &BatchTable,
+        place: BatchIndex,
+        position: u64,
+    ) -> Result<Option<(u64, BatchEntry)>, Error> {
+        let mut at = position;
+        while at > table.queue(place).first {
+            at -= 1;
+            if let Some(entry) = self.entry(storage, table, place, at)? {
+                return Ok(Some((at, entry)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first position of a range whose entry is not `below`, which holds for a run at its front. A damaged entry goes
+    /// with what stands in front of it.
     pub(super) fn partition<S: Storage>(
         &self,
         storage: &S,
@@ -108,13 +125,8 @@ impl BatchFiles {
         let (mut low, mut high) = (range.start, range.end);
         while low < high {
             let middle = low + (high - low) / 2;
-            let (mut at, mut entry) = (middle, self.entry(storage, table, place, middle)?);
-            while entry.is_none() && at > low {
-                at -= 1;
-                entry = self.entry(storage, table, place, at)?;
-            }
-            match entry {
-                Some(entry) if !below(&entry) => high = at,
+            match self.last_below(storage, table, place, middle + 1)?.filter(|&(at, _)| at >= low) {
+                Some((at, entry)) if !below(&entry) => high = at,
                 _ => low = middle + 1,
             }
         }
@@ -131,16 +143,11 @@ impl BatchFiles {
         if self.entry(storage, table, place, held - 1)?.is_some_and(|entry| entry.physical < physical) {
             return Ok(false); // the newest one stays, whatever a damaged one before it says
         }
-        let mut end = self.partition(storage, table, place, first..held, |entry| entry.physical < physical)?;
-        let mut last = None;
-        while end > first && last.is_none() {
-            last = self.entry(storage, table, place, end - 1)?;
-            end -= u64::from(last.is_none());
-        }
-        let next = match last {
-            Some(last) => last.next(),
+        let cut = self.partition(storage, table, place, first..held, |entry| entry.physical < physical)?;
+        let (end, next) = match self.last_below(storage, table, place, cut)? {
+            Some((position, last)) => (position + 1, last.next()),
             // All of them go: their offsets are given again.
-            None => self.entry(storage, table, place, first)?.map_or(0, |entry| entry.base),
+            None => (first, self.entry(storage, table, place, first)?.map_or(0, |entry| entry.base)),
         };
         table.queue_mut(place).set_held(first, end, next);
         Ok(true)
@@ -153,7 +160,7 @@ impl BatchFiles {
         storage: &S,
         table: &BatchTable,
         place: BatchIndex,
-        unsynced: &mut BTreeSet<String>,
+        unsynced: &mut Unsynced,
     ) -> Result<(), Error> {
         let (start, end) = (table.queue(place).first, table.queue(place).held);
         let dir = directory(table, place);
@@ -165,7 +172,7 @@ impl BatchFiles {
                 storage.remove(&path)?;
                 removed = true;
             } else if end < first + self.file_entries && zero_to_end(storage, &path, (end - first) * BATCH_ENTRY_BYTES, len)? {
-                unsynced.insert(path);
+                unsynced.insert(&path);
             }
         }
         if removed {
@@ -174,16 +181,16 @@ impl BatchFiles {
         Ok(())
     }
 
-    /// Plans to write entries that wait in memory and whose records lie below `physical`, up to about `limit` bytes;
-    /// `upto` gets each queue with the position that its files will reach.
-    pub fn plan(&self, table: &BatchTable, physical: u64, limit: usize, writes: &mut Writes, upto: &mut Vec<(BatchIndex, u64)>) {
+    /// Plans to write entries that wait in memory and whose records lie below `physical`, as long as the plan is not
+    /// full; `upto` gets each queue with the position that its files will reach.
+    pub fn plan(&self, table: &BatchTable, physical: u64, writes: &mut Writes, upto: &mut Vec<(BatchIndex, u64)>) {
         for &place in table.waiting() {
             let queue = table.queue(place);
             let mut position = queue.held;
             let end = queue.first_at_or_above(physical);
-            while position < end && writes.len() < limit {
+            while position < end && !writes.is_full() {
                 let (path, at) = self.path(table, place, position);
-                let room = ((limit - writes.len()) as u64 / BATCH_ENTRY_BYTES).max(1);
+                let room = (writes.room() as u64 / BATCH_ENTRY_BYTES).max(1);
                 let count = (end - position).min(self.file_entries - position % self.file_entries).min(room);
                 let skipped = (position - queue.held) as usize;
                 writes.push(path, self.file_bytes(), at, |bytes| {
@@ -193,9 +200,6 @@ impl BatchFiles {
             }
             if position > queue.held {
                 upto.push((place, position));
-            }
-            if writes.len() >= limit {
-                break;
             }
         }
     }

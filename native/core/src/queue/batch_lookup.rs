@@ -20,12 +20,9 @@ pub fn offsets(table: &BatchTable, place: BatchIndex, visible: u64) -> QueueOffs
 pub fn position_of<S: Storage>(storage: &S, files: &BatchFiles, table: &BatchTable, place: BatchIndex, offset: u64) -> Result<u64, Error> {
     let queue = table.queue(place);
     let behind = files.partition(storage, table, place, queue.first..queue.end(), |entry| entry.base <= offset)?;
-    let Some(position) = behind.checked_sub(1).filter(|&position| position >= queue.first) else {
-        return Ok(queue.first);
-    };
-    match files.entry(storage, table, place, position)? {
-        Some(entry) if entry.next() <= offset => Ok(behind),
-        _ => Ok(position),
+    match files.last_below(storage, table, place, behind)? {
+        Some((position, entry)) if entry.next() > offset => Ok(position),
+        _ => Ok(behind),
     }
 }
 

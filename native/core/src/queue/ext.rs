@@ -3,7 +3,7 @@
 //! Entries in memory always hold tags codes; addresses are made when entries are written to their files, and followed
 //! when they are read from there.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -18,7 +18,7 @@ use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
 use crate::limits::{MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES};
 use crate::storage::Storage;
-use crate::writes::Writes;
+use crate::writes::{Unsynced, Writes};
 
 /// RocketMQ's `mappedFileSizeConsumeQueueExt`.
 const DEFAULT_FILE_BYTES: u64 = 48 * 1024 * 1024;
@@ -98,7 +98,7 @@ impl ExtFiles {
         storage: &S,
         files: &QueueFiles,
         table: &QueueTable,
-        unsynced: &mut BTreeSet<String>,
+        unsynced: &mut Unsynced,
     ) -> Result<ExtEnds, Error> {
         let mut ends = ExtEnds::default();
         for (topic, id, dir) in queue_directories(storage)? {
@@ -142,7 +142,7 @@ impl ExtFiles {
         Ok(end)
     }
 
-    fn clear_behind<S: Storage>(&self, storage: &S, dir: &str, end: u64, unsynced: &mut BTreeSet<String>) -> Result<(), Error> {
+    fn clear_behind<S: Storage>(&self, storage: &S, dir: &str, end: u64, unsynced: &mut Unsynced) -> Result<(), Error> {
         let mut removed = false;
         for (base, len) in list(storage, dir, &mut Vec::new())? {
             let path = format!("{dir}/{}", names::file_name(base));
@@ -150,7 +150,7 @@ impl ExtFiles {
                 storage.remove(&path)?;
                 removed = true;
             } else if end < base + self.file_bytes && zero_to_end(storage, &path, end - base, len)? {
-                unsynced.insert(path);
+                unsynced.insert(&path);
             }
         }
         if removed {
