@@ -13,7 +13,7 @@ use crate::error::{Code, Error};
 use crate::format::properties::INNER_BASE_NAME;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::{SYS_FLAG_COMPRESSED, SYS_FLAG_INNER_BATCH};
-use crate::queue::batch::{BatchIndex, BatchTable};
+use crate::queue::batch::{BatchIndex, BatchTable, BatchTopic};
 use crate::queue::batch_lookup::{self, position_of};
 use crate::queue::lookup::{Boundary, QueueOffsets};
 use crate::queue::table::QueueTable;
@@ -90,8 +90,25 @@ pub(super) fn check_inner_batch(
 }
 
 impl<S: Storage, C: Clock> Reader<'_, S, C> {
+    /// A batch queue that a message ever took a place in.
     pub(super) fn batch_queue(&self, topic: &[u8], queue_id: i32) -> Option<BatchIndex> {
-        if self.0.batches.is_empty() { None } else { self.0.batches.find(topic, queue_id) }
+        let batches = &self.0.batches;
+        if batches.is_empty() { None } else { batches.find(topic, queue_id).filter(|&place| batches.queue(place).next() > 0) }
+    }
+
+    pub(super) fn batch_queues(&self) -> usize {
+        let batches = &self.0.batches;
+        batches.places().filter(|&place| batches.queue(place).next() > 0).count()
+    }
+
+    pub(super) fn batch_queue_ids(&self, topic: &[u8]) -> Vec<i32> {
+        let ids = self.0.batches.topic(topic).into_iter().flat_map(BatchTopic::queue_ids);
+        ids.filter(|&id| self.batch_queue(topic, id).is_some()).collect()
+    }
+
+    pub(super) fn batch_topics(&self) -> impl Iterator<Item = String> {
+        let topics = self.0.batches.topics().map(|topic| topic.name.clone());
+        topics.filter(|topic| !self.batch_queue_ids(topic.as_bytes()).is_empty())
     }
 
     pub(super) fn batch_offsets(&self, place: BatchIndex) -> QueueOffsets {

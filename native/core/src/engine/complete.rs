@@ -47,16 +47,39 @@ impl Complete {
             return Ok(Self { simple: simple_end, batch: simple_end, end: simple_end });
         }
         let batch_end = batch_queues_end(segments, table, batches, findings)?;
-        let gone = batches.is_empty() && storage.list(BATCH_DIRECTORY)?.is_none();
         let end = batch_end.unwrap_or(0).max(simple_end);
-        let simple_gone = simple.is_empty() && storage.list(DIRECTORY)?.is_none();
-        let simple_lost = !simple.is_empty() && simple_end == segments.min();
+        let is_lost = !simple.is_empty() && simple_end == segments.min();
+        let simple_gone = is_gone(storage, DIRECTORY, !simple.is_empty())?;
+        let batch_gone = is_gone(storage, BATCH_DIRECTORY, !batches.is_empty())?;
         Ok(Self {
             end,
-            simple: if simple_gone || simple_lost { segments.min() } else { end },
-            batch: if gone || batch_end.is_none() { segments.min() } else { end },
+            simple: if simple_gone || is_lost { segments.min() } else { end },
+            batch: if batch_gone || batch_end.is_none() { segments.min() } else { end },
         })
     }
+
+    /// Of a store that ended abruptly: both kinds reach to `known`, by `checkpoint`, which says nothing of a kind that is
+    /// gone. Plain queues without an entry are taken for gone where there are no batch queues instead.
+    pub fn of_crashed_store<S: Storage>(
+        storage: &S,
+        min: u64,
+        known: u64,
+        simple: &[LoadedQueue],
+        table: &BatchTable,
+        batches: &[LoadedBatchQueue],
+    ) -> Result<Self, Error> {
+        let holds_simple = simple.iter().any(|queue| queue.last.is_some());
+        let holds_batches = batches.iter().any(|queue| queue.last.is_some());
+        let simple_gone = if holds_batches { is_gone(storage, DIRECTORY, holds_simple)? } else { !holds_simple };
+        let batch_gone = !table.is_empty() && if holds_simple { is_gone(storage, BATCH_DIRECTORY, holds_batches)? } else { !holds_batches };
+        let start = |is_gone| if is_gone { min } else { known };
+        Ok(Self { end: known, simple: start(simple_gone), batch: start(batch_gone) })
+    }
+}
+
+/// Whether the queues of a kind were removed: there are none, nor the directory that says so.
+fn is_gone<S: Storage>(storage: &S, directory: &str, holds_some: bool) -> Result<bool, Error> {
+    Ok(!holds_some && storage.list(directory)?.is_none())
 }
 
 /// End of the newest record that a batch queue names; `None` when the newest entry of one leads nowhere: its file is

@@ -95,7 +95,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             }
             let time = checkpoint.min_timestamp();
             let known = recovery::start_segment(&segments, time);
-            (Evidence::StoredBy(time), Complete { simple: known, batch: known, end: known })
+            let complete = Complete::of_crashed_store(storage.as_ref(), segments.min(), known, &loaded, &batches, &loaded_batches)?;
+            (Evidence::StoredBy(time), complete)
         };
         let mut touched: Vec<QueueIndex> = Vec::new();
         for queue in &loaded {

@@ -135,7 +135,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         if let Some(place) = self.batch_queue(topic, queue_id) {
             return self.resolve_batches(place, request, into);
         }
-        let Some(place) = engine.queues.find(topic, queue_id) else {
+        let Some(place) = engine.queues.find(topic, queue_id).filter(|&place| self.is_queue(place)) else {
             (into.status, into.next) = (GetStatus::NoMatchedLogicQueue, 0);
             return Ok(());
         };

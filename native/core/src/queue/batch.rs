@@ -133,18 +133,13 @@ impl BatchTable {
         self.by_name.get(name).map(|&index| &self.topics[index as usize])
     }
 
-    /// Topics that have a queue.
     pub fn topics(&self) -> impl Iterator<Item = &BatchTopic> {
-        self.topics.iter().filter(|topic| !topic.queues.is_empty())
+        self.topics.iter()
     }
 
     /// Every queue, in the order in which they became known.
     pub fn places(&self) -> impl Iterator<Item = BatchIndex> + use<> {
         (0..self.queues.len() as u32).map(BatchIndex)
-    }
-
-    pub fn len(&self) -> usize {
-        self.queues.len()
     }
 
     /// Whether no topic has batch queues.
