@@ -6,15 +6,19 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::batch::learn_topic;
 use super::open::enter;
 use super::{Reader, Writer};
+use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
 use crate::dispatch::{Dispatch, redispatch_to_queues, takes_queue_entry};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Finding};
 use crate::format::record::{BODY_LENGTH_PREFIX_BYTES, Head, Record, body_length_agrees, head};
 use crate::limits::{BLANK_HEADER_BYTES, MAX_MESSAGE_BYTES, MAX_SAFE_INTEGER, RECORD_OVERHEAD_BYTES};
 use crate::log::scan::{BadReason, Scanner, Step};
 use crate::log::segments;
 use crate::log::view::LogView;
+use crate::queue::batch::BatchTable;
+use crate::queue::table::QueueTable;
 use crate::recovery::{self, Evidence};
 use crate::storage::{Clock, Segment, Storage};
 
@@ -86,8 +90,8 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Pieces may begin and end anywhere, also within a blank, and may run over the border of two segments. Each record
     /// enters the log, its queues and the index as soon as it is whole.
     ///
-    /// STORE_CORRUPT for what is no record, is damaged, or was written for another place; STORE_FULL and STORE_BUSY may
-    /// go over. After an error the bytes in front of the failure are there, and [`Reader::raw_end`] says where to go on;
+    /// STORE_CORRUPT for what is no record, is damaged, or was written for another place; STORE_UNSUPPORTED_FORMAT for a
+    /// topic that has queues of both kinds; STORE_FULL and STORE_BUSY may go over. After an error the bytes in front of the failure are there, and [`Reader::raw_end`] says where to go on;
     /// of the record that failed nothing is.
     pub fn append_log(&mut self, at: u64, bytes: &[u8]) -> Result<u64, Error> {
         self.check_place(at, bytes.len() as u64)?;
@@ -236,11 +240,12 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return Err(self.corrupt(&format!("{}", BadReason::Misplaced(record.physical_offset()))));
         }
         let engine = &mut *self.0;
+        learn_topic(engine.storage.as_ref(), &mut engine.topics, &engine.queues, &mut engine.batches, record.topic())?;
         engine.log.reserve(bytes.len() as u64)?;
         engine.log.append(bytes.len(), |out| out.copy_from_slice(bytes))?;
         let mut findings = Vec::new();
         let dispatch = Dispatch::of(&record, at, &engine.options.delay_levels);
-        redispatch_to_queues(&mut engine.queues, &record, &dispatch, engine.queue_files.file_entries, &mut findings);
+        enter_queues(&mut engine.queues, &mut engine.batches, &record, &dispatch, engine.queue_files.file_entries, &mut findings);
         if takes_queue_entry(dispatch.sys_flag) {
             engine.watches.appended(dispatch.topic, record.queue_id(), at);
             dispatch.beside(record.queue_id()).for_each(|(name, queue_id, _)| engine.watches.appended(name, queue_id, at));
@@ -279,7 +284,8 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     fn tell_where_to_go_on(&mut self, error: Error) -> Error {
-        let error = if error.code == Code::Corrupt { error } else { self.poison_unless_harmless(error) };
+        let is_refusal = matches!(error.code, Code::Corrupt | Code::UnsupportedFormat);
+        let error = if is_refusal { error } else { self.poison_unless_harmless(error) };
         error.number("endOffset", self.0.reader().raw_end() as i64)
     }
 
@@ -306,14 +312,31 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         self.refuse_while_writing_behind()?;
         self.cut_queues(from)?;
         let engine = &mut *self.0;
-        let (queues, file_entries, delay_levels) = (&mut engine.queues, engine.queue_files.file_entries, &engine.options.delay_levels);
+        let (queues, batches, file_entries) = (&mut engine.queues, &mut engine.batches, engine.queue_files.file_entries);
         let mut known = Vec::new(); // told when they were found first
         let evidence = Evidence::Below(engine.log.end());
         recovery::scan(engine.log.segments(), from, evidence, &mut Vec::new(), |at, record| {
-            redispatch_to_queues(queues, record, &Dispatch::of(record, at, delay_levels), file_entries, &mut known);
+            let dispatch = Dispatch::of(record, at, &engine.options.delay_levels);
+            enter_queues(queues, batches, record, &dispatch, file_entries, &mut known);
         })?;
         Ok(())
     }
+}
+
+/// Enters a record into the queue of its kind, and into those that it names beside.
+fn enter_queues(
+    queues: &mut QueueTable,
+    batches: &mut BatchTable,
+    record: &Record<'_>,
+    dispatch: &Dispatch<'_>,
+    file_entries: u64,
+    findings: &mut Vec<Finding>,
+) {
+    let is_batch = belongs_to_batch_queue(batches, queues, dispatch);
+    if is_batch {
+        redispatch_to_batch_queue(batches, record, dispatch, findings);
+    }
+    redispatch_to_queues(queues, record, dispatch, !is_batch, file_entries, findings);
 }
 
 /// What the bytes at the end of the log begin.

@@ -15,6 +15,7 @@ use crate::error::{Code, Error};
 use crate::format::record::Record;
 use crate::log::scan::{Scanner, Step};
 use crate::log::segments;
+use crate::queue::batch::BatchIndex;
 use crate::queue::table::QueueIndex;
 use crate::storage::{Clock, Segment, Storage};
 use crate::{index, log};
@@ -100,20 +101,26 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         engine.confirmed = engine.confirmed.map(|confirmed| confirmed.min(to));
         (engine.last_record, engine.last_store_timestamp) = boundary.last.unwrap_or((engine.log.segments().min(), 0));
         engine.watches.cut(to);
-        let touched = self.cut_queues(to)?;
+        let (touched, touched_batches) = self.cut_queues(to)?;
         let engine = &mut *self.0;
         let storage = Arc::clone(&engine.storage);
         for place in touched {
             engine.queue_files.clear_behind(storage.as_ref(), &engine.queues, place, &mut engine.unsynced)?;
+        }
+        if let Some(ext) = engine.queue_files.ext {
+            engine.ext_ends = ext.take_over(storage.as_ref(), &engine.queue_files, &engine.queues, &mut engine.unsynced)?;
+        }
+        for place in touched_batches {
+            engine.batch_files.clear_behind(storage.as_ref(), &engine.batches, place, &mut engine.unsynced)?;
         }
         engine.cut_index(to)?;
         Ok(engine.unsynced.forget_missing(storage.as_ref())?)
     }
 
     /// Forgets the queue entries whose records start at or above `to`. Returns the queues whose files hold such entries.
-    pub(super) fn cut_queues(&mut self, to: u64) -> Result<Vec<QueueIndex>, Error> {
+    pub(super) fn cut_queues(&mut self, to: u64) -> Result<(Vec<QueueIndex>, Vec<BatchIndex>), Error> {
         let engine = &mut *self.0;
-        let mut touched = Vec::new();
+        let (mut touched, mut touched_batches) = (Vec::new(), Vec::new());
         for place in engine.queues.places() {
             if !engine.queues.cut_tail(place, to) {
                 continue; // its files hold older ones only
@@ -123,8 +130,14 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
                 touched.push(place);
             }
         }
+        for place in engine.batches.places() {
+            if engine.batch_files.cut_all(engine.storage.as_ref(), &mut engine.batches, place, to)? {
+                touched_batches.push(place);
+            }
+        }
         engine.queues.settle();
-        Ok(touched)
+        engine.batches.settle();
+        Ok((touched, touched_batches))
     }
 }
 
