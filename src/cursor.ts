@@ -5,10 +5,13 @@ import { SCAN_STRIDE, ScanKind } from "./binding/contract.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import type { GetResult } from "./get-result.ts";
 import { messagesIn, type StoredMessage } from "./stored-message.ts";
+import { copyOfFilter, type MessageFilter } from "./tag-filter.ts";
 
 export interface ReadOptions {
   /** Queue offset to begin at. Default: the queue's minimum; below it reading begins at the minimum. */
   readonly from?: number | undefined;
+  /** Which messages are wanted. Default: all. */
+  readonly filter?: MessageFilter | undefined;
   /** Ends the reading with `STORE_ABORTED`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,7 +36,7 @@ export type ScanItem =
   /** Bytes that are no record, up to the next one that is. */
   | { readonly kind: "damaged"; readonly physicalOffset: number; readonly size: number; readonly reason: string };
 
-const READ_OPTIONS: readonly string[] = ["from", "signal"];
+const READ_OPTIONS: readonly string[] = ["from", "filter", "signal"];
 const SCAN_OPTIONS: readonly string[] = ["from", "to"];
 
 /** Items and bytes that one call of a scan fetches. */
@@ -49,9 +52,10 @@ export type ScanStretch = (
 ) => { items: Float64Array; bytes: Uint8Array; reasons: string[]; next: number };
 
 export function checkReadOptions(options: ReadOptions | undefined): ReadOptions {
-  const { from, signal } = readOptions(options, READ_OPTIONS);
+  const { from, filter: given, signal } = readOptions(options, READ_OPTIONS);
   if (from !== undefined) checkOffset("options.from", from);
-  if (signal === undefined || isAbortSignal(signal)) return { from, signal };
+  const filter = given === undefined ? undefined : copyOfFilter(given);
+  if (signal === undefined || isAbortSignal(signal)) return { from, filter, signal };
   throw argumentError("options.signal", `signal is ${shown(signal)}; it must be an AbortSignal`);
 }
 

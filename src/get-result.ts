@@ -36,7 +36,10 @@ export class GetResult {
   readonly maxOffset: number;
   /** The raw records, one behind the other, as a broker sends them. */
   readonly bytes: Uint8Array;
-  /** Bytes of the log between the last record here and its end. */
+  /**
+   * Bytes of the log between the last record looked at and its end: the last one here, or the last one behind it that
+   * a filter left out.
+   */
   readonly bytesBehind: number;
   readonly #queueOffsets: Float64Array;
   #messages: StoredMessage[] | undefined;

@@ -18,3 +18,4 @@ export type { EntriesOptions, LookupOptions, QueueEntry, QueueOffsets } from "./
 export type { GetOptions } from "./queue-reader.ts";
 export { type AppendOptions, type LogPositions, Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";
+export type { MessageFilter } from "./tag-filter.ts";

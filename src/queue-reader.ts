@@ -4,6 +4,7 @@ import { byteLength, checkInteger, checkOffset, checkQueueId, isPlainMemory, rea
 import { type EngineStore, GET_HEAD, GetHead } from "./binding/contract.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { GetResult } from "./get-result.ts";
+import { type MessageFilter, TagFilter } from "./tag-filter.ts";
 import { TopicBytes } from "./topic.ts";
 
 /** How much `get` reads at once. */
@@ -12,11 +13,17 @@ export interface GetOptions {
   readonly max?: number | undefined;
   /** Most bytes, though the first message always comes whole. Default 256 KiB (with `into`: its size), at most 128 MiB. */
   readonly maxBytes?: number | undefined;
+  /**
+   * Which messages are wanted; others are passed by, without their records being read. One call passes at most 16,384
+   * entries, or `max`: an answer without messages has the status `NO_MATCHED_MESSAGE`, and says in `nextOffset` where
+   * to go on.
+   */
+  readonly filter?: MessageFilter | undefined;
   /** Takes the records instead of a new array. The result and its messages are views on it, dead at its next use. */
   readonly into?: Uint8Array | undefined;
 }
 
-const NAMES: readonly string[] = ["max", "maxBytes", "into"];
+const NAMES: readonly string[] = ["max", "maxBytes", "filter", "into"];
 const DEFAULT_MESSAGES = 32;
 const MAX_MESSAGES = 65_536;
 const DEFAULT_BYTES = 256 * 1024;
@@ -28,6 +35,7 @@ const KEPT_MESSAGES = 4096;
 export class QueueReader {
   readonly #engine: EngineStore;
   readonly #topic: TopicBytes = new TopicBytes();
+  readonly #filter: TagFilter = new TagFilter();
   #scratch: Uint8Array = new Uint8Array(DEFAULT_BYTES);
   #columns: Float64Array = new Float64Array(GET_HEAD + DEFAULT_MESSAGES);
 
@@ -42,6 +50,7 @@ export class QueueReader {
     const { max = DEFAULT_MESSAGES, maxBytes = byDefault } = given;
     checkInteger("options.max", max, 1, MAX_MESSAGES);
     checkInteger("options.maxBytes", maxBytes, 1, MAX_BYTES);
+    const filter = this.#filter.encode(given.filter);
     const topicBytes = this.#topic.set(topic);
     checkQueueId(queueId);
     checkOffset("queueOffset", queueOffset);
@@ -51,7 +60,7 @@ export class QueueReader {
     const room = into === undefined ? Number.POSITIVE_INFINITY : byteLength(into);
     let out = direct ? into : this.#scratchFor(Math.min(maxBytes, room));
     for (;;) {
-      this.#engine.get(this.#topic.bytes, topicBytes, queueId, queueOffset, max, maxBytes, out, columns);
+      this.#engine.get(this.#topic.bytes, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns);
       const needed = columns[GetHead.needed] as number;
       if (needed <= byteLength(out)) break;
       if (needed > room) throw tooSmall(room, needed);

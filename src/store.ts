@@ -203,11 +203,12 @@ export class Store {
     return this.#reader.get(topic, queueId, queueOffset, options);
   }
 
-  /** The messages of a queue, to the end that it has at the first look. */
+  /** The messages of a queue, or those that pass a filter, to the end that it has at the first look. */
   read(topic: string, queueId: number, options?: ReadOptions): AsyncGenerator<StoredMessage, void, undefined> {
     const { min } = this.offsets(topic, queueId);
-    const { from = min, signal } = checkReadOptions(options);
-    return readQueue((offset) => this.get(topic, queueId, offset), Math.max(from, min), signal);
+    const { from = min, filter, signal } = checkReadOptions(options);
+    const stretch: GetOptions = { filter };
+    return readQueue((offset) => this.get(topic, queueId, offset, stretch), Math.max(from, min), signal);
   }
 
   /**

@@ -11,7 +11,9 @@ const body = randomFillSync(Buffer.alloc(BODY_BYTES));
 
 /** Message number `n`: one tag and one key of 32 characters, as the RocketMQ side has TAGS and UNIQ_KEY. */
 function message(n) {
-  return { topic: TOPIC, queueId: n % QUEUES, tags: "TagA", keys: [`7F0000010BAD00000000000${100_000_000 + n}`], body };
+  // One of a hundred messages of each queue has another tag.
+  const tags = Math.floor(n / QUEUES) % 100 === 99 ? "TagB" : "TagA";
+  return { topic: TOPIC, queueId: n % QUEUES, tags, keys: [`7F0000010BAD00000000000${100_000_000 + n}`], body };
 }
 
 /** Seconds that `work` takes. */
@@ -74,7 +76,8 @@ const WORKLOADS = {
 export async function run(name, dir, messages) {
   const cpuStart = process.cpuUsage();
   const warmUp = Math.min(Math.floor(messages / 4), 200_000);
-  const result = name === "read" ? await read(dir, messages) : await write(WORKLOADS[name], dir, messages, warmUp);
+  const result =
+    name in READS ? await read(dir, messages, READS[name]) : await write(WORKLOADS[name], dir, messages, warmUp);
   const cpu = process.cpuUsage(cpuStart);
   return {
     workload: name,
@@ -95,25 +98,36 @@ async function write(workload, dir, messages, warmUp) {
   return { durability: workload.durability, seconds, messagesPerSecond: messages / seconds };
 }
 
-/** Reads a store of `messages` messages front to back, again and again, 32 at a time. */
-async function read(dir, messages) {
+/** Filters of the reading workloads. */
+const READS = { read: undefined, unfiltered: undefined, filter: { tags: "TagB || TagC" } };
+
+/**
+ * Reads a store of `messages` messages front to back, again and again, 32 at a time. What counts are the queue entries
+ * passed; without a filter each is a message read.
+ */
+async function read(dir, messages, filter) {
   const store = await Store.open(dir);
   putBatches(store, 0, messages);
   await store.flush();
   const pass = (limit) => {
-    let count = 0;
-    for (let queue = 0, offset = 0; count < limit; ) {
-      const answer = store.get(TOPIC, queue, offset, { max: 32 });
-      count += answer.messages.length;
+    let passed = 0;
+    let found = 0;
+    for (let queue = 0, offset = 0; passed < limit; ) {
+      const answer = store.get(TOPIC, queue, offset, { max: 32, filter });
+      found += answer.messages.length;
+      passed += answer.nextOffset - offset;
       offset = answer.nextOffset;
-      if (answer.messages.length === 0) [queue, offset] = [(queue + 1) % QUEUES, 0];
+      if (offset === answer.maxOffset) [queue, offset] = [(queue + 1) % QUEUES, 0];
     }
-    return count;
+    const share = found / passed;
+    if (filter ? Math.abs(share - 0.01) > 0.001 : share !== 1)
+      throw new Error(`${found} messages of ${passed} entries`);
+    return passed;
   };
   pass(messages / 4);
   let count = 0;
   const seconds = await timed(() => {
-    count = pass(2 * messages);
+    count = pass((filter ? 40 : 2) * messages);
   });
   check(store, messages);
   await store.close();

@@ -116,7 +116,8 @@ export interface EngineStore {
   takeError(): StoreError;
   /**
    * Reads up to `max` messages, or `maxBytes`, from a queue into `out`, back to back; `columns` gets the head (GetHead),
-   * then the queue offset of each. `topic` holds the topic's UTF-8 bytes in its first `topicBytes`.
+   * then the queue offset of each. `topic` holds the topic's UTF-8 bytes in its first `topicBytes`; `filter` the tags
+   * that are wanted, each with its length in front (2 bytes, big-endian), and nothing for all messages.
    */
   get(
     topic: Uint8Array,
@@ -125,6 +126,7 @@ export interface EngineStore {
     queueOffset: number,
     max: number,
     maxBytes: number,
+    filter: Uint8Array,
     out: Uint8Array,
     columns: Float64Array,
   ): void;

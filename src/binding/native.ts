@@ -26,6 +26,7 @@ export interface Addon {
     queueOffset: number,
     max: number,
     maxBytes: number,
+    filter: Uint8Array,
     out: Uint8Array,
     columns: Float64Array,
   ): void;
@@ -151,11 +152,12 @@ class NativeStore implements EngineStore {
     queueOffset: number,
     max: number,
     maxBytes: number,
+    filter: Uint8Array,
     out: Uint8Array,
     columns: Float64Array,
   ): void {
     try {
-      this.#addon.get(this.#handle, topic, topicBytes, queueId, queueOffset, max, maxBytes, out, columns);
+      this.#addon.get(this.#handle, topic, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns);
     } catch (error) {
       throw this.#toStoreError(error);
     }

@@ -181,9 +181,10 @@ describe("put", () => {
 
 describe("get", () => {
   const max = 4;
+  const filter = () => new Uint8Array([0, 1, 97]);
   const out = () => new Uint8Array(4096);
   const columns = () => new Float64Array(GET_HEAD + max);
-  const valid = (): unknown[] => [handle, topic, topic.length, 0, 0, max, 4096, out(), columns()];
+  const valid = (): unknown[] => [handle, topic, topic.length, 0, 0, max, 4096, filter(), out(), columns()];
   const getWith = (at: number) => (value: unknown) => hostile.get?.(...valid().toSpliced(at, 1, value));
 
   refuses("handle", notOffsets, getWith(0));
@@ -193,24 +194,31 @@ describe("get", () => {
   refuses("queueOffset", notOffsets, getWith(4));
   refuses("max", notOffsets, getWith(5));
   refuses("maxBytes", notOffsets, getWith(6));
-  refuses("out", made(notBytes.filter(([name]) => !/detached|shrunk/.test(name))), getWith(7));
-  refuses("columns", made(notNumberColumns), getWith(8));
+  refuses("filter", made(notBytes.filter(([name]) => !/detached|shrunk/.test(name))), getWith(7));
+  refuses("out", made(notBytes.filter(([name]) => !/detached|shrunk/.test(name))), getWith(8));
+  refuses("columns", made(notNumberColumns), getWith(9));
+
+  it("refuses bytes that are no filter", () => {
+    for (const bytes of [[0], [0, 0], [0, 2, 97], [0, 1, 97, 0], new Array(65_537).fill(255)]) {
+      expect(failureOf(() => getWith(7)(new Uint8Array(bytes))).details.argument).toBe("filter");
+    }
+  });
 
   it("refuses columns without room for every message", () => {
-    expect(failureOf(() => getWith(8)(new Float64Array(GET_HEAD + max - 1))).details.argument).toBe("columns");
+    expect(failureOf(() => getWith(9)(new Float64Array(GET_HEAD + max - 1))).details.argument).toBe("columns");
   });
 
   it("refuses a topic that lies in the output", () => {
     const memory = out();
     const { details } = failureOf(() =>
-      hostile.get?.(handle, memory.subarray(8, 14), 6, 0, 0, max, 4096, memory, columns()),
+      hostile.get?.(handle, memory.subarray(8, 14), 6, 0, 0, max, 4096, filter(), memory, columns()),
     );
     expect(details.argument).toBe("arguments");
   });
 
   it("takes an output without memory for one without room", () => {
     const numbers = columns();
-    hostile.get?.(...valid().toSpliced(7, 2, detached(out()), numbers));
+    hostile.get?.(...valid().toSpliced(8, 2, detached(out()), numbers));
     expect(numbers[4]).toBe(0);
   });
 });
@@ -232,7 +240,10 @@ describe("takeArrivals", () => {
 describe("a handle", () => {
   const calls: [string, (handle: number) => unknown][] = [
     ["put", (handle) => addon.put(handle, batch, batch.length, 1, new Float64Array(6))],
-    ["get", (handle) => addon.get(handle, topic, 6, 0, 0, 1, 1, new Uint8Array(8), new Float64Array(9))],
+    [
+      "get",
+      (handle) => addon.get(handle, topic, 6, 0, 0, 1, 1, new Uint8Array(0), new Uint8Array(8), new Float64Array(9)),
+    ],
     ["positions", (handle) => addon.positions(handle, new Float64Array(4))],
     ["takeError", (handle) => addon.takeError(handle)],
     ["requestFlush", (handle) => addon.requestFlush(handle)],

@@ -64,7 +64,7 @@ function get(store: EngineStore, topic: string, queueId: number, offset: number,
   const out = Buffer.alloc(room);
   const columns = new Float64Array(GET_HEAD + max);
   const name = Buffer.from(topic);
-  store.get(name, name.length, queueId, offset, max, room, out, columns);
+  store.get(name, name.length, queueId, offset, max, room, new Uint8Array(0), out, columns);
   const head = Object.entries(GetHead).map(([name, at]) => [name, columns[at]]);
   const { messages, bytes, ...rest } = Object.fromEntries(head) as Record<keyof typeof GetHead, number>;
   return {

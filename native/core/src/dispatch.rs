@@ -19,7 +19,7 @@ use crate::queue::tail::Tail;
 use crate::storage::Clock;
 
 /// Topic of messages that wait for their delivery time (store-format §10.1).
-const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
+pub const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
 
 /// RocketMQ's default delay levels 1 to 18, in ms.
 const DELAY_LEVELS_MS: [i64; 18] = [

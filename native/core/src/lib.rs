@@ -13,6 +13,7 @@ pub mod batch;
 pub mod dispatch;
 pub mod engine;
 pub mod error;
+pub mod filter;
 pub mod format;
 pub mod index;
 pub mod kinds;

@@ -27,5 +27,7 @@ pub const MIN_SEGMENT_BYTES: u64 = 1024;
 pub const MAX_SEGMENT_BYTES: u64 = 2_147_483_647;
 /// Most keys' hits that RocketMQ's own query returns; ours has no such cut.
 pub const MAX_GET_MESSAGES: usize = 65_536;
+/// Longest encoded filter of a `get`.
+pub const MAX_FILTER_BYTES: usize = 65_536;
 /// Greatest number that a double holds exactly, and so the greatest offset that crosses the boundary.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;

@@ -2,7 +2,7 @@
 
 mod support;
 
-use moraine_core::engine::Resolved;
+use moraine_core::engine::{GetRequest, Resolved};
 use moraine_core::error::Code;
 use moraine_core::format::record::NewRecord;
 use moraine_core::memory::MemoryStorage;
@@ -64,7 +64,10 @@ fn a_queue_entry_never_asks_for_more_room_than_its_record_takes() {
     storage.place(file, &bytes);
     let store = open(&storage, small()).unwrap();
     let mut resolved = Resolved::default();
-    store.reader().resolve(b"T", 0, 1, 8, 1 << 20, &mut resolved).unwrap();
+    store
+        .reader()
+        .resolve(&GetRequest { topic: b"T", offset: 1, max: 8, max_bytes: 1 << 20, ..GetRequest::default() }, &mut resolved)
+        .unwrap();
     let error = resolved.copy(&mut [0; 4096], &mut [0.0; 8]).unwrap_err();
     assert_eq!(error.code, Code::Corrupt);
     assert!(error.details.iter().any(|(name, _)| *name == "nextOffset"));

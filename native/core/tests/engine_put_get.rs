@@ -2,7 +2,7 @@
 
 mod support;
 
-use moraine_core::engine::{Boundary, GetStatus, ScanItem, Scanner};
+use moraine_core::engine::{Boundary, GetRequest, GetStatus, ScanItem, Scanner};
 use moraine_core::error::Code;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::{Compat, FlushMode, Options};
@@ -173,7 +173,7 @@ fn a_store_of_tiny_gets_stops_before_the_bytes_asked_for_but_always_gives_one() 
     let sizes: Vec<u64> = put_numbered(&mut store, 4).iter().map(|&(_, _, size)| size).collect();
     let mut resolved = moraine_core::engine::Resolved::default();
     let mut ask = |max_bytes, out: usize| {
-        store.reader().resolve(b"T", 0, 0, 32, max_bytes, &mut resolved).unwrap();
+        store.reader().resolve(&GetRequest { topic: b"T", max: 32, max_bytes, ..GetRequest::default() }, &mut resolved).unwrap();
         resolved.copy(&mut vec![0; out], &mut [0.0; 32]).unwrap()
     };
     assert_eq!(ask(1, 4096).messages, 1);

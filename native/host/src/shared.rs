@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+pub use moraine_core::engine::GetRequest;
 use moraine_core::engine::{Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner, WatchId};
 use moraine_core::error::{Code, Error};
 use moraine_core::options::{FlushMode, Options};
@@ -55,18 +56,6 @@ pub enum State {
     Closed = 2,
     /// A sync or a write failed. Reads go on up to the durable position.
     Poisoned = 3,
-}
-
-/// What [`Shared::get`] is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct GetRequest<'a> {
-    pub topic: &'a [u8],
-    pub queue_id: i32,
-    pub offset: u64,
-    /// Greatest number of messages.
-    pub max: usize,
-    /// Bytes of messages, exceeded by the first one only.
-    pub max_bytes: usize,
 }
 
 /// What [`Shared::get`] says beside the bytes.
@@ -154,8 +143,7 @@ impl Shared {
     /// Copies messages of a queue into `out`, back to back, and their queue offsets into `queue_offsets`.
     pub fn get(&self, request: GetRequest<'_>, out: &mut [u8], queue_offsets: &mut [f64], head: &mut GetHead) -> Result<(), Error> {
         let mut resolved = self.core.resolved().pop().unwrap_or_default();
-        let found = self
-            .read(|reader| reader.resolve(request.topic, request.queue_id, request.offset, request.max, request.max_bytes, &mut resolved));
+        let found = self.read(|reader| reader.resolve(&request, &mut resolved));
         let copied = found.and_then(|()| resolved.copy(out, queue_offsets));
         let answer = copied.map(|copied| {
             *head = GetHead {

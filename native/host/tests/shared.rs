@@ -73,7 +73,7 @@ fn a_buffer_too_small_says_what_is_needed() {
     let (store, listener) = open(settings(directory.path()));
     put(&store, "orders", &[vec![1; 1000]]).unwrap();
     let mut head = moraine_host::shared::GetHead::default();
-    let request = moraine_host::shared::GetRequest { topic: b"orders", queue_id: 0, offset: 0, max: 1, max_bytes: 1 };
+    let request = moraine_host::shared::GetRequest { topic: b"orders", queue_id: 0, offset: 0, max: 1, max_bytes: 1, filter: &[] };
     store.get(request, &mut [0; 100], &mut [0.0], &mut head).unwrap();
     assert!(head.messages == 0 && head.needed > 1000, "{head:?}");
     close(&store, &listener).unwrap();

@@ -75,11 +75,11 @@ unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> s
     })
 }
 
-/// `get(handle, topic, topicBytes, queueId, queueOffset, max, maxBytes, out, columns)`.
+/// `get(handle, topic, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns)`.
 unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     answer(env, || {
         let call = Call::new(env, info);
-        let [handle, topic, topic_bytes, queue_id, offset, max, max_bytes, out, columns] = call.arguments()?;
+        let [handle, topic, topic_bytes, queue_id, offset, max, max_bytes, filter, out, columns] = call.arguments()?;
         let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
         let topic_bytes = call.number("topicBytes", topic_bytes).and_then(|value| guard::count("topicBytes", value))?;
         let queue_id = call.number("queueId", queue_id).and_then(guard::queue_id)?;
@@ -87,15 +87,16 @@ unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> s
         let max = call.number("max", max).and_then(|value| guard::count("max", value))?.min(MAX_GET_MESSAGES);
         let max_bytes = call.number("maxBytes", max_bytes).and_then(|value| guard::count("maxBytes", value))?;
         let topic = call.block("topic", topic, UINT8)?.first::<u8>("topic", "bytes", topic_bytes)?;
+        let filter = call.block("filter", filter, UINT8)?;
         let out = call.block("out", out, UINT8)?;
         let columns = call.block("columns", columns, FLOAT64)?.first::<f64>("columns", "numbers", GET_HEAD as usize + max)?;
-        apart(&[&topic, &out, &columns])?;
+        apart(&[&topic, &filter, &out, &columns])?;
         // SAFETY: rules 1 to 3 hold: nothing below calls Node-API, `block` refused shared memory, `apart` overlaps.
-        let (topic, out, columns) = unsafe { (topic.bytes(), out.bytes_mut(), columns.numbers_mut()) };
+        let (topic, filter, out, columns) = unsafe { (topic.bytes(), filter.bytes(), out.bytes_mut(), columns.numbers_mut()) };
         let (head_numbers, queue_offsets) = columns.split_at_mut(GET_HEAD as usize);
         let mut head = GetHead::default();
         env::with(handle, |store| {
-            let request = GetRequest { topic, queue_id, offset, max, max_bytes };
+            let request = GetRequest { topic, queue_id, offset, max, max_bytes, filter };
             store.shared.get(request, out, queue_offsets, &mut head).map_err(Failure::from)
         })?;
         head_numbers.copy_from_slice(&[

@@ -11,6 +11,8 @@ use crate::writes::Writes;
 
 /// Its presence says that the store is open, or was not closed.
 pub const ABORT_PATH: &str = "abort";
+/// RocketMQ 5 leaves this empty file beside it (store-format §1), and so do we. Its presence says nothing.
+pub const ABORT_BACKUP_PATH: &str = "abort.bak";
 
 impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Closes the store as RocketMQ does: log synced, queue and index files complete and synced, `checkpoint` written,

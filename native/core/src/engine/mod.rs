@@ -32,7 +32,7 @@ pub mod watch;
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{BehindPlan, FlushPlan};
-pub use resolve::{Copied, GetStatus, Resolved};
+pub use resolve::{Copied, GetRequest, GetStatus, Resolved};
 pub use watch::WatchId;
 
 pub use crate::log::scan::{ScanItem, Scanner};

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::close::ABORT_PATH;
+use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
 use super::known::{correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
 use super::plans::CHECKPOINT_PATH;
 use super::{Engine, Stats};
@@ -168,6 +168,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
             storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
         }
+        storage.create(ABORT_BACKUP_PATH, 0)?;
         storage.create(ABORT_PATH, 0)?;
         storage.write_at(ABORT_PATH, 0, self.options.process_id.to_string().as_bytes())?;
         storage.sync_dir("")?;

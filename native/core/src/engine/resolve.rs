@@ -1,10 +1,13 @@
 //! Reading from a queue in two halves: resolving (under the lock) and copying (without it).
 
 use alloc::format;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Reader;
+use crate::dispatch::SCHEDULE_TOPIC;
 use crate::error::{Code, Error};
+use crate::filter::TagFilter;
 use crate::format::properties;
 use crate::format::record::Record;
 use crate::limits::MAX_GET_MESSAGES;
@@ -15,6 +18,22 @@ use crate::storage::{Clock, Segment, Storage};
 
 /// Entries looked at for one answer at least, while none of them leads to a message.
 const MIN_SCANNED_ENTRIES: u64 = 800;
+/// The same with a filter, which passes most entries by without looking at their messages.
+const MIN_FILTERED_ENTRIES: u64 = 16_384;
+
+/// What is asked of a queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GetRequest<'a> {
+    pub topic: &'a [u8],
+    pub queue_id: i32,
+    pub offset: u64,
+    /// Greatest number of messages, from 1 to [`MAX_GET_MESSAGES`].
+    pub max: usize,
+    /// Bytes of messages, exceeded by the first one only.
+    pub max_bytes: usize,
+    /// The tags wanted, as [`TagFilter::set`] takes them; empty: all.
+    pub filter: &'a [u8],
+}
 
 /// RocketMQ's GetMessageStatus, by ordinal (store-format §8.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +52,15 @@ pub enum GetStatus {
     OffsetReset = 9,
 }
 
+/// What came of one record.
+enum Fit {
+    Copied,
+    /// Its tags are not wanted.
+    Unwanted,
+    /// It has to wait for the next answer, or for a larger buffer.
+    TooLarge,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Part {
     physical: u64,
@@ -46,13 +74,17 @@ pub struct Resolved<G> {
     pub status: GetStatus,
     /// Offset to ask for next.
     pub next: u64,
+    /// The queue's range.
     pub min: u64,
     pub max: u64,
-    /// Bytes of the log between the last message of the answer and the visible end.
+    /// Bytes of the log between the last message looked at and the visible end.
     pub bytes_behind: u64,
     log: LogView<G>,
     topic: Vec<u8>,
     queue_id: i32,
+    /// Messages wanted.
+    most: usize,
+    filter: TagFilter,
     parts: Vec<Part>,
 }
 
@@ -78,6 +110,8 @@ impl<G: Segment> Default for Resolved<G> {
             log: LogView::new(Segments::empty(1), 0),
             topic: Vec::new(),
             queue_id: 0,
+            most: 0,
+            filter: TagFilter::default(),
             parts: Vec::new(),
         }
     }
@@ -87,22 +121,13 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     /// Finds up to `max` messages of a queue from `offset` on, `max_bytes` at most but always one (store-format §8.1).
     ///
     /// RocketMQ's own cuts (8 messages or 64 KiB of what is not in memory, the border of a queue file) do not apply.
-    pub fn resolve(
-        &self,
-        topic: &[u8],
-        queue_id: i32,
-        offset: u64,
-        max: usize,
-        max_bytes: usize,
-        into: &mut Resolved<S::Segment>,
-    ) -> Result<(), Error> {
-        into.parts.clear();
-        into.topic.clear();
-        into.topic.extend_from_slice(topic);
-        into.queue_id = queue_id;
-        into.log = self.log();
-        (into.min, into.max, into.bytes_behind) = (0, 0, 0);
+    /// One call looks at 800 entries or `max` at most, with a filter at 16,384 or `max`: an answer without messages says
+    /// in `next` where to go on.
+    pub fn resolve(&self, request: &GetRequest<'_>, into: &mut Resolved<S::Segment>) -> Result<(), Error> {
+        let GetRequest { topic, queue_id, offset, max_bytes, .. } = *request;
+        into.begin(request, self.log())?;
         let engine = self.0;
+        (into.min, into.max) = (0, 0);
         let Some(place) = engine.queues.find(topic, queue_id) else {
             (into.status, into.next) = (GetStatus::NoMatchedLogicQueue, 0);
             return Ok(());
@@ -119,30 +144,40 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         if into.status != GetStatus::NoMatchedMessage {
             return Ok(());
         }
-        let max = max.clamp(1, MAX_GET_MESSAGES);
-        let scan = (end - offset).min(MIN_SCANNED_ENTRIES.max(max as u64));
+        let filters = !into.filter.is_all();
+        // There the entry holds a delivery time: every message may be wanted, and its record decides.
+        let by_record = filters && topic == SCHEDULE_TOPIC;
+        let by_hash = filters && !by_record;
+        let least = if filters { MIN_FILTERED_ENTRIES } else { MIN_SCANNED_ENTRIES };
+        let scan = (end - offset).min(least.max(into.most as u64));
+        let most = if by_record { scan as usize } else { into.most };
         let mut bytes = 0;
+        let mut passed = into.log.end();
         engine.queue_files.read(engine.storage.as_ref(), &engine.queues, place, offset, scan, |queue_offset, entry| {
             if entry.is_some_and(|entry| !entry.is_blank() && entry.physical >= into.log.end()) {
                 return false; // written behind, and then the sync of its message failed
             }
             let found = entry.filter(|entry| !entry.is_blank() && entry.physical >= into.log.min());
-            if let Some(entry) = found {
-                if into.parts.len() >= max || (!into.parts.is_empty() && bytes + entry.size as usize > max_bytes) {
-                    return false;
-                }
-                bytes += entry.size as usize;
-                into.parts.push(Part { physical: entry.physical, size: entry.size, queue_offset });
-                into.status = GetStatus::Found;
-            } else if into.parts.is_empty() {
-                into.status = GetStatus::MessageWasRemoving;
+            if let Some(entry) = found
+                && (into.parts.len() >= most || (!into.parts.is_empty() && bytes + entry.size as usize > max_bytes))
+            {
+                return false;
             }
+            let wanted = !by_hash || entry.is_some_and(|entry| into.filter.may_match(entry.tags_code));
+            match found {
+                Some(entry) if wanted => {
+                    bytes += entry.size as usize;
+                    into.parts.push(Part { physical: entry.physical, size: entry.size, queue_offset });
+                    into.status = GetStatus::Found;
+                }
+                None if wanted && into.parts.is_empty() => into.status = GetStatus::MessageWasRemoving,
+                _ => {}
+            }
+            passed = found.map_or(passed, |entry| entry.physical + u64::from(entry.size));
             into.next = queue_offset + 1;
             true
         })?;
-        if let Some(last) = into.parts.last() {
-            into.bytes_behind = into.log.end().saturating_sub(last.physical + u64::from(last.size));
-        }
+        into.bytes_behind = into.log.end().saturating_sub(passed);
         Ok(())
     }
 
@@ -153,51 +188,96 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
 }
 
 impl<G: Segment> Resolved<G> {
-    /// Copies the records back to back into `out` and checks each; `queue_offsets` gets theirs.
+    fn begin(&mut self, request: &GetRequest<'_>, log: LogView<G>) -> Result<(), Error> {
+        self.filter.set(request.filter)?;
+        self.parts.clear();
+        self.topic.clear();
+        self.topic.extend_from_slice(request.topic);
+        self.queue_id = request.queue_id;
+        self.most = request.max.clamp(1, MAX_GET_MESSAGES);
+        self.log = log;
+        self.bytes_behind = 0;
+        Ok(())
+    }
+
+    /// Copies the records back to back into `out` and checks each; `queue_offsets` gets theirs. Those whose tags are not
+    /// wanted, whatever their hash says, are left out; where none is left, `status` says so.
     ///
     /// Stops in front of a record that does not fit, or is damaged. When it is the first: `needed` says its size, or
     /// STORE_CORRUPT is returned, with `nextOffset`.
     pub fn copy(&mut self, out: &mut [u8], queue_offsets: &mut [f64]) -> Result<Copied, Error> {
         let mut copied = Copied { next: self.next, ..Copied::default() };
+        let most = queue_offsets.len().min(self.most);
+        let mut passed = 0;
         for part in &self.parts {
-            let size = part.size as usize;
-            if out.len() - copied.bytes < size || copied.messages == queue_offsets.len() {
-                copied.next = part.queue_offset;
-                if copied.messages == 0 {
-                    // Before anybody makes room for what the entry says.
-                    if !self.log.starts_record(part.physical, part.size)? {
-                        let reason = format!("the queue entry leads to a record of {size} bytes, there is none");
-                        return Err(self.log.corrupt(part.physical, &reason).number("nextOffset", part.queue_offset as i64 + 1));
-                    }
-                    copied.needed = size;
+            let room = if copied.messages == most { &mut [] } else { &mut out[copied.bytes..] };
+            let fit = match self.copy_part(part, room, copied.messages == 0) {
+                Ok(fit) => fit,
+                // Asked at it, the answer is the error.
+                Err(_) if copied.messages > 0 => Fit::TooLarge,
+                Err(error) if error.code == Code::Corrupt => return Err(error.number("nextOffset", part.queue_offset as i64 + 1)),
+                Err(error) => return Err(error),
+            };
+            match fit {
+                Fit::Copied => {
+                    queue_offsets[copied.messages] = part.queue_offset as f64;
+                    copied.messages += 1;
+                    copied.bytes += part.size as usize;
                 }
-                break;
+                Fit::Unwanted => {}
+                Fit::TooLarge => {
+                    copied.next = part.queue_offset;
+                    copied.needed = if copied.messages == 0 { part.size as usize } else { 0 };
+                    self.bytes_behind = self.log.end().saturating_sub(passed);
+                    return Ok(copied);
+                }
             }
-            let record = &mut out[copied.bytes..copied.bytes + size];
-            let read = self.log.read_record(part.physical, record).and_then(|()| self.belongs(record, part));
-            if let Err(error) = read {
-                if copied.messages == 0 && error.code == Code::Corrupt {
-                    return Err(error.number("nextOffset", part.queue_offset as i64 + 1));
-                }
-                if copied.messages == 0 {
-                    return Err(error);
-                }
-                copied.next = part.queue_offset;
-                break;
-            }
-            queue_offsets[copied.messages] = part.queue_offset as f64;
-            copied.messages += 1;
-            copied.bytes += size;
+            passed = part.physical + u64::from(part.size);
+        }
+        if copied.messages == 0 && !self.parts.is_empty() {
+            self.status = GetStatus::NoMatchedMessage;
         }
         Ok(copied)
     }
 
+    /// Copies one record to the front of `room`, unless the filter does not want it.
+    fn copy_part(&self, part: &Part, room: &mut [u8], is_first: bool) -> Result<Fit, Error> {
+        let size = part.size as usize;
+        if let Some(record) = room.get_mut(..size) {
+            self.log.read_record(part.physical, record)?;
+            return self.judge(record, part);
+        }
+        if !is_first {
+            return Ok(Fit::TooLarge);
+        }
+        // Before anybody makes room for what the entry says.
+        if !self.log.starts_record(part.physical, part.size)? {
+            let reason = format!("the queue entry leads to a record of {size} bytes, there is none");
+            return Err(self.log.corrupt(part.physical, &reason));
+        }
+        if self.filter.is_all() {
+            return Ok(Fit::TooLarge);
+        }
+        let mut record = vec![0; size];
+        self.log.read_record(part.physical, &mut record)?;
+        Ok(match self.judge(&record, part)? {
+            Fit::Unwanted => Fit::Unwanted,
+            Fit::Copied | Fit::TooLarge => Fit::TooLarge,
+        })
+    }
+
+    /// Whether a checked record is wanted.
+    fn judge(&self, bytes: &[u8], part: &Part) -> Result<Fit, Error> {
+        let Ok(record) = Record::parse(bytes) else {
+            return Ok(Fit::Unwanted); // read_record has parsed it
+        };
+        self.belongs(&record, part)?;
+        Ok(if self.filter.is_all() || self.filter.matches(record.properties()) { Fit::Copied } else { Fit::Unwanted })
+    }
+
     /// A queue entry may be damaged too: it never shows a message of another queue. A light queue's entry leads to
     /// the record of the queue it was put to, which names it.
-    fn belongs(&self, bytes: &[u8], part: &Part) -> Result<(), Error> {
-        let Ok(record) = Record::parse(bytes) else {
-            return Ok(()); // read_record has parsed it
-        };
+    fn belongs(&self, record: &Record<'_>, part: &Part) -> Result<(), Error> {
         if record.topic() == self.topic && record.queue_id() == self.queue_id {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use moraine_core::batch::{self, BatchMessage};
 use moraine_core::engine::put::RESULT_HEADER;
-use moraine_core::engine::{Engine, GetStatus, Resolved};
+use moraine_core::engine::{Engine, GetRequest, GetStatus, Resolved};
 use moraine_core::error::Error;
 use moraine_core::format::record::{Address, Host, Record};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
@@ -94,8 +94,13 @@ pub fn close(mut store: Store) {
 pub type Answer = (GetStatus, u64, Vec<String>);
 
 pub fn get(store: &Store, topic: &str, queue_id: i32, offset: u64, max: usize) -> Result<Answer, Error> {
+    get_filtered(store, topic, queue_id, offset, max, &[])
+}
+
+pub fn get_filtered(store: &Store, topic: &str, queue_id: i32, offset: u64, max: usize, filter: &[u8]) -> Result<Answer, Error> {
     let mut resolved = Resolved::default();
-    store.reader().resolve(topic.as_bytes(), queue_id, offset, max, 1 << 20, &mut resolved)?;
+    let request = GetRequest { topic: topic.as_bytes(), queue_id, offset, max, max_bytes: 1 << 20, filter };
+    store.reader().resolve(&request, &mut resolved)?;
     let mut out = vec![0; 1 << 20];
     let mut offsets = vec![0.0; max];
     let copied = resolved.copy(&mut out, &mut offsets)?;

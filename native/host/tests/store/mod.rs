@@ -124,7 +124,7 @@ pub fn get(store: &Shared, topic: &str, offset: u64, max: usize) -> Result<(GetH
     let mut out = vec![0; 1 << 20];
     let mut offsets = vec![0.0; max];
     let mut head = GetHead::default();
-    let request = GetRequest { topic: topic.as_bytes(), queue_id: 0, offset, max, max_bytes: 1 << 20 };
+    let request = GetRequest { topic: topic.as_bytes(), queue_id: 0, offset, max, max_bytes: 1 << 20, filter: &[] };
     store.get(request, &mut out, &mut offsets, &mut head)?;
     out.truncate(head.bytes);
     offsets.truncate(head.messages);
