@@ -11,6 +11,8 @@ export type {
 } from "./diagnostics.ts";
 export { StoreError, type StoreErrorCode, type StoreErrorDetails, type StoreErrorOptions } from "./errors.ts";
 export type { GetResult, GetStatus } from "./get-result.ts";
+export type { GroupOffset, Groups } from "./groups.ts";
+export type { JsonValue } from "./json/values.ts";
 export type { StoreState } from "./lifecycle.ts";
 export type { Host, Message } from "./message.ts";
 export { type OpenProgress, type StoreOptions, storeOptions } from "./options.ts";
@@ -18,4 +20,5 @@ export type { EntriesOptions, LookupOptions, QueueEntry, QueueOffsets } from "./
 export type { GetOptions } from "./queue-reader.ts";
 export { type AppendOptions, type LogPositions, Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";
+export type { Table } from "./table.ts";
 export type { MessageFilter } from "./tag-filter.ts";

@@ -31,6 +31,11 @@ export class Lifecycle {
     return this.#reported ? undefined : this.#poison;
   }
 
+  /** Whether `close` has not been called. */
+  get isOpen(): boolean {
+    return this.#readable;
+  }
+
   get isPoisoned(): boolean {
     return this.#poison !== undefined;
   }

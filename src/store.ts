@@ -19,6 +19,7 @@ import { type FlushDiagnostics, flushChannel } from "./diagnostics.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
+import type { Groups } from "./groups.ts";
 import { Lifecycle, type StoreState } from "./lifecycle.ts";
 import type { Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
@@ -26,6 +27,8 @@ import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
 import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
 import { type GetOptions, QueueReader } from "./queue-reader.ts";
 import type { StoredMessage } from "./stored-message.ts";
+import type { Table } from "./table.ts";
+import { Tables } from "./tables.ts";
 import { Waits } from "./waits.ts";
 import { Writer } from "./writer.ts";
 
@@ -72,6 +75,7 @@ export class Store {
   readonly #reader: QueueReader;
   readonly #queries: Queries;
   readonly #waiters: FlushWaiters;
+  readonly #tables: Tables;
   readonly #waits: Waits;
   readonly #positions: Float64Array = new Float64Array(4);
   #closing: Promise<void> | undefined;
@@ -90,6 +94,7 @@ export class Store {
     this.#reader = new QueueReader(opened.engine);
     this.#queries = new Queries(opened.engine);
     this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
+    this.#tables = new Tables(lifecycle, settings.clock);
     lifecycle.open();
   }
 
@@ -303,6 +308,25 @@ export class Store {
     return this.#queries.entries(topic, queueId, options);
   }
 
+  /**
+   * The small durable table in `config/NAME.json`, empty where there is no such file; the same object for the same name.
+   * RocketMQ's own tables (`topics`, `consumerOffset`, `subscriptionGroup` …) are read and written as it does; of a
+   * `readOnly` store they are shown as they were when first asked for. Where the file is damaged, its `.bak` is used,
+   * and `health()` says so.
+   *
+   * `name`: 1 to 100 letters, digits, `.`, `_` and `-`. Throws STORE_CORRUPT where `.bak` does not help, STORE_IO.
+   */
+  table(name: string): Table {
+    this.#lifecycle.checkReadable();
+    return this.#tables.table(name);
+  }
+
+  /** Consumer offsets by group, as RocketMQ keeps them; loaded when first asked for. Throws as `table`. */
+  get groups(): Groups {
+    this.#lifecycle.checkReadable();
+    return this.#tables.groups;
+  }
+
   /** Counters by name. */
   stats(): Record<string, number> {
     this.#lifecycle.checkReadable();
@@ -312,12 +336,14 @@ export class Store {
   /** Whether the store had been closed cleanly, what was noticed since, and the files. */
   health(): EngineHealth {
     this.#lifecycle.checkReadable();
-    return this.#engine.health();
+    const health = this.#engine.health();
+    return { ...health, findings: [...health.findings, ...this.#tables.findings()] };
   }
 
   /**
    * Flushes, waits for work in flight, and releases the directory; always the same promise. Rejects where that
    * failed, and with `STORE_POISONED` where a sync failed before and no call has been told. Closed it is then, too.
+   * A table that cannot be written is tried once more, and its error is the rejection where there is no other.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -326,6 +352,8 @@ export class Store {
 
   async #close(): Promise<void> {
     this.#lifecycle.close();
+    // While the lock is still ours.
+    const unwritten = await this.#tables.close();
     this.#waits.end(this.#lifecycle.closedError());
     let failure: StoreError | undefined;
     try {
@@ -339,6 +367,7 @@ export class Store {
     // A close that went well has synced everything, whatever the last message about it said.
     if (failure === undefined) this.#waiters.settleAll();
     else this.#waiters.fail(failure);
+    failure ??= unwritten;
     if (failure !== undefined) throw failure;
   }
 

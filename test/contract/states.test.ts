@@ -47,6 +47,8 @@ const TABLE: Record<string, Answers> = {
   topics: READS,
   queues: READS,
   entries: READS,
+  table: READS,
+  groups: READS,
   stats: READS,
   health: READS,
   close: FACT,

@@ -84,6 +84,11 @@ describe("TypeScript", () => {
     expect(knowing.filter(({ from }) => from !== "src/binding/load.ts").map(say)).toEqual([]);
   });
 
+  it("only table-file.ts touches a disk by itself", () => {
+    const touching = library.flatMap(imports).filter(({ to }) => /^node:fs\b/.test(to));
+    expect([...new Set(touching.map(({ from }) => from))]).toEqual(["src/table-file.ts"]);
+  });
+
   it("modules do not import each other in a circle", () => {
     const reaches = (from: string, target: string, seen = new Set<string>()): boolean =>
       within.some((found) => {

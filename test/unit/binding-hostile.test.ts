@@ -239,11 +239,11 @@ describe("takeArrivals", () => {
 
 describe("a handle", () => {
   const calls: [string, (handle: number) => unknown][] = [
-    ["put", (handle) => addon.put(handle, batch, batch.length, 1, new Float64Array(6))],
     [
       "get",
       (handle) => addon.get(handle, topic, 6, 0, 0, 1, 1, new Uint8Array(0), new Uint8Array(8), new Float64Array(9)),
     ],
+    ["put", (handle) => addon.put(handle, batch, batch.length, 1, new Float64Array(6))],
     ["positions", (handle) => addon.positions(handle, new Float64Array(4))],
     ["takeError", (handle) => addon.takeError(handle)],
     ["requestFlush", (handle) => addon.requestFlush(handle)],

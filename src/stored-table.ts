@@ -1,0 +1,124 @@
+/** A table in memory, and its way to the disk: behind the changes, one write at a time, many changes in one. */
+import type { Finding } from "./binding/contract.ts";
+import { StoreError } from "./errors.ts";
+import { JsonObject } from "./json/nodes.ts";
+import { printJson } from "./json/print.ts";
+import { TableFile } from "./table-file.ts";
+import { complete } from "./table-shapes.ts";
+
+/** What a table needs of its store. */
+export interface TableOwner {
+  readonly path: string;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** A table has changed and wants to be written in a while. */
+  changed(): void;
+}
+
+/** A write on its way. */
+interface Running {
+  /** Changes that it brings; all, as long as it has not begun. */
+  changes: number;
+  done: Promise<void>;
+}
+
+export class StoredTable {
+  readonly name: string;
+  readonly file: string;
+  readonly root: JsonObject;
+  readonly #disk: TableFile;
+  readonly #owner: TableOwner;
+  readonly #loading: Finding | undefined;
+  #isNew: boolean;
+  #versionGiven = false;
+  /** Changes made, and how many of them are on the disk. */
+  #changes = 0;
+  #durable = 0;
+  #running: Running | undefined;
+  #next: Promise<void> | undefined;
+  #failure: StoreError | undefined;
+
+  /** Reads the table. Throws STORE_CORRUPT, STORE_IO. */
+  constructor(name: string, owner: TableOwner) {
+    this.name = name;
+    this.#owner = owner;
+    this.#disk = new TableFile(owner.path, name);
+    this.file = this.#disk.file;
+    const { root, finding } = this.#disk.read();
+    this.#isNew = root === undefined;
+    this.root = root ?? new JsonObject();
+    this.#loading = finding;
+  }
+
+  /** The root has been changed. */
+  changed(key?: string): void {
+    if (key === "dataVersion") this.#versionGiven = true;
+    this.#changes++;
+    this.#owner.changed();
+  }
+
+  get isDirty(): boolean {
+    return this.#durable < this.#changes;
+  }
+
+  /** What was noticed: another version than the file's was loaded, or the last write failed. */
+  get findings(): Finding[] {
+    const findings = this.#loading === undefined ? [] : [this.#loading];
+    if (this.#failure !== undefined) {
+      const message = `changes could not be written and are kept in memory: ${this.#failure.message}`;
+      findings.push({ kind: "table-unwritten", file: this.file, offset: 0, length: 0, message });
+    }
+    return findings;
+  }
+
+  /** Resolves when all changes made so far are on the disk; rejects when the write that would have brought them failed. */
+  persist(): Promise<void> {
+    if (this.#next !== undefined) return this.#next;
+    const running = this.#running;
+    if (running === undefined) return this.isDirty ? this.#start() : Promise.resolve();
+    if (running.changes >= this.#changes) return running.done;
+    const next = (): Promise<void> => {
+      this.#next = undefined;
+      return this.#start();
+    };
+    this.#next = running.done.then(next, next);
+    return this.#next;
+  }
+
+  #start(): Promise<void> {
+    const running: Running = { changes: Number.POSITIVE_INFINITY, done: Promise.resolve() };
+    this.#running = running;
+    // In the next microtask, so that all who want to write now are in it.
+    running.done = running.done.then(() => this.#write(running));
+    return running.done;
+  }
+
+  async #write(running: Running): Promise<void> {
+    const changes = this.#changes;
+    const keepVersion = this.#versionGiven;
+    running.changes = changes;
+    this.#versionGiven = false;
+    try {
+      const { name: table, root } = this;
+      complete(root, { table, isNew: this.#isNew, now: this.#owner.now(), keepVersion });
+      await this.#disk.write(printJson(root));
+      this.#isNew = false;
+      this.#durable = changes;
+      this.#failure = undefined;
+    } catch (error) {
+      this.#versionGiven ||= keepVersion;
+      this.#failure = error instanceof StoreError ? error : unprintable(this.file, error);
+      throw this.#failure;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+}
+
+/** The text would be longer than a string can be. */
+function unprintable(file: string, cause: unknown): StoreError {
+  return new StoreError("STORE_UNSUPPORTED", `${file} cannot be written: ${(cause as Error).message}`, {
+    cause,
+    details: { file },
+  });
+}
