@@ -18,6 +18,7 @@ use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
 
+pub mod appended;
 pub mod check;
 pub mod close;
 pub mod health;
@@ -29,6 +30,7 @@ pub mod read;
 pub mod resolve;
 pub mod watch;
 
+pub use appended::Appended;
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{BehindPlan, FlushPlan};
