@@ -23,6 +23,11 @@ describe("a failed sync that somebody waits for", () => {
     expect(seen.refusal?.message).toMatch(/open it again/);
   });
 
+  test("ends every wait for messages, and those that come later", () => {
+    expect(seen.waits.map(({ code }) => code)).toEqual(Array(4).fill("STORE_POISONED"));
+    expect(seen.lateWaits.map(({ code }) => code)).toEqual(["STORE_POISONED", "STORE_POISONED"]);
+  });
+
   test("leaves readable what was durable", () => {
     expect(seen.bodies).toEqual(["durable"]);
   });
@@ -51,7 +56,11 @@ describe("a failed sync that nobody waits for", () => {
     expect(seen.state).toBe("poisoned");
   });
 
-  test("rejects close, so that somebody is told, and the store is closed", () => {
+  test("ends every wait for messages", () => {
+    expect(seen.waits.map(({ code }) => code)).toEqual(Array(4).fill("STORE_POISONED"));
+  });
+
+  test("rejects close, so that somebody who stored is told, and the store is closed", () => {
     expect(seen.answers.close).toBe("STORE_POISONED");
     expect(seen.stateAfterClose).toBe("closed");
     expect(seen.reopened).toMatchObject({ state: "open", bodies: ["durable"], put: "ok" });

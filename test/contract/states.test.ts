@@ -41,6 +41,7 @@ const TABLE: Record<string, Answers> = {
   scan: READS,
   lookup: READS,
   arrival: READS,
+  onAppend: WRITES,
   offsets: READS,
   offsetByTime: READS,
   timeOf: READS,

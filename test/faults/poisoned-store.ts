@@ -23,6 +23,9 @@ export interface PoisonedStore {
   state: StoreState;
   /** Of those who waited for the sync that failed. */
   waiters: ErrorFacts[];
+  /** Of those who waited for messages then, and of those who tried later. */
+  waits: ErrorFacts[];
+  lateWaits: ErrorFacts[];
   /** The code that each call answers. */
   answers: Record<string, StoreErrorCode | "ok">;
   refusal?: ErrorFacts;
