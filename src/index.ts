@@ -1,3 +1,4 @@
+export type { ArrivalOptions } from "./arrivals.ts";
 export type { PutResult, PutResults } from "./batch.ts";
 export type { EngineHealth, FileFact, Finding, IndexFileFact } from "./binding/contract.ts";
 export type { ReadOptions, ScanItem, ScanOptions } from "./cursor.ts";

@@ -66,8 +66,12 @@ export class Lifecycle {
     return error;
   }
 
+  get isReadable(): boolean {
+    return this.#readable;
+  }
+
   checkReadable(): void {
-    if (!this.#readable) throw this.#closedError();
+    if (!this.#readable) throw this.closedError();
   }
 
   /** Refuses a call that stores or flushes. */
@@ -75,16 +79,28 @@ export class Lifecycle {
     if (!this.#writable) throw this.#writeRefusal();
   }
 
+  /** Refuses to wait for what cannot come: nothing is stored any more, or nothing that this store object would see. */
+  checkGrowing(): void {
+    if (this.#writable) return;
+    if (this.#poison !== undefined && this.#state === "poisoned") throw poisonError(this.#poison);
+    if (this.#state !== "open") throw this.closedError();
+    throw new StoreError(
+      "STORE_READ_ONLY",
+      `the store ${this.path} was opened with readOnly: it shows what was there then, and nothing arrives in it; open it again to see more`,
+    );
+  }
+
   #writeRefusal(): StoreError {
     if (this.#poison !== undefined && this.#state === "poisoned") {
       this.#reported = true;
       return poisonError(this.#poison);
     }
-    if (this.#state !== "open") return this.#closedError();
+    if (this.#state !== "open") return this.closedError();
     return new StoreError("STORE_READ_ONLY", `the store ${this.path} was opened with readOnly; nothing can be stored`);
   }
 
-  #closedError(): StoreError {
+  /** Why a call is refused once `close` was called. */
+  closedError(): StoreError {
     const state = this.#state === "closed" ? "is closed" : this.#state === "closing" ? "is closing" : "is not open yet";
     return new StoreError("STORE_CLOSED", `the store ${this.path} ${state}`);
   }

@@ -1,5 +1,7 @@
 /** A store: a directory of Apache RocketMQ's format, opened. */
+
 import { checkOffset, readOptions } from "./arguments.ts";
+import type { ArrivalOptions } from "./arrivals.ts";
 import type { PutResult, PutResults } from "./batch.ts";
 import type { EngineHealth } from "./binding/contract.ts";
 import {
@@ -27,6 +29,7 @@ import { type GetOptions, QueueReader } from "./queue-reader.ts";
 import type { StoredMessage } from "./stored-message.ts";
 import type { Table } from "./table.ts";
 import { Tables } from "./tables.ts";
+import { Waits } from "./waits.ts";
 import { Writer } from "./writer.ts";
 
 /** Positions in the commit log, in bytes: minimum ≤ visible ≤ end, durable ≤ end. */
@@ -73,6 +76,7 @@ export class Store {
   readonly #queries: Queries;
   readonly #waiters: FlushWaiters;
   readonly #tables: Tables;
+  readonly #waits: Waits;
   readonly #positions: Float64Array = new Float64Array(4);
   #closing: Promise<void> | undefined;
 
@@ -85,7 +89,8 @@ export class Store {
     this.#engine = opened.engine;
     this.#lifecycle = lifecycle;
     this.#settings = settings;
-    this.#writer = new Writer(opened.engine, lifecycle, settings);
+    this.#waits = new Waits(opened.engine, lifecycle, settings.flush);
+    this.#writer = new Writer(opened.engine, lifecycle, settings, this.#waits);
     this.#reader = new QueueReader(opened.engine);
     this.#queries = new Queries(opened.engine);
     this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
@@ -248,6 +253,24 @@ export class Store {
   }
 
   /**
+   * Resolves with `true` as soon as the queue has a message above: once `offsets(topic, queueId).max > queueOffset`,
+   * at once if that is so; with `false` after `timeoutMs`. The queue need not exist. A wait costs nothing until it
+   * ends, and does not keep the process alive.
+   *
+   * Rejects with `STORE_ABORTED` once the signal is aborted, with `STORE_CLOSED` and `STORE_POISONED` when the store is
+   * closed or poisoned meanwhile, and with `STORE_READ_ONLY` where it would have to wait in a store opened with
+   * `readOnly`: that one shows what was there when it was opened.
+   */
+  arrival(topic: string, queueId: number, queueOffset: number, options?: ArrivalOptions): Promise<boolean> {
+    try {
+      this.#lifecycle.checkReadable();
+      return Promise.resolve(this.#waits.arrivals.arrival(topic, queueId, queueOffset, options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
    * The queue offset for a store timestamp: with `"lower"` the first message at or after it, with `"upper"` the last
    * one at or before it, within the range of the queue (store-format chapter 8.3).
    */
@@ -331,6 +354,7 @@ export class Store {
     this.#lifecycle.close();
     // While the lock is still ours.
     const unwritten = await this.#tables.close();
+    this.#waits.end(this.#lifecycle.closedError());
     let failure: StoreError | undefined;
     try {
       await this.#engine.close();
@@ -354,13 +378,16 @@ export class Store {
     }
     const moved = durableOffset > this.#waiters.durableOffset;
     this.#waiters.settle(durableOffset);
+    this.#waits.settled();
     if (moved && flushChannel.hasSubscribers) {
       flushChannel.publish({ path: this.path, durableOffset } satisfies FlushDiagnostics);
     }
   }
 
   #poison(cause: StoreError): void {
-    this.#waiters.fail(this.#lifecycle.poison(cause, this.#waiters.waiting > 0));
+    const error = this.#lifecycle.poison(cause, this.#waiters.waiting > 0);
+    this.#waiters.fail(error);
+    this.#waits.end(error);
   }
 
   #readPositions(): LogPositions {

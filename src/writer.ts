@@ -7,6 +7,7 @@ import { argumentError, StoreError, shown, withDetails } from "./errors.ts";
 import type { EncodedHost } from "./hosts.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Message } from "./message.ts";
+import type { Waits } from "./waits.ts";
 
 /** Numbers of an answer that are kept room for; one for a larger batch is made for it alone. */
 const KEPT_ANSWER = 16_384;
@@ -34,14 +35,16 @@ export class Writer {
   readonly #engine: EngineStore;
   readonly #lifecycle: Lifecycle;
   readonly #limits: MessageLimits;
+  readonly #waits: Waits;
   /** Absent while a call uses it: a getter of a message may put another one. */
   #spare: Workspace | undefined;
   #segmentBytes: number | undefined;
 
-  constructor(engine: EngineStore, lifecycle: Lifecycle, limits: MessageLimits) {
+  constructor(engine: EngineStore, lifecycle: Lifecycle, limits: MessageLimits, waits: Waits) {
     this.#engine = engine;
     this.#lifecycle = lifecycle;
     this.#limits = limits;
+    this.#waits = waits;
   }
 
   put(message: Message): PutResult {
@@ -55,6 +58,7 @@ export class Writer {
       this.#lifecycle.checkWritable();
       const answer = workspace.answer(1);
       if (this.#engine.put(encoder.bytes, encoder.used, 1, answer) !== 1) throw this.#engine.takeError();
+      this.#waits.stored(answer[2] as number);
       const result = singleResult(answer, encoder.storeHosts as EncodedHost);
       this.#publish(result.physicalOffset, result.endOffset, 1, result.storeTimestamp);
       return result;
@@ -89,6 +93,7 @@ export class Writer {
       const stored = this.#engine.put(bytes, used, count, answer);
       if (stored > 0) {
         results.add(answer, stored);
+        this.#waits.stored(answer[2] as number);
         this.#publish(answer[PUT_RESULT_HEADER] as number, answer[1] as number, stored, answer[0] as number);
       }
       if (stored < count) throw inBatch(this.#engine.takeError(), results.stored - stored);

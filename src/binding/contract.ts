@@ -8,8 +8,8 @@ import type { StoreError } from "../errors.ts";
 /** Bytes in front of each message of a batch; the layout is drawn in native/core/src/batch.rs. */
 export const BATCH_HEADER_BYTES = 88;
 
-/** Numbers in front of the per-message ones in the results of `put`: store timestamp, end offset. */
-export const PUT_RESULT_HEADER = 2;
+/** Numbers in front of the per-message ones in the results of `put`: store timestamp, end offset, ready watches. */
+export const PUT_RESULT_HEADER = 3;
 /** Numbers per message in the results of `put`: physical offset, queue offset, size. */
 export const PUT_RESULT_STRIDE = 3;
 
@@ -47,6 +47,8 @@ export interface EngineOptions {
   indexTags: boolean;
   compat: "5" | "4.9";
   maxMessageBytes: number;
+  /** What the delay levels 1, 2 … mean, in ms. */
+  delayLevels: number[];
   readOnly: boolean;
   create: boolean;
   /** Milliseconds since the epoch for every store timestamp, instead of the system's clock (tests). */
@@ -112,7 +114,9 @@ export interface EngineStore {
    * then PUT_RESULT_STRIDE a message. Returns how many were stored: with fewer than `count`, `takeError` has the reason.
    */
   put(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
-  /** The error of a `put` that stored fewer than asked. */
+  /** As `put`, for messages of one queue that stay together in one file of the log: all are stored, or none. */
+  putGroup(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
+  /** The error of a `put` or `putGroup` that stored fewer than asked. */
   takeError(): StoreError;
   /**
    * Reads up to `max` messages, or `maxBytes`, from a queue into `out`, back to back; `columns` gets the head (GetHead),
@@ -152,6 +156,14 @@ export interface EngineStore {
   timeOf(topic: string, queueId: number, queueOffset: number): number | undefined;
   /** Queue entries, 3 numbers each: physical offset, size, tags code. The first has queue offset `start`. */
   entries(topic: string, queueId: number, from: number, max: number): { start: number; entries: Float64Array };
+  /**
+   * Watches a queue, which need not exist. Once it has a message that can be read at `max` or above, the watch is ready:
+   * the results of `put` say how many are, and with `flush: "sync"` `onSettled` is the time to ask.
+   */
+  watch(topic: string, queueId: number): { watch: number; max: number };
+  unwatch(watch: number): void;
+  /** Takes ready watches, until more arrives for them: pairs of watch and maximum of the queue, as many as `out` takes. Returns how many. */
+  takeArrivals(out: Float64Array): number;
   topics(): string[];
   queues(topic: string): number[];
   health(): EngineHealth;

@@ -17,6 +17,7 @@ export interface Addon {
   open(path: string, options: AddonOptions, onEvent: AddonEvent): number;
   close(handle: number): void;
   put(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
+  putGroup(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
   takeError(handle: number): string | null;
   get(
     handle: number,
@@ -47,6 +48,9 @@ export interface Addon {
     from: number,
     max: number,
   ): ReturnType<EngineStore["entries"]>;
+  watch(handle: number, topic: string, queueId: number): ReturnType<EngineStore["watch"]>;
+  unwatch(handle: number, watch: number): void;
+  takeArrivals(handle: number, out: Float64Array): number;
   topics(handle: number): string[];
   queues(handle: number, topic: string): number[];
   health(handle: number): EngineHealth;
@@ -135,6 +139,15 @@ class NativeStore implements EngineStore {
     }
   }
 
+  putGroup(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number {
+    try {
+      if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
+      return this.#addon.putGroup(this.#handle, batch, bytes, count, results);
+    } catch (error) {
+      throw this.#toStoreError(error);
+    }
+  }
+
   takeError(): StoreError {
     const failure = this.#call(() => this.#addon.takeError(this.#handle));
     return failure === null
@@ -196,6 +209,18 @@ class NativeStore implements EngineStore {
 
   entries(topic: string, queueId: number, from: number, max: number): ReturnType<EngineStore["entries"]> {
     return this.#call(() => this.#addon.entries(this.#handle, topic, queueId, from, max));
+  }
+
+  watch(topic: string, queueId: number): ReturnType<EngineStore["watch"]> {
+    return this.#call(() => this.#addon.watch(this.#handle, topic, queueId));
+  }
+
+  unwatch(watch: number): void {
+    this.#call(() => this.#addon.unwatch(this.#handle, watch));
+  }
+
+  takeArrivals(out: Float64Array): number {
+    return this.#call(() => this.#addon.takeArrivals(this.#handle, out));
   }
 
   topics(): string[] {

@@ -39,6 +39,7 @@ const TABLE: Record<string, Answers> = {
   at: READS,
   scan: READS,
   lookup: READS,
+  arrival: READS,
   offsets: READS,
   offsetByTime: READS,
   timeOf: READS,

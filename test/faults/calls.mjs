@@ -18,6 +18,7 @@ export const CALLS = {
   at: (store) => store.at(0),
   scan: (store) => store.scan(),
   lookup: (store) => store.lookup(topic, "k"),
+  arrival: (store) => store.arrival(topic, 0, 0, { timeoutMs: 0 }),
   offsets: (store) => store.offsets(topic, 0),
   offsetByTime: (store) => store.offsetByTime(topic, 0, 0),
   timeOf: (store) => store.timeOf(topic, 0, 0),

@@ -228,13 +228,22 @@ describe("positions", () => {
   refuses("out", made(notNumberColumns), (value) => hostile.positions?.(handle, value));
 });
 
+describe("takeArrivals", () => {
+  refuses("handle", notOffsets, (value) => hostile.takeArrivals?.(value, new Float64Array(2)));
+  refuses("out", made(notNumberColumns), (value) => hostile.takeArrivals?.(handle, value));
+
+  it("needs room for a pair", () => {
+    expect(failureOf(() => hostile.takeArrivals?.(handle, new Float64Array(1))).details.argument).toBe("out");
+  });
+});
+
 describe("a handle", () => {
   const calls: [string, (handle: number) => unknown][] = [
-    ["put", (handle) => addon.put(handle, batch, batch.length, 1, new Float64Array(5))],
     [
       "get",
       (handle) => addon.get(handle, topic, 6, 0, 0, 1, 1, new Uint8Array(0), new Uint8Array(8), new Float64Array(9)),
     ],
+    ["put", (handle) => addon.put(handle, batch, batch.length, 1, new Float64Array(6))],
     ["positions", (handle) => addon.positions(handle, new Float64Array(4))],
     ["takeError", (handle) => addon.takeError(handle)],
     ["requestFlush", (handle) => addon.requestFlush(handle)],
@@ -246,6 +255,9 @@ describe("a handle", () => {
     ["offsetByTime", (handle) => addon.offsetByTime(handle, "orders", 0, 0, "lower")],
     ["timeOf", (handle) => addon.timeOf(handle, "orders", 0, 0)],
     ["entries", (handle) => addon.entries(handle, "orders", 0, 0, 1)],
+    ["watch", (handle) => addon.watch(handle, "orders", 0)],
+    ["unwatch", (handle) => addon.unwatch(handle, 0)],
+    ["takeArrivals", (handle) => addon.takeArrivals(handle, new Float64Array(2))],
     ["topics", (handle) => addon.topics(handle)],
     ["queues", (handle) => addon.queues(handle, "orders")],
     ["health", (handle) => addon.health(handle)],
@@ -291,6 +303,9 @@ describe("the other calls", () => {
     ["timeOf", "queueOffset", () => addon.timeOf(handle, "orders", 0, -1)],
     ["entries", "from", () => addon.entries(handle, "orders", 0, 2 ** 53, 1)],
     ["entries", "max", () => addon.entries(handle, "orders", 0, 0, -1)],
+    ["watch", "queueId", () => addon.watch(handle, "orders", 2 ** 31)],
+    ["unwatch", "watch", () => addon.unwatch(handle, -1)],
+    ["unwatch", "watch", () => addon.unwatch(handle, 4_000_000_000)],
     ["open", "segmentBytes", () => addon.open(directory, { ...smallStore, segmentBytes: 0.5 }, () => {})],
     ["open", "indexSlots", () => addon.open(directory, { ...smallStore, indexSlots: 2 ** 32 }, () => {})],
   ])("%s refuses a wrong %s", (_, argument, call) => {

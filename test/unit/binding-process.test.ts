@@ -29,7 +29,7 @@ const preamble = `
   const open = (events) => engine.open(process.env.STORE, ${JSON.stringify({ ...smallStore, flushIntervalMs: 60_000 })}, {
     onProgress() {}, onSettled() {}, ...events });
   const put = (store) => {
-    const results = new Float64Array(5);
+    const results = new Float64Array(6);
     if (store.put(batch, batch.length, 1, results) !== 1) throw store.takeError();
     return results[1];
   };`;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use faulty::FaultyStorage;
 use moraine_core::batch;
 use moraine_core::engine::Engine;
+use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::error::Code;
 use moraine_core::memory::MemoryClock;
 use support::{NOW, all, message, small};
@@ -23,7 +24,7 @@ fn open(storage: &FaultyStorage) -> Store {
 fn put(store: &mut Store, bodies: &[&str]) -> Result<usize, Code> {
     let mut bytes = Vec::new();
     bodies.iter().for_each(|body| batch::encode(&message(body.as_bytes(), b""), &mut bytes));
-    let mut results = vec![0.0; 2 + 3 * bodies.len()];
+    let mut results = vec![0.0; RESULT_HEADER + 3 * bodies.len()];
     store.writer().map_err(|error| error.code)?.put(&bytes, &mut results).map_err(|(_, error)| error.code)
 }
 

@@ -15,7 +15,7 @@ use std::slice;
 
 use moraine_core::error::Error;
 use moraine_core::limits::MAX_GET_MESSAGES;
-use moraine_host::shared::{GetHead, GetRequest};
+use moraine_host::shared::{GetHead, GetRequest, Shared};
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use napi::sys;
 use napi_derive::napi;
@@ -26,7 +26,7 @@ use crate::guard::{self, caught};
 
 /// Numbers in front of the per-message ones in the results of `put`.
 #[napi]
-pub const PUT_RESULT_HEADER: u32 = 2;
+pub const PUT_RESULT_HEADER: u32 = 3;
 /// Numbers per message in the results of `put`.
 #[napi]
 pub const PUT_RESULT_STRIDE: u32 = 3;
@@ -39,12 +39,26 @@ pub const POSITIONS: u32 = 4;
 
 pub fn register(exports: &mut Object) -> napi::Result<()> {
     exports.create_named_method("put", put)?;
+    exports.create_named_method("putGroup", put_group)?;
     exports.create_named_method("get", get)?;
-    exports.create_named_method("positions", positions)
+    exports.create_named_method("positions", positions)?;
+    exports.create_named_method("takeArrivals", take_arrivals)
 }
 
 /// `put(handle, batch, bytes, count, results)` → messages stored; with fewer than `count`, `takeError` has the reason.
 unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    put_with(env, info, Shared::put)
+}
+
+/// `putGroup(handle, batch, bytes, count, results)`: as `put`, for messages that stay together.
+unsafe extern "C" fn put_group(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    put_with(env, info, Shared::put_group)
+}
+
+/// A put of `Shared`: messages stored, or how many were before the error.
+type Put = fn(&Shared, &[u8], &mut [f64]) -> Result<usize, (usize, Error)>;
+
+fn put_with(env: sys::napi_env, info: sys::napi_callback_info, put: Put) -> sys::napi_value {
     answer(env, || {
         let call = Call::new(env, info);
         let [handle, batch, bytes, count, results] = call.arguments()?;
@@ -58,7 +72,7 @@ unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> s
         // SAFETY: rules 1 to 3 hold: nothing below calls Node-API, `block` refused shared memory, `apart` overlaps.
         let (batch, results) = unsafe { (batch.bytes(), results.numbers_mut()) };
         env::with(handle, |store| {
-            let (stored, error) = match store.shared.put(batch, results) {
+            let (stored, error) = match put(&store.shared, batch, results) {
                 Ok(stored) if stored < count => {
                     let short = format!("the batch of {bytes} bytes holds {stored} messages, count says {count}");
                     (stored, Some(Error::argument("count", short)))
@@ -124,6 +138,21 @@ unsafe extern "C" fn positions(env: sys::napi_env, info: sys::napi_callback_info
         let out = unsafe { out.numbers_mut() };
         out.copy_from_slice(&[found.min as f64, found.end as f64, found.durable as f64, found.visible as f64]);
         Ok(None)
+    })
+}
+
+/// `takeArrivals(handle, out)` → pairs written: a watch, the maximum of its queue. As many as `out` has room for.
+unsafe extern "C" fn take_arrivals(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    answer(env, || {
+        let call = Call::new(env, info);
+        let [handle, out] = call.arguments()?;
+        let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
+        let out = call.block("out", out, FLOAT64)?;
+        let numbers = out.length.max(2);
+        let out = out.first::<f64>("out", "numbers", numbers)?;
+        // SAFETY: rules 1 and 2 hold: nothing below calls Node-API, `block` refused shared memory; there is one block.
+        let out = unsafe { out.numbers_mut() };
+        env::with(handle, |store| Ok(Some(store.shared.take_arrivals(out)? as f64)))
     })
 }
 

@@ -44,6 +44,8 @@ pub struct OpenOptions {
     #[napi(ts_type = "'5' | '4.9'")]
     pub compat: String,
     pub max_message_bytes: f64,
+    /// What the delay levels 1, 2 … mean, in ms.
+    pub delay_levels: Vec<f64>,
     pub read_only: bool,
     pub create: bool,
     /// Milliseconds since the epoch: the store's time stands there until `setClock` moves it.
@@ -82,6 +84,11 @@ impl OpenOptions {
                 max_message_bytes: guard::u32("maxMessageBytes", self.max_message_bytes)?,
                 read_only: self.read_only,
                 create: self.create,
+                delay_levels: self
+                    .delay_levels
+                    .into_iter()
+                    .map(|level| Ok(guard::offset("delayLevels", level)? as i64))
+                    .collect::<Result<_, Error>>()?,
                 process_id: std::process::id(),
             },
         })
@@ -274,6 +281,32 @@ pub fn entries(handle: u32, topic: String, queue_id: f64, from: f64, max: f64) -
             env::with(handle, |store| Ok(store.shared.read(|reader| reader.entries(topic.as_bytes(), queue_id, from, max))?))?;
         let entries = found.iter().flat_map(|entry| [entry.physical as f64, f64::from(entry.size), entry.tags_code as f64]).collect();
         Ok(QueueEntries { start: start as f64, entries: Float64Array::new(entries) })
+    })
+}
+
+#[napi(object, object_from_js = false)]
+pub struct Watched {
+    /// Names the watch, until `unwatch`.
+    pub watch: u32,
+    /// Maximum of the queue: a message at it, or above, makes the watch ready.
+    pub max: f64,
+}
+
+/// Watches a queue, which need not exist: the third number of `put`'s results, and `takeArrivals`, tell of it.
+#[napi]
+pub fn watch(handle: u32, topic: String, queue_id: f64) -> napi::Result<Watched> {
+    guarded(|| {
+        let queue_id = guard::queue_id(queue_id)?;
+        let (watch, max) = env::with(handle, |store| Ok(store.shared.watch(topic.as_bytes(), queue_id)?))?;
+        Ok(Watched { watch, max: max as f64 })
+    })
+}
+
+#[napi]
+pub fn unwatch(handle: u32, watch: f64) -> napi::Result<()> {
+    guarded(|| {
+        let watch = guard::u32("watch", watch)?;
+        env::with(handle, |store| Ok(store.shared.unwatch(watch)?))
     })
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use moraine_core::batch::{self, BatchMessage};
+use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::engine::{Engine, GetRequest, GetStatus, Resolved};
 use moraine_core::error::Error;
 use moraine_core::format::record::{Address, Host, Record};
@@ -53,9 +54,12 @@ pub fn message<'a>(body: &'a [u8], properties: &'a [u8]) -> BatchMessage<'a> {
 pub fn put(store: &mut Store, messages: &[BatchMessage<'_>]) -> Result<Vec<Put>, (usize, Error)> {
     let mut bytes = Vec::new();
     messages.iter().for_each(|message| batch::encode(message, &mut bytes));
-    let mut results = vec![0.0; 2 + 3 * messages.len()];
+    let mut results = vec![0.0; RESULT_HEADER + 3 * messages.len()];
     let count = store.writer().map_err(|e| (0, e))?.put(&bytes, &mut results)?;
-    Ok(results[2..2 + 3 * count].chunks(3).map(|three| (three[0] as u64, three[1] as u64, three[2] as u64)).collect())
+    Ok(results[RESULT_HEADER..RESULT_HEADER + 3 * count]
+        .chunks(3)
+        .map(|three| (three[0] as u64, three[1] as u64, three[2] as u64))
+        .collect())
 }
 
 /// Puts `count` messages with the bodies `m0`, `m1` …, the keys `k0` …, one after the other.

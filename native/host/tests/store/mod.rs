@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use moraine_core::batch::{BatchMessage, encode};
+use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::error::Error;
 use moraine_core::format::record::{Address, Host};
 use moraine_core::options::Options;
@@ -112,7 +113,7 @@ pub fn batch(topic: &str, bodies: &[Vec<u8>]) -> Vec<u8> {
 
 /// Puts bodies and returns the end offset.
 pub fn put(store: &Shared, topic: &str, bodies: &[Vec<u8>]) -> Result<u64, Error> {
-    let mut results = vec![0.0; 2 + 3 * bodies.len()];
+    let mut results = vec![0.0; RESULT_HEADER + 3 * bodies.len()];
     let stored = store.put(&batch(topic, bodies), &mut results).map_err(|(_, error)| error)?;
     assert_eq!(stored, bodies.len());
     Ok(results[1] as u64)

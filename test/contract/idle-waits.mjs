@@ -1,0 +1,41 @@
+/**
+ * A process with a thousand waits and nothing else to do. Prints what two idle seconds have cost, as JSON; then nothing
+ * holds it any more but the waits, which do not.
+ *
+ * node idle-waits.mjs DIRECTORY ENGINE
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { Store } from "moraine";
+
+const [directory, engine] = process.argv.slice(2);
+const store = await Store.open(directory, {
+  engine,
+  segmentBytes: 262_144,
+  queueFileEntries: 1000,
+  indexSlots: 500,
+  indexEntries: 2000,
+});
+const warnings = [];
+process.on("warning", ({ message }) => warnings.push(message));
+
+const { signal } = new AbortController();
+for (let i = 0; i < 1000; i++) void store.arrival("orders", i % 100, 0, { signal });
+const holding = process.getActiveResourcesInfo().filter((name) => name === "Timeout" || name === "Immediate");
+
+/** How often a thread of this process went to sleep: an idle one does so never. */
+function wakeUps() {
+  return readdirSync("/proc/self/task").reduce((sum, thread) => {
+    const status = readFileSync(`/proc/self/task/${thread}/status`, "utf8");
+    return sum + Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(status)[1]);
+  }, 0);
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+// What starting has begun ends first.
+await sleep(1000);
+const before = { wakeUps: wakeUps(), cpu: process.cpuUsage() };
+await sleep(2000);
+const { user, system } = process.cpuUsage(before.cpu);
+console.log(JSON.stringify({ wakeUps: wakeUps() - before.wakeUps, cpuMs: (user + system) / 1000, holding, warnings }));
+// One with a deadline, far away.
+void store.arrival("orders", 0, 0, { timeoutMs: 600_000 });

@@ -1,0 +1,23 @@
+/** What waits cost while nothing arrives. Needs the package built: the process imports it by its name. */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { ENGINE, temporaryDirectory } from "./temporary-store.ts";
+
+interface Seen {
+  wakeUps: number;
+  cpuMs: number;
+  holding: string[];
+  warnings: string[];
+}
+
+test("a thousand waits cost nothing while they wait, and keep no process alive", async () => {
+  const child = [join(import.meta.dirname, "idle-waits.mjs"), await temporaryDirectory(), ENGINE];
+  const { stdout } = await promisify(execFile)(process.execPath, child, { timeout: 15_000 });
+  const seen = JSON.parse(stdout) as Seen;
+  expect(seen).toMatchObject({ holding: [], warnings: [] });
+  // The timer that ends the measurement wakes a thread or two; one poll every 100 ms would make 20.
+  expect(seen.wakeUps).toBeLessThan(10);
+  expect(seen.cpuMs).toBeLessThan(50);
+});
