@@ -23,6 +23,17 @@ describe("a failed sync that somebody waits for", () => {
     expect(seen.refusal?.message).toMatch(/open it again/);
   });
 
+  test("shows tables, and takes no changes of them", () => {
+    expect(seen.tables).toEqual({
+      get: "ok",
+      set: "STORE_POISONED",
+      delete: "STORE_POISONED",
+      flush: "STORE_POISONED",
+      commit: "STORE_POISONED",
+      offset: "ok",
+    });
+  });
+
   test("leaves readable what was durable", () => {
     expect(seen.bodies).toEqual(["durable"]);
   });
