@@ -302,3 +302,78 @@ fn queue_entries_that_were_cleared_are_synced_before_a_clean_close() {
     close(store);
     assert!(left.syncs().contains(&String::from("sync consumequeue/T/0/00000000000000000000")));
 }
+
+/// A store that was closed at NOW, and opened again with a clock an hour behind.
+fn reopened_an_hour_back(storage: &MemoryStorage) -> Store {
+    let clock = MemoryClock::at(NOW);
+    let mut store = open_at(storage, small(), &clock).unwrap();
+    put_numbered(&mut store, 1);
+    close(store);
+    clock.set(NOW - 3_600_000);
+    open_at(storage, small(), &clock).unwrap()
+}
+
+#[test]
+fn a_clock_that_went_back_lets_no_checkpoint_vouch_for_what_came_later() {
+    let storage = MemoryStorage::default();
+    let mut store = reopened_an_hour_back(&storage);
+    for n in 1..60 {
+        put_number(&mut store, n);
+    }
+    let left = storage.snapshot();
+    let again = open(&left, small()).unwrap();
+    assert_eq!(findings(&again), ["unclean"]);
+    assert_complete(&again, 60);
+}
+
+#[test]
+fn a_plan_made_before_the_clock_went_back_does_not_put_the_checkpoint_right_again() {
+    let storage = MemoryStorage::default();
+    let clock = MemoryClock::at(NOW);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    put_numbered(&mut store, 40);
+    close(store);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    for n in 40..80 {
+        put_number(&mut store, n);
+    }
+    flush(&mut store, &storage);
+    let plan = store.writer().unwrap().plan_behind().unwrap();
+    clock.set(NOW - 3_600_000);
+    for n in 80..120 {
+        put_number(&mut store, n);
+    }
+    plan.run(&storage).unwrap();
+    assert_complete(&open(&storage.snapshot(), small()).unwrap(), 120);
+}
+
+#[test]
+fn queues_that_are_gone_after_an_abrupt_end_are_built_again_whatever_checkpoint_says() {
+    let storage = MemoryStorage::default();
+    let clock = MemoryClock::at(NOW);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    for n in 0..60 {
+        clock.set(NOW + 1000 * n);
+        put_number(&mut store, n as usize);
+    }
+    close(store);
+    storage.remove_tree("consumequeue");
+    storage.place("abort", b"1");
+    assert_complete(&open(&storage, small()).unwrap(), 60);
+}
+
+#[test]
+fn a_record_whose_last_bytes_were_lost_is_not_taken_for_one_without_a_checksum() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let put = put_numbered(&mut store, 2);
+    let left = storage.snapshot();
+    let bytes = left.contents("commitlog/00000000000000000000").unwrap();
+    let (start, end) = (put[1].0 as usize, (put[1].0 + put[1].2) as usize);
+    for cut in start..end {
+        let mut torn = bytes.clone();
+        torn[cut..].fill(0);
+        left.place("commitlog/00000000000000000000", &torn);
+        assert_eq!(all(&open(&left.snapshot(), small()).unwrap()), ["m0"], "cut {} bytes before the end", end - cut);
+    }
+}

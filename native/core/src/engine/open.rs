@@ -74,7 +74,9 @@ impl<S: Storage, C: Clock> Engine<S, C> {
                 findings.push(unclean());
             }
             let time = checkpoint.min_timestamp();
-            (Evidence::StoredBy(time), recovery::start_segment(&segments, time))
+            // `checkpoint` says how far the queues were complete, which is nothing once they are gone.
+            let lost = loaded.iter().all(|queue| queue.last.is_none());
+            (Evidence::StoredBy(time), if lost { segments.min() } else { recovery::start_segment(&segments, time) })
         };
         let mut touched: Vec<QueueIndex> = Vec::new();
         for queue in &loaded {

@@ -76,7 +76,8 @@ impl BehindPlan {
             let failed = |failed| IoError { kind: IoKind::Other, ..failed };
             storage.sync(path).map_err(failed)?;
             storage.sync_dir(index::DIRECTORY).map_err(failed)?;
-            storage.write_at(CHECKPOINT_PATH, 0, &checkpoint.encode())?;
+            // Its time alone: the others may have been taken back since the plan was made.
+            storage.write_at(CHECKPOINT_PATH, Checkpoint::INDEX_AT, &checkpoint.index.to_be_bytes())?;
         }
         Ok(())
     }

@@ -4,10 +4,12 @@ use alloc::format;
 use alloc::string::String;
 
 use super::check::Together;
+use super::plans::CHECKPOINT_PATH;
 use super::{Engine, Writer};
 use crate::batch::{BatchMessage, BatchReader};
 use crate::dispatch::Dispatch;
-use crate::error::{Code, Error, Finding, IoKind};
+use crate::error::{Code, Error, Finding, IoError, IoKind};
+use crate::format::checkpoint::Checkpoint;
 use crate::format::light_queues::LIGHT_QUEUE_ID;
 use crate::format::record::NewRecord;
 use crate::storage::{Clock, Storage};
@@ -64,6 +66,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     fn put_checked(&mut self, batch: &[u8], count: usize, results: &mut [f64]) -> Result<usize, (usize, Error)> {
         let store_timestamp = self.0.next_store_timestamp();
+        if store_timestamp <= self.0.checkpoint.min_timestamp() {
+            self.0.take_back_checkpoint(store_timestamp).map_err(|e| (0, self.poison_unless_harmless(e)))?;
+        }
         let mut messages = BatchReader::new(batch);
         let mut stored = 0;
         while stored < count {
@@ -209,6 +214,20 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 }
 
 impl<S: Storage, C: Clock> Engine<S, C> {
+    /// The clock went back behind the times of `checkpoint`, which would vouch for what is put from now on: that it
+    /// stands in its queue's files, synced (store-format §5.1). It says less before the first such message is there.
+    #[cold]
+    fn take_back_checkpoint(&mut self, store_timestamp: i64) -> Result<(), Error> {
+        let Checkpoint { physic, logics, index, .. } = self.checkpoint;
+        let [physic, logics, index] = [physic, logics, index].map(|time| time.min(store_timestamp));
+        let checkpoint = Checkpoint { physic, logics, index, ..self.checkpoint };
+        self.storage.write_at(CHECKPOINT_PATH, 0, &checkpoint.encode())?;
+        let failed = |failed| IoError { kind: IoKind::Other, ..failed };
+        self.storage.sync(CHECKPOINT_PATH).map_err(failed)?;
+        self.checkpoint = checkpoint;
+        Ok(())
+    }
+
     /// Now, but never before the last message, unless the clock went back further than a correction would.
     fn next_store_timestamp(&mut self) -> i64 {
         let now = self.clock.now_ms();

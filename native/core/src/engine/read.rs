@@ -13,6 +13,7 @@ use crate::index::lookup::positions;
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::queue::lookup::{self, Boundary, QueueOffsets};
+use crate::queue::table::{QueueIndex, Topic};
 use crate::storage::{Clock, Segment, Storage};
 
 /// Hash hits that one look-up follows; a key with more keeps its newest.
@@ -96,21 +97,29 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
 
     /// Topics that have a queue, in the order of their names.
     pub fn topics(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.0.queues.topics().map(|topic| topic.name.clone()).collect();
+        let has_queue = |topic: &&Topic| topic.places().any(|place| self.is_queue(place));
+        let mut names: Vec<String> = self.0.queues.topics().filter(has_queue).map(|topic| topic.name.clone()).collect();
         names.sort_unstable();
         names
     }
 
     /// Queue ids of a topic in ascending order.
     pub fn queues(&self, topic: &[u8]) -> Vec<i32> {
-        self.0.queues.topic(topic).map(|topic| topic.queue_ids().collect()).unwrap_or_default()
+        let topic = self.0.queues.topic(topic).into_iter();
+        topic.flat_map(Topic::places).filter(|&place| self.is_queue(place)).map(|place| self.0.queues.queue(place).id).collect()
+    }
+
+    /// Whether a message ever took a place in the queue: prepared ones and failed puts only leave its name in the table,
+    /// and a crash its file.
+    pub(super) fn is_queue(&self, place: QueueIndex) -> bool {
+        self.0.queues.queue(place).next() > 0
     }
 
     pub fn stats(&self) -> Stats {
         let engine = self.0;
         Stats {
             segments_rolled: engine.log.rolls(),
-            queues: engine.queues.len() as u64,
+            queues: engine.queues.places().filter(|&place| self.is_queue(place)).count() as u64,
             segments: engine.log.segments().iter().len() as u64,
             index_files: (engine.index.sealed.len() + engine.index.full.len() + usize::from(engine.index.active.is_some())) as u64,
             waiting_entries: (engine.queues.waiting_entries() + engine.index.waiting_entries()) as u64,

@@ -128,7 +128,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         into.begin(request, self.log())?;
         let engine = self.0;
         (into.min, into.max) = (0, 0);
-        let Some(place) = engine.queues.find(topic, queue_id) else {
+        let Some(place) = engine.queues.find(topic, queue_id).filter(|&place| self.is_queue(place)) else {
             (into.status, into.next) = (GetStatus::NoMatchedLogicQueue, 0);
             return Ok(());
         };

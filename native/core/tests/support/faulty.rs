@@ -15,6 +15,8 @@ pub struct Full {
     pub log: Rc<Cell<bool>>,
     /// Writes to other files.
     pub files: Rc<Cell<bool>>,
+    /// So many more writes to other files go through.
+    pub files_left: Rc<Cell<Option<usize>>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -65,6 +67,11 @@ impl Storage for FaultyStorage {
     }
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {
         check(&self.full.files, path)?;
+        match self.full.files_left.get() {
+            Some(0) => return check(&Cell::new(true), path),
+            Some(left) => self.full.files_left.set(Some(left - 1)),
+            None => {}
+        }
         self.memory.write_at(path, at, bytes)
     }
     fn sync(&self, path: &str) -> Result<(), IoError> {
