@@ -12,6 +12,7 @@ test("a failed sync of a table rejects flush and close, and leaves the version b
     flush: { code: "STORE_IO", ...failed },
     state: "open",
     onDisk: '{\n\t"n":1\n}',
+    files: ["settings.json"],
     inMemory: 2,
     again: { code: "ok" },
     onDiskAgain: '{\n\t"n":2\n}',

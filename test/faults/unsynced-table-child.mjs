@@ -4,7 +4,7 @@
  *
  * node unsynced-table-child.mjs DIRECTORY ENGINE
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Store } from "moraine";
 
@@ -34,6 +34,7 @@ table.set("n", 2);
 seen.flush = await outcome(() => table.flush());
 seen.state = store.state;
 seen.onDisk = onDisk();
+seen.files = readdirSync(join(directory, "config")).filter((name) => name.startsWith("settings"));
 seen.inMemory = table.get("n");
 rmSync(trigger);
 seen.again = await outcome(() => table.flush());
