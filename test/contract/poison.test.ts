@@ -28,6 +28,17 @@ describe("a failed sync that somebody waits for", () => {
     expect(seen.lateWaits.map(({ code }) => code)).toEqual(["STORE_POISONED", "STORE_POISONED"]);
   });
 
+  test("shows tables, and takes no changes of them", () => {
+    expect(seen.tables).toEqual({
+      get: "ok",
+      set: "STORE_POISONED",
+      delete: "STORE_POISONED",
+      flush: "STORE_POISONED",
+      commit: "STORE_POISONED",
+      offset: "ok",
+    });
+  });
+
   test("leaves readable what was durable", () => {
     expect(seen.bodies).toEqual(["durable"]);
   });

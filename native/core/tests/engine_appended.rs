@@ -35,7 +35,7 @@ fn rows_are_the_messages_put_over_rolls_in_pieces_of_any_size() {
     }
     assert_eq!(rows(&store, put[40].0, 9), put[40..]);
     let mut appended = Appended::default();
-    assert_eq!(appended.read(&store.reader().log(), 0, put[3].0, 100).unwrap(), put[3].0, "ends at `to`");
+    assert_eq!(appended.read(&store.reader().log(), &DEFAULT_DELAY_LEVELS_MS, 0, put[3].0, 100).unwrap(), put[3].0, "ends at `to`");
     assert_eq!(appended.len(), 3);
 }
 
@@ -52,7 +52,7 @@ fn a_row_has_all_facts_whatever_the_hosts_and_the_body() {
     ];
     put(&mut store, &messages).unwrap();
     let mut appended = Appended::default();
-    appended.read(&store.reader().log(), 0, u64::MAX, 100).unwrap();
+    appended.read(&store.reader().log(), &DEFAULT_DELAY_LEVELS_MS, 0, u64::MAX, 100).unwrap();
     assert_eq!(appended.topics, ["A", "B"]);
     assert_eq!(appended.topic_indexes, [0, 1, 0, 0]);
     assert_eq!(appended.queue_ids, [3, 0, 0, 3]);
