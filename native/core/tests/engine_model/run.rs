@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use moraine_core::batch::{self, BatchMessage};
+use moraine_core::engine::put::{RESULT_HEADER, RESULT_STRIDE};
 use moraine_core::engine::{BehindPlan, Engine, FlushPlan};
 use moraine_core::error::{Code, Error};
 use moraine_core::format::record::{Address, Host};
@@ -117,7 +118,8 @@ impl Run {
         }
         let results = outcome.map_err(|(stored, error)| format!("put failed after {stored}: {error}"))?;
         let time = self.model.tick(self.now);
-        let mut expected = vec![time as f64, 0.0];
+        // Store time, end of the log, and how many watched queues got something: nobody watches.
+        let mut expected = vec![time as f64, 0.0, 0.0];
         for message in messages {
             let put = self.model.append(message, time);
             expected.extend([put.physical as f64, put.queue_offset.unwrap_or(0) as f64, put.size as f64]);
@@ -135,7 +137,7 @@ impl Run {
     fn hand_over_batch(&mut self, messages: &[BatchMessage<'_>]) -> Result<Vec<f64>, (usize, Error)> {
         let mut bytes = Vec::new();
         messages.iter().for_each(|message| batch::encode(message, &mut bytes));
-        let mut results = vec![0.0; 2 + 3 * messages.len()];
+        let mut results = vec![0.0; RESULT_HEADER + RESULT_STRIDE * messages.len()];
         self.store.writer().map_err(|error| (0, error))?.put(&bytes, &mut results)?;
         Ok(results)
     }
