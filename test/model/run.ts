@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, sta
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Message, Store, StoreError, type StoreOptions } from "../../src/index.ts";
+import { ENGINE } from "../contract/engine.ts";
 import { type Kind, Model, type Prepared } from "./model.ts";
 import { type Change, type Draft, GROUPS, type Operation, QUEUES, type Wrong } from "./operations.ts";
 import { ask, askEverything } from "./questions.ts";
@@ -52,7 +53,7 @@ class Run {
   async open(change: Partial<Change>): Promise<void> {
     const { lose: _lose, otherSizes = false, ...options } = change;
     const sizes = otherSizes && this.#model.log.length > 0 ? { segmentBytes: 8192, queueFileEntries: 7 } : {};
-    this.#options = { ...options, ...SIZES, ...sizes, clock: () => this.#now };
+    this.#options = { ...options, ...SIZES, ...sizes, engine: ENGINE, clock: () => this.#now };
     this.#store = await Store.open(this.#path, this.#options);
     this.#model.kind = this.#kind();
   }
