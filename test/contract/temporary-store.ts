@@ -6,6 +6,8 @@ import { expect, onTestFinished } from "vitest";
 import { type Message, Store, StoreError, type StoreErrorCode, type StoreOptions } from "../../src/index.ts";
 import { ENGINE } from "./engine.ts";
 
+export { ENGINE };
+
 /** Files small enough that making a store takes no time. */
 export const SMALL: StoreOptions = {
   engine: ENGINE,
