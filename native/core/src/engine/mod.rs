@@ -21,6 +21,7 @@ use crate::storage::{Clock, Storage};
 use crate::topics::TopicTable;
 use crate::writes::Unsynced;
 
+pub mod appended;
 mod batch;
 pub mod check;
 pub mod close;
@@ -38,6 +39,7 @@ mod run;
 pub mod truncate;
 pub mod watch;
 
+pub use appended::Appended;
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{Behind, BehindPlan, FlushPlan};
