@@ -139,7 +139,7 @@ impl Run {
     fn put_group(&mut self, drafts: &[Draft]) -> Result<&'static str, String> {
         let queue = drafts.first().map_or(0, |first| first.queue);
         // Half of them have nothing in them that no group takes.
-        let plain = drafts.len() % 2 == 0;
+        let plain = drafts.len().is_multiple_of(2);
         let of_group = |draft: &Draft| match plain {
             true => Draft { queue, transaction: 0, delay: None, body: short(&draft.body), ..draft.clone() },
             false => Draft { queue, body: short(&draft.body), ..draft.clone() },
