@@ -364,6 +364,21 @@ fn a_topic_with_queues_of_both_kinds_is_reported_and_not_written() {
 }
 
 #[test]
+fn full_batch_queues_beside_an_empty_log_are_not_thrown_away() {
+    let storage = with_topics();
+    let mut store = open(&storage, small()).unwrap();
+    put_inner(&mut store, 2);
+    close(store);
+    let before = storage.contents("batchconsumequeue/B/0/00000000000000000000");
+    storage.remove_tree("commitlog");
+    let error = open(&storage, small()).err().expect("refused");
+    assert!(error.message.contains("is the right disk mounted"), "{error}");
+    assert_eq!(storage.contents("batchconsumequeue/B/0/00000000000000000000"), before);
+    storage.place("commitlog/00000000000000000000", &[0; 4096]);
+    assert_eq!(open(&storage, small()).err().map(|error| error.code), Some(Code::Corrupt), "nor beside a log without a record");
+}
+
+#[test]
 fn damaged_files_show_what_is_left_and_never_panic() {
     let (storage, clock) = (with_topics(), MemoryClock::at(NOW));
     let mut store = open_at(&storage, small(), &clock).unwrap();
