@@ -21,6 +21,7 @@ use crate::storage::{Clock, Storage};
 use crate::topics::TopicTable;
 use crate::writes::Unsynced;
 
+pub mod appended;
 mod batch;
 pub mod check;
 pub mod close;
@@ -36,6 +37,7 @@ mod resolve_batch;
 mod run;
 pub mod watch;
 
+pub use appended::Appended;
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{Behind, BehindPlan, FlushPlan};
