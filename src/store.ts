@@ -222,6 +222,9 @@ export class Store {
   /**
    * Reads from a queue: the messages from `queueOffset` on, and RocketMQ's status. In front of a damaged record the
    * answer ends; asked at it, `get` throws `STORE_CORRUPT` with `details.nextOffset`, where reading can go on.
+   *
+   * Of a batch queue the answer has whole batches, from the one that holds `queueOffset` on: each is one message, whose
+   * `queueOffset` is that of the first in it, and `max` counts what is in them (store-format chapter 3.7).
    */
   get(topic: string, queueId: number, queueOffset: number, options?: GetOptions): GetResult {
     this.#lifecycle.checkReadable();
@@ -292,7 +295,8 @@ export class Store {
 
   /**
    * The queue offset for a store timestamp: with `"lower"` the first message at or after it, with `"upper"` the last
-   * one at or before it, within the range of the queue (store-format chapter 8.3).
+   * one at or before it, within the range of the queue (store-format chapter 8.3). Of a batch queue, the offset of the
+   * batch that RocketMQ finds (chapter 3.7).
    */
   offsetByTime(topic: string, queueId: number, timestamp: number, boundary: "lower" | "upper" = "lower"): number {
     this.#lifecycle.checkReadable();
@@ -322,7 +326,7 @@ export class Store {
     return this.#queries.queues(topic);
   }
 
-  /** Entries of a consume queue. */
+  /** Entries of a consume queue; of a batch queue one for each batch, from the one that holds `from` on. */
   entries(topic: string, queueId: number, options?: EntriesOptions): QueueEntry[] {
     this.#lifecycle.checkReadable();
     return this.#queries.entries(topic, queueId, options);

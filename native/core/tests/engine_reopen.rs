@@ -249,10 +249,9 @@ fn a_queue_whose_first_messages_are_gone_keeps_its_offsets() {
 #[test]
 fn a_kind_of_store_that_cannot_be_written_is_refused_before_anything_changes() {
     for (path, text) in [
-        ("config/topics.json", r#"{"topicConfigTable":{"B":{"attributes":{"queue.type":"BatchCQ"}}}}"#),
         ("config/topics.json", r#"{"topicConfigTable":{"B":{"attributes":{"cleanup.policy":"COMPACTION"}}}}"#),
-        ("batchconsumequeue/B/0/00000000000000000000", ""),
-        ("consumequeue_ext/E/0/00000000000000000000", ""),
+        ("config/topics.json.bak", r#"{topicConfigTable:{"B":{attributes:{"cleanup.policy":"COMPACTION"}}}}"#),
+        ("compaction/compactionLog/B/0/00000000000000000000", ""),
         ("consumequeue/CURRENT", "MANIFEST"),
         ("dledger-n0/data/00000000000000000000", ""),
     ] {
@@ -264,6 +263,36 @@ fn a_kind_of_store_that_cannot_be_written_is_refused_before_anything_changes() {
         assert_eq!(storage.paths(), before);
         assert_complete(&open(&storage, Options { read_only: true, ..small() }).unwrap(), 60);
     }
+}
+
+#[test]
+fn a_log_whose_files_lie_in_several_directories_is_read_and_not_written() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 200);
+    close(store);
+    let segments: Vec<String> = storage.paths().into_iter().filter(|path| path.starts_with("commitlog/")).collect();
+    assert!(segments.len() >= 6, "{segments:?}");
+    let with = |keep: &dyn Fn(usize) -> bool| {
+        let copy = storage.snapshot();
+        segments.iter().enumerate().filter(|&(n, _)| !keep(n)).for_each(|(_, path)| copy.remove_tree(path));
+        copy
+    };
+    for (kept, paths) in [(with(&|n| n % 2 == 0), 2), (with(&|n| n % 2 == 1), 2)] {
+        let before = kept.paths();
+        let error = open(&kept, small()).err().unwrap();
+        assert_eq!(error.code, Code::UnsupportedFormat);
+        assert!(error.message.contains(&format!("named {paths} directories")), "{error}");
+        assert_eq!(kept.paths(), before);
+        let store = open(&kept, Options { read_only: true, ..small() }).unwrap();
+        assert!(store.reader().health().unwrap().findings.iter().any(|finding| finding.kind == "log-gap"));
+        let mut scanner = moraine_core::engine::Scanner::new(store.reader().log(), 0, u64::MAX);
+        assert!(scanner.next_item().unwrap().is_some());
+    }
+    // One lost file is damage, not another kind of store.
+    let lost = with(&|n| n != 2);
+    let store = open(&lost, small()).unwrap();
+    assert!(store.reader().health().unwrap().findings.iter().any(|finding| finding.kind == "log-gap"));
 }
 
 #[test]

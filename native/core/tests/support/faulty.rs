@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use moraine_core::error::{IoError, IoKind};
 use moraine_core::memory::{MemorySegment, MemoryStorage};
-use moraine_core::storage::{Entry, Segment, Storage};
+use moraine_core::storage::{Entry, FileStamp, Segment, Storage};
 
 /// What finds the disk full.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +58,9 @@ impl Storage for FaultyStorage {
     }
     fn len(&self, path: &str) -> Result<Option<u64>, IoError> {
         self.memory.len(path)
+    }
+    fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError> {
+        self.memory.stamp(path)
     }
     fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
         self.memory.create(path, size)
