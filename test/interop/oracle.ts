@@ -8,7 +8,8 @@ import { onTestFinished, test } from "vitest";
 import { type Expected, expectedFrom } from "./expected.ts";
 import { temporaryFolder } from "./folders.ts";
 
-const ORACLE = join(import.meta.dirname, "oracle/oracle");
+/** The program. */
+export const ORACLE: string = join(import.meta.dirname, "oracle/oracle");
 
 /** A JVM on a busy machine; the first run of a RocketMQ line also downloads and compiles. */
 export const ORACLE_TIMEOUT_MS = 300_000;

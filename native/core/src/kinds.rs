@@ -29,8 +29,6 @@ pub fn unsupported<S: Storage>(storage: &S) -> Result<Vec<String>, Error> {
     for entry in storage.list("consumequeue")?.unwrap_or_default() {
         if entry.kind == EntryKind::File && entry.name == "CURRENT" {
             reasons.push(String::from("its consume queues are a RocksDB database (storeType=defaultRocksDB)"));
-        } else if entry.kind == EntryKind::Directory && entry.name.starts_with("%LMQ%") && !reasons.iter().any(|r| r.contains("light")) {
-            reasons.push(String::from("it has light message queues (enableLmq)"));
         }
     }
     for entry in storage.list("")?.unwrap_or_default() {

@@ -55,7 +55,7 @@ impl MemoryStorage {
         self.directories.borrow_mut().retain(below);
     }
 
-    /// Syncs so far, in order: `sync PATH`, `sync-dir DIR`.
+    /// Syncs so far, in order: `sync PATH`, `sync-dir DIR`, `sync-all`.
     pub fn syncs(&self) -> Vec<String> {
         self.calls.borrow().clone()
     }
@@ -158,6 +158,11 @@ impl Storage for MemoryStorage {
 
     fn sync_dir(&self, dir: &str) -> Result<(), IoError> {
         self.calls.borrow_mut().push(alloc::format!("sync-dir {dir}"));
+        Ok(())
+    }
+
+    fn sync_all(&self) -> Result<(), IoError> {
+        self.calls.borrow_mut().push("sync-all".to_owned());
         Ok(())
     }
 

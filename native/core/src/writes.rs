@@ -1,26 +1,37 @@
-//! Writes to derived files, planned under the lock and carried out without it.
+//! Writes to derived files, planned under the lock and carried out without it, and which files are to be synced for them.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::{self, Write as _};
+use core::ops::Range;
 
 use crate::error::{IoError, IoKind};
 use crate::storage::Storage;
 
-/// One write: `bytes` of the plan's buffer into a file that is made at full size if there is none.
+/// Bytes of a plan, about.
+const FULL_BYTES: usize = 1 << 20;
+/// Writes of a plan. Each may make a file, and whoever waits for the end of a plan must not wait for long.
+const FULL_WRITES: usize = 2048;
+/// Files that are remembered by name until they are synced.
+const MAX_UNSYNCED_PATHS: usize = 1024;
+
+/// One write: bytes of the plan's buffer into a file that is made at full size if there is none.
 #[derive(Debug)]
-struct Write {
-    path: String,
+struct PlannedWrite {
+    path: Range<usize>,
     file_bytes: u64,
     at: u64,
-    start: usize,
-    end: usize,
+    bytes: Range<usize>,
 }
 
 /// Writes in the order in which they were planned.
 #[derive(Debug, Default)]
 pub struct Writes {
     bytes: Vec<u8>,
-    list: Vec<Write>,
+    /// All paths, one behind the other.
+    paths: String,
+    list: Vec<PlannedWrite>,
 }
 
 impl Writes {
@@ -33,31 +44,89 @@ impl Writes {
         self.list.is_empty()
     }
 
+    /// Whether the plan holds as much as one should.
+    pub fn is_full(&self) -> bool {
+        self.room() == 0 || self.list.len() >= FULL_WRITES
+    }
+
+    /// Bytes that may still be added, about.
+    pub fn room(&self) -> usize {
+        FULL_BYTES.saturating_sub(self.bytes.len())
+    }
+
     /// Plans to write what `encode` appends to the buffer.
-    pub fn push(&mut self, path: String, file_bytes: u64, at: u64, encode: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.bytes.len();
+    pub fn push(&mut self, path: impl fmt::Display, file_bytes: u64, at: u64, encode: impl FnOnce(&mut Vec<u8>)) {
+        let (path_start, start) = (self.paths.len(), self.bytes.len());
+        // Writing to a String does not fail.
+        let _ = write!(self.paths, "{path}");
         encode(&mut self.bytes);
-        self.list.push(Write { path, file_bytes, at, start, end: self.bytes.len() });
+        self.list.push(PlannedWrite { path: path_start..self.paths.len(), file_bytes, at, bytes: start..self.bytes.len() });
     }
 
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().map(|write| write.path.as_str())
+        self.list.iter().map(|write| &self.paths[write.path.clone()])
     }
 
     pub fn run<S: Storage>(&self, storage: &S) -> Result<(), IoError> {
-        for write in &self.list {
-            let bytes = &self.bytes[write.start..write.end];
-            match storage.write_at(&write.path, write.at, bytes) {
+        for (write, path) in self.list.iter().zip(self.paths()) {
+            let bytes = &self.bytes[write.bytes.clone()];
+            match storage.write_at(path, write.at, bytes) {
                 Err(missing) if missing.kind == IoKind::NotFound => {
-                    if let Some((parent, _)) = write.path.rsplit_once('/') {
+                    if let Some((parent, _)) = path.rsplit_once('/') {
                         storage.create_dir(parent)?;
                     }
-                    storage.create(&write.path, write.file_bytes)?;
-                    storage.write_at(&write.path, write.at, bytes)?;
+                    storage.create(path, write.file_bytes)?;
+                    storage.write_at(path, write.at, bytes)?;
                 }
                 outcome => outcome?,
             }
         }
         Ok(())
     }
+}
+
+/// Derived files written since they were last synced: by name, or, when they are many, all that the storage holds.
+#[derive(Debug, Default)]
+pub struct Unsynced {
+    paths: BTreeSet<String>,
+    everything: bool,
+}
+
+impl Unsynced {
+    pub fn insert(&mut self, path: &str) {
+        if self.everything || self.paths.contains(path) {
+            return;
+        }
+        if self.paths.len() < MAX_UNSYNCED_PATHS {
+            self.paths.insert(path.into());
+        } else {
+            self.everything = true;
+            self.paths.clear();
+        }
+    }
+
+    pub fn extend<'a>(&mut self, paths: impl Iterator<Item = &'a str>) {
+        paths.for_each(|path| self.insert(path));
+    }
+
+    /// A file was synced by itself.
+    pub fn remove(&mut self, path: &str) {
+        self.paths.remove(path);
+    }
+
+    /// Syncs the files, and every directory on the way to them: one that was made must not be lost with what is in it.
+    pub fn sync<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
+        if self.everything {
+            storage.sync_all()?;
+        }
+        self.paths.iter().try_for_each(|path| storage.sync(path))?;
+        directories_above(&self.paths).into_iter().try_for_each(|directory| storage.sync_dir(directory))?;
+        *self = Self::default();
+        Ok(())
+    }
+}
+
+/// Every directory on the way to the paths, the store directory included; none for no path.
+fn directories_above(paths: &BTreeSet<String>) -> BTreeSet<&str> {
+    paths.iter().flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at]).chain([""])).collect()
 }

@@ -254,7 +254,6 @@ fn a_kind_of_store_that_cannot_be_written_is_refused_before_anything_changes() {
         ("batchconsumequeue/B/0/00000000000000000000", ""),
         ("consumequeue_ext/E/0/00000000000000000000", ""),
         ("consumequeue/CURRENT", "MANIFEST"),
-        ("consumequeue/%LMQ%x/0/00000000000000000000", ""),
         ("dledger-n0/data/00000000000000000000", ""),
     ] {
         let storage = closed();

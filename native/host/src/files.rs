@@ -39,6 +39,9 @@ pub struct HostStorage {
     root: PathBuf,
     access: Access,
     open: Mutex<Descriptors>,
+    /// The directory itself, open from the start in a store that is written: a sync of the file system tells of every
+    /// write-back that has failed since.
+    directory: Option<File>,
     background: Arc<Background>,
 }
 
@@ -65,7 +68,11 @@ impl HostStorage {
         let root = fs::canonicalize(root).map_err(|error| io_error(&error, "realpath", &shown))?;
         // A directory that cannot be listed is found here rather than by the first file that seems to be missing.
         fs::read_dir(&root).map_err(|error| io_error(&error, "open", &shown))?;
-        Ok(Self { root, access, open: Mutex::new(Descriptors::new(OPEN_FILES)), background: Arc::new(Background::new()) })
+        let directory = match access.read_only {
+            true => None,
+            false => Some(File::open(&root).map_err(|error| io_error(&error, "open", &shown))?),
+        };
+        Ok(Self { root, access, directory, open: Mutex::new(Descriptors::new(OPEN_FILES)), background: Arc::new(Background::new()) })
     }
 
     /// The directory, absolute and without links.
@@ -130,6 +137,13 @@ impl Storage for HostStorage {
         let mut entries = Vec::new();
         for entry in found {
             let entry = entry.map_err(|error| io_error(&error, "readdir", dir))?;
+            // Without a look at each: RocketMQ has a directory for every topic.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                entries.push(Entry { name, kind: EntryKind::Directory, len: 0 });
+                continue;
+            }
             let metadata = match fs::metadata(entry.path()) {
                 Ok(metadata) => Some(metadata),
                 // Gone in the meantime, or a link to nowhere: only the second is still an entry.
@@ -233,6 +247,11 @@ impl Storage for HostStorage {
     fn sync_dir(&self, dir: &str) -> Result<(), IoError> {
         self.changeable("fsync", dir)?;
         sync_directory(&self.directory(dir, "open")?, dir)
+    }
+
+    fn sync_all(&self) -> Result<(), IoError> {
+        let directory = self.directory.as_ref().ok_or_else(|| read_only("syncfs", ""))?;
+        rustix::fs::syncfs(directory).map_err(|error| io_error(&error.into(), "syncfs", ""))
     }
 
     fn remove(&self, path: &str) -> Result<(), IoError> {

@@ -9,10 +9,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use moraine_core::engine::BehindPlan;
+use moraine_core::engine::{Behind, BehindPlan};
 use moraine_core::error::{Code, Error, IoError, IoKind};
 use moraine_core::options::FlushMode;
 
+use crate::backlog::Patience;
 use crate::errno::io_error;
 use crate::files::HostStorage;
 use crate::lock::StoreLock;
@@ -96,8 +97,10 @@ impl Signals {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn flush_is_asked(&self) -> bool {
-        self.lock().flush
+    /// Whether something is to be done that must not wait for the end of a round of writes behind.
+    fn interrupt(&self, deadline: Option<Instant>) -> bool {
+        let asked = self.lock();
+        asked.flush || asked.armed || asked.end.is_some() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Waits for something to do. `deadline` is when the interval ends that began with the first put after idleness.
@@ -174,6 +177,7 @@ impl Flusher {
     /// Everything from the first put to the close. `None` if the store was dropped, and nobody is to be told.
     fn work(&self) -> Option<Result<(), Error>> {
         let mut deadline = None;
+        let mut patience = Patience::default();
         loop {
             let work = self.core.signals.next(&mut deadline, self.core.flush_interval);
             match work.end {
@@ -195,7 +199,9 @@ impl Flusher {
                 }
             }
             if work.behind || work.due {
-                self.write_behind();
+                let kinds = self.decide(&mut patience, work.due);
+                let finished = self.write_behind(kinds, deadline);
+                patience.wrote(kinds, finished);
             }
         }
     }
@@ -218,43 +224,60 @@ impl Flusher {
         self.events.settled(durable, settled.err().as_ref());
     }
 
-    /// Queue and index entries to their files, a plan at a time; a flush that is asked for meanwhile goes first.
-    fn write_behind(&self) {
+    /// What is to be written behind now. What is left waiting is looked at again in an interval.
+    fn decide(&self, patience: &mut Patience, due: bool) -> Behind {
+        let state = self.core.engine(|engine| Ok((engine.reader().positions().end, engine.writer()?.queues_are_worth_writing())));
+        let kinds = state.map_or(Behind::All, |(end, worth_it)| patience.decide(due, end, worth_it));
+        if kinds == Behind::Index {
+            self.core.signals.arm();
+        }
+        kinds
+    }
+
+    /// Entries to their files, a plan at a time. False if the round was broken off for what is more urgent: it has asked
+    /// to be gone on with.
+    fn write_behind(&self, kinds: Behind, deadline: Option<Instant>) -> bool {
         // Refused in a read-only store, and in a poisoned one, of which whoever waits has been told.
-        while let Ok(Some(plan)) = self.core.engine(|engine| Ok(engine.writer()?.plan_behind())) {
+        while let Ok(Some(plan)) = self.core.engine(|engine| Ok(engine.writer()?.plan_behind_of(kinds))) {
             if let Err(failed) = plan.run(self.storage.as_ref()) {
                 if failed.kind == IoKind::Full && self.put_off(plan) {
-                    break;
+                    return true;
                 }
                 let error = self.poison(failed);
+                self.core.backlog.release();
                 self.events.settled(self.durable(), Some(&error));
-                return;
+                return true;
             }
             let written = self.core.engine(|engine| {
-                engine.writer()?.wrote_behind(plan);
-                Ok(())
+                let mut writer = engine.writer()?;
+                writer.wrote_behind(plan);
+                Ok(writer.pending_entries())
             });
-            if written.is_err() {
-                return;
-            }
-            if self.core.signals.flush_is_asked() {
+            let Ok(waiting) = written else { return true };
+            self.core.backlog.written(waiting);
+            if self.core.signals.interrupt(deadline) {
                 self.core.signals.ask_behind();
-                return;
+                return false;
             }
         }
         if let Ok(waiting) = self.core.engine(|engine| Ok(engine.writer()?.pending_entries())) {
-            self.core.behind_until(waiting);
+            self.core.backlog.looked_at(waiting);
         }
+        true
     }
 
     /// The disk is full: the entries wait in memory for the next interval.
     fn put_off(&self, plan: BehindPlan) -> bool {
         let put_off = self.core.engine(|engine| {
-            engine.writer()?.put_off_behind(plan);
-            Ok(())
+            let mut writer = engine.writer()?;
+            writer.put_off_behind(plan);
+            Ok(writer.pending_entries())
         });
         self.core.signals.arm();
-        put_off.is_ok()
+        let Ok(waiting) = put_off else { return false };
+        self.core.backlog.looked_at(waiting);
+        self.core.backlog.release();
+        true
     }
 
     /// Ends writing after `failed`; nothing is tried again. Returns what everybody is told from now on.

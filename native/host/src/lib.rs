@@ -5,6 +5,7 @@
 //! [`lock`] and [`clock`] only.
 
 mod background;
+mod backlog;
 pub mod clock;
 mod descriptors;
 mod errno;

@@ -4,16 +4,17 @@
 //! given back, syncs and writes behind run without it. Everything here may be called from any thread.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
 pub use moraine_core::engine::GetRequest;
-use moraine_core::engine::{Appended, Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner, WatchId};
+use moraine_core::engine::{Appended, Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner, WatchId, Writer};
 use moraine_core::error::{Code, Error};
 use moraine_core::options::{FlushMode, Options};
 
+use crate::backlog::Backlog;
 use crate::clock::HostClock;
 use crate::files::HostStorage;
 use crate::flusher::{self, Signals};
@@ -23,8 +24,6 @@ use crate::segment::HostSegment;
 /// Where a store takes its time from.
 pub type ClockSource = HostClock;
 
-/// Queue and index entries that wait in memory before the flusher is woken to write them.
-const WAITING_ENTRIES: usize = 65_536;
 /// Longest wait of a drop for the flusher to end.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(2);
 
@@ -73,6 +72,9 @@ pub struct GetHead {
     pub needed: usize,
 }
 
+/// How many messages a put has stored; with an error, before it.
+type Outcome = Result<usize, (usize, Error)>;
+
 pub(crate) type HostEngine = Engine<HostStorage, HostClock>;
 
 /// An open store.
@@ -89,8 +91,7 @@ pub(crate) struct Core {
     pub(crate) signals: Signals,
     pub(crate) flush_interval: Duration,
     pub(crate) mode: FlushMode,
-    /// Waiting entries at which a put wakes the flusher.
-    behind_at: AtomicUsize,
+    pub(crate) backlog: Backlog,
     /// The positions when the store was last seen open.
     last: Mutex<Positions>,
     /// Answers kept for their buffers.
@@ -110,7 +111,7 @@ impl Shared {
             signals: Signals::default(),
             flush_interval,
             mode,
-            behind_at: AtomicUsize::new(WAITING_ENTRIES),
+            backlog: Backlog::new(),
             last: Mutex::new(last),
             resolved: Mutex::default(),
         });
@@ -120,12 +121,26 @@ impl Shared {
 
     /// Appends a batch (moraine_core::batch). See `Writer::put` for `results`; on an error, how many were stored.
     pub fn put(&self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        self.write(|mut writer| {
+            let outcome = writer.put(batch, results);
+            (outcome, writer.pending_entries())
+        })
+    }
+
+    /// Appends a batch whose messages stay together: all of them, or none. See `Writer::put_group`.
+    pub fn put_group(&self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        self.write(|mut writer| {
+            let outcome = writer.put_group(batch, results);
+            (outcome, writer.pending_entries())
+        })
+    }
+
+    /// Writes under the lock. `write` answers with its outcome and the entries that wait now.
+    fn write(&self, write: impl FnOnce(Writer<'_, HostStorage, HostClock>) -> (Outcome, usize)) -> Outcome {
         let core = &self.core;
         let mut guard = core.lock().map_err(|error| (0, error))?;
         let engine = guard.as_mut().ok_or_else(|| (0, closed()))?;
-        let mut writer = engine.writer().map_err(|error| (0, error))?;
-        let outcome = writer.put(batch, results);
-        let waiting = writer.pending_entries();
+        let (outcome, waiting) = write(engine.writer().map_err(|error| (0, error))?);
         let poisoned = outcome.is_err() && engine.poisoned().is_some();
         drop(guard);
         if poisoned {
@@ -133,10 +148,7 @@ impl Shared {
             core.signals.ask_flush(); // for those who wait to be told
         }
         core.signals.arm();
-        if waiting >= core.behind_at.load(Ordering::Relaxed) {
-            core.behind_at.store(usize::MAX, Ordering::Relaxed);
-            core.signals.ask_behind();
-        }
+        core.backlog.after_put(waiting, || core.signals.ask_behind());
         outcome
     }
 
@@ -221,8 +233,8 @@ impl Shared {
 
     /// The messages whose records start in `from..to`, as columns without bodies: see `Appended::read`. Returns where to go on.
     pub fn appended(&self, from: u64, to: u64, max: usize, into: &mut Appended) -> Result<u64, Error> {
-        let log = self.read(|reader| Ok(reader.log()))?;
-        into.read(&log, from, to, max)
+        let (log, delay_levels) = self.read(|reader| Ok((reader.log(), reader.options().delay_levels.clone())))?;
+        into.read(&log, &delay_levels, from, to, max)
     }
 
     /// Looks at the engine under its lock: for what is small and needs no bytes of messages.
@@ -332,11 +344,6 @@ impl Core {
 
     pub(crate) fn remember(&self, positions: Positions) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = positions;
-    }
-
-    /// After a write behind: when a put is to ask for the next one.
-    pub(crate) fn behind_until(&self, waiting: usize) {
-        self.behind_at.store(waiting + WAITING_ENTRIES, Ordering::Relaxed);
     }
 
     fn resolved(&self) -> MutexGuard<'_, Vec<Resolved<HostSegment>>> {

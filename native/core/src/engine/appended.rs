@@ -44,10 +44,11 @@ impl Appended {
     }
 
     /// Reads the records that start in `from..to`, `max` at most; replaces what was here. Returns where to go on.
+    /// `delay_levels` are the store's.
     ///
     /// Checksums are not compared. Stops in front of bytes that are no record; asked at them, STORE_CORRUPT says in
     /// `nextOffset` where records go on.
-    pub fn read<G: Segment>(&mut self, log: &LogView<G>, from: u64, to: u64, max: usize) -> Result<u64, Error> {
+    pub fn read<G: Segment>(&mut self, log: &LogView<G>, delay_levels: &[i64], from: u64, to: u64, max: usize) -> Result<u64, Error> {
         self.clear();
         let to = to.min(log.end());
         let mut at = from.max(log.min());
@@ -60,7 +61,7 @@ impl Appended {
                 false if rest > 0 => Ok(rest),
                 false => Err("no commit log file holds this offset"),
                 true => match head(&first) {
-                    Head::Record { size } => self.row(log, at, size).map(|outcome| outcome.map(|()| u64::from(size)))?,
+                    Head::Record { size } => self.row(log, delay_levels, at, size).map(|outcome| outcome.map(|()| u64::from(size)))?,
                     Head::Blank { size } if u64::from(size) == room_of_segment(log, at) => Ok(u64::from(size)),
                     _ => Err("no record stands there"),
                 },
@@ -91,7 +92,7 @@ impl Appended {
     }
 
     /// Adds the record of `size` bytes at `at`; or says why it is none.
-    fn row<G: Segment>(&mut self, log: &LogView<G>, at: u64, size: u32) -> Result<Result<(), &'static str>, Error> {
+    fn row<G: Segment>(&mut self, log: &LogView<G>, delay_levels: &[i64], at: u64, size: u32) -> Result<Result<(), &'static str>, Error> {
         if !self.read_bodiless(log, at, size)? {
             return Ok(Err("the lengths of the record there do not add up"));
         }
@@ -100,7 +101,7 @@ impl Appended {
             Ok(_) => return Ok(Err("the record there was written for another position")),
             Err(_) => return Ok(Err("the lengths of the record there do not add up")),
         };
-        let entry = Dispatch::of(&record, at).queue_entry();
+        let entry = Dispatch::of(&record, at, delay_levels).queue_entry();
         let topic = match self.known.get(record.topic()) {
             Some(&known) => known,
             None => {

@@ -1,8 +1,5 @@
 //! Closing: everything to its file, synced, and only then the sign that the store was closed cleanly.
 
-use alloc::collections::BTreeSet;
-use alloc::string::String;
-
 use super::Writer;
 use super::plans::CHECKPOINT_PATH;
 use crate::error::Error;
@@ -38,14 +35,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         }
         self.write_index_slots(storage.as_ref())?;
         let engine = &mut *self.0;
-        for path in &engine.unsynced {
-            storage.sync(path)?;
-        }
-        // All above them too: a directory that was made on the way must not be lost with what is in it.
-        for directory in directories_above(&engine.unsynced) {
-            storage.sync_dir(directory)?;
-        }
-        engine.unsynced.clear();
+        engine.unsynced.sync(storage.as_ref())?;
         if engine.last_store_timestamp > 0 {
             // Not the greatest ever: a clock that was ahead once would vouch for everything written since.
             engine.checkpoint.physic = engine.last_store_timestamp;
@@ -67,12 +57,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         active.plan_slots(&mut writes);
         writes.run(storage)?;
         active.wrote_slots();
-        self.0.unsynced.extend(writes.paths().map(Into::into));
+        self.0.unsynced.extend(writes.paths());
         Ok(())
     }
-}
-
-/// Every directory on the way to the paths, the store directory included; none for no path.
-fn directories_above(paths: &BTreeSet<String>) -> BTreeSet<&str> {
-    paths.iter().flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at]).chain([""])).collect()
 }

@@ -3,9 +3,7 @@
 //! A [`Writer`] changes the store, a [`Reader`] only looks; whoever shares an engine between threads puts one lock
 //! around it, which covers resolving only: bytes are copied from pinned views, plans run without it.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -17,6 +15,7 @@ use crate::options::{FlushMode, Options};
 use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
+use crate::writes::Unsynced;
 
 pub mod appended;
 pub mod check;
@@ -28,12 +27,13 @@ pub mod plans;
 pub mod put;
 pub mod read;
 pub mod resolve;
+mod run;
 pub mod watch;
 
 pub use appended::Appended;
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
-pub use plans::{BehindPlan, FlushPlan};
+pub use plans::{Behind, BehindPlan, FlushPlan};
 pub use resolve::{Copied, GetRequest, GetStatus, Resolved};
 pub use watch::WatchId;
 
@@ -68,7 +68,7 @@ pub struct Engine<S: Storage, C: Clock> {
     last_store_timestamp: i64,
     checkpoint: Checkpoint,
     /// Derived files written since they were synced.
-    unsynced: BTreeSet<String>,
+    unsynced: Unsynced,
     behind_in_flight: bool,
     clean: bool,
     findings: Vec<Finding>,
@@ -76,7 +76,7 @@ pub struct Engine<S: Storage, C: Clock> {
     closed: bool,
     stats: Stats,
     /// Kept between puts, so that they do not allocate.
-    run: Vec<put::Planned>,
+    run: run::Run,
 }
 
 /// Changes a store: append, flush and write-behind plans, close.

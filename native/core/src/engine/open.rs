@@ -9,8 +9,9 @@ use alloc::vec::Vec;
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
 use super::known::{correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
 use super::plans::CHECKPOINT_PATH;
+use super::run::Run;
 use super::{Engine, Stats};
-use crate::dispatch::{Dispatch, redispatch_to_queue};
+use crate::dispatch::{Dispatch, redispatch_to_queues};
 use crate::error::{Code, Error, Finding};
 use crate::format::hash::java_hash;
 use crate::format::index_file::parse_file_name;
@@ -25,6 +26,7 @@ use crate::queue::load::Trust;
 use crate::queue::table::{QueueIndex, QueueTable};
 use crate::recovery::{self, Evidence, LogEnd};
 use crate::storage::{Clock, Segment, Storage};
+use crate::writes::Unsynced;
 use crate::{kinds, log};
 
 /// How far an open has come, in bytes of the log.
@@ -90,7 +92,13 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let mut dispatch_findings = Vec::new();
         let log_end = recovery::scan(&segments, from, evidence, &mut findings, |at, record| {
             if at >= queues_known {
-                redispatch_to_queue(&mut queues, record, &Dispatch::of(record, at), queue_files.file_entries, &mut dispatch_findings);
+                redispatch_to_queues(
+                    &mut queues,
+                    record,
+                    &Dispatch::of(record, at, &options.delay_levels),
+                    queue_files.file_entries,
+                    &mut dispatch_findings,
+                );
             }
             if options.index && at >= index_known {
                 enter(&mut index, &clock, record, at, options.index_tags);
@@ -139,14 +147,14 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             last_record,
             last_store_timestamp,
             checkpoint,
-            unsynced: BTreeSet::new(),
+            unsynced: Unsynced::default(),
             behind_in_flight: false,
             clean,
             findings,
             poison: None,
             closed: false,
             stats: Stats::default(),
-            run: Vec::new(),
+            run: Run::default(),
         };
         engine.options.segment_bytes = engine.log.segments().segment_bytes();
         engine.options.queue_file_entries = engine.queue_files.file_entries as u32;
@@ -219,7 +227,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
 /// Enters the keys of a record found in the log.
 fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, at: u64, with_tags: bool) {
     let key_hash = java_hash(java_hash(0, record.topic()), b"#");
-    Dispatch::of(record, at).index(index, clock, key_hash, with_tags);
+    Dispatch::of(record, at, &[]).index(index, clock, key_hash, with_tags);
     index.enter(clock);
 }
 

@@ -17,8 +17,24 @@ use crate::writes::Writes;
 
 /// Path of the checkpoint.
 pub const CHECKPOINT_PATH: &str = "checkpoint";
-/// Bytes of queue and index entries that one plan writes, about.
-const BEHIND_BYTES: usize = 1 << 20;
+/// Bytes of index entries that a plan takes in front of queue entries: half of it.
+const INDEX_BYTES: usize = 1 << 19;
+
+/// So few queues are written as soon as an interval has passed: their files stay open.
+const FEW_QUEUES: usize = 128;
+/// Entries that each waiting queue should have, on average, before the files of many are opened for them.
+const DENSE_ENTRIES: usize = 16;
+/// Queue entries that wait for more of their queues at most: 24 MiB of memory, twice that in half-filled buffers.
+const PATIENT_ENTRIES: usize = 1 << 20;
+
+/// What a plan of writes behind is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// Queue entries and index entries.
+    All,
+    /// Index entries: they go to one file, however many queues there are.
+    Index,
+}
 
 /// Ranges of segments to be synced, and the offset that is durable then.
 pub struct FlushPlan<S: Storage> {
@@ -91,9 +107,21 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         self.0.queues.waiting_entries() + self.0.index.waiting_entries()
     }
 
-    /// About a mebibyte of entries to be written to their files; `None` if none may be. One plan at a time: the next
-    /// one after [`Writer::wrote_behind`].
+    /// Whether it pays to write queue entries now. With many queues each write opens a file, so that they wait until
+    /// a write carries more than one entry. Who asks decides for itself when they have waited long enough.
+    pub fn queues_are_worth_writing(&self) -> bool {
+        let (queues, entries) = (self.0.queues.waiting_queues(), self.0.queues.waiting_entries());
+        queues <= FEW_QUEUES || entries >= queues * DENSE_ENTRIES || entries >= PATIENT_ENTRIES
+    }
+
+    /// Entries to be written to their files, all kinds of them.
     pub fn plan_behind(&mut self) -> Option<BehindPlan> {
+        self.plan_behind_of(Behind::All)
+    }
+
+    /// About a mebibyte of entries to be written to their files; `None` if none may be. One plan at a time: the next
+    /// one after [`Writer::wrote_behind`] or [`Writer::put_off_behind`].
+    pub fn plan_behind_of(&mut self, kinds: Behind) -> Option<BehindPlan> {
         let engine = &mut *self.0;
         if engine.behind_in_flight {
             return None;
@@ -105,8 +133,10 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         };
         let mut writes = Writes::default();
         let mut queues = Vec::new();
-        engine.queue_files.plan(&engine.queues, physical, BEHIND_BYTES, &mut writes, &mut queues);
-        let index = (writes.len() < BEHIND_BYTES).then(|| engine.index.plan(BEHIND_BYTES, engine.durable, &mut writes)).flatten();
+        let index = engine.index.plan(INDEX_BYTES, engine.durable, &mut writes);
+        if kinds == Behind::All {
+            engine.queue_files.plan(&mut engine.queues, physical, &mut writes, &mut queues);
+        }
         let sealed = match (&index, engine.index.full.front()) {
             (Some(IndexProgress::Sealed), Some(file)) => {
                 engine.checkpoint.index = file.header.end_timestamp;
@@ -122,8 +152,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     /// A plan met a full disk: its entries stay in memory, and are planned again when there may be room.
-    pub fn put_off_behind(&mut self, _plan: BehindPlan) {
+    pub fn put_off_behind(&mut self, plan: BehindPlan) {
         self.0.behind_in_flight = false;
+        plan.queues.iter().for_each(|&(place, _)| self.0.queues.wait_again(place));
     }
 
     /// A plan was carried out: the entries leave memory.
@@ -133,15 +164,10 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         for &(place, upto) in &plan.queues {
             engine.queues.written(place, upto);
         }
-        engine.queues.settle();
         if let Some(progress) = &plan.index {
             engine.index.wrote(progress);
         }
-        for path in plan.writes.paths() {
-            if !engine.unsynced.contains(path) {
-                engine.unsynced.insert(path.into());
-            }
-        }
+        engine.unsynced.extend(plan.writes.paths());
         if let Some((path, _)) = &plan.sealed {
             engine.unsynced.remove(path);
         }

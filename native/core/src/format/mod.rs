@@ -11,6 +11,7 @@ pub mod crc;
 mod flaw;
 pub mod hash;
 pub mod index_file;
+pub mod light_queues;
 pub mod names;
 mod new_record;
 pub mod properties;

@@ -1,9 +1,9 @@
 //! Queue files: RocketMQ's consume queue directories (store-format §3.1, §3.3, §3.4).
 
-use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::DIRECTORY;
 use super::table::{QueueIndex, QueueTable};
@@ -13,10 +13,23 @@ use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
 use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
 use crate::storage::{EntryKind, Storage};
-use crate::writes::Writes;
+use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
 pub(super) const CHUNK_ENTRIES: u64 = 512;
+
+/// Path of a queue file, spelled out where it is needed: a plan names thousands of them.
+struct FilePath<'a> {
+    topic: &'a str,
+    queue_id: i32,
+    base: u64,
+}
+
+impl fmt::Display for FilePath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{DIRECTORY}/{}/{}/{:020}", self.topic, self.queue_id, self.base)
+    }
+}
 
 /// The files of all queues: how long they are, and how they are read and written.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +43,19 @@ impl QueueFiles {
         self.file_entries * QUEUE_ENTRY_BYTES
     }
 
+    /// The file that holds the entry at a queue offset.
+    fn file<'a>(&self, table: &'a QueueTable, place: QueueIndex, offset: u64) -> FilePath<'a> {
+        let base = (offset - offset % self.file_entries) * QUEUE_ENTRY_BYTES;
+        FilePath { topic: &table.topic_of(place).name, queue_id: table.queue(place).id, base }
+    }
+
+    /// Where in its file that entry stands, in bytes.
+    fn at(&self, offset: u64) -> u64 {
+        offset % self.file_entries * QUEUE_ENTRY_BYTES
+    }
+
     fn path(&self, table: &QueueTable, place: QueueIndex, offset: u64) -> (String, u64) {
-        let queue = table.queue(place);
-        let in_file = offset % self.file_entries;
-        let base = (offset - in_file) * QUEUE_ENTRY_BYTES;
-        let path = format!("{DIRECTORY}/{}/{}/{}", table.topic_of(place).name, queue.id, names::file_name(base));
-        (path, in_file * QUEUE_ENTRY_BYTES)
+        (self.file(table, place, offset).to_string(), self.at(offset))
     }
 
     /// Reads up to `count` entries from queue offset `from` on, out of memory or files; `each` gets offset and entry
@@ -129,7 +149,7 @@ impl QueueFiles {
         storage: &S,
         table: &QueueTable,
         place: QueueIndex,
-        unsynced: &mut BTreeSet<String>,
+        unsynced: &mut Unsynced,
     ) -> Result<(), Error> {
         let next = table.queue(place).next();
         let dir = format!("{DIRECTORY}/{}/{}", table.topic_of(place).name, table.queue(place).id);
@@ -141,7 +161,7 @@ impl QueueFiles {
                 storage.remove(&path)?;
                 removed = true;
             } else if next < first + self.file_entries && zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)? {
-                unsynced.insert(path);
+                unsynced.insert(&path);
             }
         }
         if removed {
@@ -150,36 +170,36 @@ impl QueueFiles {
         Ok(())
     }
 
-    /// Plans to write entries that wait in memory and whose records lie below `physical`, up to about `limit` bytes;
-    /// `upto` gets each queue with the offset that its files will reach.
-    pub fn plan(&self, table: &QueueTable, physical: u64, limit: usize, writes: &mut Writes, upto: &mut Vec<(QueueIndex, u64)>) {
-        for &place in table.waiting() {
+    /// Plans to write entries that wait in memory and whose records lie below `physical`, as long as the plan is not
+    /// full; `upto` gets each queue with the offset that its files will reach. Looks at each queue that waits once.
+    pub fn plan(&self, table: &mut QueueTable, physical: u64, writes: &mut Writes, upto: &mut Vec<(QueueIndex, u64)>) {
+        for _ in 0..table.waiting_queues() {
+            if writes.is_full() {
+                break;
+            }
+            let Some(place) = table.next_waiting() else { break };
             let queue = table.queue(place);
             let mut offset = queue.tail.first();
             let end = queue.tail.first_at_or_above(physical);
             if offset == end {
+                table.wait_again(place);
                 continue;
             }
             if let Some(fill_from) = queue.fill_from {
-                let (path, at) = self.path(table, place, fill_from);
                 let blanks = offset - fill_from;
-                writes.push(path, self.file_bytes(), at, |bytes| {
+                writes.push(self.file(table, place, fill_from), self.file_bytes(), self.at(fill_from), |bytes| {
                     (0..blanks).for_each(|_| bytes.extend_from_slice(&QueueEntry::BLANK.encode()));
                 });
             }
-            while offset < end && writes.len() < limit {
-                let (path, at) = self.path(table, place, offset);
-                let room = ((limit - writes.len()) as u64 / QUEUE_ENTRY_BYTES).max(1);
+            while offset < end && !writes.is_full() {
+                let room = (writes.room() as u64 / QUEUE_ENTRY_BYTES).max(1);
                 let count = (end - offset).min(self.file_entries - offset % self.file_entries).min(room);
-                writes.push(path, self.file_bytes(), at, |bytes| {
+                writes.push(self.file(table, place, offset), self.file_bytes(), self.at(offset), |bytes| {
                     queue.tail.from(offset).take(count as usize).for_each(|entry| bytes.extend_from_slice(&entry.encode()));
                 });
                 offset += count;
             }
             upto.push((place, offset));
-            if writes.len() >= limit {
-                break;
-            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The table of all queues: names to queues, counters, and which have entries that wait for their files.
 
-use alloc::borrow::ToOwned;
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::hash::BuildHasher;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::tail::Tail;
+use super::tail::{Tail, TailBuffers};
 use crate::format::hash::java_hash;
 use crate::format::queue_entry::QueueEntry;
 
@@ -34,7 +35,7 @@ pub struct Queue {
     pub fill_from: Option<u64>,
     /// Offsets given to messages that are being written and have no entry yet.
     assigned: u64,
-    /// Stands in the table's list of queues with waiting entries.
+    /// Has entries that wait: it stands in the table's list, or in a plan that is being carried out.
     waiting: bool,
 }
 
@@ -48,21 +49,25 @@ impl Queue {
 #[derive(Debug, Default)]
 pub struct QueueTable {
     topics: Vec<Topic>,
-    by_name: HashMap<Vec<u8>, u32>,
+    /// Places of the topics by the hash of their names, which stand in `topics` alone.
+    by_name: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     queues: Vec<Queue>,
-    waiting: Vec<QueueIndex>,
+    buffers: TailBuffers,
+    /// Queues with entries in no file and in no plan, those that waited longest first.
+    waiting: VecDeque<QueueIndex>,
     waiting_entries: usize,
 }
 
 impl QueueTable {
     pub fn find(&self, topic: &[u8], id: i32) -> Option<QueueIndex> {
-        self.topics[*self.by_name.get(topic)? as usize].place(id)
+        self.topics[self.topic_index(topic)? as usize].place(id)
     }
 
     /// The queue, made if there is none, starting at offset 0. `topic` is valid UTF-8 (lossy otherwise).
     pub fn find_or_add(&mut self, topic: &[u8], id: i32) -> QueueIndex {
-        let topic_index = match self.by_name.get(topic) {
-            Some(&index) => index,
+        let topic_index = match self.topic_index(topic) {
+            Some(index) => index,
             None => self.add_topic(topic),
         };
         let known = &self.topics[topic_index as usize].queues;
@@ -76,12 +81,18 @@ impl QueueTable {
         place
     }
 
+    fn topic_index(&self, name: &[u8]) -> Option<u32> {
+        let same = |&index: &u32| self.topics[index as usize].name.as_bytes() == name;
+        self.by_name.find(self.hasher.hash_one(name), same).copied()
+    }
+
     fn add_topic(&mut self, name: &[u8]) -> u32 {
         let index = self.topics.len() as u32;
         let key_hash = java_hash(java_hash(0, name), b"#");
         let text = String::from_utf8_lossy(name).into_owned();
         self.topics.push(Topic { name: text, key_hash, queues: Vec::new() });
-        self.by_name.insert(name.to_owned(), index);
+        let Self { topics, by_name, hasher, .. } = self;
+        by_name.insert_unique(hasher.hash_one(name), index, |&other| hasher.hash_one(topics[other as usize].name.as_bytes()));
         index
     }
 
@@ -98,7 +109,7 @@ impl QueueTable {
     }
 
     pub fn topic(&self, name: &[u8]) -> Option<&Topic> {
-        self.by_name.get(name).map(|&index| &self.topics[index as usize])
+        self.topic_index(name).map(|index| &self.topics[index as usize])
     }
 
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
@@ -121,12 +132,12 @@ impl QueueTable {
     /// Adds an entry at the queue's next offset; it waits for its file from here on.
     pub fn push(&mut self, place: QueueIndex, entry: QueueEntry) {
         let queue = &mut self.queues[place.0 as usize];
-        queue.tail.push(entry);
+        queue.tail.push(entry, &mut self.buffers);
         queue.assigned = queue.assigned.saturating_sub(1);
         self.waiting_entries += 1;
         if !queue.waiting {
             queue.waiting = true;
-            self.waiting.push(place);
+            self.waiting.push_back(place);
         }
     }
 
@@ -135,6 +146,12 @@ impl QueueTable {
         let queue = &mut self.queues[place.0 as usize];
         queue.assigned += 1;
         queue.tail.next() + queue.assigned - 1
+    }
+
+    /// The offset that was assigned last and is not final yet.
+    pub fn last_assigned(&self, place: QueueIndex) -> u64 {
+        let queue = &self.queues[place.0 as usize];
+        (queue.tail.next() + queue.assigned).saturating_sub(1)
     }
 
     /// Takes an assigned offset back: its message was not written.
@@ -148,28 +165,32 @@ impl QueueTable {
         self.waiting_entries
     }
 
-    /// Queues with entries that are in no file yet.
-    pub fn waiting(&self) -> &[QueueIndex] {
-        &self.waiting
+    /// Number of queues with entries that are in no file and in no plan.
+    pub fn waiting_queues(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes the queue that has waited longest off the list; [`QueueTable::written`] or [`QueueTable::wait_again`] follows.
+    pub fn next_waiting(&mut self) -> Option<QueueIndex> {
+        self.waiting.pop_front()
+    }
+
+    /// The entries of a queue go on waiting.
+    pub fn wait_again(&mut self, place: QueueIndex) {
+        self.waiting.push_back(place);
     }
 
     /// The entries of a queue below `offset` are in files now.
     pub fn written(&mut self, place: QueueIndex, offset: u64) {
         let queue = &mut self.queues[place.0 as usize];
         let before = queue.tail.first();
-        queue.tail.drop_below(offset);
+        queue.tail.drop_below(offset, &mut self.buffers);
         queue.fill_from = None;
         self.waiting_entries -= (queue.tail.first() - before) as usize;
-    }
-
-    /// Takes queues without waiting entries off the list.
-    pub fn settle(&mut self) {
-        let queues = &mut self.queues;
-        self.waiting.retain(|place| {
-            let queue = &mut queues[place.0 as usize];
-            queue.waiting = !queue.tail.is_empty();
-            queue.waiting
-        });
+        queue.waiting = !queue.tail.is_empty();
+        if queue.waiting {
+            self.waiting.push_back(place);
+        }
     }
 }
 

@@ -1,11 +1,20 @@
 //! The newest entries of a queue, in memory until they are in its files.
+//!
+//! The memory belongs to all queues together: a tail takes a buffer for its first entry, a larger one when that is full,
+//! and gives it back when its entries are in files. So what is held follows the entries that wait, not the number of
+//! queues, and once the buffers are there nothing is allocated any more.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::format::queue_entry::QueueEntry;
 
-/// Entries kept in memory at least, so that the next messages do not allocate again.
-const KEPT_CAPACITY: usize = 16;
+/// Entries of the smallest buffer.
+const SMALLEST: usize = 8;
+/// Sizes of buffers that are kept: each holds twice as many entries as the one before.
+const SIZES: usize = 18;
+/// Entries that buffers nobody uses may hold together: 24 MiB.
+const MAX_SPARE_ENTRIES: usize = 1 << 20;
 
 /// A run of entries that ends at the queue's next offset.
 #[derive(Debug, Default)]
@@ -13,6 +22,14 @@ pub struct Tail {
     /// Queue offset of the first entry here.
     first: u64,
     entries: VecDeque<QueueEntry>,
+}
+
+/// Buffers that no tail uses at the moment.
+#[derive(Debug, Default)]
+pub struct TailBuffers {
+    /// By size: place n has buffers of `SMALLEST << n` entries.
+    spare: [Vec<VecDeque<QueueEntry>>; SIZES],
+    spare_entries: usize,
 }
 
 impl Tail {
@@ -34,7 +51,10 @@ impl Tail {
         self.entries.is_empty()
     }
 
-    pub fn push(&mut self, entry: QueueEntry) {
+    pub fn push(&mut self, entry: QueueEntry, buffers: &mut TailBuffers) {
+        if self.entries.len() == self.entries.capacity() {
+            self.move_to(buffers.take(self.entries.len() + 1), buffers);
+        }
         self.entries.push_back(entry);
     }
 
@@ -53,12 +73,103 @@ impl Tail {
     }
 
     /// Forgets the entries below queue offset `offset`: they are in files now.
-    pub fn drop_below(&mut self, offset: u64) {
+    pub fn drop_below(&mut self, offset: u64, buffers: &mut TailBuffers) {
         let count = (offset.saturating_sub(self.first) as usize).min(self.entries.len());
         self.entries.drain(..count);
         self.first += count as u64;
-        if self.entries.is_empty() && self.entries.capacity() > 64 * KEPT_CAPACITY {
-            self.entries.shrink_to(KEPT_CAPACITY);
+        let left = self.entries.len();
+        if left == 0 {
+            buffers.give(core::mem::take(&mut self.entries));
+        } else if left * 4 <= self.entries.capacity() && self.entries.capacity() > SMALLEST {
+            self.move_to(buffers.take(left), buffers);
         }
+    }
+
+    fn move_to(&mut self, mut buffer: VecDeque<QueueEntry>, buffers: &mut TailBuffers) {
+        buffer.extend(self.entries.drain(..));
+        buffers.give(core::mem::replace(&mut self.entries, buffer));
+    }
+}
+
+impl TailBuffers {
+    /// An empty buffer for `entries` entries.
+    fn take(&mut self, entries: usize) -> VecDeque<QueueEntry> {
+        let capacity = entries.next_power_of_two().max(SMALLEST);
+        match self.spare.get_mut(place_of(capacity)).and_then(Vec::pop) {
+            Some(buffer) => {
+                self.spare_entries -= buffer.capacity();
+                buffer
+            }
+            None => VecDeque::with_capacity(capacity),
+        }
+    }
+
+    /// Keeps an empty buffer, unless enough lie here already.
+    fn give(&mut self, buffer: VecDeque<QueueEntry>) {
+        let capacity = buffer.capacity();
+        if capacity.is_power_of_two()
+            && capacity >= SMALLEST
+            && self.spare_entries + capacity <= MAX_SPARE_ENTRIES
+            && let Some(spare) = self.spare.get_mut(place_of(capacity))
+        {
+            self.spare_entries += capacity;
+            spare.push(buffer);
+        }
+    }
+}
+
+/// Where buffers of a capacity, a power of two, are kept.
+fn place_of(capacity: usize) -> usize {
+    (capacity / SMALLEST).ilog2() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(physical: u64) -> QueueEntry {
+        QueueEntry { physical, size: 1, tags_code: 0 }
+    }
+
+    #[test]
+    fn entries_keep_their_offsets_while_buffers_change() {
+        let mut buffers = TailBuffers::default();
+        let mut tail = Tail::starting_at(100);
+        for n in 0..1000 {
+            tail.push(entry(n), &mut buffers);
+            if n % 7 == 0 {
+                tail.drop_below(100 + n / 2, &mut buffers);
+            }
+            assert_eq!(tail.next(), 101 + n);
+            assert_eq!(tail.get(100 + n), Some(entry(n)));
+        }
+        tail.drop_below(1095, &mut buffers);
+        assert!(tail.from(1095).copied().eq((995..1000).map(entry)));
+        assert!(tail.entries.capacity() <= 4 * SMALLEST, "5 entries hold {}", tail.entries.capacity());
+    }
+
+    #[test]
+    fn an_empty_tail_has_given_its_buffer_to_the_next() {
+        let mut buffers = TailBuffers::default();
+        let mut tails: Vec<Tail> = (0..1000).map(|_| Tail::default()).collect();
+        for round in 0..3 {
+            for tail in &mut tails {
+                (0..20).for_each(|n| tail.push(entry(n), &mut buffers));
+                tail.drop_below(tail.next(), &mut buffers);
+                assert_eq!((tail.entries.capacity(), tail.next()), (0, 20 * (round + 1)));
+            }
+        }
+        assert_eq!(buffers.spare_entries, 8 + 16 + 32, "one of each size served them all");
+    }
+
+    #[test]
+    fn buffers_that_nobody_uses_are_bounded() {
+        let mut buffers = TailBuffers::default();
+        let mut tails: Vec<Tail> = (0..3).map(|_| Tail::default()).collect();
+        for tail in &mut tails {
+            (0..MAX_SPARE_ENTRIES as u64).for_each(|n| tail.push(entry(n), &mut buffers));
+        }
+        tails.iter_mut().for_each(|tail| tail.drop_below(u64::MAX, &mut buffers));
+        assert!(buffers.spare_entries <= MAX_SPARE_ENTRIES);
     }
 }

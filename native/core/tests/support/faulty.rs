@@ -73,6 +73,9 @@ impl Storage for FaultyStorage {
     fn sync_dir(&self, dir: &str) -> Result<(), IoError> {
         self.memory.sync_dir(dir)
     }
+    fn sync_all(&self) -> Result<(), IoError> {
+        self.memory.sync_all()
+    }
     fn remove(&self, path: &str) -> Result<(), IoError> {
         self.memory.remove(path)
     }
