@@ -80,7 +80,7 @@ export interface Finding {
 export interface FileFact {
   path: string;
   bytes: number;
-  /** `commitlog`, `consumequeue`, `index`, `checkpoint`, `abort`, `lock`, `config`, `sidecar`, `other`. */
+  /** `commitlog`, `consumequeue`, `batchconsumequeue`, `consumequeue_ext`, `index`, `checkpoint`, `abort`, `lock`, `config`, `sidecar`, `other`. */
   kind: string;
 }
 

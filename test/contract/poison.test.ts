@@ -1,11 +1,11 @@
 /** A sync that fails poisons the store: everybody who waits is told, nothing is retried, reopening recovers. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type PoisonedStore, poisonedStore } from "../faults/poisoned-store.ts";
-import { ENGINE } from "./temporary-store.ts";
+import { ENGINE, supports } from "./engine.ts";
 
 const EIO = 5;
 
-describe("a failed sync that somebody waits for", () => {
+describe.runIf(supports.faults)("a failed sync that somebody waits for", () => {
   let seen: PoisonedStore;
   beforeAll(async () => {
     seen = await poisonedStore(ENGINE, "told");
@@ -28,6 +28,17 @@ describe("a failed sync that somebody waits for", () => {
     expect(seen.lateWaits.map(({ code }) => code)).toEqual(["STORE_POISONED", "STORE_POISONED"]);
   });
 
+  test("shows tables, and takes no changes of them", () => {
+    expect(seen.tables).toEqual({
+      get: "ok",
+      set: "STORE_POISONED",
+      delete: "STORE_POISONED",
+      flush: "STORE_POISONED",
+      commit: "STORE_POISONED",
+      offset: "ok",
+    });
+  });
+
   test("leaves readable what was durable", () => {
     expect(seen.bodies).toEqual(["durable"]);
   });
@@ -46,7 +57,7 @@ describe("a failed sync that somebody waits for", () => {
   });
 });
 
-describe("a failed sync that nobody waits for", () => {
+describe.runIf(supports.faults)("a failed sync that nobody waits for", () => {
   let seen: PoisonedStore;
   beforeAll(async () => {
     seen = await poisonedStore(ENGINE, "untold");

@@ -59,6 +59,15 @@ if (scenario === "told") {
   for (const [name, call] of Object.entries(CALLS)) {
     if (name !== "close") seen.answers[name] = await answer(() => call(store));
   }
+  const table = store.table("settings");
+  seen.tables = {
+    get: await answer(() => table.get("key")),
+    set: await answer(() => table.set("key", 1)),
+    delete: await answer(() => table.delete("key")),
+    flush: await answer(() => table.flush()),
+    commit: await answer(() => store.groups.commit("readers", "orders", 0, 1)),
+    offset: await answer(() => store.groups.offset("readers", "orders", 0)),
+  };
   try {
     store.put(message("refused"));
   } catch (error) {

@@ -44,6 +44,10 @@ export interface EntryLine {
   offset: number;
   size: number;
   tagsCode: number;
+  /** Messages of the entry, in batch queues. */
+  batchSize?: number;
+  /** What the tags code leads to, with extension files. */
+  ext?: { tagsCode: number; storeTimestamp: number; bitMap: string };
 }
 
 export interface GetLine {

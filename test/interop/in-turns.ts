@@ -12,7 +12,16 @@ import type { PutLine, Scenario } from "./oracle.ts";
 import { scenarioBody } from "./oracle.ts";
 import type { ServedOracle } from "./served-oracle.ts";
 import type { JavaTurn, OurTurn, Piece, Rebuild, TurnPlan } from "./turn-plans.ts";
-import { comparable, expectEveryEntry, lineOf, sha256, type Written } from "./written.ts";
+import {
+  type ComparableLine,
+  comparable,
+  expectEveryEntry,
+  isUnqueued,
+  lightPlaces,
+  lineOf,
+  sha256,
+  type Written,
+} from "./written.ts";
 
 /** Carries a plan out below `folder`; whatever does not hold is thrown. */
 export async function playInTurns(plan: TurnPlan, folder: string, oracle: ServedOracle): Promise<void> {
@@ -34,7 +43,7 @@ class Play {
   /** RocketMQ's number of the next message it puts. */
   #javaMessages = 0;
   /** Every message so far, as RocketMQ must read it. */
-  #known: object[] = [];
+  #known: ComparableLine[] = [];
 
   constructor(plan: TurnPlan, folder: string, oracle: ServedOracle) {
     this.#plan = plan;
@@ -86,9 +95,19 @@ class Play {
           ? [...store.putBatch(messages)]
           : await Promise.all(messages.map((message) => store.append(message)));
     for (const [i, message] of messages.entries()) {
-      this.#known.push(lineOf({ message, result: results[i] } as Written, recordCrc));
+      const line = lineOf({ message, result: results[i] } as Written, recordCrc);
+      this.#known.push({ ...line, properties: { ...line.properties, ...this.#lightOffsets(line) } });
     }
     if (flushed) await store.flush();
+  }
+
+  /** The property by which a store says where a message stands in the light queues that it goes to. */
+  #lightOffsets({ sysFlag, topic, properties }: ComparableLine): Record<string, string> {
+    const { INNER_MULTI_DISPATCH: names } = properties;
+    if (names === undefined || topic.startsWith("%RETRY%") || isUnqueued(sysFlag)) return {};
+    const places = this.#known.flatMap((line) => lightPlaces(line.properties));
+    const next = (name: string): number => places.filter((place) => place.topic === name).length;
+    return { INNER_MULTI_QUEUE_OFFSET: names.split(",").map(next).join(",") };
   }
 
   async #javas({ flush, recordCrc, steps }: JavaTurn): Promise<void> {
@@ -98,7 +117,7 @@ class Play {
       seed,
       firstMessage: this.#javaMessages,
       store: {
-        ...this.#javaSizes(),
+        ...this.#javaStore(),
         flush,
         messageStoreConfig: rocketmq === "4" ? {} : { enabledAppendPropCRC: recordCrc },
       },
@@ -183,7 +202,7 @@ class Play {
   }
 
   async #readByJava(dir: string): Promise<Expected> {
-    writeFileSync(this.#scenarioFile, JSON.stringify({ store: this.#javaSizes() }));
+    writeFileSync(this.#scenarioFile, JSON.stringify({ store: this.#javaStore() }));
     const words = ["read", dir, "--keys", "auto", "--times", "auto", "--scenario", this.#scenarioFile];
     const found = expectedFrom(await this.#oracle.ask(this.#plan.rocketmq, ...words));
     expect(found.open).toMatchObject({ abort: false, loaded: true, dispatchBehindBytes: 0 });
@@ -192,12 +211,16 @@ class Play {
     return found;
   }
 
-  #javaSizes(): object {
-    const { segmentBytes, queueFileEntries, indexSlots, indexEntries } = this.#plan;
-    return { commitLogFileSize: segmentBytes, consumeQueueFileSize: queueFileEntries * 20, indexSlots, indexEntries };
+  /** The `store` of RocketMQ's scenarios. */
+  #javaStore(recordCrc = false): object {
+    const { rocketmq, segmentBytes, queueFileEntries, indexSlots, indexEntries, lightQueues } = this.#plan;
+    const sizes = { commitLogFileSize: segmentBytes, consumeQueueFileSize: queueFileEntries * 20 };
+    const light = lightQueues.length > 0 ? { enableLmq: true, enableMultiDispatch: true } : {};
+    const config = rocketmq === "4" ? {} : { enabledAppendPropCRC: recordCrc, ...light };
+    return { ...sizes, indexSlots, indexEntries, messageStoreConfig: config };
   }
 
-  #comparable({ messages }: { messages: MessageLine[] }): object[] {
+  #comparable({ messages }: { messages: MessageLine[] }): ComparableLine[] {
     return messages.map(comparable);
   }
 

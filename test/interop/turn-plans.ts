@@ -52,6 +52,8 @@ export interface TurnPlan {
   indexEntries: number;
   /** Whether we index tags as RocketMQ 5.4 does. */
   indexTags: boolean;
+  /** Light queues that messages go to beside their own; none in stores without. */
+  lightQueues: string[];
   rounds: Round[];
 }
 
@@ -64,6 +66,8 @@ export function turnPlan(seed: number, rounds: number): TurnPlan {
     segmentBytes: dice.one([4096, 8192, 16_384, 65_536]),
     topics: topicsOf(dice, rocketmq),
     queues: dice.from(1, 4),
+    // RocketMQ 4.9 is not asked: its light queues came with 4.9.3 and changed until 5.
+    lightQueues: rocketmq !== "4" && dice.chance(0.4) ? ["%LMQ%a", "%LMQ%b", "%LMQ%group%queue"] : [],
     n: 0,
   };
   return {
@@ -74,6 +78,7 @@ export function turnPlan(seed: number, rounds: number): TurnPlan {
     indexSlots: dice.one([16, 64, 100]),
     indexEntries: dice.one([64, 100, 256, 1024]),
     indexTags: rocketmq === "5" ? dice.chance(0.8) : dice.chance(0.1),
+    lightQueues: shape.lightQueues,
     rounds: Array.from({ length: rounds }, () => roundOf(dice, shape)),
   };
 }
@@ -84,6 +89,7 @@ interface Shape {
   segmentBytes: number;
   topics: string[];
   queues: number;
+  lightQueues: string[];
   n: number;
 }
 
@@ -122,6 +128,12 @@ const HOSTS = [undefined, { address: "10.1.2.3", port: 40_001 }, { address: "200
 /** sysFlag: no transaction three times as often as prepared, committed, rolled back. */
 const TRANSACTIONS = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0x4, 0x8, 0xc];
 
+/** Properties of a message that also goes to some of the light queues. */
+function lightly(dice: Dice, { lightQueues }: Shape): Record<string, string> {
+  const names = lightQueues.filter(() => dice.chance(0.5));
+  return names.length === 0 ? {} : { INNER_MULTI_DISPATCH: names.join(",") };
+}
+
 /** The delay level's message as a broker puts it: RocketMQ keeps the time of its delivery in the queue. */
 function delayed(dice: Dice, topic: string, queueId: number): Partial<Message> {
   const level = dice.from(1, 18);
@@ -152,6 +164,7 @@ function messageOf(dice: Dice, shape: Shape): Message {
     storeHost: dice.one([undefined, { address: "fe80::1", port: 10_911 }]),
     reconsumeTimes: dice.from(0, 16),
     preparedTransactionOffset: dice.from(0, 1000),
+    ...(shape.lightQueues.length > 0 && dice.chance(0.3) ? { properties: lightly(dice, shape) } : undefined),
     ...(dice.chance(0.05) ? delayed(dice, topic, queueId) : undefined),
   };
 }
@@ -167,9 +180,11 @@ function javaTurn(dice: Dice, shape: Shape): JavaTurn {
   };
 }
 
+const STEPS = ["plain", "plain", "plain", "batch", "delayed", "half", "transaction", "compressed"];
+
 /** One step of puts; what cannot go together in RocketMQ (a batch is neither delayed nor part of a transaction) does not. */
 function javaStep(dice: Dice, shape: Shape): Record<string, unknown> {
-  const kind = dice.one(["plain", "plain", "plain", "batch", "delayed", "half", "transaction", "compressed"] as const);
+  const kind = dice.one(shape.lightQueues.length > 0 ? [...STEPS, "light", "light"] : STEPS);
   const count = dice.from(1, 20);
   shape.n += count;
   return {
@@ -197,6 +212,7 @@ function javaStep(dice: Dice, shape: Shape): Record<string, unknown> {
     ...(kind === "transaction"
       ? { transaction: dice.one(["prepared", "commit", "rollback"]), preparedOffset: 77 }
       : {}),
+    ...(kind === "light" ? { properties: lightly(dice, shape) } : {}),
     ...(kind === "compressed" ? { compress: "zlib" } : {}),
   };
 }

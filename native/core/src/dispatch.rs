@@ -114,7 +114,7 @@ pub fn delay_level(delay: &[u8]) -> Option<usize> {
 }
 
 /// Enters a record found in the log into its queue, at the place that its queue offset names, and into the queues that
-/// it names beside.
+/// it names beside. With `own` false its own queue is not here: it is a batch queue.
 ///
 /// A queue is dense: what RocketMQ wrote twice for one offset keeps the first record, a gap gets blank entries
 /// (durability: Java's own broken queues). Both are reported.
@@ -122,6 +122,7 @@ pub fn redispatch_to_queues(
     table: &mut QueueTable,
     record: &Record<'_>,
     dispatch: &Dispatch<'_>,
+    own: bool,
     file_entries: u64,
     findings: &mut Vec<Finding>,
 ) {
@@ -133,13 +134,14 @@ pub fn redispatch_to_queues(
         let file = segments::path(dispatch.physical);
         findings.push(Finding { kind, file, offset: dispatch.physical, length: u64::from(dispatch.size), message });
     };
-    if dispatch.sys_flag & SYS_FLAG_INNER_BATCH != 0 {
-        return report(Flaw("unsupported", String::from("an inner batch: its batch queue is not built here")));
+    if own && dispatch.sys_flag & SYS_FLAG_INNER_BATCH != 0 {
+        return report(Flaw("topic-kind", String::from("an inner batch, but its topic has plain queues; no queue leads to it")));
     }
     let entry = dispatch.queue_entry();
     let mut enter = Enter { table, file_entries, blanks: MAX_GAP_ENTRIES };
-    let own = enter.at(dispatch.topic, record.queue_id(), record.queue_offset(), entry);
-    own.unwrap_or_else(&mut report);
+    if own {
+        enter.at(dispatch.topic, record.queue_id(), record.queue_offset(), entry).unwrap_or_else(&mut report);
+    }
     let mut flaw = None;
     for (name, queue_id, offset) in dispatch.beside(record.queue_id()) {
         let entered = enter.at(name, queue_id, i64::try_from(offset).unwrap_or(i64::MAX), entry);

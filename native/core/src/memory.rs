@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use crate::error::{IoError, IoKind};
-use crate::storage::{Clock, Entry, EntryKind, Segment, Storage};
+use crate::storage::{Clock, Entry, EntryKind, FileStamp, Segment, Storage};
 
 type Bytes = Rc<RefCell<Vec<u8>>>;
 
@@ -20,6 +20,9 @@ pub struct MemoryStorage {
     files: Rc<RefCell<BTreeMap<String, Bytes>>>,
     directories: Rc<RefCell<BTreeSet<String>>>,
     calls: Rc<RefCell<Vec<String>>>,
+    /// Changes so far: the time of the files' stamps.
+    changes: Rc<Cell<u64>>,
+    changed: Rc<RefCell<BTreeMap<String, u64>>>,
 }
 
 impl MemoryStorage {
@@ -28,7 +31,7 @@ impl MemoryStorage {
         let copy = |(path, bytes): (&String, &Bytes)| (path.clone(), Rc::new(RefCell::new(bytes.borrow().clone())));
         let files = Rc::new(RefCell::new(self.files.borrow().iter().map(copy).collect()));
         let directories = Rc::new(RefCell::new(self.directories.borrow().clone()));
-        Self { files, directories, calls: Rc::default() }
+        Self { files, directories, ..Self::default() }
     }
 
     /// Contents of a file.
@@ -42,6 +45,7 @@ impl MemoryStorage {
             self.add_directory(parent);
         }
         self.files.borrow_mut().insert(path.to_owned(), Rc::new(RefCell::new(bytes.to_vec())));
+        self.touch(path);
     }
 
     pub fn paths(&self) -> Vec<String> {
@@ -58,6 +62,11 @@ impl MemoryStorage {
     /// Syncs so far, in order: `sync PATH`, `sync-dir DIR`, `sync-all`.
     pub fn syncs(&self) -> Vec<String> {
         self.calls.borrow().clone()
+    }
+
+    fn touch(&self, path: &str) {
+        self.changes.set(self.changes.get() + 1);
+        self.changed.borrow_mut().insert(path.to_owned(), self.changes.get());
     }
 
     fn add_directory(&self, dir: &str) {
@@ -118,6 +127,11 @@ impl Storage for MemoryStorage {
         Ok(self.files.borrow().get(path).map(|bytes| bytes.borrow().len() as u64))
     }
 
+    fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError> {
+        let modified_ns = self.changed.borrow().get(path).copied().unwrap_or(0);
+        Ok(self.len(path)?.map(|len| FileStamp { len, modified_ns, id: 0 }))
+    }
+
     fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
         if let Some((parent, _)) = path.rsplit_once('/')
             && !self.directories.borrow().contains(parent)
@@ -147,6 +161,7 @@ impl Storage for MemoryStorage {
             bytes.resize(end, 0);
         }
         bytes[at as usize..end].copy_from_slice(data);
+        self.touch(path);
         Ok(())
     }
 

@@ -27,6 +27,15 @@ pub struct Entry {
     pub len: u64,
 }
 
+/// What changes when somebody replaces or writes a file: cheap to get, compared only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    pub len: u64,
+    pub modified_ns: u64,
+    /// Which file it is: another one under the same name has another number.
+    pub id: u64,
+}
+
 /// One file of the commit log: fixed size, written once from front to back, read anywhere below the end.
 ///
 /// One thread writes at a time, any number read. The engine never reads at or above a position that it
@@ -72,6 +81,9 @@ pub trait Storage {
 
     /// Length of a file, `None` if there is none.
     fn len(&self, path: &str) -> Result<Option<u64>, IoError>;
+
+    /// Stamp of a file, `None` if there is none.
+    fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError>;
 
     /// Creates a file of `size` zero bytes, or extends an existing one to it.
     fn create(&self, path: &str, size: u64) -> Result<(), IoError>;

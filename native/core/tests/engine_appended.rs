@@ -8,7 +8,7 @@ use moraine_core::error::{Code, Detail};
 use moraine_core::format::hash::tags_code;
 use moraine_core::format::record::{Address, Host};
 use moraine_core::memory::MemoryStorage;
-use moraine_core::options::{FlushMode, Options};
+use moraine_core::options::{DEFAULT_DELAY_LEVELS_MS, FlushMode, Options};
 use support::*;
 
 /// Everything from `from` on, in pieces of `max`: (physical offset, queue offset, size).
@@ -16,7 +16,7 @@ fn rows(store: &Store, from: u64, max: usize) -> Vec<(u64, f64, u64)> {
     let (log, mut appended) = (store.reader().log(), Appended::default());
     let (mut at, mut found) = (from, Vec::new());
     while at < log.end() {
-        let next = appended.read(&log, &[], at, u64::MAX, max).unwrap();
+        let next = appended.read(&log, &DEFAULT_DELAY_LEVELS_MS, at, u64::MAX, max).unwrap();
         assert!(next > at && appended.len() <= max);
         found.extend(
             (0..appended.len()).map(|i| (appended.physical_offsets[i] as u64, appended.queue_offsets[i], appended.sizes[i] as u64)),
@@ -35,7 +35,7 @@ fn rows_are_the_messages_put_over_rolls_in_pieces_of_any_size() {
     }
     assert_eq!(rows(&store, put[40].0, 9), put[40..]);
     let mut appended = Appended::default();
-    assert_eq!(appended.read(&store.reader().log(), &[], 0, put[3].0, 100).unwrap(), put[3].0, "ends at `to`");
+    assert_eq!(appended.read(&store.reader().log(), &DEFAULT_DELAY_LEVELS_MS, 0, put[3].0, 100).unwrap(), put[3].0, "ends at `to`");
     assert_eq!(appended.len(), 3);
 }
 
@@ -52,7 +52,7 @@ fn a_row_has_all_facts_whatever_the_hosts_and_the_body() {
     ];
     put(&mut store, &messages).unwrap();
     let mut appended = Appended::default();
-    appended.read(&store.reader().log(), &[], 0, u64::MAX, 100).unwrap();
+    appended.read(&store.reader().log(), &DEFAULT_DELAY_LEVELS_MS, 0, u64::MAX, 100).unwrap();
     assert_eq!(appended.topics, ["A", "B"]);
     assert_eq!(appended.topic_indexes, [0, 1, 0, 0]);
     assert_eq!(appended.queue_ids, [3, 0, 0, 3]);
@@ -85,24 +85,23 @@ fn bytes_that_are_no_record_end_a_piece_and_are_an_error_with_the_way_on() {
         moraine_core::storage::Segment::read_at(segment.as_ref(), place, &mut before).unwrap();
         moraine_core::storage::Segment::fill(segment.as_ref(), place, 4, |out| out.copy_from_slice(&bytes)).unwrap();
         let mut appended = Appended::default();
-        assert_eq!(appended.read(&log, &[], 0, u64::MAX, 100).unwrap(), put[2].0);
+        assert_eq!(appended.read(&log, &DEFAULT_DELAY_LEVELS_MS, 0, u64::MAX, 100).unwrap(), put[2].0);
         assert_eq!(appended.len(), 2);
-        let error = appended.read(&log, &[], put[2].0, u64::MAX, 100).unwrap_err();
+        let error = appended.read(&log, &DEFAULT_DELAY_LEVELS_MS, put[2].0, u64::MAX, 100).unwrap_err();
         assert_eq!(error.code, Code::Corrupt);
         let next = error.details.iter().find(|(name, _)| *name == "nextOffset").map(|(_, detail)| detail.clone());
         assert_eq!(next, Some(Detail::Number(put[3].0 as i64)), "{bytes:?} at {at}: {error}");
-        assert_eq!(appended.read(&log, &[], put[3].0, u64::MAX, 100).unwrap(), log.end());
+        assert_eq!(appended.read(&log, &DEFAULT_DELAY_LEVELS_MS, put[3].0, u64::MAX, 100).unwrap(), log.end());
         moraine_core::storage::Segment::fill(segment.as_ref(), place, 4, |out| out.copy_from_slice(&before)).unwrap();
     }
 }
 
 #[test]
 fn the_tags_code_of_a_delayed_message_is_the_time_of_its_delivery() {
-    let options = small();
     let mut store = open(&MemoryStorage::default(), small()).unwrap();
     put(&mut store, &[BatchMessage { topic: b"SCHEDULE_TOPIC_XXXX", queue_id: 1, ..message(b"m", b"DELAY\x012\x02") }]).unwrap();
     let mut appended = Appended::default();
-    appended.read(&store.reader().log(), &options.delay_levels, 0, u64::MAX, 10).unwrap();
+    appended.read(&store.reader().log(), &DEFAULT_DELAY_LEVELS_MS, 0, u64::MAX, 10).unwrap();
     let (_, entries) = store.reader().entries(b"SCHEDULE_TOPIC_XXXX", 1, 0, 1).unwrap();
     assert_eq!(appended.tags_codes, [(NOW + 5_000) as f64]);
     assert_eq!(entries[0].tags_code, NOW + 5_000);

@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moraine_core::error::{IoError, IoKind};
-use moraine_core::storage::{Entry, EntryKind, Storage};
+use moraine_core::storage::{Entry, EntryKind, FileStamp, Storage};
 
 use crate::background::Background;
 use crate::descriptors::Descriptors;
@@ -203,6 +203,20 @@ impl Storage for HostStorage {
         match fs::symlink_metadata(self.place(path, "stat")?) {
             Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
             Ok(metadata) => Err(wrong_type("stat", path, kind_of(&metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(&error, "stat", path)),
+        }
+    }
+
+    fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError> {
+        // Who asks expects that others replace the file: the next read opens what is there then.
+        self.descriptors().remove(path);
+        match fs::symlink_metadata(self.place(path, "stat")?) {
+            Ok(metadata) => {
+                let modified = metadata.mtime().cast_unsigned().wrapping_mul(1_000_000_000);
+                let modified_ns = modified.wrapping_add(metadata.mtime_nsec().cast_unsigned());
+                Ok(Some(FileStamp { len: metadata.len(), modified_ns, id: metadata.ino() }))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error(&error, "stat", path)),
         }

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use super::batch::{MAX_INNER_BASE_BYTES, check_inner_batch, learn_topic};
 use super::put::record;
 use super::run::{Checked, Run, Text};
 use super::{Engine, Writer};
@@ -11,10 +12,11 @@ use crate::dispatch::{delay_level, names_a_directory, takes_queue_entry};
 use crate::error::{Code, Error};
 use crate::format::light_queues::{self, LIGHT_QUEUE_ID, is_light_queue};
 use crate::format::names::check_topic;
-use crate::format::properties::{self, DispatchedPlaces, MULTI_QUEUE_OFFSET_NAME, RECORD_CRC_NAME};
-use crate::format::record::{SYS_FLAG_INNER_BATCH, Transaction, transaction};
+use crate::format::properties::{self, DispatchedPlaces, INNER_BASE_NAME, MULTI_QUEUE_OFFSET_NAME, RECORD_CRC_NAME};
+use crate::format::record::{Transaction, transaction};
 use crate::limits::{MAX_PROPERTIES_BYTES, RECORD_OVERHEAD_BYTES};
 use crate::options::{Compat, Options};
+use crate::queue::batch::BatchTable;
 use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
 
@@ -30,9 +32,9 @@ pub(super) enum Together {
 impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Number of messages, if every one of them can be stored.
     pub(super) fn check_batch(&mut self, batch: &[u8], together: Together) -> Result<usize, Error> {
-        let Engine { options, queues, log, run, .. } = &mut *self.0;
+        let Engine { storage, options, queues, batches, topics, log, run, .. } = &mut *self.0;
         run.begin();
-        let mut checks = Checks { options, queues, run, together, largest_record: log.largest_record() };
+        let mut checks = Checks { options, queues, batches, run, together, largest_record: log.largest_record() };
         let mut count = 0;
         let mut checked: Option<BatchMessage<'_>> = None;
         for message in BatchReader::new(batch) {
@@ -40,6 +42,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             let at = |error: Error| error.number("message", count as i64);
             if checked.is_none_or(|last| last.topic != message.topic) {
                 check_topic_name(options, message.topic).map_err(at)?;
+                learn_topic(storage.as_ref(), topics, queues, checks.batches, message.topic).map_err(at)?;
             }
             if together == Together::Group {
                 checked.map_or(Ok(()), |first| check_same_queue(&first, &message)).map_err(at)?;
@@ -75,6 +78,7 @@ fn check_same_queue(first: &BatchMessage<'_>, message: &BatchMessage<'_>) -> Res
 struct Checks<'a> {
     options: &'a Options,
     queues: &'a QueueTable,
+    batches: &'a mut BatchTable,
     run: &'a mut Run,
     together: Together,
     /// Bytes that fit an empty segment.
@@ -86,9 +90,6 @@ impl Checks<'_> {
     fn check(&mut self, message: &BatchMessage<'_>, index: usize) -> Result<(), Error> {
         if message.queue_id < 0 {
             return Err(Error::argument("queueId", format!("queue id {} is negative; ids start at 0", message.queue_id)));
-        }
-        if message.sys_flag & SYS_FLAG_INNER_BATCH != 0 {
-            return Err(Error::argument("sysFlag", "bit 7 marks an inner batch, which this version does not write"));
         }
         for (name, host) in [("bornHost", &message.born_host), ("storeHost", &message.store_host)] {
             if !(0..=65_535).contains(&host.port) {
@@ -102,6 +103,13 @@ impl Checks<'_> {
         let mut places = properties::dispatched_places(self.run.properties(text, message));
         let mut is_light = false;
         let mut offset_bytes = 0;
+        let inner_messages =
+            check_inner_batch(message, places.of(self.run.properties(text, message)).inner_num, self.batches, self.together)?;
+        if inner_messages > 0 {
+            text = Some(self.run.text_without(message.properties, &[RECORD_CRC_NAME, INNER_BASE_NAME]));
+            places = properties::dispatched_places(self.run.properties(text, message));
+            offset_bytes = MAX_INNER_BASE_BYTES;
+        }
         if self.together == Together::Group {
             check_group_member(message, self.run.properties(text, message), places)?;
         }
@@ -115,9 +123,9 @@ impl Checks<'_> {
                     text = Some(self.run.text_without(message.properties, &[RECORD_CRC_NAME, MULTI_QUEUE_OFFSET_NAME]));
                 }
             } else if !light_queues::is_blank(names) {
-                offset_bytes = self.check_light_queues(message, names, index)?;
+                offset_bytes += self.check_light_queues(message, names, index)?;
                 is_light = true;
-                text = Some(self.run.text_before_offsets(message.properties));
+                text = Some(self.run.text_before_offsets(message.properties, inner_messages > 0));
             }
             places = properties::dispatched_places(self.run.properties(text, message));
         }
@@ -129,7 +137,7 @@ impl Checks<'_> {
         }
         let size = record(message, properties, 0, 0, 0).size(self.options.record_crc);
         self.check_size(message, size + offset_bytes as u64, is_light)?;
-        self.run.checked.push(Checked { text, places, size, takes_entry: takes_queue_entry(message.sys_flag), is_light });
+        self.run.checked.push(Checked { text, places, size, takes_entry: takes_queue_entry(message.sys_flag), is_light, inner_messages });
         Ok(())
     }
 

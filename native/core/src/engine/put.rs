@@ -4,10 +4,14 @@ use alloc::format;
 use alloc::string::String;
 
 use super::check::Together;
+use super::plans::CHECKPOINT_PATH;
+use super::run::Place;
 use super::{Engine, Writer};
 use crate::batch::{BatchMessage, BatchReader};
+use crate::batch_dispatch::batch_entry;
 use crate::dispatch::Dispatch;
-use crate::error::{Code, Error, Finding, IoKind};
+use crate::error::{Code, Error, Finding, IoError, IoKind};
+use crate::format::checkpoint::Checkpoint;
 use crate::format::light_queues::LIGHT_QUEUE_ID;
 use crate::format::record::NewRecord;
 use crate::storage::{Clock, Storage};
@@ -64,6 +68,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     fn put_checked(&mut self, batch: &[u8], count: usize, results: &mut [f64]) -> Result<usize, (usize, Error)> {
         let store_timestamp = self.0.next_store_timestamp();
+        if store_timestamp <= self.0.checkpoint.min_timestamp() {
+            self.0.take_back_checkpoint(store_timestamp).map_err(|e| (0, self.poison_unless_harmless(e)))?;
+        }
         let mut messages = BatchReader::new(batch);
         let mut stored = 0;
         while stored < count {
@@ -125,7 +132,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Plans the longest run of messages that fits the active segment, from the message `from` of the put on; returns
     /// their number.
     fn plan_run(&mut self, messages: &BatchReader<'_>, from: usize, store_timestamp: i64) -> usize {
-        let Engine { log, queues, run, options, .. } = &mut *self.0;
+        let Engine { log, queues, batches, run, options, .. } = &mut *self.0;
         let (start, room) = (log.end(), log.room());
         let mut end = start;
         run.clear_planned();
@@ -134,9 +141,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
                 break;
             }
             let size_of = |properties: &[u8]| record(&message, properties, 0, 0, store_timestamp).size(options.record_crc);
-            let planned = run.plan(checked, &message, end, queues, size_of);
+            let planned = run.plan(checked, &message, end, queues, batches, size_of);
             if end - start + planned.size > room {
-                run.unplan(checked, &planned, queues);
+                run.unplan(checked, &planned, queues, batches);
                 break;
             }
             end += planned.size;
@@ -146,9 +153,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     fn give_up_run(&mut self, from: usize) {
-        let Engine { queues, run, .. } = &mut *self.0;
+        let Engine { queues, batches, run, .. } = &mut *self.0;
         for (checked, planned) in (from..).zip(&run.planned) {
-            run.unplan(checked, planned, queues);
+            run.unplan(checked, planned, queues, batches);
         }
         run.clear_planned();
     }
@@ -182,7 +189,12 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             };
             if run.checked[checked].takes_entry {
                 let entry = dispatch.queue_entry();
-                engine.queues.push(planned.place, entry);
+                match planned.place {
+                    Place::Simple(place) => engine.queues.push(place, entry),
+                    Place::Batch(place, messages) => {
+                        engine.batches.push(place, batch_entry(&dispatch, planned.queue_offset, messages));
+                    }
+                }
                 engine.watches.appended(message.topic, message.queue_id, planned.physical);
                 for &beside in run.beside(planned) {
                     engine.queues.push(beside, entry);
@@ -190,7 +202,10 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
                 }
             }
             if engine.options.index {
-                let key_hash = engine.queues.topic_of(planned.place).key_hash;
+                let key_hash = match planned.place {
+                    Place::Simple(place) => engine.queues.topic_of(place).key_hash,
+                    Place::Batch(place, _) => engine.batches.topic_of(place).key_hash,
+                };
                 dispatch.index(&mut engine.index, &engine.clock, key_hash, engine.options.index_tags);
             }
             engine.last_record = planned.physical;
@@ -209,6 +224,20 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 }
 
 impl<S: Storage, C: Clock> Engine<S, C> {
+    /// The clock went back behind the times of `checkpoint`, which would vouch for what is put from now on: that it
+    /// stands in its queue's files, synced (store-format §5.1). It says less before the first such message is there.
+    #[cold]
+    fn take_back_checkpoint(&mut self, store_timestamp: i64) -> Result<(), Error> {
+        let Checkpoint { physic, logics, index, .. } = self.checkpoint;
+        let [physic, logics, index] = [physic, logics, index].map(|time| time.min(store_timestamp));
+        let checkpoint = Checkpoint { physic, logics, index, ..self.checkpoint };
+        self.storage.write_at(CHECKPOINT_PATH, 0, &checkpoint.encode())?;
+        let failed = |failed| IoError { kind: IoKind::Other, ..failed };
+        self.storage.sync(CHECKPOINT_PATH).map_err(failed)?;
+        self.checkpoint = checkpoint;
+        Ok(())
+    }
+
     /// Now, but never before the last message, unless the clock went back further than a correction would.
     fn next_store_timestamp(&mut self) -> i64 {
         let now = self.clock.now_ms();

@@ -5,7 +5,10 @@ use core::ops::Range;
 
 use crate::batch::BatchMessage;
 use crate::format::light_queues::{self, LIGHT_QUEUE_ID, is_light_queue};
-use crate::format::properties::{self, Dispatched, DispatchedPlaces, END, MULTI_QUEUE_OFFSET_NAME, RECORD_CRC_NAME, SEPARATOR};
+use crate::format::properties::{
+    self, Dispatched, DispatchedPlaces, END, INNER_BASE_NAME, MULTI_QUEUE_OFFSET_NAME, RECORD_CRC_NAME, SEPARATOR,
+};
+use crate::queue::batch::{BatchIndex, BatchTable};
 use crate::queue::table::{QueueIndex, QueueTable};
 
 /// Room that is kept for the next put, where a put with many light queues has made more.
@@ -38,6 +41,8 @@ pub struct Checked {
     pub takes_entry: bool,
     /// Goes to light queues: its text ends where the list of its offsets there begins.
     pub is_light: bool,
+    /// Messages of an inner batch, whose text lacks INNER_BASE; 0 for any other.
+    pub inner_messages: u32,
 }
 
 /// A message with its place in the log.
@@ -46,9 +51,17 @@ pub struct Planned {
     pub text: Option<Text>,
     pub size: u64,
     pub physical: u64,
-    pub place: QueueIndex,
+    pub place: Place,
     pub queue_offset: u64,
     beside: Range<usize>,
+}
+
+/// The queue of a message.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    Simple(QueueIndex),
+    /// A batch queue, and how many of its offsets the record takes.
+    Batch(BatchIndex, u32),
 }
 
 /// A property string in [`Run::texts`].
@@ -89,9 +102,11 @@ impl Run {
         Text { at, len: self.texts.len() - at }
     }
 
-    /// The property string up to where the list of light queue offsets goes; another such list in it is left out.
-    pub fn text_before_offsets(&mut self, string: &[u8]) -> Text {
-        let Text { at, .. } = self.text_without(string, &[RECORD_CRC_NAME, MULTI_QUEUE_OFFSET_NAME]);
+    /// The property string up to where the list of light queue offsets goes; another such list in it is left out, and of
+    /// an inner batch the base.
+    pub fn text_before_offsets(&mut self, string: &[u8], is_inner: bool) -> Text {
+        let left_out = [RECORD_CRC_NAME, MULTI_QUEUE_OFFSET_NAME, INNER_BASE_NAME];
+        let Text { at, .. } = self.text_without(string, &left_out[..if is_inner { 3 } else { 2 }]);
         if self.texts[at..].last().is_some_and(|&last| last != END) {
             self.texts.push(END);
         }
@@ -106,7 +121,11 @@ impl Run {
 
     /// What dispatch needs of a planned message; `checked` is its place in the whole put.
     pub fn dispatched<'a>(&'a self, checked: usize, planned: &Planned, message: &BatchMessage<'a>) -> Dispatched<'a> {
-        self.checked[checked].places.of(self.properties(planned.text, message))
+        let properties = self.properties(planned.text, message);
+        match self.checked[checked].inner_messages {
+            0 => self.checked[checked].places.of(properties),
+            _ => properties::dispatched(properties), // INNER_BASE stands in front of what was checked
+        }
     }
 
     /// The queues that a planned message goes to beside its own.
@@ -122,11 +141,17 @@ impl Run {
         message: &BatchMessage<'_>,
         physical: u64,
         queues: &mut QueueTable,
-        size_of: impl FnOnce(&[u8]) -> u64,
+        batches: &mut BatchTable,
+        size_of: impl Fn(&[u8]) -> u64,
     ) -> Planned {
-        let Checked { text, size, takes_entry, is_light, .. } = self.checked[checked];
-        let place = queues.find_or_add(message.topic, message.queue_id);
-        let queue_offset = if takes_entry { queues.assign(place) } else { 0 };
+        let Checked { text, size, takes_entry, is_light, inner_messages, .. } = self.checked[checked];
+        let (place, queue_offset) = if batches.holds(message.topic) {
+            let (place, messages) = (batches.find_or_add(message.topic, message.queue_id), inner_messages.max(1));
+            (Place::Batch(place, messages), if takes_entry { batches.assign(place, messages) } else { 0 })
+        } else {
+            let place = queues.find_or_add(message.topic, message.queue_id);
+            (Place::Simple(place), if takes_entry { queues.assign(place) } else { 0 })
+        };
         let mut planned = Planned { text, size, physical, place, queue_offset, beside: 0..0 };
         if is_light && let Some(text) = text {
             planned.beside = self.assign_light_queues(checked, text, queues);
@@ -134,7 +159,25 @@ impl Run {
             planned.text = Some(text);
             planned.size = size_of(&self.texts[text.at..text.at + text.len]);
         }
+        if inner_messages > 0
+            && let Some(text) = planned.text
+        {
+            let text = self.text_with_base(text, queue_offset);
+            planned.text = Some(text);
+            planned.size = size_of(&self.texts[text.at..text.at + text.len]);
+        }
         planned
+    }
+
+    /// The property string with INNER_BASE in front, where RocketMQ has it.
+    fn text_with_base(&mut self, text: Text, base: u64) -> Text {
+        let at = self.texts.len();
+        self.texts.extend_from_slice(INNER_BASE_NAME);
+        self.texts.push(SEPARATOR);
+        light_queues::write_offsets([Some(base)].into_iter(), &mut self.texts);
+        self.texts.push(END);
+        self.texts.extend_from_within(text.at..text.at + text.len);
+        Text { at, len: self.texts.len() - at }
     }
 
     /// Gives the message the next offset of every light queue that it names: one, also of a queue that it names twice.
@@ -182,9 +225,12 @@ impl Run {
     }
 
     /// Takes back what a planned message was given.
-    pub fn unplan(&self, checked: usize, planned: &Planned, queues: &mut QueueTable) {
+    pub fn unplan(&self, checked: usize, planned: &Planned, queues: &mut QueueTable, batches: &mut BatchTable) {
         if self.checked[checked].takes_entry {
-            queues.unassign(planned.place);
+            match planned.place {
+                Place::Simple(place) => queues.unassign(place),
+                Place::Batch(place, messages) => batches.unassign(place, messages),
+            }
         }
         for &place in &self.beside[planned.beside.clone()] {
             queues.unassign(place);

@@ -12,6 +12,8 @@ pub(crate) const END: u8 = 2;
 /// Name of the property with the queues that a message goes to beside its own, and of the one with its offsets there (§3.6).
 pub const MULTI_DISPATCH_NAME: &[u8] = b"INNER_MULTI_DISPATCH";
 pub const MULTI_QUEUE_OFFSET_NAME: &[u8] = b"INNER_MULTI_QUEUE_OFFSET";
+/// Name of the property that says where an inner batch begins in its queue (§2.9).
+pub const INNER_BASE_NAME: &[u8] = b"INNER_BASE";
 /// Name of the property that carries the CRC of the whole record (§2.5).
 pub const RECORD_CRC_NAME: &[u8] = b"__CRC32#";
 /// Bytes of that property: name, `\x01`, ten digits, `\x02`.
@@ -175,7 +177,7 @@ pub fn dispatched_places(properties: &[u8]) -> DispatchedPlaces {
             MULTI_DISPATCH_NAME => &mut found.multi_dispatch,
             MULTI_QUEUE_OFFSET_NAME => &mut found.multi_queue_offset,
             b"INNER_NUM" => &mut found.inner_num,
-            b"INNER_BASE" => &mut found.inner_base,
+            INNER_BASE_NAME => &mut found.inner_base,
             _ => continue,
         };
         if let (Ok(at), Ok(len)) = (u16::try_from(value.start), u16::try_from(value.len())) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use moraine_core::error::{IoError, IoKind};
 use moraine_core::memory::{MemorySegment, MemoryStorage};
-use moraine_core::storage::{Entry, Segment, Storage};
+use moraine_core::storage::{Entry, FileStamp, Segment, Storage};
 
 /// What finds the disk full.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Full {
     pub log: Rc<Cell<bool>>,
     /// Writes to other files.
     pub files: Rc<Cell<bool>>,
+    /// So many more writes to other files go through.
+    pub files_left: Rc<Cell<Option<usize>>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -57,6 +59,9 @@ impl Storage for FaultyStorage {
     fn len(&self, path: &str) -> Result<Option<u64>, IoError> {
         self.memory.len(path)
     }
+    fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError> {
+        self.memory.stamp(path)
+    }
     fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
         self.memory.create(path, size)
     }
@@ -65,6 +70,11 @@ impl Storage for FaultyStorage {
     }
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {
         check(&self.full.files, path)?;
+        match self.full.files_left.get() {
+            Some(0) => return check(&Cell::new(true), path),
+            Some(left) => self.full.files_left.set(Some(left - 1)),
+            None => {}
+        }
         self.memory.write_at(path, at, bytes)
     }
     fn sync(&self, path: &str) -> Result<(), IoError> {
