@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Store, StoreOptions } from "../../src/index.ts";
+import type { Message, Store, StoreOptions } from "../../src/index.ts";
 import { BATCH_QUEUES, INNER_BATCH, innerBatch, wireBatch, writeTopics } from "./inner-batch.ts";
 import { bytes, message, openStore, temporaryDirectory, thrown } from "./temporary-store.ts";
 
@@ -138,7 +138,7 @@ describe("a topic with batch queues", () => {
 });
 
 describe("refused", () => {
-  const cases: [string, Partial<Parameters<Store["put"]>[0]>, string, RegExp][] = [
+  const cases: [string, Partial<Message>, string, RegExp][] = [
     ["INNER_NUM on a plain message", { sysFlag: 0 }, "properties", /leave it out/],
     ["an inner batch for plain queues", { topic: "orders" }, "topic", /queue\.type=BatchCQ/],
     ["an inner batch without INNER_NUM", { properties: {} }, "properties", /needs the property INNER_NUM/],
