@@ -15,7 +15,7 @@ export type { GetResult, GetStatus } from "./get-result.ts";
 export type { GroupOffset, Groups } from "./groups.ts";
 export type { JsonValue } from "./json/values.ts";
 export type { StoreState } from "./lifecycle.ts";
-export type { GroupMessage, GroupOptions, Host, Message } from "./message.ts";
+export type { GroupMessage, GroupOptions, Host, InnerBatchMessage, Message } from "./message.ts";
 export { type OpenProgress, type StoreOptions, storeOptions } from "./options.ts";
 export type { EntriesOptions, LookupOptions, QueueEntry, QueueOffsets } from "./queries.ts";
 export type { QueueCursor, ReadOptions } from "./queue-cursor.ts";

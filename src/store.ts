@@ -11,7 +11,7 @@ import { FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
 import type { Groups } from "./groups.ts";
 import { Lifecycle, type StoreState } from "./lifecycle.ts";
-import type { GroupMessage, GroupOptions, Message } from "./message.ts";
+import type { GroupMessage, GroupOptions, InnerBatchMessage, Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
 import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
 import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
@@ -136,7 +136,7 @@ export class Store {
    * Throws `STORE_INVALID_ARGUMENT`, `STORE_MESSAGE_TOO_LARGE`, `STORE_FULL`, `STORE_BUSY`, `STORE_READ_ONLY`,
    * `STORE_POISONED`; nothing was stored then.
    */
-  put(message: Message): PutResult {
+  put(message: Message | InnerBatchMessage): PutResult {
     return this.#writer.put(message);
   }
 
@@ -144,7 +144,7 @@ export class Store {
    * As `put`, and settles once the message is as safe as `durability` says. Many that wait share one sync.
    * A rejection with `STORE_POISONED` leaves open whether the message is there after the store was opened again.
    */
-  append(message: Message, options?: AppendOptions): Promise<PutResult> {
+  append(message: Message | InnerBatchMessage, options?: AppendOptions): Promise<PutResult> {
     try {
       const byDefault = this.#settings.flush === "sync" ? "disk" : "memory";
       const { durability = byDefault } = readOptions(options, APPEND_OPTIONS);
@@ -163,7 +163,7 @@ export class Store {
    * Puts many messages, each as its own record; topics and queues may differ. All are checked before the first is
    * stored. An error says in `details.stored` how many were: these stand at the front of the batch.
    */
-  putBatch(messages: Iterable<Message>): PutResults {
+  putBatch(messages: Iterable<Message | InnerBatchMessage>): PutResults {
     return this.#writer.putBatch(messages);
   }
 

@@ -140,18 +140,25 @@ export function expectFound(found: Expected, from: number, written: readonly Wri
 }
 
 function expectEntries(found: Expected, from: number, lines: readonly MessageLine[]): void {
-  const entries = found.entries.filter((entry) => entry.offset >= from).map(({ kind, ...entry }) => entry);
+  const entries = found.entries.filter((entry) => entry.offset >= from).map(placed);
   const wanted = lines
     .filter(({ sysFlag }) => !isUnqueued(sysFlag))
     .flatMap((line) => {
       const { topic, queueId, queueOffset, offset, size } = line;
-      const own = { topic, queueId, index: queueOffset, offset, size, tagsCode: tagsCodeOf(line) };
+      const messages = Number(line.properties.INNER_NUM ?? 1);
+      const own = { topic, queueId, index: queueOffset, offset, size, tagsCode: tagsCodeOf(line), messages };
       return [own, ...lightPlaces(line.properties).map((place) => ({ ...own, ...place, queueId: 0 }))];
     });
   expect(entries.sort(byPlace)).toEqual(wanted.sort(byPlace));
 }
 
 type Place = Pick<EntryLine, "topic" | "queueId" | "index">;
+
+/** An entry by its queue offset, whatever kind of queue it is in. */
+function placed({ topic, queueId, index, offset, size, tagsCode, baseOffset, batchSize, ext }: EntryLine) {
+  const code = ext?.tagsCode ?? tagsCode;
+  return { topic, queueId, index: baseOffset ?? index, offset, size, tagsCode: code, messages: batchSize ?? 1 };
+}
 
 function byPlace(a: Place, b: Place): number {
   if (a.topic !== b.topic) return a.topic < b.topic ? -1 : 1;

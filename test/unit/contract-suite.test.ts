@@ -11,7 +11,11 @@ const suite = ["test/contract", "test/faults"].flatMap((folder) =>
 const code = suite.filter((path) => /\.(ts|mjs)$/.test(path));
 
 /** Beside the public API: what makes stores and messages, faults, and bytes that RocketMQ wrote. */
-const SUPPORT = [/^test\/contract\/(engine|temporary-store)\.ts$/, /^test\/faults\//, /^test\/unit\/golden\.ts$/];
+const SUPPORT = [
+  /^test\/contract\/(engine|inner-batch|temporary-store)\.ts$/,
+  /^test\/faults\//,
+  /^test\/unit\/golden\.ts$/,
+];
 /** Tools of the tests. */
 const TOOLS = ["vitest", "fast-check"];
 

@@ -95,3 +95,14 @@ fn bytes_that_are_no_record_end_a_piece_and_are_an_error_with_the_way_on() {
         moraine_core::storage::Segment::fill(segment.as_ref(), place, 4, |out| out.copy_from_slice(&before)).unwrap();
     }
 }
+
+#[test]
+fn the_tags_code_of_a_delayed_message_is_the_time_of_its_delivery() {
+    let mut store = open(&MemoryStorage::default(), small()).unwrap();
+    put(&mut store, &[BatchMessage { topic: b"SCHEDULE_TOPIC_XXXX", queue_id: 1, ..message(b"m", b"DELAY\x012\x02") }]).unwrap();
+    let mut appended = Appended::default();
+    appended.read(&store.reader().log(), &DEFAULT_DELAY_LEVELS_MS, 0, u64::MAX, 10).unwrap();
+    let (_, entries) = store.reader().entries(b"SCHEDULE_TOPIC_XXXX", 1, 0, 1).unwrap();
+    assert_eq!(appended.tags_codes, [(NOW + 5_000) as f64]);
+    assert_eq!(entries[0].tags_code, NOW + 5_000);
+}

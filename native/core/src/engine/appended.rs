@@ -43,7 +43,8 @@ impl Appended {
         self.sizes.is_empty()
     }
 
-    /// Reads the records that start in `from..to`, `max` at most, with tags codes by `delay_levels` (ms); replaces what was here. Returns where to go on.
+    /// Reads the records that start in `from..to`, `max` at most, with tags codes by `delay_levels` (ms); replaces what
+    /// was here. Returns where to go on.
     ///
     /// Checksums are not compared. Stops in front of bytes that are no record; asked at them, STORE_CORRUPT says in
     /// `nextOffset` where records go on.

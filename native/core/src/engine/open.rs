@@ -68,7 +68,6 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let trust = if clean { Trust::Clean } else { Trust::Crashed };
         let (mut queue_files, loaded) =
             QueueFiles::load(storage.as_ref(), options.queue_file_entries, trust, write, &mut queues, &mut findings)?;
-        refuse_wrong_mount(&segments, &loaded)?;
         queue_files.ext = ExtFiles::load(storage.as_ref(), &mut findings)?;
         let mut batches = BatchTable::default();
         let (batch_files, loaded_batches) = BatchFiles::load(
@@ -80,6 +79,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             &mut batches,
             &mut findings,
         )?;
+        refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
         let (mut index, mut index_known) =
             load_index(storage.as_ref(), &options, clean, &checkpoint, &segments, segments.extent(), &mut findings)?;
 
