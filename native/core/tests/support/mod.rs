@@ -1,6 +1,8 @@
 //! What the engine's tests share: a small store in memory, messages, and what can be read back.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod batches;
+
 use std::sync::Arc;
 
 use moraine_core::batch::{self, BatchMessage};
