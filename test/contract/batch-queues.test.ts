@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Message, Store, StoreOptions } from "../../src/index.ts";
+import { encodeMessages, type Message, type Store, type StoreOptions } from "../../src/index.ts";
 import { BATCH_QUEUES, INNER_BATCH, innerBatch, wireBatch, writeTopics } from "./inner-batch.ts";
 import { bytes, message, openStore, temporaryDirectory, thrown } from "./temporary-store.ts";
 
@@ -167,5 +167,41 @@ describe("refused", () => {
     expect(store.health().findings).toMatchObject([{ kind: "topic-kind", file: "consumequeue/orders" }]);
     expect(thrown(() => store.put(message())).code).toBe("STORE_UNSUPPORTED_FORMAT");
     expect(store.put(message({ topic: "others" })).queueOffset).toBe(0);
+  });
+});
+
+describe("innerBatch", () => {
+  const messages = [{ body: bytes("a"), tags: "t", keys: ["k1"] }, { body: bytes("b"), flag: 3 }, { body: bytes("c") }];
+
+  test("makes one record of its messages, or takes their wire form", async () => {
+    const { store } = await batchStore();
+    const fields = { topic: TOPIC, queueId: 0, properties: { UNIQ_KEY: "u" } };
+    const made = store.put({ ...fields, innerBatch: messages });
+    const given = store.put({ ...fields, innerBatch: true, body: encodeMessages(messages) });
+    expect([made.queueOffset, given.queueOffset]).toEqual([0, 3]);
+    expect(given.size).toBe(made.size);
+    const [first, second] = store.get(TOPIC, 0, 0).messages;
+    expect(first).toMatchObject({ sysFlag: INNER_BATCH, queueOffset: 0 });
+    expect(first?.properties.get("INNER_NUM")).toBe("3");
+    expect(first?.properties.get("INNER_BASE")).toBe("0");
+    expect(second?.properties.get("INNER_BASE")).toBe("3");
+    expect(first?.body).toEqual(encodeMessages(messages));
+    expect(second?.body).toEqual(first?.body);
+  });
+
+  test("of a wrong message or body stores nothing", async () => {
+    const { store } = await batchStore();
+    const fields = { topic: TOPIC, queueId: 0 };
+    const wrong = thrown(() => store.put({ ...fields, innerBatch: [{ body: bytes("a"), tags: "" }] }));
+    expect(wrong).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "innerBatch[0].tags" } });
+    const cut = thrown(() => store.put({ ...fields, innerBatch: true, body: encodeMessages(messages).subarray(1) }));
+    expect(cut).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "body", position: 0 } });
+    expect(store.log.endOffset).toBe(0);
+  });
+
+  test("in a batch of puts names the message that is wrong", async () => {
+    const { store } = await batchStore();
+    const error = thrown(() => store.putBatch([plain(), { topic: TOPIC, queueId: 0, innerBatch: [] }]));
+    expect(error).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "messages[1].innerBatch" } });
   });
 });

@@ -12,6 +12,7 @@ use moraine_core::format::light_queues::{entries, items};
 use moraine_core::format::record::{Address, Host};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
+use proptest::prelude::*;
 use support::*;
 use vectors::{number, text, vector};
 
@@ -293,4 +294,53 @@ fn a_light_queue_that_begins_behind_its_first_messages_has_the_rest() {
     assert_eq!(light(&store, "%LMQ%a"), numbered(range.min as usize..40));
     put_to(&mut store, "m40", "%LMQ%a");
     assert_eq!(get(&store, "%LMQ%a", 0, 40, 8).unwrap(), (GetStatus::Found, 41, vec![String::from("m40")]));
+}
+
+/// Physical offsets of every queue's entries.
+fn every_queue(store: &Store) -> Vec<(String, Vec<u64>)> {
+    let mut found = Vec::new();
+    for topic in store.reader().topics() {
+        for id in store.reader().queues(topic.as_bytes()) {
+            let (_, entries) = store.reader().entries(topic.as_bytes(), id, 0, 10_000).unwrap();
+            found.push((format!("{topic}/{id}"), entries.iter().map(|entry| entry.physical).collect()));
+        }
+    }
+    found.sort();
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_the_log_says_of_light_queues_is_what_putting_made(
+        puts in prop::collection::vec(
+            prop::collection::vec(
+                (prop::collection::vec(prop::sample::select(&["%LMQ%a", "%LMQ%b", "%LMQ%c", "%LMQ%d/e", "x", ""][..]), 0..5), 0..4_usize),
+                1..12,
+            ),
+            1..8,
+        ),
+    ) {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, small()).unwrap();
+        for batch in &puts {
+            let texts: Vec<String> = batch.iter().map(|(names, _)| dispatched_to(&names.join(","))).collect();
+            let messages: Vec<_> = texts
+                .iter()
+                .zip(batch)
+                .map(|(text, &(_, kind))| BatchMessage { sys_flag: [0, 0x4, 0x8, 0xC][kind], ..message(b"m", text.as_bytes()) })
+                .collect();
+            // Lists with other queues beside light ones are refused, and then the whole batch is.
+            if let Err((stored, error)) = put(&mut store, &messages) {
+                prop_assert_eq!((stored, error.code), (0, Code::InvalidArgument));
+            }
+        }
+        let made = every_queue(&store);
+        close(store);
+        storage.remove_tree("consumequeue");
+        let store = open(&storage, small()).unwrap();
+        prop_assert_eq!(every_queue(&store), made);
+        prop_assert!(store.reader().health().unwrap().findings.is_empty());
+    }
 }
