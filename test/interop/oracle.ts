@@ -24,9 +24,9 @@ const missing = ["java", "mvn"].filter((tool) => spawnSync(tool, ["--version"], 
  * A test that needs Java and Maven. Without them it is counted as skipped and said so; in CI it fails,
  * because nobody would notice there that RocketMQ was never asked.
  */
-export function oracleTest(name: string, body: () => Promise<void>): void {
+export function oracleTest(name: string, body: () => Promise<void>, timeoutMs: number = ORACLE_TIMEOUT_MS): void {
   if (missing.length === 0) {
-    test(name, body, ORACLE_TIMEOUT_MS);
+    test(name, body, timeoutMs);
   } else if (process.env.CI === "true") {
     test(name, () => {
       throw new Error(`needs Java 17 and Maven 3.8; not found on PATH: ${missing.join(", ")}`);

@@ -177,8 +177,9 @@ function batchMessage(dice: Dice, { batchTopic: topic = "", queues, n }: Shape):
   const queueId = dice.from(0, queues - 1);
   const bodies = Array.from({ length: dice.from(1, 5) }, () => dice.bytes(dice.from(0, 40)));
   const properties = { UNIQ_KEY: `7F00000100000000${hex(n)}` };
-  if (dice.chance(0.3)) return { topic, queueId, body: bodies[0] as Uint8Array, tags: dice.one(TAGS), properties };
-  return innerBatch(topic, queueId, bodies, { properties, tags: dice.one(TAGS) });
+  const fields = { properties, tags: dice.one(TAGS), bornTimestamp: 1_700_000_000_000 + n };
+  if (dice.chance(0.3)) return { topic, queueId, body: bodies[0] as Uint8Array, ...fields };
+  return innerBatch(topic, queueId, bodies, fields);
 }
 
 function messageOf(dice: Dice, shape: Shape): Message {
