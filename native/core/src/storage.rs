@@ -27,6 +27,16 @@ pub struct Entry {
     pub len: u64,
 }
 
+/// Tells of changes to a directory: another one when an entry was added, removed or renamed in it, or when another
+/// directory stands in its place. Changes to the contents of files do not show. All 0: there is no such directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// When the directory last changed, in units of the storage.
+    pub changed: u64,
+    /// Which directory it is.
+    pub identity: u64,
+}
+
 /// One file of the commit log: fixed size, written once from front to back, read anywhere below the end.
 ///
 /// One thread writes at a time, any number read. The engine never reads at or above a position that it
@@ -59,6 +69,9 @@ pub trait Storage {
 
     /// Entries of a directory in no particular order; `None` if there is no such directory.
     fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError>;
+
+    /// The stamp of a directory.
+    fn stamp(&self, dir: &str) -> Result<Stamp, IoError>;
 
     /// Creates a directory and those above it, within the store. Not an error if it exists.
     fn create_dir(&self, dir: &str) -> Result<(), IoError>;

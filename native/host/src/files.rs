@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moraine_core::error::{IoError, IoKind};
-use moraine_core::storage::{Entry, EntryKind, Storage};
+use moraine_core::storage::{Entry, EntryKind, Stamp, Storage};
 
 use crate::background::Background;
 use crate::descriptors::Descriptors;
@@ -162,6 +162,18 @@ impl Storage for HostStorage {
             }
         }
         Ok(Some(entries))
+    }
+
+    fn stamp(&self, dir: &str) -> Result<Stamp, IoError> {
+        match fs::metadata(self.directory(dir, "stat")?) {
+            Ok(metadata) if metadata.is_dir() => {
+                let changed = metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec());
+                Ok(Stamp { changed: changed as u64, identity: metadata.ino() })
+            }
+            Ok(_) => Ok(Stamp::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Stamp::default()),
+            Err(error) => Err(io_error(&error, "stat", dir)),
+        }
     }
 
     fn create_dir(&self, dir: &str) -> Result<(), IoError> {

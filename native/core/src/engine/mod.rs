@@ -16,6 +16,7 @@ use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
 use crate::writes::Unsynced;
+use sidecar::Sidecar;
 
 pub mod check;
 pub mod close;
@@ -26,6 +27,8 @@ pub mod plans;
 pub mod put;
 pub mod read;
 pub mod resolve;
+pub mod sidecar;
+mod trusted;
 pub mod watch;
 
 pub use health::{FileFact, Health, IndexFileFact};
@@ -68,6 +71,9 @@ pub struct Engine<S: Storage, C: Clock> {
     unsynced: Unsynced,
     behind_in_flight: bool,
     clean: bool,
+    sidecar: Sidecar,
+    /// Something is odd in the directories of the queues, and to be told at every open: none of them is to be left out.
+    sidecar_withheld: bool,
     findings: Vec<Finding>,
     poison: Option<Error>,
     closed: bool,

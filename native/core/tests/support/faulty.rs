@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use moraine_core::error::{IoError, IoKind};
 use moraine_core::memory::{MemorySegment, MemoryStorage};
-use moraine_core::storage::{Entry, Segment, Storage};
+use moraine_core::storage::{Entry, Segment, Stamp, Storage};
 
 /// What finds the disk full.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,9 @@ impl Storage for FaultyStorage {
 
     fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError> {
         self.memory.list(dir)
+    }
+    fn stamp(&self, dir: &str) -> Result<Stamp, IoError> {
+        self.memory.stamp(dir)
     }
     fn create_dir(&self, dir: &str) -> Result<(), IoError> {
         self.memory.create_dir(dir)
