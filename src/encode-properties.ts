@@ -5,6 +5,7 @@ import { byteLength, isPlainObject } from "./arguments.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { MAX_PROPERTIES_BYTES, type Message, PropertyName } from "./message.ts";
 import { NAME_END, namesProperty, PAIR_END } from "./properties.ts";
+import { MAX_SYSTEM_TOPIC_BYTES, writeLightQueue } from "./topic.ts";
 
 /** Bytes of `__CRC32#`, its value and separators, which the engine appends. */
 const RECORD_CRC_BYTES = 20;
@@ -12,16 +13,18 @@ const SPACE = 0x20;
 /** Longest tags that are kept for the next message. */
 const KEPT_TAGS_CHARACTERS = 64;
 
-/** `TAGS` and `KEYS` with the character behind a name. */
+/** Names with the character behind a name. */
 const TAGS_NAME: Uint8Array = Uint8Array.from(Buffer.from(`${PropertyName.tags}\u0001`));
 const KEYS_NAME: Uint8Array = Uint8Array.from(Buffer.from(`${PropertyName.keys}\u0001`));
+const MULTI_DISPATCH_NAME: Uint8Array = Uint8Array.from(Buffer.from(`${PropertyName.multiDispatch}\u0001`));
+const COMMA = 0x2c;
 
 const IN_NAME: ForbiddenCharacters = forbiddenCharacters(NAME_END, PAIR_END);
 const IN_VALUE: ForbiddenCharacters = forbiddenCharacters(PAIR_END);
 const IN_TAGS: ForbiddenCharacters = forbiddenCharacters(NAME_END, PAIR_END);
 const IN_KEY: ForbiddenCharacters = forbiddenCharacters(NAME_END, PAIR_END, SPACE);
 
-/** Writes property strings into an arena: TAGS, KEYS, then the properties as given. */
+/** Writes property strings into an arena: TAGS, KEYS, INNER_MULTI_DISPATCH, then the properties as given. */
 export class PropertyEncoder {
   /** Whether the engine appends a CRC, for which there must be room. */
   readonly #recordCrc: boolean;
@@ -30,6 +33,7 @@ export class PropertyEncoder {
   #from = 0;
   #hasTags = false;
   #hasKeys = false;
+  #hasMultiDispatch = false;
   /** The last tags that were written, with their name and ends: neighbours often have the same. */
   #lastTags = "";
   #lastTagsBytes: Uint8Array = new Uint8Array(0);
@@ -39,15 +43,35 @@ export class PropertyEncoder {
   }
 
   /** Writes the property string of a message at the arena's position, and returns its length. */
-  write(arena: Arena, tags: Message["tags"], keys: Message["keys"], properties: Message["properties"]): number {
+  write(
+    arena: Arena,
+    tags: Message["tags"],
+    keys: Message["keys"],
+    multiDispatch: Message["multiDispatch"],
+    properties: Message["properties"],
+  ): number {
     this.#arena = arena;
     this.#from = arena.at;
     this.#hasTags = tags !== undefined;
     this.#hasKeys = false;
+    this.#hasMultiDispatch = false;
     if (tags !== undefined) this.#writeTags(arena, tags);
     if (keys !== undefined) this.#writeKeys(arena, keys);
+    if (multiDispatch !== undefined) this.#writeMultiDispatch(arena, multiDispatch);
     if (properties !== undefined) this.#writeGiven(arena, properties);
     this.#checkLength(arena, properties);
+    return arena.at - this.#from;
+  }
+
+  /** Appends properties that many messages share to those that were written last, and returns the length of all. */
+  writeShared(arena: Arena, shared: Uint8Array): number {
+    if (shared.length > 0) {
+      if (arena.at > this.#from && arena.bytes[arena.at - 1] !== PAIR_END) arena.writeByte(PAIR_END);
+      arena.reserve(shared.length);
+      arena.bytes.set(shared, arena.at);
+      arena.at += shared.length;
+      this.#checkLength(arena, undefined);
+    }
     return arena.at - this.#from;
   }
 
@@ -93,6 +117,32 @@ export class PropertyEncoder {
     arena.writeByte(PAIR_END);
   }
 
+  #writeMultiDispatch(arena: Arena, names: unknown): void {
+    if (!Array.isArray(names)) {
+      throw argumentError(
+        "multiDispatch",
+        `multiDispatch is ${shown(names)}; it must be an array of light queue names`,
+      );
+    }
+    const count = names.length;
+    if (count === 0) return;
+    this.#hasMultiDispatch = true;
+    const seen = new Set<unknown>();
+    arena.writeBytes(MULTI_DISPATCH_NAME);
+    for (let i = 0; i < count; i++) {
+      const name: unknown = names[i];
+      if (i > 0) arena.writeByte(COMMA);
+      arena.reserve(MAX_SYSTEM_TOPIC_BYTES);
+      arena.at += writeLightQueue(`multiDispatch[${i}]`, name, arena.bytes, arena.at);
+      if (seen.has(name)) {
+        throw argumentError(`multiDispatch[${i}]`, `multiDispatch names ${shown(name)} twice; give each queue once`);
+      }
+      seen.add(name);
+      this.#checkLength(arena, undefined);
+    }
+    arena.writeByte(PAIR_END);
+  }
+
   #writeGiven(arena: Arena, properties: unknown): void {
     if (types.isUint8Array(properties)) this.#writeBytes(arena, properties);
     else if (types.isMap(properties)) Map.prototype.forEach.call(properties, this.#writePair);
@@ -123,6 +173,7 @@ export class PropertyEncoder {
     if (name === PropertyName.recordCrc) return;
     if (name === PropertyName.tags && this.#hasTags) throw namedTwice(name, "tags");
     if (name === PropertyName.keys && this.#hasKeys) throw namedTwice(name, "keys");
+    if (name === PropertyName.multiDispatch && this.#hasMultiDispatch) throw namedTwice(name, "multiDispatch");
     checkRoom(name);
     checkRoom(value);
     if (!arena.writeText(name, IN_NAME)) {
@@ -159,6 +210,9 @@ export class PropertyEncoder {
     }
     if (this.#hasKeys && namesProperty(bytes, from, end, PropertyName.keys)) {
       throw namedTwice(PropertyName.keys, "keys");
+    }
+    if (this.#hasMultiDispatch && namesProperty(bytes, from, end, PropertyName.multiDispatch)) {
+      throw namedTwice(PropertyName.multiDispatch, "multiDispatch");
     }
   }
 

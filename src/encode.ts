@@ -7,39 +7,23 @@ import { types } from "node:util";
 import { Arena } from "./arena.ts";
 import { byteLength, int32Error, integerError, isInt32, MAX_INT32 } from "./arguments.ts";
 import { BATCH_HEADER_BYTES } from "./binding/contract.ts";
+import { writeHeader } from "./encode-header.ts";
 import { PropertyEncoder } from "./encode-properties.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { type EncodedHost, HostEncoder } from "./hosts.ts";
-import { type Message, SysFlag } from "./message.ts";
+import type { Message } from "./message.ts";
 import {
   LIGHT_QUEUE_PREFIX,
   MAX_SYSTEM_TOPIC_BYTES,
   MAX_TOPIC_BYTES,
   mayBeLong,
+  mayMultiDispatch,
   topicError,
   writeTopic,
 } from "./topic.ts";
 
 /** A batch of more bytes goes to the engine in several calls, and no arena larger than this is kept. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
-/** Places of the header's fields, counted in 32-bit words from the start of a message. */
-const Word = {
-  size: 0,
-  bodyBytes: 1,
-  topicBytes: 2,
-  propertyBytes: 3,
-  queueId: 4,
-  flag: 5,
-  sysFlag: 6,
-  reconsumeTimes: 7,
-  bornAddress: 12,
-  bornPort: 16,
-  storeAddress: 17,
-  storePort: 21,
-} as const;
-/** Places of the header's doubles, counted in 64-bit words. */
-const Double = { bornTimestamp: 4, preparedTransactionOffset: 5 } as const;
-
 /** What the options of a store say about its messages. */
 export interface MessageLimits {
   readonly maxMessageBytes: number;
@@ -127,7 +111,7 @@ export class Encoder {
       throw argumentError("", `message is ${shown(message)}; it must be an object with topic, queueId and body`);
     }
     const { topic, queueId, body, tags, keys, properties, bornHost, storeHost, bornTimestamp } = message;
-    const { flag = 0, sysFlag = 0, reconsumeTimes = 0, preparedTransactionOffset = 0 } = message;
+    const { flag = 0, sysFlag = 0, reconsumeTimes = 0, preparedTransactionOffset = 0, multiDispatch } = message;
 
     if (!isInt32(queueId) || queueId < 0) throw integerError("queueId", queueId, 0, MAX_INT32);
     if (!isInt32(flag)) throw int32Error("flag", flag);
@@ -138,7 +122,7 @@ export class Encoder {
     const born = this.#bornHosts.encode(bornHost, "bornHost");
     const store = this.#storeHosts.encode(storeHost, "storeHost");
 
-    const bodyBytes = this.#bodyLength(body);
+    const bodyBytes = bodyLength(body, this.#limits.maxMessageBytes);
     if (this.#used > 0 && this.#used + BATCH_HEADER_BYTES + bodyBytes > CHUNK_BYTES) this.#seal();
     const start = this.#used;
     const arena = this.#arena;
@@ -148,47 +132,25 @@ export class Encoder {
     writeBody(body, arena);
     arena.at += bodyBytes;
     const topicBytes = this.#writeTopic(topic);
-    const propertyBytes = this.#properties.write(arena, tags, keys, properties);
-    const size = (arena.at - start + 7) & ~7;
-    arena.reserve(7);
-
-    const { ints, doubles } = arena;
-    const word = start >> 2;
-    ints[word + Word.size] = size;
-    ints[word + Word.bodyBytes] = bodyBytes;
-    ints[word + Word.topicBytes] = topicBytes;
-    ints[word + Word.propertyBytes] = propertyBytes;
-    ints[word + Word.queueId] = queueId;
-    ints[word + Word.flag] = flag;
-    ints[word + Word.sysFlag] =
-      (sysFlag & ~(SysFlag.bornHostV6 | SysFlag.storeHostV6)) |
-      (born.isV6 ? SysFlag.bornHostV6 : 0) |
-      (store.isV6 ? SysFlag.storeHostV6 : 0);
-    ints[word + Word.reconsumeTimes] = reconsumeTimes;
-    doubles[(start >> 3) + Double.bornTimestamp] = bornTimestamp ?? this.#time();
-    doubles[(start >> 3) + Double.preparedTransactionOffset] = preparedTransactionOffset;
-    writeHost(ints, word + Word.bornAddress, born);
-    ints[word + Word.bornPort] = born.port;
-    writeHost(ints, word + Word.storeAddress, store);
-    ints[word + Word.storePort] = store.port;
-
-    this.#used = start + size;
+    if (multiDispatch !== undefined) checkMultiDispatch(topic, multiDispatch);
+    const propertyBytes = this.#properties.write(arena, tags, keys, multiDispatch, properties);
+    this.#used = writeHeader(
+      arena,
+      start,
+      bodyBytes,
+      topicBytes,
+      propertyBytes,
+      queueId,
+      flag,
+      sysFlag,
+      reconsumeTimes,
+      bornTimestamp ?? this.#time(),
+      preparedTransactionOffset,
+      born,
+      store,
+    );
     this.#noteStoreHost(store);
     this.#count++;
-  }
-
-  #bodyLength(body: unknown): number {
-    if (!types.isUint8Array(body)) {
-      throw argumentError("body", `body is ${shown(body)}; it must be a Uint8Array (or a Buffer)`);
-    }
-    const length = byteLength(body);
-    const { maxMessageBytes } = this.#limits;
-    if (length <= maxMessageBytes) return length;
-    throw new StoreError(
-      "STORE_MESSAGE_TOO_LARGE",
-      `body has ${length} bytes; the store takes at most ${maxMessageBytes} (option maxMessageBytes)`,
-      { details: { argument: "body", bytes: length, maximum: maxMessageBytes } },
-    );
   }
 
   #writeTopic(topic: string): number {
@@ -197,17 +159,7 @@ export class Encoder {
       arena.writeBytes(this.#lastTopicBytes);
       return this.#lastTopicBytes.length;
     }
-    const length = writeTopic(topic, arena.bytes, arena.at);
-    if (length === 0 || (length > MAX_TOPIC_BYTES && !mayBeLong(topic))) throw topicError("topic", topic);
-    if (topic.startsWith(LIGHT_QUEUE_PREFIX)) {
-      throw argumentError("topic", `topic ${shown(topic)} names a light queue, which this version does not write`);
-    }
-    if (length > MAX_TOPIC_BYTES && this.#limits.compat === "4.9") {
-      throw argumentError(
-        "topic",
-        `topic ${shown(topic)} has ${length} characters; with compat "4.9" at most 127 are allowed, as RocketMQ 4.9 takes a longer one for the end of the log`,
-      );
-    }
+    const length = checkedTopic(topic, arena, this.#limits.compat);
     this.#lastTopic = topic;
     this.#lastTopicBytes = arena.bytes.slice(arena.at, arena.at + length);
     arena.at += length;
@@ -241,7 +193,22 @@ export class Encoder {
   }
 }
 
-function writeBody(body: Uint8Array, arena: Arena): void {
+/** Length of a body that the store takes. */
+export function bodyLength(body: unknown, maxMessageBytes: number): number {
+  if (!types.isUint8Array(body)) {
+    throw argumentError("body", `body is ${shown(body)}; it must be a Uint8Array (or a Buffer)`);
+  }
+  const length = byteLength(body);
+  if (length <= maxMessageBytes) return length;
+  throw new StoreError(
+    "STORE_MESSAGE_TOO_LARGE",
+    `body has ${length} bytes; the store takes at most ${maxMessageBytes} (option maxMessageBytes)`,
+    { details: { argument: "body", bytes: length, maximum: maxMessageBytes } },
+  );
+}
+
+/** Writes a body where the arena is, which has room for it and stays there. */
+export function writeBody(body: Uint8Array, arena: Arena): void {
   try {
     arena.bytes.set(body, arena.at);
   } catch (cause) {
@@ -249,22 +216,42 @@ function writeBody(body: Uint8Array, arena: Arena): void {
   }
 }
 
-function writeHost(ints: Int32Array, at: number, host: EncodedHost): void {
-  const words = host.words;
-  ints[at] = words[0] as number;
-  ints[at + 1] = words[1] as number;
-  ints[at + 2] = words[2] as number;
-  ints[at + 3] = words[3] as number;
+/** Writes the topic of a message where the arena is, which has room for it and stays there. Returns its length. */
+export function checkedTopic(topic: string, arena: Arena, compat: MessageLimits["compat"]): number {
+  const length = writeTopic(topic, arena.bytes, arena.at);
+  if (length === 0 || (length > MAX_TOPIC_BYTES && !mayBeLong(topic))) throw topicError("topic", topic);
+  if (topic.startsWith(LIGHT_QUEUE_PREFIX)) {
+    throw argumentError(
+      "topic",
+      `topic ${shown(topic)} names a light queue; a message of another topic gets there by multiDispatch`,
+    );
+  }
+  if (length > MAX_TOPIC_BYTES && compat === "4.9") {
+    throw argumentError(
+      "topic",
+      `topic ${shown(topic)} has ${length} characters; with compat "4.9" at most 127 are allowed, as RocketMQ 4.9 takes a longer one for the end of the log`,
+    );
+  }
+  return length;
 }
 
-function checkLong(name: string, value: unknown): void {
+/** Refuses light queues for messages that would not get there. */
+function checkMultiDispatch(topic: string, multiDispatch: unknown): void {
+  if (mayMultiDispatch(topic)) return;
+  throw argumentError(
+    "multiDispatch",
+    `multiDispatch is ${shown(multiDispatch)}; messages of topic ${shown(topic)} go to no light queues in RocketMQ`,
+  );
+}
+
+export function checkLong(name: string, value: unknown): void {
   if (!Number.isSafeInteger(value)) {
     throw integerError(name, value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   }
 }
 
 /** The error of a message, with its place in the batch in front of the field. */
-function errorInMessage(error: unknown, index: number): StoreError {
+export function errorInMessage(error: unknown, index: number): StoreError {
   const path = index < 0 ? "message" : `messages[${index}]`;
   if (!(error instanceof StoreError)) return argumentError(path, `${path} could not be read: it threw`, error);
   const { argument } = error.details;

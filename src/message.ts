@@ -43,6 +43,37 @@ export interface Message {
   readonly reconsumeTimes?: number | undefined;
   /** Physical offset of the half message that this one commits. Default 0. */
   readonly preparedTransactionOffset?: number | undefined;
+  /**
+   * Light queues that the message goes to beside its own, each at its next offset: names that begin with `%LMQ%`, each
+   * once. Such a queue is read as the queue 0 of the topic with this name. Stored as INNER_MULTI_DISPATCH behind KEYS;
+   * the store adds INNER_MULTI_QUEUE_OFFSET. The whole record has at most `maxMessageBytes` then.
+   */
+  readonly multiDispatch?: readonly string[] | undefined;
+}
+
+/** A message of a group or of a batch body: what RocketMQ's wire form has a place for (store-format chapter 2.9). */
+export interface GroupMessage {
+  readonly body: Uint8Array;
+  readonly tags?: Message["tags"];
+  readonly keys?: Message["keys"];
+  readonly properties?: Message["properties"];
+  readonly flag?: number | undefined;
+  /** That of the group, where it is given at all. */
+  readonly topic?: string | undefined;
+  /** That of the group, where it is given at all. */
+  readonly queueId?: number | undefined;
+}
+
+/** What all messages of a group share; defaults as in `Message`. */
+export interface GroupOptions {
+  /** No transaction type. */
+  readonly sysFlag?: number | undefined;
+  readonly bornTimestamp?: number | undefined;
+  readonly bornHost?: Host | undefined;
+  readonly storeHost?: Host | undefined;
+  readonly reconsumeTimes?: number | undefined;
+  /** Properties of the group itself, written behind those of each message, as RocketMQ 4.9 to 5.3 do. Default: none. */
+  readonly properties?: Message["properties"];
 }
 
 /** Bits of a message's `sysFlag`. */
@@ -57,6 +88,9 @@ export const SysFlag = {
 export const PropertyName = {
   tags: "TAGS",
   keys: "KEYS",
+  /** Level of a message that waits for its delivery time. */
+  delay: "DELAY",
+  multiDispatch: "INNER_MULTI_DISPATCH",
   /** The whole-record CRC, always the last. */
   recordCrc: "__CRC32#",
 } as const;

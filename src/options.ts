@@ -34,6 +34,11 @@ export interface StoreOptions {
   readonly compat?: "5" | "4.9" | undefined;
   /** Longest body. */
   readonly maxMessageBytes?: number | undefined;
+  /**
+   * What the delay levels of messages in SCHEDULE_TOPIC_XXXX mean, as RocketMQ's messageDelayLevel: `"1s 5s 10m 2h"`,
+   * with the units s, m, h and d. A greater level counts as the last. Must be what the broker of the store has.
+   */
+  readonly delayLevels?: string | undefined;
   /** Takes no lock and changes nothing; sees a live store of another process as far as it can be read. */
   readonly readOnly?: boolean | undefined;
   /** Whether a store is created where there is none. */
@@ -56,6 +61,11 @@ interface ChoiceOption<T> {
   readonly kind: "choice";
   readonly values: readonly T[];
   readonly default: T;
+}
+
+interface TextOption {
+  readonly kind: "text";
+  readonly default: string;
 }
 
 interface FunctionOption {
@@ -94,6 +104,7 @@ interface OptionTable {
   readonly indexTags: ChoiceOption<boolean>;
   readonly compat: ChoiceOption<"5" | "4.9">;
   readonly maxMessageBytes: NumberOption;
+  readonly delayLevels: TextOption;
   readonly readOnly: ChoiceOption<boolean>;
   readonly create: ChoiceOption<boolean>;
   readonly engine: ChoiceOption<"auto" | "native" | "wasm">;
@@ -114,6 +125,7 @@ export const storeOptions: OptionTable = {
   indexTags: choice(false, true),
   compat: choice<"5" | "4.9">("5", "4.9"),
   maxMessageBytes: integer("bytes", 4_194_304, 1, 536_870_912),
+  delayLevels: { kind: "text", default: "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h" },
   readOnly: choice(false, true),
   create: choice(true, false),
   engine: choice<"auto" | "native" | "wasm">("auto", "native", "wasm"),
@@ -136,6 +148,8 @@ export interface Settings {
   readonly indexTags: boolean;
   readonly compat: "5" | "4.9";
   readonly maxMessageBytes: number;
+  /** Milliseconds for the levels 1, 2 … */
+  readonly delayLevels: number[];
   readonly readOnly: boolean;
   readonly create: boolean;
   readonly engine: "auto" | "native" | "wasm";
@@ -158,6 +172,7 @@ export function storeSettings(options: StoreOptions | undefined): Settings {
     indexTags: chosen("indexTags", given.indexTags, storeOptions.indexTags),
     compat: chosen("compat", given.compat, storeOptions.compat),
     maxMessageBytes: number("maxMessageBytes", given.maxMessageBytes, storeOptions.maxMessageBytes),
+    delayLevels: delays(given.delayLevels ?? storeOptions.delayLevels.default),
     readOnly: chosen("readOnly", given.readOnly, storeOptions.readOnly),
     create: chosen("create", given.create, storeOptions.create),
     engine: chosen("engine", given.engine, storeOptions.engine),
@@ -182,6 +197,29 @@ function chosen<T>(name: string, value: T | undefined, option: ChoiceOption<T>):
   if (option.values.includes(value)) return value;
   const values = option.values.map(shown).join(" or ");
   throw argumentError(`options.${name}`, `option ${name} is ${shown(value)}; it must be ${values}`);
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const MAX_DELAY_LEVELS = 1000;
+
+/** The times that a text of delay levels names, in ms. */
+export function delays(levels: unknown): number[] {
+  const name = "options.delayLevels";
+  if (typeof levels !== "string") {
+    throw argumentError(name, `option delayLevels is ${shown(levels)}; it must be a string such as "1s 5s 10m 2h 1d"`);
+  }
+  const words = levels.split(" ").filter((word) => word !== "");
+  if (words.length === 0 || words.length > MAX_DELAY_LEVELS) {
+    const must = `it must have 1 to ${MAX_DELAY_LEVELS}, divided by spaces`;
+    throw argumentError(name, `option delayLevels is ${shown(levels)} and has ${words.length} levels; ${must}`);
+  }
+  return words.map((word, i) => {
+    const [, count, unit = ""] = /^(\d+)([smhd])$/.exec(word) ?? [];
+    const milliseconds = Number(count) * (UNIT_MS[unit] as number);
+    if (milliseconds > 0 && Number.isSafeInteger(milliseconds)) return milliseconds;
+    const must = "it must be a number above 0 with s, m, h or d behind it";
+    throw argumentError(name, `option delayLevels has ${shown(word)} as level ${i + 1}; ${must}, such as "10s"`);
+  });
 }
 
 function callable<T>(name: string, value: T | undefined): T | undefined {

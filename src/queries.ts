@@ -18,6 +18,7 @@ export interface QueueOffsets {
 export interface QueueEntry {
   readonly physicalOffset: number;
   readonly size: number;
+  /** Hash of the tags, or the time at which a delayed message is due; never an address in an extension file. */
   readonly tagsCode: number;
 }
 

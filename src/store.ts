@@ -21,7 +21,7 @@ import { FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
 import type { Groups } from "./groups.ts";
 import { Lifecycle, type StoreState } from "./lifecycle.ts";
-import type { Message } from "./message.ts";
+import type { GroupMessage, GroupOptions, Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
 import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
 import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
@@ -176,6 +176,26 @@ export class Store {
   }
 
   /**
+   * RocketMQ's plain batch (store-format chapter 2.9): messages of one queue with consecutive queue offsets and one store
+   * time, in one file of the log, each its own record. All of them are stored, or none.
+   *
+   * They are objects, or the bytes that a client sent (`encodeMessages`), in which every length is checked: an error
+   * about one has `details.position`. `options` has what the messages share. No transaction type, no DELAY, and no
+   * `multiDispatch`: RocketMQ leads such batches to no light queues.
+   *
+   * Throws as `put` does; `STORE_MESSAGE_TOO_LARGE` also where the wire form has more than `maxMessageBytes`, or the
+   * records do not fit a file together.
+   */
+  putGroup(
+    topic: string,
+    queueId: number,
+    messages: Iterable<GroupMessage> | Uint8Array,
+    options?: GroupOptions,
+  ): PutResults {
+    return this.#writer.putGroup(topic, queueId, messages, options);
+  }
+
+  /**
    * Resolves with the durable position once it has reached `upTo` (a `PutResult.endOffset`; default: everything put
    * so far). Calls at the same time share one sync. Rejects with `STORE_OFFSET_OUT_OF_RANGE` for an offset behind
    * the end of the log, `STORE_POISONED`, `STORE_READ_ONLY`.
@@ -202,6 +222,9 @@ export class Store {
   /**
    * Reads from a queue: the messages from `queueOffset` on, and RocketMQ's status. In front of a damaged record the
    * answer ends; asked at it, `get` throws `STORE_CORRUPT` with `details.nextOffset`, where reading can go on.
+   *
+   * Of a batch queue the answer has whole batches, from the one that holds `queueOffset` on: each is one message, whose
+   * `queueOffset` is that of the first in it, and `max` counts what is in them (store-format chapter 3.7).
    */
   get(topic: string, queueId: number, queueOffset: number, options?: GetOptions): GetResult {
     this.#lifecycle.checkReadable();
@@ -272,7 +295,8 @@ export class Store {
 
   /**
    * The queue offset for a store timestamp: with `"lower"` the first message at or after it, with `"upper"` the last
-   * one at or before it, within the range of the queue (store-format chapter 8.3).
+   * one at or before it, within the range of the queue (store-format chapter 8.3). Of a batch queue, the offset of the
+   * batch that RocketMQ finds (chapter 3.7).
    */
   offsetByTime(topic: string, queueId: number, timestamp: number, boundary: "lower" | "upper" = "lower"): number {
     this.#lifecycle.checkReadable();
@@ -302,7 +326,7 @@ export class Store {
     return this.#queries.queues(topic);
   }
 
-  /** Entries of a consume queue. */
+  /** Entries of a consume queue; of a batch queue one for each batch, from the one that holds `from` on. */
   entries(topic: string, queueId: number, options?: EntriesOptions): QueueEntry[] {
     this.#lifecycle.checkReadable();
     return this.#queries.entries(topic, queueId, options);

@@ -9,7 +9,7 @@ export const MAX_TOPIC_BYTES = 127;
 /** Longest topic that starts with `%RETRY%` or `%DLQ%`. */
 export const MAX_SYSTEM_TOPIC_BYTES = 255;
 
-/** How RocketMQ names light queues; a store that has one is not opened for writing. */
+/** What the name of a light queue begins with; it is the topic of a queue with id 0 (store-format chapter 3.6). */
 export const LIGHT_QUEUE_PREFIX = "%LMQ%";
 
 /** 1 at the character codes that a topic may have. */
@@ -37,6 +37,30 @@ export function writeTopic(topic: unknown, bytes: Uint8Array, at: number): numbe
 /** Whether a well-formed topic of more than 127 bytes may be written at all. */
 export function mayBeLong(topic: string): boolean {
   return topic.startsWith("%RETRY%") || topic.startsWith("%DLQ%");
+}
+
+/** Whether messages of a topic can go to light queues. */
+export function mayMultiDispatch(topic: string): boolean {
+  return !topic.startsWith("%RETRY%") && !topic.startsWith("rmq_sys_") && topic !== "SCHEDULE_TOPIC_XXXX";
+}
+
+/**
+ * Writes the name of a light queue to `bytes` at `at`, where there is room for MAX_SYSTEM_TOPIC_BYTES, and returns its
+ * length. `argument` is its path.
+ */
+export function writeLightQueue(argument: string, name: unknown, bytes: Uint8Array, at: number): number {
+  const length = writeTopic(name, bytes, at);
+  if (
+    length > LIGHT_QUEUE_PREFIX.length &&
+    length <= MAX_TOPIC_BYTES &&
+    (name as string).startsWith(LIGHT_QUEUE_PREFIX)
+  ) {
+    return length;
+  }
+  throw argumentError(
+    argument,
+    `${argument} is ${shown(name)}; a light queue has a name of at most 127 letters, digits, "%", "|", "-" and "_" that begins with "%LMQ%"`,
+  );
 }
 
 /** Why a value is no topic, as an error for the argument at the path `argument`. */

@@ -3,10 +3,11 @@ import { answerFor, type PutResult, type PutResults, PutResultsBuilder, singleRe
 import { type EngineStore, PUT_RESULT_HEADER } from "./binding/contract.ts";
 import { type PutDiagnostics, publishSegments, putChannel, segmentChannel } from "./diagnostics.ts";
 import { Encoder, type MessageLimits } from "./encode.ts";
+import { GroupEncoder } from "./encode-group.ts";
 import { argumentError, StoreError, shown, withDetails } from "./errors.ts";
 import type { EncodedHost } from "./hosts.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import type { Message } from "./message.ts";
+import type { GroupMessage, GroupOptions, Message } from "./message.ts";
 import type { Waits } from "./waits.ts";
 
 /** Numbers of an answer that are kept room for; one for a larger batch is made for it alone. */
@@ -15,10 +16,23 @@ const KEPT_ANSWER = 16_384;
 /** Memory of one call, used again by the next. */
 class Workspace {
   readonly encoder: Encoder;
+  readonly #limits: MessageLimits;
+  #groupEncoder: GroupEncoder | undefined;
   #answer: Float64Array = answerFor(64);
 
   constructor(limits: MessageLimits) {
     this.encoder = new Encoder(limits);
+    this.#limits = limits;
+  }
+
+  get groupEncoder(): GroupEncoder {
+    this.#groupEncoder ??= new GroupEncoder(this.#limits);
+    return this.#groupEncoder;
+  }
+
+  release(): void {
+    this.encoder.release();
+    this.#groupEncoder?.release();
   }
 
   /** Room for the answer about so many messages. */
@@ -87,6 +101,35 @@ export class Writer {
     }
   }
 
+  /** All messages in one call of the engine: they are stored together, or none is. */
+  putGroup(
+    topic: string,
+    queueId: number,
+    messages: Iterable<GroupMessage> | Uint8Array,
+    options: GroupOptions | undefined,
+  ): PutResults {
+    const workspace = this.#take();
+    try {
+      this.#lifecycle.checkWritable();
+      const encoder = workspace.groupEncoder;
+      const count = encoder.encode(topic, queueId, messages, options);
+      this.#lifecycle.checkWritable();
+      const answer = workspace.answer(count);
+      if (this.#engine.putGroup(encoder.bytes, encoder.used, count, answer) !== count) {
+        throw inBatch(this.#engine.takeError(), 0);
+      }
+      this.#waits.stored(answer[2] as number);
+      const results = new PutResultsBuilder(count);
+      results.add(answer, count);
+      this.#publish(answer[PUT_RESULT_HEADER] as number, answer[1] as number, count, answer[0] as number);
+      return results.build(encoder.storeHost);
+    } catch (error) {
+      throw this.#noted(error);
+    } finally {
+      this.#giveBack(workspace);
+    }
+  }
+
   #send(workspace: Workspace, results: PutResultsBuilder): void {
     for (const { bytes, used, count } of workspace.encoder.chunks()) {
       const answer = workspace.answer(count);
@@ -107,7 +150,7 @@ export class Writer {
   }
 
   #giveBack(workspace: Workspace): void {
-    workspace.encoder.release();
+    workspace.release();
     this.#spare = workspace;
   }
 

@@ -47,6 +47,8 @@ export interface EngineOptions {
   indexTags: boolean;
   compat: "5" | "4.9";
   maxMessageBytes: number;
+  /** What the delay levels 1, 2 … mean, in ms. */
+  delayLevels: number[];
   readOnly: boolean;
   create: boolean;
   /** Milliseconds since the epoch for every store timestamp, instead of the system's clock (tests). */
@@ -78,7 +80,7 @@ export interface Finding {
 export interface FileFact {
   path: string;
   bytes: number;
-  /** `commitlog`, `consumequeue`, `index`, `checkpoint`, `abort`, `lock`, `config`, `sidecar`, `other`. */
+  /** `commitlog`, `consumequeue`, `batchconsumequeue`, `consumequeue_ext`, `index`, `checkpoint`, `abort`, `lock`, `config`, `sidecar`, `other`. */
   kind: string;
 }
 
@@ -112,7 +114,9 @@ export interface EngineStore {
    * then PUT_RESULT_STRIDE a message. Returns how many were stored: with fewer than `count`, `takeError` has the reason.
    */
   put(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
-  /** The error of a `put` that stored fewer than asked. */
+  /** As `put`, for messages of one queue that stay together in one file of the log: all are stored, or none. */
+  putGroup(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
+  /** The error of a `put` or `putGroup` that stored fewer than asked. */
   takeError(): StoreError;
   /**
    * Reads up to `max` messages, or `maxBytes`, from a queue into `out`, back to back; `columns` gets the head (GetHead),

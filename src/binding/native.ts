@@ -17,6 +17,7 @@ export interface Addon {
   open(path: string, options: AddonOptions, onEvent: AddonEvent): number;
   close(handle: number): void;
   put(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
+  putGroup(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
   takeError(handle: number): string | null;
   get(
     handle: number,
@@ -133,6 +134,15 @@ class NativeStore implements EngineStore {
     try {
       if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
       return this.#addon.put(this.#handle, batch, bytes, count, results);
+    } catch (error) {
+      throw this.#toStoreError(error);
+    }
+  }
+
+  putGroup(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number {
+    try {
+      if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
+      return this.#addon.putGroup(this.#handle, batch, bytes, count, results);
     } catch (error) {
       throw this.#toStoreError(error);
     }

@@ -5,7 +5,7 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 export class UsageError extends Error {}
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
-type Values = Record<string, string | boolean | undefined>;
+type Values = Record<string, string | boolean | string[] | undefined>;
 
 /** Options of every command; `--help` was seen before. */
 const COMMON: Options = { json: { type: "boolean" } };
@@ -36,6 +36,12 @@ export function readArguments(args: string[], options: Options): Arguments {
 export function textOption(values: Values, name: string): string | undefined {
   const value = values[name];
   return typeof value === "string" ? value : undefined;
+}
+
+/** An option that may be given several times, as texts. */
+export function textsOption(values: Values, name: string): string[] {
+  const value = values[name];
+  return Array.isArray(value) ? value : [];
 }
 
 /** The option as a whole number from 0 to `max`, undefined when it was not given. */

@@ -1,11 +1,12 @@
 /** `moraine dump DIR`: the messages of a store, in the order of the log or of one queue. */
-import { type Store, type StoredMessage, StoreError } from "../index.ts";
+import type { Store, StoredMessage } from "../index.ts";
 import { choiceOption, numberOption, readArguments, textOption, UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { damageFinding } from "./damage.ts";
 import { BODIES, messageJson, messageText } from "./message-lines.ts";
 import { withStore } from "./opened.ts";
 import type { Output } from "./output.ts";
+import { MAX_QUEUE_ID, queueMessages } from "./queue-messages.ts";
 
 const USAGE = `usage: moraine dump DIR [--from OFFSET | --topic T [--queue Q [--offset N]]] [--count N]
                     [--body none|sha256|hex|text] [--json]
@@ -21,11 +22,6 @@ Messages in the order of the log, or of one queue.
   --json          one object a line
 
 A damaged range is named on standard error, the messages behind it follow; the exit code is then 2.`;
-
-const MAX_QUEUE_ID = 2 ** 31 - 1;
-/** Messages and bytes that are asked of a queue at a time. */
-const GET_MAX = 128;
-const GET_BYTES = 1 << 20;
 
 interface Selection {
   from: number | undefined;
@@ -98,36 +94,6 @@ function* logMessages(
       output.finding(damageFinding({ ...item, reason: `${item.reason}${hint}` }, segmentBytes));
     } else if (item.kind === "message" && (topic === undefined || item.message.topic === topic)) {
       yield item.message;
-    }
-  }
-}
-
-/** Messages of a queue, as far as it reached when this began; a record that cannot be read goes to the findings. */
-function* queueMessages(
-  store: Store,
-  topic: string,
-  queueId: number,
-  queueOffset: number | undefined,
-  output: Output,
-): Generator<StoredMessage> {
-  const queues = store.queues(topic);
-  if (!queues.includes(queueId)) {
-    const known = queues.length > 0 ? `it has ${queues.join(", ")}` : "there is no such topic";
-    throw new UsageError(`topic "${topic}" has no queue ${queueId}: ${known}`);
-  }
-  const { min, max } = store.offsets(topic, queueId);
-  let next = Math.max(queueOffset ?? min, min);
-  while (next < max) {
-    const at = next;
-    try {
-      const batch = store.get(topic, queueId, at, { max: Math.min(GET_MAX, max - at), maxBytes: GET_BYTES });
-      yield* batch.messages;
-      next = Math.max(batch.nextOffset, at + 1);
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== "STORE_CORRUPT") throw error;
-      const { file, offset, nextOffset } = error.details as { file?: string; offset?: number; nextOffset?: number };
-      output.finding({ kind: "damaged", file: file ?? "", offset: offset ?? 0, length: 0, message: error.message });
-      next = Math.max(nextOffset ?? 0, at + 1);
     }
   }
 }

@@ -1,14 +1,16 @@
 #!/usr/bin/env node
-/** `moraine <command> DIR`: looks into a message store without changing it. */
+/** `moraine <command> DIR`: looks into a message store, or puts messages there. */
 import { readFileSync } from "node:fs";
 import { StoreError } from "../index.ts";
 import { UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { dump } from "./dump.ts";
+import { get } from "./get.ts";
 import { inspect } from "./inspect.ts";
 import { Output, OutputClosed } from "./output.ts";
+import { put } from "./put.ts";
 
-const COMMANDS: Record<string, Command> = { inspect, dump };
+const COMMANDS: Record<string, Command> = { inspect, dump, get, put };
 
 /** Fine. */
 const EXIT_OK = 0;
@@ -27,8 +29,8 @@ function usage(): string {
 
 ${lines.join("\n")}
 
-Every command takes --json (one JSON object a line) and --help. Stores are opened read-only: nothing in DIR changes,
-and a store that another process is writing can be looked at. Exit code 0: fine, 1: usage or failure, 2: findings,
+Every command takes --json (one JSON object a line) and --help. All but put open the store read-only: nothing in DIR
+changes, and a store that another process is writing can be looked at. Exit code 0: fine, 1: usage or failure, 2: findings,
 which are named on standard error.`;
 }
 

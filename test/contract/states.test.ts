@@ -33,6 +33,7 @@ const TABLE: Record<string, Answers> = {
   put: WRITES,
   append: WRITES,
   putBatch: WRITES,
+  putGroup: WRITES,
   flush: WRITES,
   get: READS,
   read: READS,

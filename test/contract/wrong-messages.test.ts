@@ -24,7 +24,7 @@ const WRONG: Wrong[] = [
   { name: "topic not ASCII", fields: { topic: "标签" }, argument: "topic", says: ["标"] },
   { name: "topic of 128", fields: { topic: "a".repeat(128) }, argument: "topic", says: ["128", "127"] },
   {
-    name: "topic a light queue, beside which the store could not be opened for writing any more",
+    name: "topic a light queue, where messages of other topics go",
     fields: { topic: "%LMQ%a" },
     argument: "topic",
     says: ['"%LMQ%a"', "light queue"],

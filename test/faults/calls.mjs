@@ -12,6 +12,7 @@ export const CALLS = {
   put: (store) => store.put(message),
   append: (store) => store.append(message),
   putBatch: (store) => store.putBatch([message]),
+  putGroup: (store) => store.putGroup(topic, 0, [message]),
   flush: (store) => store.flush(),
   get: (store) => store.get(topic, 0, 0),
   read: (store) => store.read(topic, 0),

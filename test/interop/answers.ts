@@ -26,7 +26,11 @@ function expectSameQueues(store: Store, expected: Expected): void {
     });
     const entries = expected.entries
       .filter((line) => line.topic === topic && line.queueId === queueId)
-      .map(({ offset, size, tagsCode }) => ({ physicalOffset: offset, size, tagsCode }));
+      .map(({ offset, size, tagsCode, ext }) => ({
+        physicalOffset: offset,
+        size,
+        tagsCode: ext?.tagsCode ?? tagsCode,
+      }));
     const found = store.entries(topic, queueId, { from: minOffset, max: maxOffset - minOffset + 1 });
     expect([...found], queueName({ topic, queueId })).toEqual(entries);
   }
@@ -45,10 +49,16 @@ function expectSameGets(store: Store, expected: Expected): void {
     // RocketMQ stops at the end of a queue file, we go on.
     const ours = found.messages.map((message) => message.physicalOffset);
     expect(ours.slice(0, physicalOffsets.length), question).toEqual(physicalOffsets);
-    const asMany =
-      physicalOffsets.length === 0 ? found : store.get(topic, queueId, offset, { max: physicalOffsets.length });
+    const max = messagesAt(expected, physicalOffsets);
+    const asMany = max === 0 ? found : store.get(topic, queueId, offset, { max });
     expect(asMany.nextOffset, question).toBe(line.nextBeginOffset);
   }
+}
+
+/** Number of the messages in records: those of a batch queue hold several. */
+function messagesAt(expected: Expected, physicalOffsets: number[]): number {
+  const batches = new Map(expected.entries.map(({ offset, batchSize }) => [offset, batchSize ?? 1]));
+  return physicalOffsets.reduce((sum, offset) => sum + (batches.get(offset) ?? 1), 0);
 }
 
 function expectSameTimes(store: Store, expected: Expected): void {

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 
 const MAIN = join(import.meta.dirname, "../../dist/cli/main.js");
 
@@ -17,6 +18,23 @@ export interface Run {
 export async function moraine(...args: string[]): Promise<Run> {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: npm run build makes it`);
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const [out, err, code] = await Promise.all([
+    collect(child.stdout),
+    collect(child.stderr),
+    new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve)),
+  ]);
+  return { code, out: lines(out), err: lines(err) };
+}
+
+/** Runs `moraine` with this standard input to its end. */
+export async function moraineFed(
+  input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ...args: string[]
+): Promise<Run> {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+  // Who has seen enough closes its input.
+  child.stdin.on("error", () => {});
+  Readable.from(input).pipe(child.stdin);
   const [out, err, code] = await Promise.all([
     collect(child.stdout),
     collect(child.stderr),

@@ -5,6 +5,8 @@ export interface MessageLine {
   offset: number;
   physicalOffset: number;
   size: number;
+  /** Hexadecimal. */
+  magic: string;
   topic: string;
   queueId: number;
   queueOffset: number;
@@ -20,6 +22,8 @@ export interface MessageLine {
   messageId: string;
   tagsCode: number;
   properties: Record<string, string>;
+  /** As it is stored. */
+  propertiesString: string;
   bodySize: number;
   bodySha256: string;
 }
@@ -40,6 +44,10 @@ export interface EntryLine {
   offset: number;
   size: number;
   tagsCode: number;
+  /** Messages of the entry, in batch queues. */
+  batchSize?: number;
+  /** What the tags code leads to, with extension files. */
+  ext?: { tagsCode: number; storeTimestamp: number; bitMap: string };
 }
 
 export interface GetLine {

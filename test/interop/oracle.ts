@@ -8,7 +8,8 @@ import { onTestFinished, test } from "vitest";
 import { type Expected, expectedFrom } from "./expected.ts";
 import { temporaryFolder } from "./folders.ts";
 
-const ORACLE = join(import.meta.dirname, "oracle/oracle");
+/** The program. */
+export const ORACLE: string = join(import.meta.dirname, "oracle/oracle");
 
 /** A JVM on a busy machine; the first run of a RocketMQ line also downloads and compiles. */
 export const ORACLE_TIMEOUT_MS = 300_000;
@@ -94,9 +95,13 @@ async function succeed(run: Promise<OracleRun>): Promise<{ kind: string }[]> {
   return lines;
 }
 
-/** Everything that RocketMQ finds in a copy of a store: messages, queues, every key, times. */
-export async function readWithOracle(line: Line, dir: string): Promise<Expected> {
-  return expectedFrom(await succeed(runOracle(line, "read", dir, "--keys", "auto", "--times", "auto")));
+/**
+ * Everything that RocketMQ finds in a copy of a store: messages, queues, every key, times. `scenario` has what the files
+ * do not say of RocketMQ's settings.
+ */
+export async function readWithOracle(line: Line, dir: string, scenario?: Scenario): Promise<Expected> {
+  const told = scenario === undefined ? [] : ["--scenario", scenarioFile(scenario)];
+  return expectedFrom(await succeed(runOracle(line, "read", dir, ...told, "--keys", "auto", "--times", "auto")));
 }
 
 /** A line of `--puts`. */

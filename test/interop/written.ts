@@ -76,8 +76,25 @@ export async function write(store: Store, messages: readonly Message[]): Promise
   return written;
 }
 
-/** What RocketMQ must print for a message; `__CRC32#` is looked at apart. */
-function lineOf({ message, result }: Written): Partial<MessageLine> {
+/** A line of RocketMQ's without what it says of other lines; hosts in their canonical text, `__CRC32#` apart. */
+export function comparable(line: MessageLine): object {
+  const { kind, magic, tagsCode, propertiesString, ...fields } = line;
+  const { "__CRC32#": crc, ...properties } = line.properties;
+  return {
+    ...fields,
+    properties,
+    hasRecordCrc: crc !== undefined,
+    bornHost: canonicalHost(line.bornHost),
+    storeHost: canonicalHost(line.storeHost),
+  };
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** What `comparable` makes of RocketMQ's line for a message of ours. */
+export function lineOf({ message, result }: Written, recordCrc: boolean): object {
   const { bornHost = { address: "127.0.0.1", port: 0 }, storeHost = { address: "127.0.0.1", port: 10_911 } } = message;
   const host = (one: { address: string; port: number }): string => {
     return one.address.includes(":") ? `[${one.address}]:${one.port}` : `${one.address}:${one.port}`;
@@ -97,32 +114,23 @@ function lineOf({ message, result }: Written): Partial<MessageLine> {
     sysFlag: (message.sysFlag ?? 0) | v6,
     bodyCRC: crc32(message.body) & 0x7fffffff,
     bornTimestamp: message.bornTimestamp ?? 0,
-    bornHost: host(bornHost),
+    bornHost: canonicalHost(host(bornHost)),
     storeTimestamp: result.storeTimestamp,
-    storeHost: host(storeHost),
+    storeHost: canonicalHost(host(storeHost)),
     reconsumeTimes: message.reconsumeTimes ?? 0,
     preparedTransactionOffset: message.preparedTransactionOffset ?? 0,
     messageId: result.offsetMsgId,
     properties,
+    hasRecordCrc: recordCrc,
     bodySize: message.body.length,
-    bodySha256: createHash("sha256").update(message.body).digest("hex"),
+    bodySha256: sha256(message.body),
   };
 }
 
 /** RocketMQ's messages from `from` on are exactly these, and it found every queue entry and every key of theirs. */
 export function expectFound(found: Expected, from: number, written: readonly Written[], recordCrc: boolean): void {
   const lines = found.messages.filter((line) => line.offset >= from);
-  const comparable = lines.map((line) => {
-    const { magic, tagsCode, propertiesString, ...rest } = line as MessageLine & {
-      magic: string;
-      propertiesString: string;
-    };
-    const { "__CRC32#": crc, ...properties } = rest.properties;
-    const { kind, ...fields } = rest;
-    expect(crc !== undefined, `record at ${line.offset} has a record CRC`).toBe(recordCrc);
-    return { ...fields, properties, bornHost: canonicalHost(rest.bornHost), storeHost: canonicalHost(rest.storeHost) };
-  });
-  expect(comparable).toEqual(written.map(lineOf));
+  expect(lines.map(comparable)).toEqual(written.map((one) => lineOf(one, recordCrc)));
   expectEntries(found, from, lines);
   expectHits(found, from, lines);
 }
@@ -134,10 +142,32 @@ function expectEntries(found: Expected, from: number, lines: readonly MessageLin
     .sort((a, b) => a.offset - b.offset);
   const wanted = lines
     .filter(({ sysFlag }) => !isUnqueued(sysFlag))
-    .map(({ topic, queueId, queueOffset, offset, size, tagsCode }) => {
-      return { topic, queueId, index: queueOffset, offset, size, tagsCode };
+    .map((line) => {
+      const { topic, queueId, queueOffset, offset, size } = line;
+      return { topic, queueId, index: queueOffset, offset, size, tagsCode: tagsCodeOf(line) };
     });
   expect(entries).toEqual(wanted);
+}
+
+/** Every message of RocketMQ's reading that has a queue is there, where it says. */
+export function expectEveryEntry(found: Expected): void {
+  expectEntries(found, 0, found.messages);
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+/** RocketMQ's delay levels, from 1. */
+const DELAYS = [
+  ...[1, 5, 10, 30].map((seconds) => seconds * SECOND),
+  ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30].map((minutes) => minutes * MINUTE),
+  ...[1, 2].map((hours) => hours * HOUR),
+];
+
+/** The tags code of an entry: of a delayed message, when it is due. */
+function tagsCodeOf({ topic, properties, storeTimestamp, tagsCode }: MessageLine): number {
+  if (topic !== "SCHEDULE_TOPIC_XXXX") return tagsCode;
+  return storeTimestamp + (DELAYS[Number(properties.DELAY) - 1] as number);
 }
 
 function expectHits(found: Expected, from: number, lines: readonly MessageLine[]): void {

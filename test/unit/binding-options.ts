@@ -13,6 +13,7 @@ export const smallStore: EngineOptions = {
   indexTags: false,
   compat: "5",
   maxMessageBytes: 1 << 16,
+  delayLevels: [1000, 5000],
   readOnly: false,
   create: true,
 };

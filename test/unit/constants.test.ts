@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { storeOptions } from "../../src/options.ts";
+import { delays, storeOptions } from "../../src/options.ts";
 
 const root = join(import.meta.dirname, "../..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
@@ -74,4 +74,12 @@ it("options have the defaults that the engine has by itself", () => {
   });
   expect(compared.length).toBeGreaterThan(4);
   expect(compared.filter(({ here, there }) => here !== there)).toEqual([]);
+});
+
+it("delay levels are by default those that the engine has by itself", () => {
+  const list =
+    /DEFAULT_DELAY_LEVELS_MS: \[i64; 18\] = \[([\d_,\s]+)\];/.exec(read("native/core/src/options.rs"))?.[1] ?? "";
+  const there = list.split(",").flatMap((item) => value(item.trim()) ?? []);
+  expect(there).toHaveLength(18);
+  expect(delays(storeOptions.delayLevels.default)).toEqual(there);
 });

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use crate::error::Finding;
 use crate::format::hash::{index_key_hash, java_hash, tags_code};
+use crate::format::light_queues::{self, LIGHT_QUEUE_ID, is_light_queue, may_multi_dispatch};
 use crate::format::properties::{Dispatched, dispatched};
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::{Record, SYS_FLAG_INNER_BATCH, Transaction, transaction};
@@ -20,12 +21,6 @@ use crate::storage::Clock;
 
 /// Topic of messages that wait for their delivery time (store-format §10.1).
 pub const SCHEDULE_TOPIC: &[u8] = b"SCHEDULE_TOPIC_XXXX";
-
-/// RocketMQ's default delay levels 1 to 18, in ms.
-const DELAY_LEVELS_MS: [i64; 18] = [
-    1_000, 5_000, 10_000, 30_000, 60_000, 120_000, 180_000, 240_000, 300_000, 360_000, 420_000, 480_000, 540_000, 600_000, 1_200_000,
-    1_800_000, 3_600_000, 7_200_000,
-];
 
 /// Blank entries that a gap in a queue may cost; a greater one is not believed.
 const MAX_GAP_ENTRIES: u64 = 1_000_000;
@@ -42,11 +37,13 @@ pub struct Dispatch<'a> {
     pub sys_flag: i32,
     pub store_timestamp: i64,
     pub names: Dispatched<'a>,
+    /// What delay levels mean, in ms.
+    pub delay_levels: &'a [i64],
 }
 
 impl<'a> Dispatch<'a> {
     /// Of a checked record at `physical`.
-    pub fn of(record: &Record<'a>, physical: u64) -> Self {
+    pub fn of(record: &Record<'a>, physical: u64, delay_levels: &'a [i64]) -> Self {
         Self {
             topic: record.topic(),
             physical,
@@ -54,6 +51,7 @@ impl<'a> Dispatch<'a> {
             sys_flag: record.sys_flag(),
             store_timestamp: record.store_timestamp(),
             names: dispatched(record.properties()),
+            delay_levels,
         }
     }
 
@@ -65,12 +63,22 @@ impl<'a> Dispatch<'a> {
     /// The hash of the tags, or the delivery time of a delayed message.
     fn tags_code(&self) -> i64 {
         if self.topic == SCHEDULE_TOPIC
-            && let Some(level) = self.names.delay.and_then(parse_level)
+            && let Some(level) = self.names.delay.and_then(delay_level)
+            && let Some(delay) = self.delay_levels.get(level - 1).or(self.delay_levels.last())
         {
-            let level = level.min(DELAY_LEVELS_MS.len());
-            return self.store_timestamp.saturating_add(DELAY_LEVELS_MS[level - 1]);
+            return self.store_timestamp.saturating_add(*delay);
         }
         self.names.tags.map_or(0, tags_code)
+    }
+
+    /// The queues that the record goes to beside its own, and its offsets there (§3.6): name, queue id, offset.
+    fn beside(&self, own_queue_id: i32) -> impl Iterator<Item = (&'a [u8], i32, u64)> {
+        let (mut names, mut offsets) = (self.names.multi_dispatch, self.names.multi_queue_offset);
+        if !may_multi_dispatch(self.topic) {
+            (names, offsets) = (None, None);
+        }
+        light_queues::entries(names.unwrap_or_default(), offsets.unwrap_or_default())
+            .map(move |(name, offset)| (name, if is_light_queue(name) { LIGHT_QUEUE_ID } else { own_queue_id }, offset))
     }
 
     /// Adds the keys of the message to the index's run (§4.3): UNIQ_KEY, the words of KEYS and, if asked for, TAGS.
@@ -100,56 +108,97 @@ pub fn takes_queue_entry(sys_flag: i32) -> bool {
     matches!(transaction(sys_flag), Transaction::None | Transaction::Commit)
 }
 
-fn parse_level(delay: &[u8]) -> Option<usize> {
+/// The delay level that a property DELAY names, from 1.
+pub fn delay_level(delay: &[u8]) -> Option<usize> {
     core::str::from_utf8(delay).ok()?.parse().ok().filter(|&level| level > 0)
 }
 
-/// Enters a record found in the log into its queue, at the place that its queue offset names.
+/// Enters a record found in the log into its queue, at the place that its queue offset names, and into the queues that
+/// it names beside. With `own` false its own queue is not here: it is a batch queue.
 ///
 /// A queue is dense: what RocketMQ wrote twice for one offset keeps the first record, a gap gets blank entries
 /// (durability: Java's own broken queues). Both are reported.
-pub fn redispatch_to_queue(
+pub fn redispatch_to_queues(
     table: &mut QueueTable,
     record: &Record<'_>,
     dispatch: &Dispatch<'_>,
+    own: bool,
     file_entries: u64,
     findings: &mut Vec<Finding>,
 ) {
     if !takes_queue_entry(dispatch.sys_flag) {
         return;
     }
-    let mut report = |kind, message: String| {
+    let mut report = |flaw: Flaw| {
+        let Flaw(kind, message) = flaw;
         let file = segments::path(dispatch.physical);
         findings.push(Finding { kind, file, offset: dispatch.physical, length: u64::from(dispatch.size), message });
     };
-    if dispatch.sys_flag & SYS_FLAG_INNER_BATCH != 0 {
-        return report("unsupported", String::from("an inner batch: its batch queue is not built here"));
+    if own && dispatch.sys_flag & SYS_FLAG_INNER_BATCH != 0 {
+        return report(Flaw("topic-kind", String::from("an inner batch, but its topic has plain queues; no queue leads to it")));
     }
-    if !names_a_directory(dispatch.topic) || record.queue_id() < 0 {
-        return report("topic-name", String::from("its topic or queue id cannot name a directory; no queue leads to it"));
+    let entry = dispatch.queue_entry();
+    let mut enter = Enter { table, file_entries, blanks: MAX_GAP_ENTRIES };
+    if own {
+        enter.at(dispatch.topic, record.queue_id(), record.queue_offset(), entry).unwrap_or_else(&mut report);
     }
-    let Ok(offset) = u64::try_from(record.queue_offset()) else {
-        return report("queue-gap", format!("queue offset {} is negative; no queue leads to it", record.queue_offset()));
-    };
-    if offset > MAX_QUEUE_OFFSET {
-        return report("queue-gap", format!("queue offset {offset} is more than a queue can hold; no queue leads to it"));
+    let mut flaw = None;
+    for (name, queue_id, offset) in dispatch.beside(record.queue_id()) {
+        let entered = enter.at(name, queue_id, i64::try_from(offset).unwrap_or(i64::MAX), entry);
+        // One finding a record: it may name thousands.
+        flaw = flaw
+            .or(entered.err().map(|Flaw(kind, message)| Flaw(kind, format!("light queue {:?}: {message}", String::from_utf8_lossy(name)))));
     }
-    let place = table.find_or_add(dispatch.topic, record.queue_id());
-    let next = table.queue(place).next();
-    if offset > next {
-        let queue = table.queue(place);
-        if next == 0 && queue.tail.is_empty() {
-            start_queue_at(table, place, offset, file_entries);
-        } else if offset - next <= MAX_GAP_ENTRIES {
-            report("queue-gap", format!("queue offsets {next} to {} have no message", offset - 1));
-            (next..offset).for_each(|_| table.push(place, QueueEntry::BLANK));
-        } else {
-            return report("queue-gap", format!("queue offset {offset} is too far above {next}; no queue leads to it"));
+    if let Some(flaw) = flaw {
+        report(flaw);
+    }
+}
+
+/// Kind and message of a finding.
+struct Flaw(&'static str, String);
+
+/// Enters one record into queues.
+struct Enter<'a> {
+    table: &'a mut QueueTable,
+    file_entries: u64,
+    /// Blank entries that its gaps may still cost.
+    blanks: u64,
+}
+
+impl Enter<'_> {
+    fn at(&mut self, topic: &[u8], queue_id: i32, queue_offset: i64, entry: QueueEntry) -> Result<(), Flaw> {
+        if !names_a_directory(topic) || queue_id < 0 {
+            return Err(Flaw("topic-name", String::from("its topic or queue id cannot name a directory; no queue leads to it")));
         }
-    } else if offset < next {
-        return report("queue-duplicate", format!("queue offset {offset} was given to an earlier message too, which keeps it"));
+        let Ok(offset) = u64::try_from(queue_offset) else {
+            return Err(Flaw("queue-gap", format!("queue offset {queue_offset} is negative; no queue leads to it")));
+        };
+        if offset > MAX_QUEUE_OFFSET {
+            return Err(Flaw("queue-gap", format!("queue offset {offset} is more than a queue can hold; no queue leads to it")));
+        }
+        let table = &mut *self.table;
+        let place = table.find_or_add(topic, queue_id);
+        let next = table.queue(place).next();
+        let mut outcome = Ok(());
+        if offset > next {
+            if next == 0 && table.queue(place).tail.is_empty() {
+                start_queue_at(table, place, offset, self.file_entries);
+            } else if offset - next <= self.blanks {
+                self.blanks -= offset - next;
+                outcome = Err(Flaw("queue-gap", format!("queue offsets {next} to {} have no message", offset - 1)));
+                (next..offset).for_each(|_| table.push(place, QueueEntry::BLANK));
+            } else {
+                return Err(Flaw("queue-gap", format!("queue offset {offset} is too far above {next}; no queue leads to it")));
+            }
+        } else if offset < next {
+            if table.queue(place).tail.get(offset).is_some_and(|given| given.physical == entry.physical) {
+                return Ok(()); // the record names the queue twice
+            }
+            return Err(Flaw("queue-duplicate", format!("queue offset {offset} was given to an earlier message too, which keeps it")));
+        }
+        table.push(place, entry);
+        outcome
     }
-    table.push(place, dispatch.queue_entry());
 }
 
 /// The first message that the log still holds of a queue that has no files.

@@ -1,42 +1,40 @@
-//! Kinds of RocketMQ stores that this engine can read but not write yet (durability: recovery, last point).
+//! Kinds of RocketMQ stores that this engine can read but not write (durability: recovery, last point).
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::error::Error;
+use crate::format::names;
+use crate::limits::MAX_SEGMENT_BYTES;
+use crate::log;
 use crate::storage::{EntryKind, Storage};
+use crate::topics::TopicKinds;
 
-/// RocketMQ's topic table; its attributes name the kinds of queues.
-const TOPICS_PATH: &str = "config/topics.json";
-/// Longest topic table that is looked at.
-const MAX_TOPICS_BYTES: u64 = 256 * 1024 * 1024;
+/// Segments from which a regular gap is taken for several log paths; one missing between fewer may be a loss.
+const MIN_STRIPED_SEGMENTS: usize = 3;
 
-/// What a plain writer would harm, each as a sentence; empty for a store that can be written.
-pub fn unsupported<S: Storage>(storage: &S) -> Result<Vec<String>, Error> {
+/// What a writer would harm, each as a sentence; empty for a store that can be written.
+pub fn unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<Vec<String>, Error> {
     let mut reasons = Vec::new();
-    let topics = read_text(storage, TOPICS_PATH)?;
-    if holds_directory(storage, "batchconsumequeue")? || names_attribute(&topics, b"queue.type", b"BatchCQ") {
-        reasons.push(String::from("it has batch consume queues (queue.type=BatchCQ)"));
+    if let Some(topic) = topics.compaction.first() {
+        reasons.push(format!("topic {topic} is a compaction topic (cleanup.policy=COMPACTION)"));
+    } else if holds_directory(storage, "compaction/compactionLog")? {
+        reasons.push(String::from("it has compaction topics (compaction/compactionLog)"));
     }
-    if holds_directory(storage, "compaction/compactionLog")? || names_attribute(&topics, b"cleanup.policy", b"COMPACTION") {
-        reasons.push(String::from("it has compaction topics (cleanup.policy=COMPACTION)"));
-    }
-    if holds_directory(storage, "consumequeue_ext")? {
-        reasons.push(String::from("it has consume queue extension files (enableConsumeQueueExt)"));
-    }
-    for entry in storage.list("consumequeue")?.unwrap_or_default() {
-        if entry.kind == EntryKind::File && entry.name == "CURRENT" {
-            reasons.push(String::from("its consume queues are a RocksDB database (storeType=defaultRocksDB)"));
-        } else if entry.kind == EntryKind::Directory && entry.name.starts_with("%LMQ%") && !reasons.iter().any(|r| r.contains("light")) {
-            reasons.push(String::from("it has light message queues (enableLmq)"));
-        }
+    if storage.list("consumequeue")?.unwrap_or_default().iter().any(|entry| entry.kind == EntryKind::File && entry.name == "CURRENT") {
+        reasons.push(String::from("its consume queues are a RocksDB database (storeType=defaultRocksDB)"));
     }
     for entry in storage.list("")?.unwrap_or_default() {
         if entry.kind == EntryKind::Directory && entry.name.starts_with("dledger-") {
             reasons.push(format!("its log belongs to DLedger ({})", entry.name));
         }
+    }
+    if let Some(paths) = log_paths(storage)? {
+        reasons.push(format!(
+            "every {paths}. file of its log lies in {}, the others elsewhere: storePathCommitLog named {paths} directories",
+            log::DIRECTORY
+        ));
     }
     Ok(reasons)
 }
@@ -45,37 +43,18 @@ fn holds_directory<S: Storage>(storage: &S, dir: &str) -> Result<bool, Error> {
     Ok(storage.list(dir)?.unwrap_or_default().iter().any(|entry| entry.kind == EntryKind::Directory))
 }
 
-fn read_text<S: Storage>(storage: &S, path: &str) -> Result<Vec<u8>, Error> {
-    let mut bytes = vec![0; storage.len(path)?.unwrap_or(0).min(MAX_TOPICS_BYTES) as usize];
-    if !bytes.is_empty() {
-        let read = storage.read_at(path, 0, &mut bytes)?;
-        bytes.truncate(read);
-    }
-    Ok(bytes)
-}
-
-/// Whether `"name" : "value"` stands in a JSON text, with or without RocketMQ's `+` before the name.
-fn names_attribute(text: &[u8], name: &[u8], value: &[u8]) -> bool {
-    let mut rest = text;
-    while let Some(at) = rest.windows(name.len()).position(|window| window == name) {
-        rest = &rest[at + name.len()..];
-        let after = rest.iter().position(|byte| !matches!(byte, b'"' | b':' | b' ' | b'\t' | b'\r' | b'\n'));
-        if after.is_some_and(|after| rest[after..].starts_with(value)) {
-            return true;
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names_attribute;
-
-    #[test]
-    fn an_attribute_is_found_by_name_and_value() {
-        let text = br#"{"attributes":{"queue.type" : "BatchCQ"}}"#;
-        assert!(names_attribute(text, b"queue.type", b"BatchCQ"));
-        assert!(!names_attribute(text, b"queue.type", b"SimpleCQ"));
-        assert!(!names_attribute(br#"{"BatchCQ":1,"queue.type":"SimpleCQ"}"#, b"queue.type", b"BatchCQ"));
-    }
+/// Over how many directories a log was spread (store-format §1.3), as its files tell: the distance from one to the next is
+/// the same number of files, and more than one. A file lost in the middle leaves another pattern.
+fn log_paths<S: Storage>(storage: &S) -> Result<Option<u64>, Error> {
+    let files = storage.list(log::DIRECTORY)?.unwrap_or_default();
+    let mut files: Vec<(u64, u64)> = files
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::File && (1..=MAX_SEGMENT_BYTES).contains(&entry.len))
+        .filter_map(|entry| names::parse_file_name(&entry.name).map(|base| (base, entry.len)))
+        .collect();
+    files.sort_unstable();
+    let Some(&(_, bytes)) = files.first() else { return Ok(None) };
+    let stride = files.windows(2).map(|pair| pair[1].0 - pair[0].0).min().unwrap_or(0) / bytes;
+    let even = files.windows(2).all(|pair| pair[1].0 - pair[0].0 == stride * bytes);
+    Ok((files.len() >= MIN_STRIPED_SEGMENTS && stride > 1 && even).then_some(stride))
 }

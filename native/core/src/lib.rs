@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod batch;
+pub mod batch_dispatch;
 pub mod dispatch;
 pub mod engine;
 pub mod error;
@@ -25,4 +26,5 @@ pub mod queue;
 pub mod recovery;
 pub mod stats;
 pub mod storage;
+pub mod topics;
 pub mod writes;

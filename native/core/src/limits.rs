@@ -14,6 +14,10 @@ pub const MAX_TOPIC_BYTES: usize = 127;
 pub const MAX_SYSTEM_TOPIC_BYTES: usize = 255;
 /// Bytes of a consume queue entry.
 pub const QUEUE_ENTRY_BYTES: u64 = 20;
+/// Bytes of a batch consume queue entry.
+pub const BATCH_ENTRY_BYTES: u64 = 46;
+/// Greatest queue offset that a batch queue's entry is believed to begin with.
+pub const MAX_BATCH_BASE: u64 = MAX_SAFE_INTEGER / BATCH_ENTRY_BYTES;
 /// Bytes of an index file's header, slot and entry.
 pub const INDEX_HEADER_BYTES: u64 = 40;
 pub const INDEX_SLOT_BYTES: u64 = 4;

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use crate::error::{IoError, IoKind};
-use crate::storage::{Clock, Entry, EntryKind, Segment, Stamp, Storage};
+use crate::storage::{Clock, DirectoryStamp, Entry, EntryKind, FileStamp, Segment, Storage};
 
 type Bytes = Rc<RefCell<Vec<u8>>>;
 
@@ -20,8 +20,11 @@ pub struct MemoryStorage {
     files: Rc<RefCell<BTreeMap<String, Bytes>>>,
     directories: Rc<RefCell<BTreeSet<String>>>,
     /// Changes of the entries of each directory.
-    changes: Rc<RefCell<BTreeMap<String, u64>>>,
+    entry_changes: Rc<RefCell<BTreeMap<String, u64>>>,
     calls: Rc<RefCell<Vec<String>>>,
+    /// Changes so far: the time of the files' stamps.
+    changes: Rc<Cell<u64>>,
+    changed: Rc<RefCell<BTreeMap<String, u64>>>,
     listed: Rc<RefCell<Vec<String>>>,
 }
 
@@ -31,8 +34,8 @@ impl MemoryStorage {
         let copy = |(path, bytes): (&String, &Bytes)| (path.clone(), Rc::new(RefCell::new(bytes.borrow().clone())));
         let files = Rc::new(RefCell::new(self.files.borrow().iter().map(copy).collect()));
         let directories = Rc::new(RefCell::new(self.directories.borrow().clone()));
-        let changes = Rc::new(RefCell::new(self.changes.borrow().clone()));
-        Self { files, directories, changes, ..Self::default() }
+        let entry_changes = Rc::new(RefCell::new(self.entry_changes.borrow().clone()));
+        Self { files, directories, entry_changes, ..Self::default() }
     }
 
     /// Contents of a file.
@@ -45,8 +48,9 @@ impl MemoryStorage {
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.add_directory(parent);
         }
-        self.changed(path);
+        self.entry_changed(path);
         self.files.borrow_mut().insert(path.to_owned(), Rc::new(RefCell::new(bytes.to_vec())));
+        self.touch(path);
     }
 
     /// Changes a byte of a file where it is: no directory changes with it.
@@ -65,7 +69,7 @@ impl MemoryStorage {
         let below = |path: &String| path != dir && !path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
         self.files.borrow_mut().retain(|path, _| below(path));
         self.directories.borrow_mut().retain(below);
-        self.changed(dir);
+        self.entry_changed(dir);
     }
 
     /// Directories listed so far, in order.
@@ -74,9 +78,9 @@ impl MemoryStorage {
     }
 
     /// An entry was added or removed.
-    fn changed(&self, path: &str) {
+    fn entry_changed(&self, path: &str) {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        *self.changes.borrow_mut().entry(parent.to_owned()).or_default() += 1;
+        *self.entry_changes.borrow_mut().entry(parent.to_owned()).or_default() += 1;
     }
 
     /// Syncs so far, in order: `sync PATH`, `sync-dir DIR`, `sync-all`.
@@ -84,12 +88,17 @@ impl MemoryStorage {
         self.calls.borrow().clone()
     }
 
+    fn touch(&self, path: &str) {
+        self.changes.set(self.changes.get() + 1);
+        self.changed.borrow_mut().insert(path.to_owned(), self.changes.get());
+    }
+
     fn add_directory(&self, dir: &str) {
         let mut directories = self.directories.borrow_mut();
         let ends = dir.match_indices('/').map(|(at, _)| at).chain([dir.len()]);
         for end in ends {
             if directories.insert(dir[..end].to_owned()) {
-                self.changed(&dir[..end]);
+                self.entry_changed(&dir[..end]);
             }
         }
     }
@@ -134,11 +143,11 @@ impl Storage for MemoryStorage {
         Ok(Some(entries))
     }
 
-    fn stamp(&self, dir: &str) -> Result<Stamp, IoError> {
+    fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {
         if !self.directories.borrow().contains(dir) {
-            return Ok(Stamp::default());
+            return Ok(DirectoryStamp::default());
         }
-        Ok(Stamp { changed: self.changes.borrow().get(dir).copied().unwrap_or(0), identity: 1 })
+        Ok(DirectoryStamp { changed: self.entry_changes.borrow().get(dir).copied().unwrap_or(0), identity: 1 })
     }
 
     fn create_dir(&self, dir: &str) -> Result<(), IoError> {
@@ -163,6 +172,11 @@ impl Storage for MemoryStorage {
         Ok(self.files.borrow().get(path).map(|bytes| bytes.borrow().len() as u64))
     }
 
+    fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError> {
+        let modified_ns = self.changed.borrow().get(path).copied().unwrap_or(0);
+        Ok(self.len(path)?.map(|len| FileStamp { len, modified_ns, id: 0 }))
+    }
+
     fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
         if let Some((parent, _)) = path.rsplit_once('/')
             && !self.directories.borrow().contains(parent)
@@ -171,7 +185,7 @@ impl Storage for MemoryStorage {
         }
         self.refuse_directory("open", path)?;
         if !self.files.borrow().contains_key(path) {
-            self.changed(path);
+            self.entry_changed(path);
         }
         let bytes = Rc::clone(self.files.borrow_mut().entry(path.to_owned()).or_default());
         let len = bytes.borrow().len().max(size as usize);
@@ -196,6 +210,7 @@ impl Storage for MemoryStorage {
             bytes.resize(end, 0);
         }
         bytes[at as usize..end].copy_from_slice(data);
+        self.touch(path);
         Ok(())
     }
 
@@ -218,7 +233,7 @@ impl Storage for MemoryStorage {
     fn remove(&self, path: &str) -> Result<(), IoError> {
         self.refuse_directory("unlink", path)?;
         if self.files.borrow_mut().remove(path).is_some() {
-            self.changed(path);
+            self.entry_changed(path);
         }
         Ok(())
     }

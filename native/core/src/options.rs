@@ -1,6 +1,14 @@
 //! What a store can be told when it is opened. What is on disk wins: sizes are taken from the files found.
 
+use alloc::vec::Vec;
+
 use crate::limits::DEFAULT_MAX_MESSAGE_BYTES;
+
+/// RocketMQ's delay levels 1 to 18, in ms.
+pub const DEFAULT_DELAY_LEVELS_MS: [i64; 18] = [
+    1_000, 5_000, 10_000, 30_000, 60_000, 120_000, 180_000, 240_000, 300_000, 360_000, 420_000, 480_000, 540_000, 600_000, 1_200_000,
+    1_800_000, 3_600_000, 7_200_000,
+];
 
 /// When a put becomes visible and what `flush` is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +47,8 @@ pub struct Options {
     pub read_only: bool,
     /// Creates a store where there is none.
     pub create: bool,
+    /// What the delay levels 1, 2 … mean, in ms (store-format §3.2).
+    pub delay_levels: Vec<i64>,
     /// Process id for the `abort` file, as RocketMQ 5 writes it.
     pub process_id: u32,
 }
@@ -58,6 +68,7 @@ impl Default for Options {
             max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
             read_only: false,
             create: true,
+            delay_levels: DEFAULT_DELAY_LEVELS_MS.to_vec(),
             process_id: 0,
         }
     }

@@ -30,11 +30,20 @@ pub struct Entry {
 /// Tells of changes to a directory: another one when an entry was added, removed or renamed in it, or when another
 /// directory stands in its place. Changes to the contents of files do not show. All 0: there is no such directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamp {
+pub struct DirectoryStamp {
     /// When the directory last changed, in units of the storage.
     pub changed: u64,
     /// Which directory it is.
     pub identity: u64,
+}
+
+/// What changes when somebody replaces or writes a file: cheap to get, compared only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    pub len: u64,
+    pub modified_ns: u64,
+    /// Which file it is: another one under the same name has another number.
+    pub id: u64,
 }
 
 /// One file of the commit log: fixed size, written once from front to back, read anywhere below the end.
@@ -70,8 +79,8 @@ pub trait Storage {
     /// Entries of a directory in no particular order; `None` if there is no such directory.
     fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError>;
 
-    /// The stamp of a directory.
-    fn stamp(&self, dir: &str) -> Result<Stamp, IoError>;
+    /// Stamp of a directory.
+    fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError>;
 
     /// Creates a directory and those above it, within the store. Not an error if it exists.
     fn create_dir(&self, dir: &str) -> Result<(), IoError>;
@@ -85,6 +94,9 @@ pub trait Storage {
 
     /// Length of a file, `None` if there is none.
     fn len(&self, path: &str) -> Result<Option<u64>, IoError>;
+
+    /// Stamp of a file, `None` if there is none.
+    fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError>;
 
     /// Creates a file of `size` zero bytes, or extends an existing one to it.
     fn create(&self, path: &str, size: u64) -> Result<(), IoError>;

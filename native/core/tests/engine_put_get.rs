@@ -195,3 +195,28 @@ fn a_poisoned_store_shows_nothing_above_what_is_durable_even_if_its_entries_are_
     assert_eq!(get(&store, "T", 0, 0, 8).unwrap().2, numbered(0..2));
     assert_eq!(get(&store, "T", 0, 2, 8).unwrap().2, [""; 0]);
 }
+
+#[test]
+fn a_message_that_takes_no_place_in_a_queue_makes_none() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let mut prepared = message(b"p", b"");
+    prepared.sys_flag = 0x4;
+    put(&mut store, &[prepared]).unwrap();
+    assert!(store.reader().topics().is_empty());
+    assert!(store.reader().queues(b"T").is_empty());
+    assert_eq!(store.reader().stats().queues, 0);
+    assert_eq!(get(&store, "T", 0, 0, 8).unwrap().0, GetStatus::NoMatchedLogicQueue);
+}
+
+#[test]
+fn the_checksum_of_another_record_does_not_count_towards_a_limit() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let stale = b"__CRC32#\x010123456789\x02";
+    let body = vec![b'x'; 4096 - 8 - 92 - 20];
+    assert_eq!(put(&mut store, &[message(&body, stale)]).unwrap(), [(0, 0, 4088)]);
+    let longest = [&stale[..], &vec![b'p'; 32_746], b"\x02"].concat();
+    let mut roomy = open(&MemoryStorage::default(), Options { segment_bytes: 65_536, ..small() }).unwrap();
+    assert!(put(&mut roomy, &[message(b"", &longest)]).is_ok());
+}

@@ -253,12 +253,10 @@ fn a_queue_whose_first_messages_are_gone_keeps_its_offsets() {
 #[test]
 fn a_kind_of_store_that_cannot_be_written_is_refused_before_anything_changes() {
     for (path, text) in [
-        ("config/topics.json", r#"{"topicConfigTable":{"B":{"attributes":{"queue.type":"BatchCQ"}}}}"#),
         ("config/topics.json", r#"{"topicConfigTable":{"B":{"attributes":{"cleanup.policy":"COMPACTION"}}}}"#),
-        ("batchconsumequeue/B/0/00000000000000000000", ""),
-        ("consumequeue_ext/E/0/00000000000000000000", ""),
+        ("config/topics.json.bak", r#"{topicConfigTable:{"B":{attributes:{"cleanup.policy":"COMPACTION"}}}}"#),
+        ("compaction/compactionLog/B/0/00000000000000000000", ""),
         ("consumequeue/CURRENT", "MANIFEST"),
-        ("consumequeue/%LMQ%x/0/00000000000000000000", ""),
         ("dledger-n0/data/00000000000000000000", ""),
     ] {
         let storage = closed();
@@ -269,6 +267,36 @@ fn a_kind_of_store_that_cannot_be_written_is_refused_before_anything_changes() {
         assert_eq!(storage.paths(), before);
         assert_complete(&open(&storage, Options { read_only: true, ..small() }).unwrap(), 60);
     }
+}
+
+#[test]
+fn a_log_whose_files_lie_in_several_directories_is_read_and_not_written() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 200);
+    close(store);
+    let segments: Vec<String> = storage.paths().into_iter().filter(|path| path.starts_with("commitlog/")).collect();
+    assert!(segments.len() >= 6, "{segments:?}");
+    let with = |keep: &dyn Fn(usize) -> bool| {
+        let copy = storage.snapshot();
+        segments.iter().enumerate().filter(|&(n, _)| !keep(n)).for_each(|(_, path)| copy.remove_tree(path));
+        copy
+    };
+    for (kept, paths) in [(with(&|n| n % 2 == 0), 2), (with(&|n| n % 2 == 1), 2)] {
+        let before = kept.paths();
+        let error = open(&kept, small()).err().unwrap();
+        assert_eq!(error.code, Code::UnsupportedFormat);
+        assert!(error.message.contains(&format!("named {paths} directories")), "{error}");
+        assert_eq!(kept.paths(), before);
+        let store = open(&kept, Options { read_only: true, ..small() }).unwrap();
+        assert!(store.reader().health().unwrap().findings.iter().any(|finding| finding.kind == "log-gap"));
+        let mut scanner = moraine_core::engine::Scanner::new(store.reader().log(), 0, u64::MAX);
+        assert!(scanner.next_item().unwrap().is_some());
+    }
+    // One lost file is damage, not another kind of store.
+    let lost = with(&|n| n != 2);
+    let store = open(&lost, small()).unwrap();
+    assert!(store.reader().health().unwrap().findings.iter().any(|finding| finding.kind == "log-gap"));
 }
 
 #[test]
@@ -306,4 +334,79 @@ fn queue_entries_that_were_cleared_are_synced_before_a_clean_close() {
     assert!(left.syncs().contains(&String::from("sync-dir consumequeue/T/0")), "files were removed");
     close(store);
     assert!(left.syncs().contains(&String::from("sync consumequeue/T/0/00000000000000000000")));
+}
+
+/// A store that was closed at NOW, and opened again with a clock an hour behind.
+fn reopened_an_hour_back(storage: &MemoryStorage) -> Store {
+    let clock = MemoryClock::at(NOW);
+    let mut store = open_at(storage, small(), &clock).unwrap();
+    put_numbered(&mut store, 1);
+    close(store);
+    clock.set(NOW - 3_600_000);
+    open_at(storage, small(), &clock).unwrap()
+}
+
+#[test]
+fn a_clock_that_went_back_lets_no_checkpoint_vouch_for_what_came_later() {
+    let storage = MemoryStorage::default();
+    let mut store = reopened_an_hour_back(&storage);
+    for n in 1..60 {
+        put_number(&mut store, n);
+    }
+    let left = storage.snapshot();
+    let again = open(&left, small()).unwrap();
+    assert_eq!(findings(&again), ["unclean"]);
+    assert_complete(&again, 60);
+}
+
+#[test]
+fn a_plan_made_before_the_clock_went_back_does_not_put_the_checkpoint_right_again() {
+    let storage = MemoryStorage::default();
+    let clock = MemoryClock::at(NOW);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    put_numbered(&mut store, 40);
+    close(store);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    for n in 40..80 {
+        put_number(&mut store, n);
+    }
+    flush(&mut store, &storage);
+    let plan = store.writer().unwrap().plan_behind().unwrap();
+    clock.set(NOW - 3_600_000);
+    for n in 80..120 {
+        put_number(&mut store, n);
+    }
+    plan.run(&storage).unwrap();
+    assert_complete(&open(&storage.snapshot(), small()).unwrap(), 120);
+}
+
+#[test]
+fn queues_that_are_gone_after_an_abrupt_end_are_built_again_whatever_checkpoint_says() {
+    let storage = MemoryStorage::default();
+    let clock = MemoryClock::at(NOW);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    for n in 0..60 {
+        clock.set(NOW + 1000 * n);
+        put_number(&mut store, n as usize);
+    }
+    close(store);
+    storage.remove_tree("consumequeue");
+    storage.place("abort", b"1");
+    assert_complete(&open(&storage, small()).unwrap(), 60);
+}
+
+#[test]
+fn a_record_whose_last_bytes_were_lost_is_not_taken_for_one_without_a_checksum() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let put = put_numbered(&mut store, 2);
+    let left = storage.snapshot();
+    let bytes = left.contents("commitlog/00000000000000000000").unwrap();
+    let (start, end) = (put[1].0 as usize, (put[1].0 + put[1].2) as usize);
+    for cut in start..end {
+        let mut torn = bytes.clone();
+        torn[cut..].fill(0);
+        left.place("commitlog/00000000000000000000", &torn);
+        assert_eq!(all(&open(&left.snapshot(), small()).unwrap()), ["m0"], "cut {} bytes before the end", end - cut);
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moraine_core::error::{IoError, IoKind};
-use moraine_core::storage::{Entry, EntryKind, Stamp, Storage};
+use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Storage};
 
 use crate::background::Background;
 use crate::descriptors::Descriptors;
@@ -164,14 +164,11 @@ impl Storage for HostStorage {
         Ok(Some(entries))
     }
 
-    fn stamp(&self, dir: &str) -> Result<Stamp, IoError> {
+    fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {
         match fs::metadata(self.directory(dir, "stat")?) {
-            Ok(metadata) if metadata.is_dir() => {
-                let changed = metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec());
-                Ok(Stamp { changed: changed as u64, identity: metadata.ino() })
-            }
-            Ok(_) => Ok(Stamp::default()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Stamp::default()),
+            Ok(metadata) if metadata.is_dir() => Ok(DirectoryStamp { changed: modified_ns(&metadata), identity: metadata.ino() }),
+            Ok(_) => Ok(DirectoryStamp::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(DirectoryStamp::default()),
             Err(error) => Err(io_error(&error, "stat", dir)),
         }
     }
@@ -215,6 +212,16 @@ impl Storage for HostStorage {
         match fs::symlink_metadata(self.place(path, "stat")?) {
             Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
             Ok(metadata) => Err(wrong_type("stat", path, kind_of(&metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(&error, "stat", path)),
+        }
+    }
+
+    fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError> {
+        // Who asks expects that others replace the file: the next read opens what is there then.
+        self.descriptors().remove(path);
+        match fs::symlink_metadata(self.place(path, "stat")?) {
+            Ok(metadata) => Ok(Some(FileStamp { len: metadata.len(), modified_ns: modified_ns(&metadata), id: metadata.ino() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error(&error, "stat", path)),
         }
@@ -275,6 +282,11 @@ impl Storage for HostStorage {
             _ => Ok(()),
         }
     }
+}
+
+fn modified_ns(metadata: &fs::Metadata) -> u64 {
+    let modified = metadata.mtime().cast_unsigned().wrapping_mul(1_000_000_000);
+    modified.wrapping_add(metadata.mtime_nsec().cast_unsigned())
 }
 
 /// Opens a regular file and nothing else: no link is followed, no FIFO waited for.

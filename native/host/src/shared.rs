@@ -10,7 +10,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 pub use moraine_core::engine::GetRequest;
-use moraine_core::engine::{Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner, WatchId};
+use moraine_core::engine::{Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner, WatchId, Writer};
 use moraine_core::error::{Code, Error};
 use moraine_core::options::{FlushMode, Options};
 
@@ -72,6 +72,9 @@ pub struct GetHead {
     pub needed: usize,
 }
 
+/// How many messages a put has stored; with an error, before it.
+type Outcome = Result<usize, (usize, Error)>;
+
 pub(crate) type HostEngine = Engine<HostStorage, HostClock>;
 
 /// An open store.
@@ -118,12 +121,26 @@ impl Shared {
 
     /// Appends a batch (moraine_core::batch). See `Writer::put` for `results`; on an error, how many were stored.
     pub fn put(&self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        self.write(|mut writer| {
+            let outcome = writer.put(batch, results);
+            (outcome, writer.pending_entries())
+        })
+    }
+
+    /// Appends a batch whose messages stay together: all of them, or none. See `Writer::put_group`.
+    pub fn put_group(&self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        self.write(|mut writer| {
+            let outcome = writer.put_group(batch, results);
+            (outcome, writer.pending_entries())
+        })
+    }
+
+    /// Writes under the lock. `write` answers with its outcome and the entries that wait now.
+    fn write(&self, write: impl FnOnce(Writer<'_, HostStorage, HostClock>) -> (Outcome, usize)) -> Outcome {
         let core = &self.core;
         let mut guard = core.lock().map_err(|error| (0, error))?;
         let engine = guard.as_mut().ok_or_else(|| (0, closed()))?;
-        let mut writer = engine.writer().map_err(|error| (0, error))?;
-        let outcome = writer.put(batch, results);
-        let waiting = writer.pending_entries();
+        let (outcome, waiting) = write(engine.writer().map_err(|error| (0, error))?);
         let poisoned = outcome.is_err() && engine.poisoned().is_some();
         drop(guard);
         if poisoned {

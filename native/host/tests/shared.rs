@@ -310,7 +310,7 @@ fn a_directory_that_is_no_store_is_refused_and_left_alone() {
 #[test]
 fn a_store_that_cannot_be_opened_is_left_without_a_lock() {
     let directory = Directory::new();
-    fs::create_dir_all(directory.path().join("consumequeue_ext/topic")).unwrap();
+    fs::create_dir_all(directory.path().join("compaction/compactionLog/topic")).unwrap();
     let error = try_open(settings(directory.path())).err().unwrap();
     assert_eq!(error.code, Code::UnsupportedFormat);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "what taking the lock had made is gone again");

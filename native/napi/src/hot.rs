@@ -15,7 +15,7 @@ use std::slice;
 
 use moraine_core::error::Error;
 use moraine_core::limits::MAX_GET_MESSAGES;
-use moraine_host::shared::{GetHead, GetRequest};
+use moraine_host::shared::{GetHead, GetRequest, Shared};
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use napi::sys;
 use napi_derive::napi;
@@ -39,6 +39,7 @@ pub const POSITIONS: u32 = 4;
 
 pub fn register(exports: &mut Object) -> napi::Result<()> {
     exports.create_named_method("put", put)?;
+    exports.create_named_method("putGroup", put_group)?;
     exports.create_named_method("get", get)?;
     exports.create_named_method("positions", positions)?;
     exports.create_named_method("takeArrivals", take_arrivals)
@@ -46,6 +47,18 @@ pub fn register(exports: &mut Object) -> napi::Result<()> {
 
 /// `put(handle, batch, bytes, count, results)` → messages stored; with fewer than `count`, `takeError` has the reason.
 unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    put_with(env, info, Shared::put)
+}
+
+/// `putGroup(handle, batch, bytes, count, results)`: as `put`, for messages that stay together.
+unsafe extern "C" fn put_group(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    put_with(env, info, Shared::put_group)
+}
+
+/// A put of `Shared`: messages stored, or how many were before the error.
+type Put = fn(&Shared, &[u8], &mut [f64]) -> Result<usize, (usize, Error)>;
+
+fn put_with(env: sys::napi_env, info: sys::napi_callback_info, put: Put) -> sys::napi_value {
     answer(env, || {
         let call = Call::new(env, info);
         let [handle, batch, bytes, count, results] = call.arguments()?;
@@ -59,7 +72,7 @@ unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> s
         // SAFETY: rules 1 to 3 hold: nothing below calls Node-API, `block` refused shared memory, `apart` overlaps.
         let (batch, results) = unsafe { (batch.bytes(), results.numbers_mut()) };
         env::with(handle, |store| {
-            let (stored, error) = match store.shared.put(batch, results) {
+            let (stored, error) = match put(&store.shared, batch, results) {
                 Ok(stored) if stored < count => {
                     let short = format!("the batch of {bytes} bytes holds {stored} messages, count says {count}");
                     (stored, Some(Error::argument("count", short)))

@@ -44,6 +44,8 @@ pub struct OpenOptions {
     #[napi(ts_type = "'5' | '4.9'")]
     pub compat: String,
     pub max_message_bytes: f64,
+    /// What the delay levels 1, 2 … mean, in ms.
+    pub delay_levels: Vec<f64>,
     pub read_only: bool,
     pub create: bool,
     /// Milliseconds since the epoch: the store's time stands there until `setClock` moves it.
@@ -82,6 +84,11 @@ impl OpenOptions {
                 max_message_bytes: guard::u32("maxMessageBytes", self.max_message_bytes)?,
                 read_only: self.read_only,
                 create: self.create,
+                delay_levels: self
+                    .delay_levels
+                    .into_iter()
+                    .map(|level| Ok(guard::offset("delayLevels", level)? as i64))
+                    .collect::<Result<_, Error>>()?,
                 process_id: std::process::id(),
             },
         })

@@ -18,7 +18,7 @@ pub struct FileFact {
     /// Relative to the store directory.
     pub path: String,
     pub bytes: u64,
-    /// `commitlog`, `consumequeue`, `index`, `checkpoint`, `abort`, `lock`, `config`, `sidecar`, `other`.
+    /// `commitlog`, `consumequeue`, `batchconsumequeue`, `consumequeue_ext`, `index`, `checkpoint`, `abort`, `lock`, `config`, `sidecar`, `other`.
     pub kind: &'static str,
 }
 
@@ -71,6 +71,8 @@ fn kind(path: &str) -> &'static str {
     match path.split_once('/').map_or(path, |(first, _)| first) {
         "commitlog" => "commitlog",
         "consumequeue" => "consumequeue",
+        "batchconsumequeue" => "batchconsumequeue",
+        "consumequeue_ext" => "consumequeue_ext",
         "index" => "index",
         "checkpoint" => "checkpoint",
         "abort" => "abort",

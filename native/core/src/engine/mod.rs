@@ -12,14 +12,20 @@ use crate::format::checkpoint::Checkpoint;
 use crate::index::put::Index;
 use crate::log::append::LogWriter;
 use crate::options::{FlushMode, Options};
+use crate::queue::batch::BatchTable;
+use crate::queue::batch_files::BatchFiles;
+use crate::queue::ext::ExtEnds;
 use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
+use crate::topics::TopicTable;
 use crate::writes::Unsynced;
 use sidecar::Sidecar;
 
+mod batch;
 pub mod check;
 pub mod close;
+mod complete;
 pub mod health;
 pub(crate) mod known;
 pub mod open;
@@ -27,6 +33,8 @@ pub mod plans;
 pub mod put;
 pub mod read;
 pub mod resolve;
+mod resolve_batch;
+mod run;
 pub mod sidecar;
 mod trusted;
 pub mod watch;
@@ -59,6 +67,10 @@ pub struct Engine<S: Storage, C: Clock> {
     log: LogWriter<S::Segment>,
     queues: QueueTable,
     queue_files: QueueFiles,
+    ext_ends: ExtEnds,
+    batches: BatchTable,
+    batch_files: BatchFiles,
+    topics: TopicTable,
     watches: watch::Watches,
     index: Index,
     /// Everything below survives a power cut. Moved by [`Writer::flushed`] alone.
@@ -79,7 +91,7 @@ pub struct Engine<S: Storage, C: Clock> {
     closed: bool,
     stats: Stats,
     /// Kept between puts, so that they do not allocate.
-    run: Vec<put::Planned>,
+    run: run::Run,
 }
 
 /// Changes a store: append, flush and write-behind plans, close.

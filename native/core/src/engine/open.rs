@@ -7,12 +7,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
+use super::complete::{Complete, correct_batch_mins, cut_batch_queues, last_batch, take_over_batch_queues};
 use super::known::{IndexClues, correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
 use super::plans::CHECKPOINT_PATH;
+use super::run::Run;
 use super::sidecar::{Sidecar, write_marker};
 use super::trusted::Proven;
 use super::{Engine, Stats};
-use crate::dispatch::{Dispatch, redispatch_to_queue};
+use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
+use crate::dispatch::{Dispatch, redispatch_to_queues};
 use crate::error::{Code, Error, Finding};
 use crate::format::hash::java_hash;
 use crate::format::index_file::parse_file_name;
@@ -22,12 +25,16 @@ use crate::limits::CHECKPOINT_BYTES;
 use crate::log::append::LogWriter;
 use crate::log::segments::{self, Segments};
 use crate::options::Options;
+use crate::queue::batch::{BatchIndex, BatchTable};
+use crate::queue::batch_files::BatchFiles;
+use crate::queue::ext::{ExtEnds, ExtFiles};
 use crate::queue::files::QueueFiles;
 use crate::queue::load::Trust;
 use crate::queue::table::{QueueIndex, QueueTable};
 use crate::queue::tail::Tail;
 use crate::recovery::{self, Evidence, LogEnd};
 use crate::storage::{Clock, Segment, Storage};
+use crate::topics::{TopicKinds, TopicTable};
 use crate::writes::Unsynced;
 use crate::{kinds, log};
 
@@ -53,20 +60,22 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let write = !options.read_only;
         let mut findings = Vec::new();
         let clean = storage.len(ABORT_PATH)?.is_none();
+        let topics = TopicTable::load(storage.as_ref(), &mut findings)?;
         if write {
-            refuse_unsupported(storage.as_ref())?;
+            refuse_unsupported(storage.as_ref(), &topics.kinds)?;
         }
         let sidecar = Sidecar::read(storage.as_ref())?;
         let segments = Segments::load(storage.as_ref(), options.segment_bytes, write, &mut findings)?;
         let (checkpoint_bytes, checkpoint) = load_checkpoint(storage.as_ref())?;
         let mut proven = sidecar.prove(storage.as_ref(), clean, &checkpoint_bytes, &segments, &options, &mut findings)?;
         let trusted = proven.as_mut().and_then(|proven| proven.queues.take());
-        let (is_trusted, noticed) = (trusted.is_some(), findings.len());
-        let (mut queues, queue_files, loaded) = match trusted {
+        let is_trusted = trusted.is_some();
+        let trust = if clean { Trust::Clean } else { Trust::Crashed };
+        let noticed = findings.len();
+        let (mut queues, mut queue_files, loaded) = match trusted {
             Some((queues, queue_files)) => (queues, queue_files, Vec::new()),
             None => {
                 let mut queues = QueueTable::default();
-                let trust = if clean { Trust::Clean } else { Trust::Crashed };
                 let (queue_files, loaded) =
                     QueueFiles::load(storage.as_ref(), options.queue_file_entries, trust, write, &mut queues, &mut findings)?;
                 refuse_wrong_mount(&segments, &loaded)?;
@@ -74,6 +83,17 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             }
         };
         let sidecar_withheld = findings.len() > noticed;
+        queue_files.ext = ExtFiles::load(storage.as_ref(), &mut findings)?;
+        let mut batches = BatchTable::default();
+        let (batch_files, loaded_batches) = BatchFiles::load(
+            storage.as_ref(),
+            options.queue_file_entries,
+            (trust, write),
+            &topics.kinds.batch,
+            &queues,
+            &mut batches,
+            &mut findings,
+        )?;
         let clues = IndexClues { options: &options, known_geometry: sidecar.geometry, clean, checkpoint: &checkpoint };
         let (mut index, mut index_known) = load_index(storage.as_ref(), &clues, &segments, segments.extent(), &mut findings)?;
 
@@ -81,21 +101,27 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let rebuilt = lost.is_some();
         // Who removes all of them wants them to be built again.
         findings.extend(lost.filter(|_| !loaded.is_empty()));
-        let (evidence, queues_known) = if let Some(Proven { closed, .. }) = &proven
+        let (evidence, complete) = if let Some(Proven { closed, .. }) = &proven
             && (is_trusted || rebuilt)
         {
-            (Evidence::Below(closed.end), if rebuilt { segments.min() } else { closed.end })
+            let end = closed.end;
+            let complete = Complete::of_clean_store(storage.as_ref(), &segments, end, &loaded, &batches, &loaded_batches, &mut findings)?;
+            (Evidence::Below(end), Complete { simple: if rebuilt { segments.min() } else { end }, ..complete })
         } else if clean {
             let queues_end = queues_end(&segments, &queues, &loaded, &mut findings)?;
+            let complete =
+                Complete::of_clean_store(storage.as_ref(), &segments, queues_end, &loaded, &batches, &loaded_batches, &mut findings)?;
             let indexed = index.newest().map_or(-1, |newest| newest.end_physical);
-            let known = recovery::clean_evidence(&segments, queues_end, [checkpoint.confirm_offset, indexed]);
-            (Evidence::Below(known), queues_end)
+            let known = recovery::clean_evidence(&segments, complete.end, [checkpoint.confirm_offset, indexed]);
+            (Evidence::Below(known), complete)
         } else {
             if !segments.is_empty() {
                 findings.push(unclean());
             }
             let time = checkpoint.min_timestamp();
-            (Evidence::StoredBy(time), recovery::start_segment(&segments, time))
+            let known = recovery::start_segment(&segments, time);
+            let complete = Complete::of_crashed_store(storage.as_ref(), segments.min(), known, &loaded, &batches, &loaded_batches)?;
+            (Evidence::StoredBy(time), complete)
         };
         let mut touched: Vec<QueueIndex> = Vec::new();
         for queue in &loaded {
@@ -105,21 +131,29 @@ impl<S: Storage, C: Clock> Engine<S, C> {
                 touched.push(queue.place);
                 continue;
             }
-            let held = queue_files.cut(storage.as_ref(), &mut queues, queue.place, queues_known)?;
+            let held = queue_files.cut(storage.as_ref(), &mut queues, queue.place, complete.simple)?;
             if held != queues.queue(queue.place).next() {
                 touched.push(queue.place);
             }
         }
+        let touched_batches = cut_batch_queues(storage.as_ref(), &batch_files, &mut batches, complete.batch)?;
 
         let indexed_to = index.newest().map_or(0, |newest| newest.end_physical);
         let mut index_names = index.names();
-        let from = if options.index { queues_known.min(index_known) } else { queues_known };
+        let from = if options.index { complete.least().min(index_known) } else { complete.least() };
         let total = segments.extent().saturating_sub(from);
         let mut reported = 0;
         let mut dispatch_findings = Vec::new();
         let log_end = recovery::scan(&segments, from, evidence, &mut findings, |at, record| {
-            if at >= queues_known {
-                redispatch_to_queue(&mut queues, record, &Dispatch::of(record, at), queue_files.file_entries, &mut dispatch_findings);
+            if at >= complete.least() {
+                let dispatch = Dispatch::of(record, at, &options.delay_levels);
+                let is_batch = belongs_to_batch_queue(&batches, &queues, &dispatch);
+                if is_batch && at >= complete.batch {
+                    redispatch_to_batch_queue(&mut batches, record, &dispatch, &mut dispatch_findings);
+                }
+                if at >= complete.simple {
+                    redispatch_to_queues(&mut queues, record, &dispatch, !is_batch, queue_files.file_entries, &mut dispatch_findings);
+                }
             }
             if options.index && at >= index_known {
                 enter(&mut index, &clock, record, at, options.index_tags);
@@ -153,10 +187,13 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         if !is_trusted {
             queues.places().try_for_each(|place| correct_min(storage.as_ref(), &queue_files, &mut queues, place, min))?;
         }
+        correct_batch_mins(storage.as_ref(), &batch_files, &mut batches, min)?;
         let (last_record, last_store_timestamp) = match (log_end.last, &proven) {
             (Some(last), _) => last,
             (None, Some(Proven { closed, .. })) => closed.last.map_or((min, 0), |last| (last.at, last.store_timestamp)),
-            (None, None) => last_message(storage.as_ref(), &queue_files, &queues, &log_view)?.unwrap_or((min, 0)),
+            (None, None) => last_message(storage.as_ref(), &queue_files, &queues, &log_view)?
+                .max(last_batch(storage.as_ref(), &batch_files, &batches, &log_view)?)
+                .unwrap_or((min, 0)),
         };
         let mut engine = Self {
             log: LogWriter::new(segments, log_end.end),
@@ -166,6 +203,10 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             options,
             queues,
             queue_files,
+            ext_ends: ExtEnds::default(),
+            batches,
+            batch_files,
+            topics,
             watches: Default::default(),
             index,
             last_record,
@@ -180,12 +221,12 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             poison: None,
             closed: false,
             stats: Stats::default(),
-            run: Vec::new(),
+            run: Run::default(),
         };
         engine.options.segment_bytes = engine.log.segments().segment_bytes();
         engine.options.queue_file_entries = engine.queue_files.file_entries as u32;
         if write {
-            engine.take_over(from, &log_end, &touched, &index_names)?;
+            engine.take_over(from, &log_end, &touched, &touched_batches, &index_names)?;
         }
         Ok(engine)
     }
@@ -196,6 +237,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         scanned_from: u64,
         log_end: &LogEnd,
         touched: &[QueueIndex],
+        touched_batches: &[BatchIndex],
         index_names: &BTreeSet<String>,
     ) -> Result<(), Error> {
         let storage = Arc::clone(&self.storage);
@@ -216,6 +258,10 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         for &place in touched {
             self.queue_files.clear_behind(storage.as_ref(), &self.queues, place, &mut self.unsynced)?;
         }
+        if let Some(ext) = self.queue_files.ext {
+            self.ext_ends = ext.take_over(storage.as_ref(), &self.queue_files, &self.queues, &mut self.unsynced)?;
+        }
+        take_over_batch_queues(storage.as_ref(), &self.batch_files, &self.batches, touched_batches, &mut self.unsynced)?;
         self.drop_distrusted_index_files(index_names)
     }
 
@@ -255,12 +301,12 @@ impl<S: Storage, C: Clock> Engine<S, C> {
 /// Enters the keys of a record found in the log.
 fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, at: u64, with_tags: bool) {
     let key_hash = java_hash(java_hash(0, record.topic()), b"#");
-    Dispatch::of(record, at).index(index, clock, key_hash, with_tags);
+    Dispatch::of(record, at, &[]).index(index, clock, key_hash, with_tags);
     index.enter(clock);
 }
 
-fn refuse_unsupported<S: Storage>(storage: &S) -> Result<(), Error> {
-    let reasons = kinds::unsupported(storage)?;
+fn refuse_unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<(), Error> {
+    let reasons = kinds::unsupported(storage, topics)?;
     if reasons.is_empty() {
         return Ok(());
     }

@@ -11,6 +11,8 @@ use crate::index;
 use crate::index::put::IndexProgress;
 use crate::log;
 use crate::options::FlushMode;
+use crate::queue::batch::BatchIndex;
+use crate::queue::ext::ExtPlan;
 use crate::queue::table::QueueIndex;
 use crate::storage::{Clock, Segment, Storage};
 use crate::writes::Writes;
@@ -63,6 +65,8 @@ impl<S: Storage> FlushPlan<S> {
 pub struct BehindPlan {
     writes: Writes,
     queues: Vec<(QueueIndex, u64)>,
+    batches: Vec<(BatchIndex, u64)>,
+    ext: Vec<(QueueIndex, u64)>,
     index: Option<IndexProgress>,
     /// An index file that is complete with this plan, and the checkpoint that says so.
     sealed: Option<(String, Checkpoint)>,
@@ -76,7 +80,8 @@ impl BehindPlan {
             let failed = |failed| IoError { kind: IoKind::Other, ..failed };
             storage.sync(path).map_err(failed)?;
             storage.sync_dir(index::DIRECTORY).map_err(failed)?;
-            storage.write_at(CHECKPOINT_PATH, 0, &checkpoint.encode())?;
+            // Its time alone: the others may have been taken back since the plan was made.
+            storage.write_at(CHECKPOINT_PATH, Checkpoint::INDEX_AT, &checkpoint.index.to_be_bytes())?;
         }
         Ok(())
     }
@@ -104,7 +109,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     /// Queue and index entries that are in no file yet.
     pub fn pending_entries(&self) -> usize {
-        self.0.queues.waiting_entries() + self.0.index.waiting_entries()
+        self.0.queues.waiting_entries() + self.0.batches.waiting_entries() + self.0.index.waiting_entries()
     }
 
     /// Whether it pays to write queue entries now. With many queues each write opens a file, so that they wait until
@@ -134,8 +139,14 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         let mut writes = Writes::default();
         let mut queues = Vec::new();
         let index = engine.index.plan(INDEX_BYTES, engine.durable, &mut writes);
+        let (mut batches, mut ext) = (Vec::new(), Vec::new());
         if kinds == Behind::All {
-            engine.queue_files.plan(&mut engine.queues, physical, &mut writes, &mut queues);
+            let log = engine.log.view(engine.log.end());
+            let store_time = |physical| log.store_timestamp(physical).ok().flatten();
+            let mut units = ExtPlan::new(&engine.ext_ends, &store_time);
+            engine.queue_files.plan(&mut engine.queues, physical, &mut writes, &mut queues, &mut units);
+            ext = units.reached;
+            engine.batch_files.plan(&engine.batches, physical, &mut writes, &mut batches);
         }
         let sealed = match (&index, engine.index.full.front()) {
             (Some(IndexProgress::Sealed), Some(file)) => {
@@ -148,7 +159,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return None;
         }
         engine.behind_in_flight = true;
-        Some(BehindPlan { writes, queues, index, sealed })
+        Some(BehindPlan { writes, queues, batches, ext, index, sealed })
     }
 
     /// A plan met a full disk: its entries stay in memory, and are planned again when there may be room.
@@ -164,6 +175,13 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         for &(place, upto) in &plan.queues {
             engine.queues.written(place, upto);
         }
+        for &(place, end) in &plan.ext {
+            engine.ext_ends.set(place, end);
+        }
+        for &(place, upto) in &plan.batches {
+            engine.batches.written(place, upto);
+        }
+        engine.batches.settle();
         if let Some(progress) = &plan.index {
             engine.index.wrote(progress);
         }

@@ -2,15 +2,18 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
+use super::check::Together;
+use super::plans::CHECKPOINT_PATH;
+use super::run::Place;
 use super::{Engine, Writer};
 use crate::batch::{BatchMessage, BatchReader};
-use crate::dispatch::{Dispatch, takes_queue_entry};
-use crate::error::{Code, Error, Finding, IoKind};
-use crate::format::properties::{self, dispatched};
+use crate::batch_dispatch::batch_entry;
+use crate::dispatch::Dispatch;
+use crate::error::{Code, Error, Finding, IoError, IoKind};
+use crate::format::checkpoint::Checkpoint;
+use crate::format::light_queues::LIGHT_QUEUE_ID;
 use crate::format::record::NewRecord;
-use crate::queue::table::QueueIndex;
 use crate::storage::{Clock, Storage};
 
 /// Numbers in the results in front of those of the messages.
@@ -23,51 +26,73 @@ const MAX_CLOCK_STEP_BACK_MS: i64 = 600_000;
 /// Entries that may wait in memory before puts write them themselves.
 const MAX_WAITING_ENTRIES: usize = 4_000_000;
 
-/// A message of the run that is being written.
-#[derive(Debug)]
-pub struct Planned {
-    size: usize,
-    physical: u64,
-    place: QueueIndex,
-    queue_offset: u64,
-    takes_entry: bool,
-    /// The property string, where it had to be changed.
-    properties: Option<Vec<u8>>,
-}
-
 impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Appends the messages of a batch (see [`crate::batch`]) in order.
     ///
     /// `results` gets the store timestamp, the end offset and how many watches are ready, then per message physical offset, queue offset and size.
     /// All messages are checked before the first is stored. On an error, the number says how many are stored.
     pub fn put(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
-        let count = self.check_batch(batch).map_err(|e| (0, e))?;
-        if results.len() < RESULT_HEADER + RESULT_STRIDE * count {
-            return Err((0, Error::argument("results", format!("{} numbers are too few for {count} messages", results.len()))));
+        let count = self.prepare(batch, results, Together::Apart).map_err(|e| (0, e))?;
+        self.put_checked(batch, count, results)
+    }
+
+    /// As [`Writer::put`], for messages of one queue that stay together in one file of the log (store-format §2.9):
+    /// either all are stored, or none.
+    pub fn put_group(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        let none = |error| (0, error);
+        let count = self.prepare(batch, results, Together::Group).map_err(none)?;
+        let bytes: u64 = self.0.run.checked.iter().map(|checked| checked.size).sum();
+        let largest = self.0.log.largest_record();
+        if count == 0 {
+            return Err(none(Error::argument("batch", "a group has one message at least")));
         }
-        self.make_room_for_entries().map_err(|e| (0, e))?;
+        if bytes > largest {
+            let message = format!("the group has {bytes} bytes of records, a file of the log takes {largest}: it cannot stay together");
+            return Err(none(Error::new(Code::MessageTooLarge, message).text("argument", "messages")));
+        }
+        if bytes > self.0.log.room() {
+            self.0.log.roll(self.0.storage.as_ref()).map_err(|error| none(self.poison_unless_harmless(error)))?;
+        }
+        self.put_checked(batch, count, results)
+    }
+
+    /// Everything that can be refused, before anything has changed. Returns the number of messages.
+    fn prepare(&mut self, batch: &[u8], results: &[f64], together: Together) -> Result<usize, Error> {
+        let count = self.check_batch(batch, together)?;
+        if results.len() < RESULT_HEADER + RESULT_STRIDE * count {
+            return Err(Error::argument("results", format!("{} numbers are too few for {count} messages", results.len())));
+        }
+        self.make_room_for_entries()?;
+        Ok(count)
+    }
+
+    fn put_checked(&mut self, batch: &[u8], count: usize, results: &mut [f64]) -> Result<usize, (usize, Error)> {
         let store_timestamp = self.0.next_store_timestamp();
+        if store_timestamp <= self.0.checkpoint.min_timestamp() {
+            self.0.take_back_checkpoint(store_timestamp).map_err(|e| (0, self.poison_unless_harmless(e)))?;
+        }
         let mut messages = BatchReader::new(batch);
         let mut stored = 0;
         while stored < count {
-            let run = self.plan_run(&messages, store_timestamp);
-            let outcome = match run {
+            let planned = self.plan_run(&messages, stored, store_timestamp);
+            let outcome = match planned {
                 0 => self.0.log.roll(self.0.storage.as_ref()),
-                _ => self.write_run(&mut messages, store_timestamp),
+                _ => self.write_run(&mut messages, stored, store_timestamp),
             };
             if let Err(error) = outcome {
-                self.give_up_run();
+                self.give_up_run(stored);
                 let error = self.poison_unless_harmless(error);
                 self.sum_up(store_timestamp, results);
                 return Err((stored, error));
             }
-            for (planned, out) in self.0.run.iter().zip(results[RESULT_HEADER + RESULT_STRIDE * stored..].chunks_exact_mut(RESULT_STRIDE)) {
+            let run = &self.0.run.planned;
+            for (planned, out) in run.iter().zip(results[RESULT_HEADER + RESULT_STRIDE * stored..].chunks_exact_mut(RESULT_STRIDE)) {
                 out.copy_from_slice(&[planned.physical as f64, planned.queue_offset as f64, planned.size as f64]);
             }
-            self.0.stats.bytes_put += self.0.run.iter().map(|planned| planned.size as u64).sum::<u64>();
-            self.0.stats.messages_put += run as u64;
-            stored += run;
-            self.0.run.clear();
+            self.0.stats.bytes_put += run.iter().map(|planned| planned.size).sum::<u64>();
+            self.0.stats.messages_put += planned as u64;
+            stored += planned;
+            self.0.run.clear_planned();
         }
         self.sum_up(store_timestamp, results);
         Ok(count)
@@ -104,67 +129,83 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         Ok(())
     }
 
-    /// Plans the longest run of messages that fits the active segment; returns their number.
-    fn plan_run(&mut self, messages: &BatchReader<'_>, store_timestamp: i64) -> usize {
-        let engine = &mut *self.0;
-        let room = engine.log.room();
-        let start = engine.log.end();
+    /// Plans the longest run of messages that fits the active segment, from the message `from` of the put on; returns
+    /// their number.
+    fn plan_run(&mut self, messages: &BatchReader<'_>, from: usize, store_timestamp: i64) -> usize {
+        let Engine { log, queues, batches, run, options, .. } = &mut *self.0;
+        let (start, room) = (log.end(), log.room());
         let mut end = start;
-        engine.run.clear();
-        for message in messages.clone().flatten() {
-            let properties = properties::without_record_crc(message.properties);
-            let kept = properties.as_deref().unwrap_or(message.properties);
-            let size = record(&message, kept, 0, 0, store_timestamp).size(engine.options.record_crc);
-            if end - start + size > room {
+        run.clear_planned();
+        for (checked, message) in (from..).zip(messages.clone().flatten()) {
+            if end - start + run.checked[checked].size > room {
                 break;
             }
-            let place = engine.queues.find_or_add(message.topic, message.queue_id);
-            let takes_entry = takes_queue_entry(message.sys_flag);
-            let queue_offset = if takes_entry { engine.queues.assign(place) } else { 0 };
-            engine.run.push(Planned { size: size as usize, physical: end, place, queue_offset, takes_entry, properties });
-            end += size;
+            let size_of = |properties: &[u8]| record(&message, properties, 0, 0, store_timestamp).size(options.record_crc);
+            let planned = run.plan(checked, &message, end, queues, batches, size_of);
+            if end - start + planned.size > room {
+                run.unplan(checked, &planned, queues, batches);
+                break;
+            }
+            end += planned.size;
+            run.planned.push(planned);
         }
-        engine.run.len()
+        run.planned.len()
     }
 
-    fn give_up_run(&mut self) {
-        let engine = &mut *self.0;
-        for planned in engine.run.drain(..).filter(|planned| planned.takes_entry) {
-            engine.queues.unassign(planned.place);
+    fn give_up_run(&mut self, from: usize) {
+        let Engine { queues, batches, run, .. } = &mut *self.0;
+        for (checked, planned) in (from..).zip(&run.planned) {
+            run.unplan(checked, planned, queues, batches);
         }
+        run.clear_planned();
     }
 
     /// Writes the planned run, and enters it into queues and index.
-    fn write_run(&mut self, messages: &mut BatchReader<'_>, store_timestamp: i64) -> Result<(), Error> {
+    fn write_run(&mut self, messages: &mut BatchReader<'_>, from: usize, store_timestamp: i64) -> Result<(), Error> {
         let engine = &mut *self.0;
-        let bytes: usize = engine.run.iter().map(|planned| planned.size).sum();
-        engine.log.reserve(bytes as u64)?;
+        let bytes: u64 = engine.run.planned.iter().map(|planned| planned.size).sum();
+        engine.log.reserve(bytes)?;
         let (run, record_crc) = (&engine.run, engine.options.record_crc);
         let reader = messages.clone();
-        engine.log.append(bytes, |out| {
+        engine.log.append(bytes as usize, |out| {
             let mut rest = out;
-            for (message, planned) in reader.flatten().zip(run) {
-                let (slot, behind) = rest.split_at_mut(planned.size);
-                let properties = planned.properties.as_deref().unwrap_or(message.properties);
+            for (message, planned) in reader.flatten().zip(&run.planned) {
+                let (slot, behind) = rest.split_at_mut(planned.size as usize);
+                let properties = run.properties(planned.text, &message);
                 record(&message, properties, planned.queue_offset, planned.physical, store_timestamp).write(record_crc, slot);
                 rest = behind;
             }
         })?;
-        for (message, planned) in messages.flatten().take(engine.run.len()).zip(&engine.run) {
+        let written = messages.flatten().take(run.planned.len());
+        for ((checked, message), planned) in (from..).zip(written).zip(&run.planned) {
             let dispatch = Dispatch {
                 topic: message.topic,
                 physical: planned.physical,
                 size: planned.size as u32,
                 sys_flag: message.sys_flag,
                 store_timestamp,
-                names: dispatched(planned.properties.as_deref().unwrap_or(message.properties)),
+                names: run.dispatched(checked, planned, &message),
+                delay_levels: &engine.options.delay_levels,
             };
-            if planned.takes_entry {
-                engine.queues.push(planned.place, dispatch.queue_entry());
+            if run.checked[checked].takes_entry {
+                let entry = dispatch.queue_entry();
+                match planned.place {
+                    Place::Simple(place) => engine.queues.push(place, entry),
+                    Place::Batch(place, messages) => {
+                        engine.batches.push(place, batch_entry(&dispatch, planned.queue_offset, messages));
+                    }
+                }
                 engine.watches.appended(message.topic, message.queue_id, planned.physical);
+                for &beside in run.beside(planned) {
+                    engine.queues.push(beside, entry);
+                    engine.watches.appended(engine.queues.topic_of(beside).name.as_bytes(), LIGHT_QUEUE_ID, planned.physical);
+                }
             }
             if engine.options.index {
-                let key_hash = engine.queues.topic_of(planned.place).key_hash;
+                let key_hash = match planned.place {
+                    Place::Simple(place) => engine.queues.topic_of(place).key_hash,
+                    Place::Batch(place, _) => engine.batches.topic_of(place).key_hash,
+                };
                 dispatch.index(&mut engine.index, &engine.clock, key_hash, engine.options.index_tags);
             }
             engine.last_record = planned.physical;
@@ -183,6 +224,20 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 }
 
 impl<S: Storage, C: Clock> Engine<S, C> {
+    /// The clock went back behind the times of `checkpoint`, which would vouch for what is put from now on: that it
+    /// stands in its queue's files, synced (store-format §5.1). It says less before the first such message is there.
+    #[cold]
+    fn take_back_checkpoint(&mut self, store_timestamp: i64) -> Result<(), Error> {
+        let Checkpoint { physic, logics, index, .. } = self.checkpoint;
+        let [physic, logics, index] = [physic, logics, index].map(|time| time.min(store_timestamp));
+        let checkpoint = Checkpoint { physic, logics, index, ..self.checkpoint };
+        self.storage.write_at(CHECKPOINT_PATH, 0, &checkpoint.encode())?;
+        let failed = |failed| IoError { kind: IoKind::Other, ..failed };
+        self.storage.sync(CHECKPOINT_PATH).map_err(failed)?;
+        self.checkpoint = checkpoint;
+        Ok(())
+    }
+
     /// Now, but never before the last message, unless the clock went back further than a correction would.
     fn next_store_timestamp(&mut self) -> i64 {
         let now = self.clock.now_ms();

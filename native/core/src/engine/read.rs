@@ -4,7 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Positions, Reader, Stats};
-use crate::error::Error;
+use crate::dispatch::Dispatch;
+use crate::error::{Code, Error};
+use crate::format::ext_unit::is_address;
 use crate::format::hash::{index_key_hash, java_hash};
 use crate::format::properties::dispatched;
 use crate::format::queue_entry::QueueEntry;
@@ -13,6 +15,7 @@ use crate::index::lookup::positions;
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::queue::lookup::{self, Boundary, QueueOffsets};
+use crate::queue::table::{QueueIndex, Topic};
 use crate::storage::{Clock, Segment, Storage};
 
 /// Hash hits that one look-up follows; a key with more keeps its newest.
@@ -39,6 +42,9 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
 
     /// Offsets of a queue; all 0 for one that does not exist.
     pub fn offsets(&self, topic: &[u8], queue_id: i32) -> QueueOffsets {
+        if let Some(place) = self.batch_queue(topic, queue_id) {
+            return self.batch_offsets(place);
+        }
         match self.0.queues.find(topic, queue_id) {
             Some(place) => lookup::offsets(&self.0.queues, place, self.0.visible()),
             None => QueueOffsets::default(),
@@ -48,6 +54,9 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     /// The queue offset for a time; 0 for a queue that does not exist.
     pub fn offset_by_time(&self, topic: &[u8], queue_id: i32, timestamp: i64, boundary: Boundary) -> Result<u64, Error> {
         let engine = self.0;
+        if let Some(place) = self.batch_queue(topic, queue_id) {
+            return self.batch_offset_by_time(place, timestamp, boundary);
+        }
         match engine.queues.find(topic, queue_id) {
             Some(place) => {
                 let log = self.log();
@@ -59,6 +68,9 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
 
     /// Store time of the message at a queue offset; `None` where there is none that can be read.
     pub fn time_of(&self, topic: &[u8], queue_id: i32, offset: u64) -> Result<Option<i64>, Error> {
+        if let Some(place) = self.batch_queue(topic, queue_id) {
+            return self.batch_time_of(place, offset);
+        }
         let engine = self.0;
         let range = self.offsets(topic, queue_id);
         match engine.queues.find(topic, queue_id) {
@@ -69,8 +81,12 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         }
     }
 
-    /// Up to `max` entries of a queue, with the queue offset of the first: `from`, or the queue's minimum above it.
+    /// Up to `max` entries of a queue, with the queue offset of the first: `from`, or the queue's minimum above it. In a
+    /// batch queue an entry stands for a batch, and the first is the one that holds `from`.
     pub fn entries(&self, topic: &[u8], queue_id: i32, from: u64, max: usize) -> Result<(u64, Vec<QueueEntry>), Error> {
+        if let Some(place) = self.batch_queue(topic, queue_id) {
+            return self.batch_entries(place, from, max);
+        }
         let engine = self.0;
         let range = self.offsets(topic, queue_id);
         let start = from.clamp(range.min, range.max);
@@ -82,7 +98,24 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
                 true
             })?;
         }
+        for entry in entries.iter_mut().filter(|entry| is_address(entry.tags_code)) {
+            entry.tags_code = self.tags_code_of_record(entry.physical)?;
+        }
         Ok((start, entries))
+    }
+
+    /// The tags code of an entry whose extension file has none; 0 where its record cannot be read either.
+    fn tags_code_of_record(&self, physical: u64) -> Result<i64, Error> {
+        let mut bytes = Vec::new();
+        match self.log().record_at(physical, &mut bytes) {
+            Ok(Some(_)) => {
+                let levels = &self.0.options.delay_levels;
+                Ok(Record::parse(&bytes).map_or(0, |record| Dispatch::of(&record, physical, levels).queue_entry().tags_code))
+            }
+            Ok(None) => Ok(0),
+            Err(damaged) if damaged.code == Code::Corrupt => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// Messages that may have a key, newest first.
@@ -96,24 +129,37 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
 
     /// Topics that have a queue, in the order of their names.
     pub fn topics(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.0.queues.topics().map(|topic| topic.name.clone()).collect();
+        let has_queue = |topic: &&Topic| topic.places().any(|place| self.is_queue(place));
+        let mut names: Vec<String> = self.0.queues.topics().filter(has_queue).map(|topic| topic.name.clone()).collect();
+        names.extend(self.batch_topics());
         names.sort_unstable();
+        names.dedup();
         names
     }
 
     /// Queue ids of a topic in ascending order.
     pub fn queues(&self, topic: &[u8]) -> Vec<i32> {
-        self.0.queues.topic(topic).map(|topic| topic.queue_ids().collect()).unwrap_or_default()
+        if self.0.batches.holds(topic) {
+            return self.batch_queue_ids(topic);
+        }
+        let topic = self.0.queues.topic(topic).into_iter();
+        topic.flat_map(Topic::places).filter(|&place| self.is_queue(place)).map(|place| self.0.queues.queue(place).id).collect()
+    }
+
+    /// Whether a message ever took a place in the queue: prepared ones and failed puts only leave its name in the table,
+    /// and a crash its file.
+    pub(super) fn is_queue(&self, place: QueueIndex) -> bool {
+        self.0.queues.queue(place).next() > 0
     }
 
     pub fn stats(&self) -> Stats {
         let engine = self.0;
         Stats {
             segments_rolled: engine.log.rolls(),
-            queues: engine.queues.len() as u64,
+            queues: (engine.queues.places().filter(|&place| self.is_queue(place)).count() + self.batch_queues()) as u64,
             segments: engine.log.segments().iter().len() as u64,
             index_files: (engine.index.sealed.len() + engine.index.full.len() + usize::from(engine.index.active.is_some())) as u64,
-            waiting_entries: (engine.queues.waiting_entries() + engine.index.waiting_entries()) as u64,
+            waiting_entries: (engine.queues.waiting_entries() + engine.batches.waiting_entries() + engine.index.waiting_entries()) as u64,
             ..engine.stats
         }
     }
@@ -128,7 +174,7 @@ impl<G: Segment> Candidates<G> {
             match self.log.record_at(physical, &mut self.record) {
                 Ok(Some(_)) if self.matches(begin, end) => return Ok(Some(&self.record)),
                 Ok(_) => {}
-                Err(error) if error.code == crate::error::Code::Corrupt => {}
+                Err(error) if error.code == Code::Corrupt => {}
                 Err(error) => return Err(error),
             }
         }

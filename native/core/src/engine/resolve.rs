@@ -8,7 +8,9 @@ use super::Reader;
 use crate::dispatch::SCHEDULE_TOPIC;
 use crate::error::{Code, Error};
 use crate::filter::TagFilter;
+use crate::format::ext_unit::is_address;
 use crate::format::properties;
+use crate::format::queue_entry::QueueEntry;
 use crate::format::record::Record;
 use crate::limits::MAX_GET_MESSAGES;
 use crate::log::segments::Segments;
@@ -17,9 +19,9 @@ use crate::queue::lookup::{self, QueueOffsets};
 use crate::storage::{Clock, Segment, Storage};
 
 /// Entries looked at for one answer at least, while none of them leads to a message.
-const MIN_SCANNED_ENTRIES: u64 = 800;
+pub(super) const MIN_SCANNED_ENTRIES: u64 = 800;
 /// The same with a filter, which passes most entries by without looking at their messages.
-const MIN_FILTERED_ENTRIES: u64 = 16_384;
+pub(super) const MIN_FILTERED_ENTRIES: u64 = 16_384;
 
 /// What is asked of a queue.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,10 +64,12 @@ enum Fit {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Part {
-    physical: u64,
-    size: u32,
-    queue_offset: u64,
+pub(super) struct Part {
+    pub(super) physical: u64,
+    pub(super) size: u32,
+    pub(super) queue_offset: u64,
+    /// Queue offset behind it: a batch takes several.
+    pub(super) behind: u64,
 }
 
 /// Where the messages of an answer lie. Reused between calls, so that nothing is allocated after warm-up.
@@ -79,13 +83,13 @@ pub struct Resolved<G> {
     pub max: u64,
     /// Bytes of the log between the last message looked at and the visible end.
     pub bytes_behind: u64,
-    log: LogView<G>,
+    pub(super) log: LogView<G>,
     topic: Vec<u8>,
     queue_id: i32,
     /// Messages wanted.
-    most: usize,
-    filter: TagFilter,
-    parts: Vec<Part>,
+    pub(super) most: usize,
+    pub(super) filter: TagFilter,
+    pub(super) parts: Vec<Part>,
 }
 
 /// What [`Resolved::copy`] did.
@@ -128,19 +132,16 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         into.begin(request, self.log())?;
         let engine = self.0;
         (into.min, into.max) = (0, 0);
-        let Some(place) = engine.queues.find(topic, queue_id) else {
+        if let Some(place) = self.batch_queue(topic, queue_id) {
+            return self.resolve_batches(place, request, into);
+        }
+        let Some(place) = engine.queues.find(topic, queue_id).filter(|&place| self.is_queue(place)) else {
             (into.status, into.next) = (GetStatus::NoMatchedLogicQueue, 0);
             return Ok(());
         };
         let QueueOffsets { min, max: end, .. } = lookup::offsets(&engine.queues, place, into.log.end());
         (into.min, into.max) = (min, end);
-        (into.status, into.next) = match () {
-            () if end == 0 => (GetStatus::NoMessageInQueue, 0),
-            () if offset < min => (GetStatus::OffsetTooSmall, min),
-            () if offset == end => (GetStatus::OffsetOverflowOne, offset),
-            () if offset > end => (GetStatus::OffsetOverflowBadly, end),
-            () => (GetStatus::NoMatchedMessage, offset),
-        };
+        (into.status, into.next) = range_status(offset, min, end);
         if into.status != GetStatus::NoMatchedMessage {
             return Ok(());
         }
@@ -163,11 +164,13 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
             {
                 return false;
             }
-            let wanted = !by_hash || entry.is_some_and(|entry| into.filter.may_match(entry.tags_code));
+            // Where the extension file has no tags code the record decides, as in RocketMQ.
+            let may_match = |entry: QueueEntry| is_address(entry.tags_code) || into.filter.may_match(entry.tags_code);
+            let wanted = !by_hash || entry.is_some_and(may_match);
             match found {
                 Some(entry) if wanted => {
                     bytes += entry.size as usize;
-                    into.parts.push(Part { physical: entry.physical, size: entry.size, queue_offset });
+                    into.parts.push(Part { physical: entry.physical, size: entry.size, queue_offset, behind: queue_offset + 1 });
                     into.status = GetStatus::Found;
                 }
                 None if wanted && into.parts.is_empty() => into.status = GetStatus::MessageWasRemoving,
@@ -184,6 +187,17 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     /// The log as it is visible now, pinned.
     pub fn log(&self) -> LogView<S::Segment> {
         self.0.log.view(self.0.visible())
+    }
+}
+
+/// What the range of a queue says to an offset: status and offset to ask for next; NO_MATCHED_MESSAGE within it.
+pub(super) fn range_status(offset: u64, min: u64, max: u64) -> (GetStatus, u64) {
+    match () {
+        () if max == 0 => (GetStatus::NoMessageInQueue, 0),
+        () if offset < min => (GetStatus::OffsetTooSmall, min),
+        () if offset == max => (GetStatus::OffsetOverflowOne, offset),
+        () if offset > max => (GetStatus::OffsetOverflowBadly, max),
+        () => (GetStatus::NoMatchedMessage, offset),
     }
 }
 
@@ -215,7 +229,7 @@ impl<G: Segment> Resolved<G> {
                 Ok(fit) => fit,
                 // Asked at it, the answer is the error.
                 Err(_) if copied.messages > 0 => Fit::TooLarge,
-                Err(error) if error.code == Code::Corrupt => return Err(error.number("nextOffset", part.queue_offset as i64 + 1)),
+                Err(error) if error.code == Code::Corrupt => return Err(error.number("nextOffset", part.behind as i64)),
                 Err(error) => return Err(error),
             };
             match fit {

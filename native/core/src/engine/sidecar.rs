@@ -16,7 +16,7 @@ use crate::format::watermark::{Closed, LastRecord, TableIdentity, Watermark};
 use crate::limits::{MAX_QUEUE_TABLE_BYTES, QUEUE_ENTRY_BYTES};
 use crate::log::view::LogView;
 use crate::queue;
-use crate::storage::{Clock, Segment, Stamp, Storage};
+use crate::storage::{Clock, DirectoryStamp, Segment, Storage};
 
 /// The folder for what moraine adds to a store.
 pub const SIDECAR: &str = "moraine";
@@ -151,7 +151,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
 
     /// The queues that have files, and the stamps of their directories.
     fn encode_queues(&self, storage: &S, snapshot: u64) -> Result<Vec<u8>, IoError> {
-        let directory = storage.stamp(queue::DIRECTORY)?;
+        let directory = storage.directory_stamp(queue::DIRECTORY)?;
         let mut header = Header { topics: 0, snapshot, file_entries: self.queue_files.file_entries, directory };
         let (mut body, mut rows, mut path) = (Vec::new(), Vec::new(), String::new());
         for topic in self.queues.topics() {
@@ -160,7 +160,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             for place in topic.places() {
                 let queue = self.queues.queue(place);
                 let directory = stamp_of(storage, &mut path, format_args!("{}/{}/{}", queue::DIRECTORY, topic.name, queue.id))?;
-                if queue.in_files && directory != Stamp::default() {
+                if queue.in_files && directory != DirectoryStamp::default() {
                     let next = queue.next();
                     let last_file = last_file(next, self.queue_files.file_entries);
                     QueueRow { id: queue.id, min: queue.min, next, last_file, directory }.encode(&mut rows);
@@ -187,11 +187,11 @@ pub(super) fn last_file(next: u64, file_entries: u64) -> u64 {
 }
 
 /// The stamp of a directory whose path is spelled out in `path`, which is kept between calls.
-pub(super) fn stamp_of<S: Storage>(storage: &S, path: &mut String, spelled: core::fmt::Arguments<'_>) -> Result<Stamp, IoError> {
+pub(super) fn stamp_of<S: Storage>(storage: &S, path: &mut String, spelled: core::fmt::Arguments<'_>) -> Result<DirectoryStamp, IoError> {
     path.clear();
     // Writing to a String does not fail.
     let _ = core::fmt::Write::write_fmt(path, spelled);
-    storage.stamp(path)
+    storage.directory_stamp(path)
 }
 
 /// What identifies the record at `at`; `None` where there is no whole one.

@@ -21,7 +21,7 @@ use crate::queue;
 use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueTable;
 use crate::queue::tail::Tail;
-use crate::storage::{Segment, Stamp, Storage};
+use crate::storage::{DirectoryStamp, Segment, Storage};
 
 /// Blank entries that make up for messages that the log has lost, in one queue.
 const MAX_LOST_ENTRIES: u64 = 1_000_000;
@@ -133,7 +133,7 @@ fn load<S: Storage>(storage: &S, bytes: &[u8], closed: &Closed, options: &Option
     let Some(header) = reader.header().filter(|header| header.snapshot == closed.queues.snapshot) else {
         return Ok(None);
     };
-    let mut untouched = header.directory == storage.stamp(queue::DIRECTORY)?;
+    let mut untouched = header.directory == storage.directory_stamp(queue::DIRECTORY)?;
     let (mut table, mut rows, mut path) = (QueueTable::default(), Vec::new(), String::new());
     for _ in 0..header.topics {
         let Some(topic) = reader.topic().filter(|topic| names_a_directory(topic.name.as_bytes())) else {
@@ -146,7 +146,7 @@ fn load<S: Storage>(storage: &S, bytes: &[u8], closed: &Closed, options: &Option
             };
             if untouched {
                 let directory = stamp_of(storage, &mut path, format_args!("{}/{}/{}", queue::DIRECTORY, topic.name, row.id))?;
-                untouched = row.directory == directory && directory != Stamp::default();
+                untouched = row.directory == directory && directory != DirectoryStamp::default();
             }
             let place = table.find_or_add(topic.name.as_bytes(), row.id);
             let queue = table.queue_mut(place);
@@ -168,7 +168,7 @@ fn load<S: Storage>(storage: &S, bytes: &[u8], closed: &Closed, options: &Option
     }
     // Sizes of files that are there win over options; of a table without queues there are none.
     let file_entries = if table.is_empty() { u64::from(options.queue_file_entries) } else { header.file_entries };
-    let queues = untouched.then_some((table, QueueFiles { file_entries }));
+    let queues = untouched.then_some((table, QueueFiles { file_entries, ext: None }));
     Ok(Some(Proven { closed: *closed, queues, rows }))
 }
 

@@ -24,6 +24,9 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Where the time of the index stands in the file.
+    pub const INDEX_AT: u64 = 16;
+
     pub fn encode(&self) -> [u8; CHECKPOINT_BYTES] {
         let mut out = [0; CHECKPOINT_BYTES];
         let fields = [self.physic, self.logics, self.index, self.master_flushed_offset, self.confirm_offset];

@@ -4,13 +4,18 @@
 //! only once it is proven to fit, and nothing here panics on bytes from a disk. § is a chapter of the format
 //! specification (store-format).
 
+pub mod batch_entry;
 mod big_endian;
 pub mod blank;
+pub mod bloom;
 pub mod checkpoint;
 pub mod crc;
+pub mod ext_unit;
 mod flaw;
 pub mod hash;
 pub mod index_file;
+pub mod json;
+pub mod light_queues;
 pub mod names;
 mod new_record;
 pub mod properties;

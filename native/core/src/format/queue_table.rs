@@ -1,6 +1,6 @@
 //! `moraine/queues`: the table of all queues as a clean close left them, so that opening walks no directories.
 //!
-//! Numbers are big-endian. A stamp (two u64) tells of changes to a directory: see [`Stamp`].
+//! Numbers are big-endian. A stamp (two u64) tells of changes to a directory: see [`DirectoryStamp`].
 //!
 //! | part | fields |
 //! |---|---|
@@ -13,7 +13,7 @@
 use alloc::vec::Vec;
 
 use crate::limits::{MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES, QUEUE_ENTRY_BYTES};
-use crate::storage::Stamp;
+use crate::storage::DirectoryStamp;
 
 const MAGIC: [u8; 8] = *b"MORAINEQ";
 const VERSION: u32 = 1;
@@ -25,7 +25,7 @@ pub struct Header {
     pub snapshot: u64,
     /// Entries of a queue file, the same in all queues.
     pub file_entries: u64,
-    pub directory: Stamp,
+    pub directory: DirectoryStamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct TopicRow<'a> {
     pub name: &'a str,
     /// Number of queues that follow.
     pub queues: u32,
-    pub directory: Stamp,
+    pub directory: DirectoryStamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct QueueRow {
     pub next: u64,
     /// Where the last file of the queue starts, in bytes.
     pub last_file: u64,
-    pub directory: Stamp,
+    pub directory: DirectoryStamp,
 }
 
 impl Header {
@@ -79,7 +79,7 @@ impl QueueRow {
     }
 }
 
-fn encode_stamp(stamp: Stamp, out: &mut Vec<u8>) {
+fn encode_stamp(stamp: DirectoryStamp, out: &mut Vec<u8>) {
     out.extend_from_slice(&stamp.changed.to_be_bytes());
     out.extend_from_slice(&stamp.identity.to_be_bytes());
 }
@@ -128,8 +128,8 @@ impl<'a> TableReader<'a> {
         self.0.is_empty()
     }
 
-    fn stamp(&mut self) -> Option<Stamp> {
-        Some(Stamp { changed: u64::from_be_bytes(self.array()?), identity: u64::from_be_bytes(self.array()?) })
+    fn stamp(&mut self) -> Option<DirectoryStamp> {
+        Some(DirectoryStamp { changed: u64::from_be_bytes(self.array()?), identity: u64::from_be_bytes(self.array()?) })
     }
 
     fn number(&mut self) -> Option<u64> {

@@ -218,7 +218,7 @@ impl<'a> Record<'a> {
     /// Compares the body's CRC, and the whole record's where it carries one, with what the bytes give.
     ///
     /// An empty body has no CRC to compare, as in RocketMQ. A last property that differs from `__CRC32#` by one or two bits
-    /// counts as damage.
+    /// counts as damage, as do properties that end with zeros.
     pub fn check(&self) -> Result<(), Flaw> {
         let body_crc = crc::crc32(self.body());
         let computed = crc::masked(body_crc);

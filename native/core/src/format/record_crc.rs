@@ -14,7 +14,8 @@ const MOST_DAMAGED_BITS: u32 = 2;
 pub enum Trailer {
     /// There is none.
     Absent,
-    /// One that was, by its shape and all but one or two bits.
+    /// One that was, by its shape and all but one or two bits; or the string ends with zeros, as it does when a power cut
+    /// has taken the last page of a record. No string that was put ends so.
     Damaged,
     /// One with these digits, which may be none.
     Present([u8; 10]),
@@ -49,6 +50,9 @@ pub fn number(digits: &[u8; 10]) -> Option<u64> {
 
 /// Looks at the end of `properties`.
 pub fn trailer(properties: &[u8]) -> Trailer {
+    if properties.last() == Some(&0) {
+        return Trailer::Damaged;
+    }
     let Some(last) = properties.last_chunk::<RECORD_CRC_BYTES>() else { return Trailer::Absent };
     let mut found = [0; 10];
     found.copy_from_slice(&last[DIGITS]);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::DIRECTORY;
+use super::ext::{self, ExtFiles, ExtPlan, ExtReader};
 use super::table::{QueueIndex, QueueTable};
 use super::tail::Tail;
 use crate::error::{Error, Finding, IoKind};
@@ -36,6 +37,8 @@ impl fmt::Display for FilePath<'_> {
 pub struct QueueFiles {
     /// Entries of one file, the same in all queues.
     pub file_entries: u64,
+    /// Where their tags codes lie, in a store that has extension files.
+    pub ext: Option<ExtFiles>,
 }
 
 impl QueueFiles {
@@ -72,6 +75,8 @@ impl QueueFiles {
         let tail = &table.queue(place).tail;
         let end = from.saturating_add(count).min(tail.next());
         let mut offset = from;
+        let ext_dir = self.ext.map(|_| ext::directory(table, place)).unwrap_or_default();
+        let mut ext = self.ext.map(|files| ExtReader::new(storage, files, &ext_dir));
         let mut buffer = [0; (CHUNK_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
         while offset < end.min(tail.first()) {
             let (path, at) = self.path(table, place, offset);
@@ -81,7 +86,11 @@ impl QueueFiles {
             let read = read_or_hole(storage, &path, at, bytes)?;
             bytes[read..].fill(0);
             for raw in bytes.as_chunks::<{ QUEUE_ENTRY_BYTES as usize }>().0 {
-                if !each(offset, QueueEntry::decode(raw)) {
+                let mut entry = QueueEntry::decode(raw);
+                if let (Some(ext), Some(addressed)) = (&mut ext, entry) {
+                    entry = Some(ext.resolved(addressed)?);
+                }
+                if !each(offset, entry) {
                     return Ok(());
                 }
                 offset += 1;
@@ -171,8 +180,16 @@ impl QueueFiles {
     }
 
     /// Plans to write entries that wait in memory and whose records lie below `physical`, as long as the plan is not
-    /// full; `upto` gets each queue with the offset that its files will reach. Looks at each queue that waits once.
-    pub fn plan(&self, table: &mut QueueTable, physical: u64, writes: &mut Writes, upto: &mut Vec<(QueueIndex, u64)>) {
+    /// full; `upto` gets each queue with the offset that its files will reach, `units` those of extension files. Looks at
+    /// each queue that waits once.
+    pub fn plan(
+        &self,
+        table: &mut QueueTable,
+        physical: u64,
+        writes: &mut Writes,
+        upto: &mut Vec<(QueueIndex, u64)>,
+        units: &mut ExtPlan<'_>,
+    ) {
         for _ in 0..table.waiting_queues() {
             if writes.is_full() {
                 break;
@@ -194,9 +211,17 @@ impl QueueFiles {
             while offset < end && !writes.is_full() {
                 let room = (writes.room() as u64 / QUEUE_ENTRY_BYTES).max(1);
                 let count = (end - offset).min(self.file_entries - offset % self.file_entries).min(room);
-                writes.push(self.file(table, place, offset), self.file_bytes(), self.at(offset), |bytes| {
-                    queue.tail.from(offset).take(count as usize).for_each(|entry| bytes.extend_from_slice(&entry.encode()));
-                });
+                let entries = queue.tail.from(offset).take(count as usize);
+                let (file, at) = (self.file(table, place, offset), self.at(offset));
+                if let Some(files) = self.ext {
+                    let mut addressed: Vec<QueueEntry> = entries.copied().collect();
+                    units.address(files, table, place, &mut addressed, writes);
+                    writes.push(file, self.file_bytes(), at, |bytes| {
+                        addressed.iter().for_each(|entry| bytes.extend_from_slice(&entry.encode()));
+                    });
+                } else {
+                    writes.push(file, self.file_bytes(), at, |bytes| entries.for_each(|entry| bytes.extend_from_slice(&entry.encode())));
+                }
                 offset += count;
             }
             upto.push((place, offset));
@@ -224,7 +249,7 @@ pub(super) fn list<S: Storage>(storage: &S, dir: &str, findings: &mut Vec<Findin
 }
 
 /// Reads from a queue file; a file that is missing between others is a hole.
-fn read_or_hole<S: Storage>(storage: &S, path: &str, at: u64, out: &mut [u8]) -> Result<usize, Error> {
+pub(super) fn read_or_hole<S: Storage>(storage: &S, path: &str, at: u64, out: &mut [u8]) -> Result<usize, Error> {
     match storage.read_at(path, at, out) {
         Err(missing) if missing.kind == IoKind::NotFound => Ok(0),
         outcome => Ok(outcome?),
@@ -232,7 +257,7 @@ fn read_or_hole<S: Storage>(storage: &S, path: &str, at: u64, out: &mut [u8]) ->
 }
 
 /// Zeroes a file from `at` to its end where it is not zero already; says whether anything was.
-fn zero_to_end<S: Storage>(storage: &S, path: &str, at: u64, len: u64) -> Result<bool, Error> {
+pub(super) fn zero_to_end<S: Storage>(storage: &S, path: &str, at: u64, len: u64) -> Result<bool, Error> {
     const ZEROS: [u8; 4096] = [0; 4096];
     let mut buffer = [0; 4096];
     let mut cleared = false;

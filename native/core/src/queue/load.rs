@@ -60,14 +60,16 @@ impl QueueFiles {
         }
         let bytes = found.iter().find_map(|(_, _, _, files)| files.iter().map(|&(_, len)| len).find(|&len| len > 0));
         let files = match bytes {
-            Some(bytes) if bytes % QUEUE_ENTRY_BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => Self { file_entries: bytes / QUEUE_ENTRY_BYTES },
+            Some(bytes) if bytes % QUEUE_ENTRY_BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => {
+                Self { file_entries: bytes / QUEUE_ENTRY_BYTES, ext: None }
+            }
             Some(bytes) => {
                 let reason = format!(
                     "{bytes} bytes are no size for queue files: want a multiple of {QUEUE_ENTRY_BYTES}, at most {MAX_SEGMENT_BYTES}"
                 );
                 return Err(Error::corrupt(DIRECTORY, 0, &reason));
             }
-            None => Self { file_entries: u64::from(file_entries) },
+            None => Self { file_entries: u64::from(file_entries), ext: None },
         };
         let mut loaded = Vec::with_capacity(found.len());
         for (topic, id, dir, mut list) in found {
@@ -137,7 +139,7 @@ impl QueueFiles {
     }
 }
 
-fn directories<S: Storage>(storage: &S, dir: &str) -> Result<Vec<Entry>, Error> {
+pub(super) fn directories<S: Storage>(storage: &S, dir: &str) -> Result<Vec<Entry>, Error> {
     let mut entries = storage.list(dir)?.unwrap_or_default();
     entries.retain(|entry| entry.kind == EntryKind::Directory);
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));

@@ -2,6 +2,11 @@
 //!
 //! Entries wait in memory ([`tail`]) and go to RocketMQ's queue files behind ([`files`]).
 
+pub mod batch;
+pub mod batch_files;
+pub mod batch_load;
+pub mod batch_lookup;
+pub mod ext;
 pub mod files;
 pub mod load;
 pub mod lookup;
@@ -10,3 +15,9 @@ pub mod tail;
 
 /// Directory of the consume queues, relative to the store.
 pub const DIRECTORY: &str = "consumequeue";
+
+/// Directory of the batch consume queues.
+pub const BATCH_DIRECTORY: &str = "batchconsumequeue";
+
+/// Directory of the extension files.
+pub const EXT_DIRECTORY: &str = "consumequeue_ext";

@@ -159,6 +159,12 @@ impl QueueTable {
         queue.tail.next() + queue.assigned - 1
     }
 
+    /// The offset that was assigned last and is not final yet.
+    pub fn last_assigned(&self, place: QueueIndex) -> u64 {
+        let queue = &self.queues[place.0 as usize];
+        (queue.tail.next() + queue.assigned).saturating_sub(1)
+    }
+
     /// Takes an assigned offset back: its message was not written.
     pub fn unassign(&mut self, place: QueueIndex) {
         let queue = &mut self.queues[place.0 as usize];

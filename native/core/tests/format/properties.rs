@@ -25,7 +25,7 @@ fn the_decoding_rules_are_rocketmqs() {
 #[test]
 fn dispatch_finds_each_of_its_properties() {
     let string = b"TAGS\x01t\x02KEYS\x01k1 k2\x02UNIQ_KEY\x01u\x02DELAY\x013\x02WAIT\x01true\x02\
-        INNER_MULTI_DISPATCH\x01%LMQ%a,b\x02INNER_NUM\x015\x02INNER_BASE\x0110";
+        INNER_MULTI_DISPATCH\x01%LMQ%a,b\x02INNER_MULTI_QUEUE_OFFSET\x010,\x02INNER_NUM\x015\x02INNER_BASE\x0110";
     assert_eq!(
         dispatched(string),
         Dispatched {
@@ -34,6 +34,7 @@ fn dispatch_finds_each_of_its_properties() {
             uniq_key: Some(b"u"),
             delay: Some(b"3"),
             multi_dispatch: Some(b"%LMQ%a,b"),
+            multi_queue_offset: Some(b"0,"),
             inner_num: Some(b"5"),
             inner_base: Some(b"10"),
         }

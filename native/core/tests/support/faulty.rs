@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use moraine_core::error::{IoError, IoKind};
 use moraine_core::memory::{MemorySegment, MemoryStorage};
-use moraine_core::storage::{Entry, Segment, Stamp, Storage};
+use moraine_core::storage::{DirectoryStamp, Entry, FileStamp, Segment, Storage};
 
 /// What finds the disk full.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Full {
     pub log: Rc<Cell<bool>>,
     /// Writes to other files.
     pub files: Rc<Cell<bool>>,
+    /// So many more writes to other files go through.
+    pub files_left: Rc<Cell<Option<usize>>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -45,8 +47,8 @@ impl Storage for FaultyStorage {
     fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError> {
         self.memory.list(dir)
     }
-    fn stamp(&self, dir: &str) -> Result<Stamp, IoError> {
-        self.memory.stamp(dir)
+    fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {
+        self.memory.directory_stamp(dir)
     }
     fn create_dir(&self, dir: &str) -> Result<(), IoError> {
         self.memory.create_dir(dir)
@@ -60,6 +62,9 @@ impl Storage for FaultyStorage {
     fn len(&self, path: &str) -> Result<Option<u64>, IoError> {
         self.memory.len(path)
     }
+    fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError> {
+        self.memory.stamp(path)
+    }
     fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
         self.memory.create(path, size)
     }
@@ -68,6 +73,11 @@ impl Storage for FaultyStorage {
     }
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {
         check(&self.full.files, path)?;
+        match self.full.files_left.get() {
+            Some(0) => return check(&Cell::new(true), path),
+            Some(left) => self.full.files_left.set(Some(left - 1)),
+            None => {}
+        }
         self.memory.write_at(path, at, bytes)
     }
     fn sync(&self, path: &str) -> Result<(), IoError> {

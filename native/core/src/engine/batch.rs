@@ -1,0 +1,164 @@
+//! Batch queues in the engine: which topics have them, what may be put to them, what is asked of them.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Reader;
+use super::check::Together;
+use crate::batch::BatchMessage;
+use crate::batch_dispatch::{count_wire_messages, parse_inner_num};
+use crate::dispatch::takes_queue_entry;
+use crate::error::{Code, Error};
+use crate::format::properties::INNER_BASE_NAME;
+use crate::format::queue_entry::QueueEntry;
+use crate::format::record::{SYS_FLAG_COMPRESSED, SYS_FLAG_INNER_BATCH};
+use crate::queue::batch::{BatchIndex, BatchTable, BatchTopic};
+use crate::queue::batch_lookup::{self, position_of};
+use crate::queue::lookup::{Boundary, QueueOffsets};
+use crate::queue::table::QueueTable;
+use crate::storage::{Clock, Storage};
+use crate::topics::TopicTable;
+
+/// Bytes that INNER_BASE takes at most: name, separator, the greatest offset in digits, end.
+pub(super) const MAX_INNER_BASE_BYTES: usize = INNER_BASE_NAME.len() + 1 + 16 + 1;
+
+/// Learns whether a topic that has no queue yet is to have batch queues: the topic table may have been written since.
+/// Refuses a topic that has both kinds.
+pub(super) fn learn_topic<S: Storage>(
+    storage: &S,
+    topics: &mut TopicTable,
+    simple: &QueueTable,
+    batches: &mut BatchTable,
+    topic: &[u8],
+) -> Result<(), Error> {
+    if batches.is_mixed(topic) {
+        let topic = String::from_utf8_lossy(topic);
+        let message = format!("topic {topic} has plain and batch queues; correct config/topics.json or move the wrong ones away");
+        return Err(Error::new(Code::UnsupportedFormat, message).text("argument", "topic"));
+    }
+    if simple.topic(topic).is_none() && !batches.holds(topic) && topics.refresh(storage)? {
+        for name in topics.kinds.batch.iter().filter(|name| simple.topic(name.as_bytes()).is_none()) {
+            batches.add_topic(name.as_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a message, what it says of an inner batch and its topic fit together; RocketMQ's MESSAGE_ILLEGAL otherwise.
+/// Returns the messages of an inner batch, 0 for any other message.
+pub(super) fn check_inner_batch(
+    message: &BatchMessage<'_>,
+    inner_num: Option<&[u8]>,
+    batches: &BatchTable,
+    together: Together,
+) -> Result<u32, Error> {
+    if message.sys_flag & SYS_FLAG_INNER_BATCH == 0 {
+        return match inner_num {
+            None => Ok(0),
+            Some(_) => {
+                let reason = "INNER_NUM stands on a message that is no inner batch (sysFlag bit 7); leave it out, or put an innerBatch";
+                Err(Error::argument("properties", reason))
+            }
+        };
+    }
+    if together == Together::Group {
+        return Err(Error::argument("sysFlag", "bit 7 marks an inner batch, which is one record: put it by itself, not in a group"));
+    }
+    if !batches.holds(message.topic) {
+        let reason = "the message is an inner batch (sysFlag bit 7), its topic has plain queues; put its messages one by one, or give \
+                      the topic the attribute queue.type=BatchCQ in config/topics.json before its first message";
+        return Err(Error::argument("topic", reason));
+    }
+    if !takes_queue_entry(message.sys_flag) {
+        return Err(Error::argument("sysFlag", "an inner batch cannot be a prepared or rolled back transaction"));
+    }
+    let Some(inner_num) = inner_num else {
+        return Err(Error::argument("properties", "an inner batch needs the property INNER_NUM, the number of its messages"));
+    };
+    let Some(number) = parse_inner_num(inner_num) else {
+        return Err(Error::argument("properties", "INNER_NUM must be a number from 1 to 32767"));
+    };
+    if message.sys_flag & SYS_FLAG_COMPRESSED != 0 {
+        return Ok(number); // its messages cannot be counted here
+    }
+    match count_wire_messages(message.body) {
+        Some(count) if count == number => Ok(number),
+        Some(count) => Err(Error::argument("body", format!("the body holds {count} messages, INNER_NUM says {number}"))),
+        None => Err(Error::argument("body", "the body is no wire batch of messages: the lengths in it do not add up")),
+    }
+}
+
+impl<S: Storage, C: Clock> Reader<'_, S, C> {
+    /// A batch queue that a message ever took a place in.
+    pub(super) fn batch_queue(&self, topic: &[u8], queue_id: i32) -> Option<BatchIndex> {
+        let batches = &self.0.batches;
+        if batches.is_empty() { None } else { batches.find(topic, queue_id).filter(|&place| batches.queue(place).next() > 0) }
+    }
+
+    pub(super) fn batch_queues(&self) -> usize {
+        let batches = &self.0.batches;
+        batches.places().filter(|&place| batches.queue(place).next() > 0).count()
+    }
+
+    pub(super) fn batch_queue_ids(&self, topic: &[u8]) -> Vec<i32> {
+        let ids = self.0.batches.topic(topic).into_iter().flat_map(BatchTopic::queue_ids);
+        ids.filter(|&id| self.batch_queue(topic, id).is_some()).collect()
+    }
+
+    pub(super) fn batch_topics(&self) -> impl Iterator<Item = String> {
+        let topics = self.0.batches.topics().map(|topic| topic.name.clone());
+        topics.filter(|topic| !self.batch_queue_ids(topic.as_bytes()).is_empty())
+    }
+
+    pub(super) fn batch_offsets(&self, place: BatchIndex) -> QueueOffsets {
+        batch_lookup::offsets(&self.0.batches, place, self.0.visible())
+    }
+
+    pub(super) fn batch_offset_by_time(&self, place: BatchIndex, timestamp: i64, boundary: Boundary) -> Result<u64, Error> {
+        let engine = self.0;
+        let visible = engine.visible();
+        batch_lookup::offset_by_time(engine.storage.as_ref(), &engine.batch_files, &engine.batches, place, visible, timestamp, boundary)
+    }
+
+    /// Store time of the batch that holds a queue offset.
+    pub(super) fn batch_time_of(&self, place: BatchIndex, offset: u64) -> Result<Option<i64>, Error> {
+        let engine = self.0;
+        let range = self.batch_offsets(place);
+        if !(range.min..range.max).contains(&offset) {
+            return Ok(None);
+        }
+        let position = position_of(engine.storage.as_ref(), &engine.batch_files, &engine.batches, place, offset)?;
+        match engine.batch_files.entry(engine.storage.as_ref(), &engine.batches, place, position)? {
+            Some(entry) if entry.base <= offset => self.log().store_timestamp(entry.physical),
+            _ => Ok(None),
+        }
+    }
+
+    /// Entries of a batch queue, one for each batch, with the queue offset at which the first begins.
+    pub(super) fn batch_entries(&self, place: BatchIndex, from: u64, max: usize) -> Result<(u64, Vec<QueueEntry>), Error> {
+        let engine = self.0;
+        let range = self.batch_offsets(place);
+        let start = from.clamp(range.min, range.max);
+        let (mut first, mut entries) = (start, Vec::new());
+        if start < range.max {
+            let storage = engine.storage.as_ref();
+            let position = position_of(storage, &engine.batch_files, &engine.batches, place, start)?;
+            engine.batch_files.read(storage, &engine.batches, place, position, max as u64, |_, entry| {
+                if entry.is_some_and(|entry| entry.base >= range.max) {
+                    return false;
+                }
+                if let (true, Some(entry)) = (entries.is_empty(), &entry) {
+                    first = entry.base;
+                }
+                entries.push(entry.map_or(QueueEntry::BLANK, |entry| QueueEntry {
+                    physical: entry.physical,
+                    size: entry.size,
+                    tags_code: entry.tags_code,
+                }));
+                true
+            })?;
+        }
+        Ok((first, entries))
+    }
+}

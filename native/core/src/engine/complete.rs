@@ -1,0 +1,165 @@
+//! Plain and batch queues side by side: how far each kind is complete in a store that was closed cleanly.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use crate::error::{Error, Finding};
+use crate::format::queue_entry::QueueEntry;
+use crate::log::segments::Segments;
+use crate::log::view::LogView;
+use crate::queue::batch::{BatchIndex, BatchTable};
+use crate::queue::batch_files::{self, BatchFiles};
+use crate::queue::batch_load::LoadedBatchQueue;
+use crate::queue::batch_lookup::correct_min;
+use crate::queue::load::LoadedQueue;
+use crate::queue::{BATCH_DIRECTORY, DIRECTORY};
+use crate::recovery;
+use crate::storage::{Segment, Storage};
+use crate::writes::Unsynced;
+
+/// Offsets of the log below which the queues of a kind need no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Complete {
+    pub simple: u64,
+    pub batch: u64,
+    /// End of the newest record that a queue names.
+    pub end: u64,
+}
+
+impl Complete {
+    /// Where dispatch has to begin.
+    pub fn least(&self) -> u64 {
+        self.simple.min(self.batch)
+    }
+
+    /// Of a store that was closed cleanly: both kinds reach as far as the one that reaches farthest (`simple_end` is what
+    /// plain queues say), but a kind whose directory is gone, or damaged, is built again from the first record on.
+    pub fn of_clean_store<S: Storage>(
+        storage: &S,
+        segments: &Segments<S::Segment>,
+        simple_end: u64,
+        simple: &[LoadedQueue],
+        table: &BatchTable,
+        batches: &[LoadedBatchQueue],
+        findings: &mut Vec<Finding>,
+    ) -> Result<Self, Error> {
+        if table.is_empty() {
+            return Ok(Self { simple: simple_end, batch: simple_end, end: simple_end });
+        }
+        let batch_end = batch_queues_end(segments, table, batches, findings)?;
+        let end = batch_end.unwrap_or(0).max(simple_end);
+        let is_lost = !simple.is_empty() && simple_end == segments.min();
+        let simple_gone = is_gone(storage, DIRECTORY, !simple.is_empty())?;
+        let batch_gone = is_gone(storage, BATCH_DIRECTORY, !batches.is_empty())?;
+        Ok(Self {
+            end,
+            simple: if simple_gone || is_lost { segments.min() } else { end },
+            batch: if batch_gone || batch_end.is_none() { segments.min() } else { end },
+        })
+    }
+
+    /// Of a store that ended abruptly: both kinds reach to `known`, by `checkpoint`, which says nothing of a kind that is
+    /// gone. Plain queues without an entry are taken for gone where there are no batch queues instead.
+    pub fn of_crashed_store<S: Storage>(
+        storage: &S,
+        min: u64,
+        known: u64,
+        simple: &[LoadedQueue],
+        table: &BatchTable,
+        batches: &[LoadedBatchQueue],
+    ) -> Result<Self, Error> {
+        let holds_simple = simple.iter().any(|queue| queue.last.is_some());
+        let holds_batches = batches.iter().any(|queue| queue.last.is_some());
+        let simple_gone = if holds_batches { is_gone(storage, DIRECTORY, holds_simple)? } else { !holds_simple };
+        let batch_gone = !table.is_empty() && if holds_simple { is_gone(storage, BATCH_DIRECTORY, holds_batches)? } else { !holds_batches };
+        let start = |is_gone| if is_gone { min } else { known };
+        Ok(Self { end: known, simple: start(simple_gone), batch: start(batch_gone) })
+    }
+}
+
+/// Whether the queues of a kind were removed: there are none, nor the directory that says so.
+fn is_gone<S: Storage>(storage: &S, directory: &str, holds_some: bool) -> Result<bool, Error> {
+    Ok(!holds_some && storage.list(directory)?.is_none())
+}
+
+/// End of the newest record that a batch queue names; `None` when the newest entry of one leads nowhere: its file is
+/// damaged, and all of them are built again.
+fn batch_queues_end<G: Segment>(
+    segments: &Segments<G>,
+    table: &BatchTable,
+    loaded: &[LoadedBatchQueue],
+    findings: &mut Vec<Finding>,
+) -> Result<Option<u64>, Error> {
+    let (mut end, mut lost) = (segments.min(), None);
+    for queue in loaded {
+        let Some(last) = queue.last.filter(|last| last.physical >= segments.min()) else {
+            continue; // nothing, or gone with the first files of the log
+        };
+        let entry = QueueEntry { physical: last.physical, size: last.size, tags_code: last.tags_code };
+        if recovery::was_written(segments, &entry)? {
+            end = end.max(last.end());
+        } else {
+            lost = Some((queue.place, last.physical));
+        }
+    }
+    let Some((place, physical)) = lost else { return Ok(Some(end)) };
+    let message = format!("the newest entry says that a message lies at {physical}, where the log has none; the queues are built again");
+    findings.push(Finding { kind: "queue-damaged", file: batch_files::directory(table, place), offset: 0, length: 0, message });
+    Ok(None)
+}
+
+/// Forgets the entries of batch queues whose records start at or above `physical`; the queues whose files hold some.
+pub(super) fn cut_batch_queues<S: Storage>(
+    storage: &S,
+    files: &BatchFiles,
+    table: &mut BatchTable,
+    physical: u64,
+) -> Result<Vec<BatchIndex>, Error> {
+    let mut touched = Vec::new();
+    for place in table.places() {
+        if files.cut(storage, table, place, physical)? {
+            touched.push(place);
+        }
+    }
+    Ok(touched)
+}
+
+pub(super) fn correct_batch_mins<S: Storage>(storage: &S, files: &BatchFiles, table: &mut BatchTable, log_min: u64) -> Result<(), Error> {
+    table.places().try_for_each(|place| correct_min(storage, files, table, place, log_min))
+}
+
+/// Position and store time of the newest message that a batch queue leads to.
+pub(super) fn last_batch<S: Storage>(
+    storage: &S,
+    files: &BatchFiles,
+    table: &BatchTable,
+    log: &LogView<S::Segment>,
+) -> Result<Option<(u64, i64)>, Error> {
+    let mut newest = None;
+    for place in table.places() {
+        if let Some(last) = table.queue(place).end().checked_sub(1)
+            && let Some(entry) = files.entry(storage, table, place, last)?
+        {
+            newest = newest.max(Some(entry.physical));
+        }
+    }
+    match newest {
+        Some(physical) => Ok(log.store_timestamp(physical)?.map(|time| (physical, time))),
+        None => Ok(None),
+    }
+}
+
+/// Brings the files of batch queues to what was found. The directories say from now on that no queue is missing.
+pub(super) fn take_over_batch_queues<S: Storage>(
+    storage: &S,
+    files: &BatchFiles,
+    table: &BatchTable,
+    touched: &[BatchIndex],
+    unsynced: &mut Unsynced,
+) -> Result<(), Error> {
+    if !table.is_empty() {
+        storage.create_dir(DIRECTORY)?;
+        storage.create_dir(BATCH_DIRECTORY)?;
+    }
+    touched.iter().try_for_each(|&place| files.clear_behind(storage, table, place, unsynced))
+}

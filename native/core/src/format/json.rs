@@ -1,0 +1,163 @@
+//! RocketMQ's JSON files, read leniently (§1.2): keys with or without quotes, nothing kept but what is asked for.
+
+use alloc::string::String;
+
+/// Nesting that is followed; RocketMQ's own files have six levels.
+const MAX_DEPTH: usize = 64;
+
+/// The text is not JSON, or too deep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotJson;
+
+/// Walks a JSON text from front to back.
+#[derive(Debug)]
+pub struct JsonReader<'a> {
+    text: &'a [u8],
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> JsonReader<'a> {
+    pub fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, depth: 0 }
+    }
+
+    /// Reads an object; `member` gets each name and reads its value, or skips it. Anything but an object is skipped.
+    pub fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Result<(), NotJson>) -> Result<(), NotJson> {
+        if self.peek()? != b'{' {
+            return self.skip();
+        }
+        self.list(b'}', |reader| {
+            let name = reader.name()?;
+            reader.expect(b':')?;
+            member(reader, &name)
+        })
+    }
+
+    /// Reads a string; `None` for a value of another kind, which is skipped.
+    pub fn string(&mut self) -> Result<Option<String>, NotJson> {
+        match self.peek()? {
+            b'"' | b'\'' => self.quoted().map(Some),
+            _ => self.skip().map(|()| None),
+        }
+    }
+
+    pub fn skip(&mut self) -> Result<(), NotJson> {
+        match self.peek()? {
+            b'{' => self.object(|reader, _| reader.skip()),
+            b'[' => self.list(b']', Self::skip),
+            b'"' | b'\'' => self.quoted().map(|_| ()),
+            _ => self.word().map(|_| ()),
+        }
+    }
+
+    /// Whether nothing but white space is left.
+    pub fn is_at_end(&mut self) -> bool {
+        self.peek().is_err()
+    }
+
+    /// What stands between an opening bracket and `close`, separated by commas.
+    fn list(&mut self, close: u8, mut item: impl FnMut(&mut Self) -> Result<(), NotJson>) -> Result<(), NotJson> {
+        self.at += 1;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(NotJson);
+        }
+        while self.peek()? != close {
+            item(self)?;
+            if self.peek()? != close {
+                self.expect(b',')?;
+            }
+        }
+        self.at += 1;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn name(&mut self) -> Result<String, NotJson> {
+        match self.peek()? {
+            b'"' | b'\'' => self.quoted(),
+            _ => Ok(String::from_utf8_lossy(self.word()?).into_owned()),
+        }
+    }
+
+    /// A number, a literal or a bare name.
+    fn word(&mut self) -> Result<&'a [u8], NotJson> {
+        let rest = &self.text[self.at..];
+        let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_' | b'$' | b'%');
+        let length = rest.iter().position(|byte| !belongs(byte)).unwrap_or(rest.len());
+        self.at += length;
+        if length == 0 { Err(NotJson) } else { Ok(&rest[..length]) }
+    }
+
+    fn quoted(&mut self) -> Result<String, NotJson> {
+        let quote = self.text[self.at];
+        self.at += 1;
+        let mut out = alloc::vec::Vec::new();
+        loop {
+            let byte = self.next()?;
+            match byte {
+                b'\\' => self.escaped(&mut out)?,
+                _ if byte == quote => return Ok(String::from_utf8_lossy(&out).into_owned()),
+                _ => out.push(byte),
+            }
+        }
+    }
+
+    fn escaped(&mut self, out: &mut alloc::vec::Vec<u8>) -> Result<(), NotJson> {
+        let plain = match self.next()? {
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let first = self.unit()?;
+                let mut units = alloc::vec![first];
+                if (0xD800..0xDC00).contains(&first) && self.text[self.at..].starts_with(b"\\u") {
+                    self.at += 2;
+                    units.push(self.unit()?);
+                }
+                out.extend_from_slice(String::from_utf16_lossy(&units).as_bytes());
+                return Ok(());
+            }
+            byte @ (b'"' | b'\'' | b'\\' | b'/') => byte,
+            _ => return Err(NotJson),
+        };
+        out.push(plain);
+        Ok(())
+    }
+
+    /// Four hex digits.
+    fn unit(&mut self) -> Result<u16, NotJson> {
+        let digits = self.text.get(self.at..self.at + 4).ok_or(NotJson)?;
+        self.at += 4;
+        let value = |digit: &u8| char::from(*digit).to_digit(16).ok_or(NotJson);
+        digits.iter().try_fold(0, |unit, digit| Ok(unit << 4 | value(digit)? as u16))
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
+        if self.peek()? != byte {
+            return Err(NotJson);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<u8, NotJson> {
+        let byte = *self.text.get(self.at).ok_or(NotJson)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Result<u8, NotJson> {
+        while let Some(&byte) = self.text.get(self.at) {
+            if !byte.is_ascii_whitespace() {
+                return Ok(byte);
+            }
+            self.at += 1;
+        }
+        Err(NotJson)
+    }
+}

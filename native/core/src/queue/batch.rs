@@ -1,0 +1,222 @@
+//! The table of the batch queues: names to queues, counters, and the entries that wait for their files (store-format §3.7).
+//!
+//! An entry stands for a whole batch. Its **position** counts batches and says where it lies in the files; queue offsets
+//! count messages.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::format::batch_entry::BatchEntry;
+use crate::format::hash::java_hash;
+
+/// Place of a batch queue in the table; never given to another one while the store is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BatchIndex(u32);
+
+#[derive(Debug)]
+pub struct BatchTopic {
+    pub name: String,
+    /// Java hash of `name#`: every index key of the topic starts with it.
+    pub key_hash: i32,
+    queues: BTreeMap<i32, BatchIndex>,
+}
+
+#[derive(Debug)]
+pub struct BatchQueue {
+    topic: u32,
+    pub id: i32,
+    /// Queue offset of the first message that the log still holds.
+    pub min: u64,
+    /// Position of the first entry in the files.
+    pub(super) first: u64,
+    /// Position of the first entry in memory; all below are in files.
+    pub(super) held: u64,
+    pub(super) tail: VecDeque<BatchEntry>,
+    /// Queue offset behind the last message.
+    pub(super) next: u64,
+    /// Messages that are being written and have no entry yet.
+    assigned: u64,
+    waiting: bool,
+}
+
+impl BatchQueue {
+    /// Offset that the next message gets.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Position behind the last entry.
+    pub fn end(&self) -> u64 {
+        self.held + self.tail.len() as u64
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.first == self.end()
+    }
+
+    /// What the files of the queue hold: entries at `first..held`, messages below `next`.
+    pub(super) fn set_held(&mut self, first: u64, held: u64, next: u64) {
+        (self.first, self.held, self.next) = (first, held, next);
+        self.tail.clear();
+    }
+
+    /// Position of the first entry in memory whose record starts at or above `physical`.
+    pub(super) fn first_at_or_above(&self, physical: u64) -> u64 {
+        self.held + self.tail.partition_point(|entry| entry.physical < physical) as u64
+    }
+
+    pub(super) fn in_memory(&self, position: u64) -> Option<BatchEntry> {
+        self.tail.get(usize::try_from(position.checked_sub(self.held)?).ok()?).copied()
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct BatchTable {
+    topics: Vec<BatchTopic>,
+    by_name: BTreeMap<Vec<u8>, u32>,
+    queues: Vec<BatchQueue>,
+    waiting: Vec<BatchIndex>,
+    waiting_entries: usize,
+    /// Topics that have queues of both kinds: RocketMQ does not start with them.
+    mixed: BTreeSet<Vec<u8>>,
+}
+
+impl BatchTable {
+    /// Whether the topic's queues are batch queues.
+    pub fn holds(&self, topic: &[u8]) -> bool {
+        !self.by_name.is_empty() && self.by_name.contains_key(topic)
+    }
+
+    pub fn find(&self, topic: &[u8], id: i32) -> Option<BatchIndex> {
+        self.topic(topic)?.queues.get(&id).copied()
+    }
+
+    /// Makes the topic one of batch queues.
+    pub fn add_topic(&mut self, name: &[u8]) {
+        if !self.by_name.contains_key(name) {
+            self.by_name.insert(name.to_owned(), self.topics.len() as u32);
+            let key_hash = java_hash(java_hash(0, name), b"#");
+            self.topics.push(BatchTopic { name: String::from_utf8_lossy(name).into_owned(), key_hash, queues: BTreeMap::new() });
+        }
+    }
+
+    /// The queue, made if there is none, starting at offset 0. `topic` is valid UTF-8 (lossy otherwise).
+    pub fn find_or_add(&mut self, topic: &[u8], id: i32) -> BatchIndex {
+        if let Some(place) = self.find(topic, id) {
+            return place;
+        }
+        self.add_topic(topic);
+        let topic = self.by_name[topic];
+        let place = BatchIndex(self.queues.len() as u32);
+        let (first, held, next) = (0, 0, 0);
+        let tail = VecDeque::new();
+        self.queues.push(BatchQueue { topic, id, min: 0, first, held, tail, next, assigned: 0, waiting: false });
+        self.topics[topic as usize].queues.insert(id, place);
+        place
+    }
+
+    pub fn queue(&self, place: BatchIndex) -> &BatchQueue {
+        &self.queues[place.0 as usize]
+    }
+
+    pub fn queue_mut(&mut self, place: BatchIndex) -> &mut BatchQueue {
+        &mut self.queues[place.0 as usize]
+    }
+
+    pub fn topic_of(&self, place: BatchIndex) -> &BatchTopic {
+        &self.topics[self.queues[place.0 as usize].topic as usize]
+    }
+
+    pub fn topic(&self, name: &[u8]) -> Option<&BatchTopic> {
+        self.by_name.get(name).map(|&index| &self.topics[index as usize])
+    }
+
+    pub fn topics(&self) -> impl Iterator<Item = &BatchTopic> {
+        self.topics.iter()
+    }
+
+    /// Every queue, in the order in which they became known.
+    pub fn places(&self) -> impl Iterator<Item = BatchIndex> + use<> {
+        (0..self.queues.len() as u32).map(BatchIndex)
+    }
+
+    /// Whether no topic has batch queues.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// Marks a topic as one that has queues of both kinds.
+    pub fn mark_mixed(&mut self, topic: &[u8]) {
+        self.mixed.insert(topic.to_owned());
+    }
+
+    pub fn is_mixed(&self, topic: &[u8]) -> bool {
+        !self.mixed.is_empty() && self.mixed.contains(topic)
+    }
+
+    /// Adds an entry at the queue's end; it waits for its file from here on.
+    pub fn push(&mut self, place: BatchIndex, entry: BatchEntry) {
+        let queue = &mut self.queues[place.0 as usize];
+        queue.next = entry.next();
+        queue.tail.push_back(entry);
+        queue.assigned = queue.assigned.saturating_sub(u64::from(entry.messages));
+        self.waiting_entries += 1;
+        if !queue.waiting {
+            queue.waiting = true;
+            self.waiting.push(place);
+        }
+    }
+
+    /// Gives the queue's next offsets to messages that are about to be written, and returns the first;
+    /// [`BatchTable::push`] makes it final.
+    pub fn assign(&mut self, place: BatchIndex, messages: u32) -> u64 {
+        let queue = &mut self.queues[place.0 as usize];
+        let base = queue.next + queue.assigned;
+        queue.assigned += u64::from(messages);
+        base
+    }
+
+    /// Takes assigned offsets back: their messages were not written.
+    pub fn unassign(&mut self, place: BatchIndex, messages: u32) {
+        let queue = &mut self.queues[place.0 as usize];
+        queue.assigned = queue.assigned.saturating_sub(u64::from(messages));
+    }
+
+    /// Entries that are in no file yet.
+    pub fn waiting_entries(&self) -> usize {
+        self.waiting_entries
+    }
+
+    /// Queues with entries that are in no file yet.
+    pub fn waiting(&self) -> &[BatchIndex] {
+        &self.waiting
+    }
+
+    /// The entries of a queue below `position` are in files now.
+    pub fn written(&mut self, place: BatchIndex, position: u64) {
+        let queue = &mut self.queues[place.0 as usize];
+        let count = (position.saturating_sub(queue.held) as usize).min(queue.tail.len());
+        queue.tail.drain(..count);
+        queue.held += count as u64;
+        self.waiting_entries -= count;
+    }
+
+    /// Takes queues without waiting entries off the list.
+    pub fn settle(&mut self) {
+        let queues = &mut self.queues;
+        self.waiting.retain(|place| {
+            let queue = &mut queues[place.0 as usize];
+            queue.waiting = !queue.tail.is_empty();
+            queue.waiting
+        });
+    }
+}
+
+impl BatchTopic {
+    /// Queue ids in ascending order.
+    pub fn queue_ids(&self) -> impl Iterator<Item = i32> {
+        self.queues.keys().copied()
+    }
+}

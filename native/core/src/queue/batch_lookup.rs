@@ -1,0 +1,110 @@
+//! Finding a place in a batch queue: the visible range, the batch that holds an offset, the offset that belongs to a time.
+
+use super::batch::{BatchIndex, BatchTable};
+use super::batch_files::BatchFiles;
+use super::lookup::{Boundary, QueueOffsets};
+use crate::error::Error;
+use crate::format::batch_entry::BatchEntry;
+use crate::storage::Storage;
+
+/// Offsets of a batch queue whose log is visible up to `visible`.
+pub fn offsets(table: &BatchTable, place: BatchIndex, visible: u64) -> QueueOffsets {
+    let queue = table.queue(place);
+    // What is in files is synced in the log: only the tail can hold invisible entries.
+    let max = queue.in_memory(queue.first_at_or_above(visible)).map_or(queue.next, |entry| entry.base);
+    QueueOffsets { min: queue.min.min(max), max, next: queue.next }
+}
+
+/// Position of the batch that holds the message at a queue offset: the last one that begins at or before it. Where a
+/// batch is missing, the one behind.
+pub fn position_of<S: Storage>(storage: &S, files: &BatchFiles, table: &BatchTable, place: BatchIndex, offset: u64) -> Result<u64, Error> {
+    let queue = table.queue(place);
+    let behind = files.partition(storage, table, place, queue.first..queue.end(), |entry| entry.base <= offset)?;
+    match files.last_below(storage, table, place, behind)? {
+        Some((position, entry)) if entry.next() > offset => Ok(position),
+        _ => Ok(behind),
+    }
+}
+
+/// Smallest queue offset whose message the log still holds (store-format §3.4).
+pub fn correct_min<S: Storage>(
+    storage: &S,
+    files: &BatchFiles,
+    table: &mut BatchTable,
+    place: BatchIndex,
+    log_min: u64,
+) -> Result<(), Error> {
+    let queue = table.queue(place);
+    let first = files.partition(storage, table, place, queue.first..queue.end(), |entry| entry.physical < log_min)?;
+    let min = files.entry(storage, table, place, first)?.map_or(queue.next, |entry| entry.base);
+    table.queue_mut(place).min = min;
+    Ok(())
+}
+
+/// The queue offset for a time, exactly as RocketMQ finds it (store-format §3.7): in the newest file that begins at or
+/// before it, or the first; a time at or behind that file's last batch finds that batch.
+pub fn offset_by_time<S: Storage>(
+    storage: &S,
+    files: &BatchFiles,
+    table: &BatchTable,
+    place: BatchIndex,
+    visible: u64,
+    timestamp: i64,
+    boundary: Boundary,
+) -> Result<u64, Error> {
+    let range = offsets(table, place, visible);
+    let queue = table.queue(place);
+    let (first, end) = (queue.first, queue.first_at_or_above(visible));
+    if first == end {
+        return Ok(range.min);
+    }
+    let unit = |position| files.entry(storage, table, place, position);
+    let time = |position| unit(position).map(|entry: Option<BatchEntry>| entry.map_or(i64::MIN, |entry| entry.store_timestamp));
+
+    let (mut low, mut high) = (first / files.file_entries, (end - 1) / files.file_entries);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        if time(middle * files.file_entries)? <= timestamp { low = middle } else { high = middle - 1 }
+    }
+    let left = (low * files.file_entries).max(first);
+    let right = ((low + 1) * files.file_entries).min(end) - 1;
+    let found = if timestamp >= time(right)? { Some(right) } else { bisect(left, right, timestamp, boundary, time)? };
+    let offset = match found {
+        Some(position) => unit(position)?.map_or(range.min, |entry| entry.base),
+        None => range.min,
+    };
+    Ok(offset.clamp(range.min, range.max))
+}
+
+/// RocketMQ's own bisection, whose upper boundary answers the batch *behind* the time where two are left to choose from,
+/// and nothing where three are: its answers are what clients know.
+fn bisect(
+    left: u64,
+    right: u64,
+    timestamp: i64,
+    boundary: Boundary,
+    time: impl Fn(u64) -> Result<i64, Error>,
+) -> Result<Option<u64>, Error> {
+    let (mut low, mut high) = (left, right);
+    while low <= high {
+        let middle = low + (high - low) / 2;
+        let found = time(middle)?;
+        if middle == high {
+            return Ok((found >= timestamp).then_some(middle));
+        }
+        if middle == low {
+            if found >= timestamp {
+                return Ok(Some(middle));
+            }
+            low = middle + 1;
+            continue;
+        }
+        match boundary {
+            Boundary::Lower if found < timestamp => low = middle + 1,
+            Boundary::Lower => high = middle,
+            Boundary::Upper if found <= timestamp => low = middle,
+            Boundary::Upper => high = middle - 1,
+        }
+    }
+    Ok(None)
+}

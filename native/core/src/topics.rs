@@ -1,0 +1,103 @@
+//! Kinds of topics, by RocketMQ's topic table `config/topics.json` (store-format §1.2).
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::error::{Error, Finding};
+use crate::format::json::{JsonReader, NotJson};
+use crate::storage::{FileStamp, Storage};
+
+/// RocketMQ's topic table. Beside it lies the one before, as `.bak`.
+pub const TOPICS_PATH: &str = "config/topics.json";
+/// Longest topic table that is read.
+const MAX_TOPICS_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Topics whose attributes ask for something else than plain queues.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicKinds {
+    /// `queue.type` is `BatchCQ`.
+    pub batch: BTreeSet<String>,
+    /// `cleanup.policy` is `COMPACTION`.
+    pub compaction: BTreeSet<String>,
+}
+
+/// The topic table as it was read last.
+#[derive(Debug, Default)]
+pub struct TopicTable {
+    pub kinds: TopicKinds,
+    stamp: Option<FileStamp>,
+}
+
+impl TopicTable {
+    /// Reads the table, or the one before where it is missing or damaged, as RocketMQ does. Two damaged ones are
+    /// reported: no topic has attributes then.
+    pub fn load<S: Storage>(storage: &S, findings: &mut Vec<Finding>) -> Result<Self, Error> {
+        let stamp = storage.stamp(TOPICS_PATH)?;
+        let mut damaged = false;
+        for path in [TOPICS_PATH, "config/topics.json.bak"] {
+            let Some(text) = read(storage, path)?.filter(|text| !text.is_empty()) else { continue };
+            match parse(&text) {
+                Ok(kinds) => return Ok(Self { kinds, stamp }),
+                Err(NotJson) => damaged = true,
+            }
+        }
+        if damaged {
+            findings.push(Finding {
+                kind: "topic-table",
+                file: String::from(TOPICS_PATH),
+                offset: 0,
+                length: 0,
+                message: String::from("is not JSON, and there is no .bak beside it; RocketMQ does not start, here no topic has attributes"),
+            });
+        }
+        Ok(Self { kinds: TopicKinds::default(), stamp })
+    }
+
+    /// Reads the table again if it was replaced or written since; says whether it was.
+    pub fn refresh<S: Storage>(&mut self, storage: &S) -> Result<bool, Error> {
+        if storage.stamp(TOPICS_PATH)? == self.stamp {
+            return Ok(false);
+        }
+        *self = Self::load(storage, &mut Vec::new())?;
+        Ok(true)
+    }
+}
+
+fn read<S: Storage>(storage: &S, path: &str) -> Result<Option<Vec<u8>>, Error> {
+    let Some(bytes) = storage.len(path)? else { return Ok(None) };
+    if bytes > MAX_TOPICS_BYTES {
+        let reason = format!("{bytes} bytes are too long for a topic table: want at most {MAX_TOPICS_BYTES}");
+        return Err(Error::corrupt(path, 0, &reason));
+    }
+    let mut text = vec![0; bytes as usize];
+    let read = storage.read_at(path, 0, &mut text)?;
+    text.truncate(read);
+    Ok(Some(text))
+}
+
+/// The kinds of topics that a topic table names.
+pub fn parse(text: &[u8]) -> Result<TopicKinds, NotJson> {
+    let mut kinds = TopicKinds::default();
+    let mut reader = JsonReader::new(text);
+    reader.object(|reader, name| match name {
+        "topicConfigTable" => reader.object(|reader, topic| {
+            reader.object(|reader, name| match name {
+                "attributes" => reader.object(|reader, attribute| {
+                    let value = reader.string()?;
+                    match (attribute, value.as_deref()) {
+                        ("queue.type", Some("BatchCQ")) => kinds.batch.insert(topic.into()),
+                        ("cleanup.policy", Some("COMPACTION")) => kinds.compaction.insert(topic.into()),
+                        _ => false,
+                    };
+                    Ok(())
+                }),
+                _ => reader.skip(),
+            })
+        }),
+        _ => reader.skip(),
+    })?;
+    if reader.is_at_end() { Ok(kinds) } else { Err(NotJson) }
+}

@@ -1,0 +1,62 @@
+//! The topic table, as RocketMQ writes it and as others may.
+
+use moraine_core::format::json::NotJson;
+use moraine_core::topics::{TopicKinds, parse};
+use proptest::prelude::*;
+
+fn kinds(batch: &[&str], compaction: &[&str]) -> TopicKinds {
+    let set = |names: &[&str]| names.iter().map(|&name| name.to_string()).collect();
+    TopicKinds { batch: set(batch), compaction: set(compaction) }
+}
+
+#[test]
+fn topics_are_told_apart_by_their_attributes() {
+    let text = r#"{
+        "dataVersion":{"counter":2,"stateVersion":0,"timestamp":1795245590541},
+        "topicConfigTable":{
+            "A":{"attributes":{"queue.type":"BatchCQ"},"order":false,"perm":6,"topicName":"A"},
+            "B":{"attributes":{"queue.type" : "SimpleCQ", "cleanup.policy":"COMPACTION"},"readQueueNums":8},
+            "C":{"attributes":{}},
+            "D":{"order":true}
+        }
+    }"#;
+    assert_eq!(parse(text.as_bytes()), Ok(kinds(&["A"], &["B"])));
+}
+
+#[test]
+fn keys_may_have_no_quotes_and_texts_escapes() {
+    let text =
+        r#"{topicConfigTable:{'A\u0062\ud83d\ude80"':{attributes:{"queue.type":"BatchCQ",other:[1,{2:3}]}},B:{}},offsets:{0:5,1:7}}"#;
+    assert_eq!(parse(text.as_bytes()), Ok(kinds(&["Ab🚀\""], &[])));
+}
+
+#[test]
+fn an_attribute_elsewhere_says_nothing() {
+    let text = r#"{"queue.type":"BatchCQ","topicConfigTable":{"A":{"queue.type":"BatchCQ","attributes":{"note":"queue.type BatchCQ"}}}}"#;
+    assert_eq!(parse(text.as_bytes()), Ok(kinds(&[], &[])));
+    assert_eq!(parse(br#"{"topicConfigTable":[{"attributes":{"queue.type":"BatchCQ"}}]}"#), Ok(kinds(&[], &[])));
+}
+
+#[test]
+fn what_is_no_json_is_refused() {
+    let whole = r#"{"topicConfigTable":{"A":{"attributes":{"queue.type":"BatchCQ"}}}}"#;
+    for cut in 0..whole.len() {
+        assert_eq!(parse(&whole.as_bytes()[..cut]), Err(NotJson), "cut at {cut}");
+    }
+    for wrong in ["{} {}", "{\"a\"}", "{\"a\":}", "{\"a\":1 \"b\":2}", "{\"a\":\"\\q\"}", "{\"a\":\"\\u12\"}", "\0"] {
+        assert_eq!(parse(wrong.as_bytes()), Err(NotJson), "{wrong}");
+    }
+    assert_eq!(parse("[".repeat(100_000).as_bytes()), Err(NotJson), "too deep");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = parse(&bytes);
+    }
+
+    #[test]
+    fn anything_like_json_is_read_or_refused(text in "[{}\\[\\]:,\"'\\\\a1 u]{0,80}") {
+        let _ = parse(text.as_bytes());
+    }
+}

@@ -1,0 +1,232 @@
+/** A group of messages as the engine takes it: one topic and queue, what the group shares in each, and never cut. */
+import { types } from "node:util";
+import { Arena } from "./arena.ts";
+import { int32Error, integerError, isInt32, MAX_INT32, readOptions } from "./arguments.ts";
+import { BATCH_HEADER_BYTES } from "./binding/contract.ts";
+import { bodyLength, checkedTopic, checkLong, errorInMessage, type MessageLimits, writeBody } from "./encode.ts";
+import { writeHeader } from "./encode-header.ts";
+import { PropertyEncoder } from "./encode-properties.ts";
+import { argumentError, StoreError, shown } from "./errors.ts";
+import { type EncodedHost, HostEncoder } from "./hosts.ts";
+import { type GroupMessage, type GroupOptions, PropertyName } from "./message.ts";
+import { decodeProperties } from "./properties.ts";
+import { MAX_SYSTEM_TOPIC_BYTES } from "./topic.ts";
+import { forEachMessage, type GroupFields, groupMessage, readWireBatch, WIRE_OVERHEAD_BYTES } from "./wire-batch.ts";
+
+/** An arena larger than this is not kept. */
+const KEPT_BYTES = 8 * 1024 * 1024;
+/** No group is larger: no file of the log takes it. */
+const MAX_GROUP_BYTES = 2_147_483_647;
+const OPTIONS: readonly string[] = [
+  "sysFlag",
+  "bornTimestamp",
+  "bornHost",
+  "storeHost",
+  "reconsumeTimes",
+  "properties",
+] satisfies (keyof GroupOptions)[];
+const NO_PROPERTIES = new Uint8Array(0);
+
+/** Encodes one group at a time: `encode`, then `bytes`, then `release`. */
+export class GroupEncoder {
+  readonly #limits: MessageLimits;
+  readonly #bornHosts: HostEncoder = new HostEncoder("127.0.0.1", 0);
+  readonly #storeHosts: HostEncoder = new HostEncoder("127.0.0.1", 10_911);
+  readonly #properties: PropertyEncoder;
+  readonly #withoutCrc: PropertyEncoder = new PropertyEncoder(false);
+  #arena: Arena = new Arena();
+  #used = 0;
+  #wireBytes = 0;
+  #topic = "";
+  #topicBytes: Uint8Array = NO_PROPERTIES;
+  #queueId = 0;
+  #sysFlag = 0;
+  #reconsumeTimes = 0;
+  #bornTimestamp = 0;
+  #bornHost: EncodedHost = this.#bornHosts.encode(undefined, "bornHost");
+  #storeHost: EncodedHost = this.#storeHosts.encode(undefined, "storeHost");
+  /** Properties of the group itself. */
+  #shared: Uint8Array = NO_PROPERTIES;
+
+  constructor(limits: MessageLimits) {
+    this.#limits = limits;
+    this.#properties = new PropertyEncoder(limits.recordCrc);
+  }
+
+  get bytes(): Uint8Array {
+    return this.#arena.bytes;
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  get storeHost(): EncodedHost {
+    return this.#storeHost;
+  }
+
+  /** Lets go of memory that only a large group needs. */
+  release(): void {
+    if (this.#arena.capacity > KEPT_BYTES) this.#arena = new Arena();
+  }
+
+  /** Encodes a group, and returns the number of its messages: one at least. */
+  encode(topic: string, queueId: number, messages: unknown, options: GroupOptions | undefined): number {
+    this.#begin(topic, queueId, readOptions(options, OPTIONS));
+    const count = types.isUint8Array(messages)
+      ? this.#encodeWire(messages)
+      : forEachMessage(messages, (message, index) => this.#encodeMessage(message, index));
+    if (count === 0) throw argumentError("messages", "messages is empty; a group has one message at least");
+    return count;
+  }
+
+  #begin(topic: string, queueId: number, options: Partial<GroupOptions>): void {
+    if (!isInt32(queueId) || queueId < 0) throw integerError("queueId", queueId, 0, MAX_INT32);
+    const { sysFlag = 0, bornTimestamp = Date.now(), reconsumeTimes = 0, properties } = options;
+    if (!isInt32(sysFlag)) throw int32Error("options.sysFlag", sysFlag);
+    if (!isInt32(reconsumeTimes)) throw int32Error("options.reconsumeTimes", reconsumeTimes);
+    checkLong("options.bornTimestamp", bornTimestamp);
+    this.#bornHost = this.#bornHosts.encode(options.bornHost, "options.bornHost");
+    this.#storeHost = this.#storeHosts.encode(options.storeHost, "options.storeHost");
+    const arena = this.#arena;
+    arena.at = 0;
+    arena.reserve(MAX_SYSTEM_TOPIC_BYTES);
+    this.#topicBytes = arena.bytes.slice(0, checkedTopic(topic, arena, this.#limits.compat));
+    this.#shared = properties === undefined ? NO_PROPERTIES : this.#sharedProperties(properties);
+    this.#topic = topic;
+    this.#queueId = queueId;
+    this.#sysFlag = sysFlag;
+    this.#reconsumeTimes = reconsumeTimes;
+    this.#bornTimestamp = bornTimestamp;
+    this.#used = 0;
+    this.#wireBytes = 0;
+  }
+
+  #sharedProperties(properties: GroupOptions["properties"]): Uint8Array {
+    const arena = this.#arena;
+    arena.at = 0;
+    let length: number;
+    try {
+      length = this.#withoutCrc.write(arena, undefined, undefined, undefined, properties);
+    } catch (error) {
+      throw inOptions(error);
+    }
+    const shared = arena.bytes.slice(0, length);
+    const delay = decodeProperties(new TextDecoder().decode(shared)).get(PropertyName.delay);
+    if (Number(delay) > 0) {
+      throw argumentError("options.properties", `property DELAY is ${shown(delay)}; a group cannot be delayed`);
+    }
+    return shared;
+  }
+
+  #encodeMessage(message: GroupMessage, index: number): void {
+    try {
+      const fields = groupMessage(message);
+      this.#checkPlace(fields);
+      const { body, flag, tags, keys, properties } = fields;
+      const bodyBytes = bodyLength(body, this.#limits.maxMessageBytes);
+      const start = this.#startMessage(bodyBytes);
+      const arena = this.#arena;
+      writeBody(body, arena);
+      this.#endBody(bodyBytes);
+      const own = this.#properties.write(arena, tags, keys, undefined, properties);
+      this.#endMessage(start, bodyBytes, flag, own);
+    } catch (error) {
+      throw errorInMessage(error, index);
+    }
+    this.#checkSize();
+  }
+
+  /** Holds the group, as far as it was encoded, against what a store takes. */
+  #checkSize(): void {
+    const { maxMessageBytes } = this.#limits;
+    if (this.#wireBytes > maxMessageBytes) {
+      throw tooLarge(this.#wireBytes, "in RocketMQ's wire form", maxMessageBytes, "(option maxMessageBytes)");
+    }
+    if (this.#used > MAX_GROUP_BYTES) {
+      throw tooLarge(this.#used, "with all that its messages share", MAX_GROUP_BYTES, "to fit a file of the log");
+    }
+  }
+
+  #checkPlace({ topic, queueId }: GroupFields): void {
+    if (topic !== undefined && topic !== this.#topic) {
+      throw argumentError("topic", `topic is ${shown(topic)}; the group goes to ${shown(this.#topic)}`);
+    }
+    if (queueId !== undefined && queueId !== this.#queueId) {
+      throw argumentError("queueId", `queueId is ${shown(queueId)}; the group goes to queue ${this.#queueId}`);
+    }
+  }
+
+  #encodeWire(wire: Uint8Array): number {
+    let index = 0;
+    return readWireBatch("messages", wire, (flag, bodyAt, bodyEnd, propertiesAt, end) => {
+      const bodyBytes = bodyEnd - bodyAt;
+      const start = this.#startMessage(bodyBytes);
+      const arena = this.#arena;
+      arena.bytes.set(wire.subarray(bodyAt, bodyEnd), arena.at);
+      this.#endBody(bodyBytes);
+      const properties = propertiesAt < end ? wire.subarray(propertiesAt, end) : undefined;
+      try {
+        const own = this.#properties.write(arena, undefined, undefined, undefined, properties);
+        this.#endMessage(start, bodyBytes, flag, own);
+      } catch (error) {
+        throw errorInMessage(error, index);
+      }
+      this.#checkSize();
+      index++;
+    });
+  }
+
+  /** Makes room for header, body and topic of the next message, and stands where its body goes. */
+  #startMessage(bodyBytes: number): number {
+    const arena = this.#arena;
+    const start = this.#used;
+    arena.at = start;
+    arena.reserve(BATCH_HEADER_BYTES + bodyBytes + this.#topicBytes.length);
+    arena.at += BATCH_HEADER_BYTES;
+    return start;
+  }
+
+  #endBody(bodyBytes: number): void {
+    this.#arena.at += bodyBytes;
+    this.#arena.writeBytes(this.#topicBytes);
+  }
+
+  #endMessage(start: number, bodyBytes: number, flag: number, ownProperties: number): void {
+    const arena = this.#arena;
+    const propertyBytes = this.#properties.writeShared(arena, this.#shared);
+    this.#wireBytes += WIRE_OVERHEAD_BYTES + bodyBytes + ownProperties;
+    this.#used = writeHeader(
+      arena,
+      start,
+      bodyBytes,
+      this.#topicBytes.length,
+      propertyBytes,
+      this.#queueId,
+      flag,
+      this.#sysFlag,
+      this.#reconsumeTimes,
+      this.#bornTimestamp,
+      0,
+      this.#bornHost,
+      this.#storeHost,
+    );
+  }
+}
+
+function tooLarge(bytes: number, as: string, maximum: number, where: string): StoreError {
+  return new StoreError(
+    "STORE_MESSAGE_TOO_LARGE",
+    `the group has ${bytes} bytes or more ${as}; at most ${maximum} are allowed ${where}`,
+    { details: { argument: "messages", bytes, maximum } },
+  );
+}
+
+/** An error about a property of the options. */
+function inOptions(error: unknown): unknown {
+  if (!(error instanceof StoreError) || error.details.argument === undefined) return error;
+  return new StoreError(error.code, `options: ${error.message}`, {
+    cause: error.cause,
+    details: { ...error.details, argument: `options.${error.details.argument}` },
+  });
+}
