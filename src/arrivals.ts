@@ -71,14 +71,13 @@ export class Arrivals {
     return waiter.promise;
   }
 
-  /** Waits until the queue's maximum is above an offset, which it was not just now. */
+  /** Waits until the queue's maximum is above an offset. */
   wait(topic: string, queueId: number, queueOffset: number, signal: AbortSignal | undefined): Waiter {
     throwIfAborted(signal);
     this.#lifecycle.checkGrowing();
     const { watched, max } = this.#watch(topic, queueId);
     const waiter = new Waiter(queueOffset, signal, (gone) => this.#left(watched, gone));
     watched.waiters.add(waiter);
-    // Another thread's sync may have come between the look at the queue and the watch.
     if (max > queueOffset) waiter.settle(true);
     return waiter;
   }
@@ -108,7 +107,8 @@ export class Arrivals {
     const known = this.#byName.get(name);
     if (known !== undefined) {
       this.#idle.delete(known);
-      return { watched: known, max: 0 };
+      // What came while nobody waited was taken off the engine's list, and nobody was woken.
+      return { watched: known, max: this.#engine.offsets(topic, queueId).max };
     }
     const { watch, max } = this.#engine.watch(topic, queueId);
     const watched = { name, watch, waiters: new Heap<Waiter>(({ position }) => position) };

@@ -7,6 +7,7 @@
  * | `moraine:flush` | the durable position has moved | `FlushDiagnostics` |
  * | `moraine:recovery` | opening goes on, and once when it is done | `RecoveryDiagnostics` |
  * | `moraine:segment` | the log has gone on in another file | `SegmentDiagnostics` |
+ * | `moraine:listener` | a listener of `onAppend` threw, or its promise rejected | `ListenerDiagnostics` |
  * | `moraine:poison` | a write or a sync has failed: nothing can be stored until the store is opened again | `PoisonDiagnostics` |
  */
 import { type Channel, channel } from "node:diagnostics_channel";
@@ -58,12 +59,19 @@ export interface PoisonDiagnostics {
   readonly error: StoreError;
 }
 
+/** What a listener of `onAppend` threw, or its promise rejected with; or why messages could not be read for it. */
+export interface ListenerDiagnostics {
+  readonly path: string;
+  readonly error: unknown;
+}
+
 type StoreChannel = Channel<unknown, unknown>;
 
 export const putChannel: StoreChannel = channel("moraine:put");
 export const flushChannel: StoreChannel = channel("moraine:flush");
 export const recoveryChannel: StoreChannel = channel("moraine:recovery");
 export const segmentChannel: StoreChannel = channel("moraine:segment");
+export const listenerChannel: StoreChannel = channel("moraine:listener");
 export const poisonChannel: StoreChannel = channel("moraine:poison");
 
 /** Tells of the commit log files that messages from `first` up to `end` have begun: no record crosses a file. */

@@ -3,27 +3,22 @@
  *
  * Every field of a message is read exactly once, before anything is written of it, and nothing is allocated per message.
  */
-import { types } from "node:util";
 import { Arena } from "./arena.ts";
-import { byteLength, int32Error, integerError, isInt32, MAX_INT32 } from "./arguments.ts";
+import { int32Error, integerError, isInt32, MAX_INT32 } from "./arguments.ts";
 import { BATCH_HEADER_BYTES } from "./binding/contract.ts";
+import { bodyLength, checkedTopic, checkLong, errorInMessage, writeBody } from "./encode-fields.ts";
 import { writeHeader } from "./encode-header.ts";
 import { PropertyEncoder } from "./encode-properties.ts";
-import { argumentError, StoreError, shown } from "./errors.ts";
+import { argumentError, shown } from "./errors.ts";
 import { type EncodedHost, HostEncoder } from "./hosts.ts";
-import type { Message } from "./message.ts";
-import {
-  LIGHT_QUEUE_PREFIX,
-  MAX_SYSTEM_TOPIC_BYTES,
-  MAX_TOPIC_BYTES,
-  mayBeLong,
-  mayMultiDispatch,
-  topicError,
-  writeTopic,
-} from "./topic.ts";
+import { INNER_BATCH_FLAGS, type InnerBatch, innerBatch } from "./inner-batch.ts";
+import { type InnerBatchMessage, type Message, PropertyName } from "./message.ts";
+import { namesProperty } from "./properties.ts";
+import { MAX_SYSTEM_TOPIC_BYTES, mayMultiDispatch } from "./topic.ts";
 
 /** A batch of more bytes goes to the engine in several calls, and no arena larger than this is kept. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
+
 /** What the options of a store say about its messages. */
 export interface MessageLimits {
   readonly maxMessageBytes: number;
@@ -98,7 +93,7 @@ export class Encoder {
   }
 
   /** Adds a message. `index` is its place in a batch, -1 outside of one; errors name the field behind it. */
-  add(message: Message, index: number): void {
+  add(message: Message | InnerBatchMessage, index: number): void {
     try {
       this.#encode(message);
     } catch (error) {
@@ -106,12 +101,13 @@ export class Encoder {
     }
   }
 
-  #encode(message: Message): void {
+  #encode(message: Message | InnerBatchMessage): void {
     if (message === null || typeof message !== "object") {
       throw argumentError("", `message is ${shown(message)}; it must be an object with topic, queueId and body`);
     }
-    const { topic, queueId, body, tags, keys, properties, bornHost, storeHost, bornTimestamp } = message;
-    const { flag = 0, sysFlag = 0, reconsumeTimes = 0, preparedTransactionOffset = 0, multiDispatch } = message;
+    const { topic, queueId, tags, keys, properties, bornHost, storeHost, bornTimestamp } = message;
+    const { flag = 0, reconsumeTimes = 0, preparedTransactionOffset = 0, multiDispatch } = message;
+    let { body, sysFlag = 0 } = message;
 
     if (!isInt32(queueId) || queueId < 0) throw integerError("queueId", queueId, 0, MAX_INT32);
     if (!isInt32(flag)) throw int32Error("flag", flag);
@@ -122,6 +118,12 @@ export class Encoder {
     const born = this.#bornHosts.encode(bornHost, "bornHost");
     const store = this.#storeHosts.encode(storeHost, "storeHost");
 
+    let inner: InnerBatch | undefined;
+    if (message.innerBatch !== undefined) {
+      inner = innerBatch(message.innerBatch, body);
+      body = inner.body;
+      sysFlag |= INNER_BATCH_FLAGS;
+    }
     const bodyBytes = bodyLength(body, this.#limits.maxMessageBytes);
     if (this.#used > 0 && this.#used + BATCH_HEADER_BYTES + bodyBytes > CHUNK_BYTES) this.#seal();
     const start = this.#used;
@@ -129,11 +131,15 @@ export class Encoder {
     arena.at = start;
     arena.reserve(BATCH_HEADER_BYTES + bodyBytes + MAX_SYSTEM_TOPIC_BYTES);
     arena.at += BATCH_HEADER_BYTES;
-    writeBody(body, arena);
+    writeBody(body as Uint8Array, arena);
     arena.at += bodyBytes;
     const topicBytes = this.#writeTopic(topic);
     if (multiDispatch !== undefined) checkMultiDispatch(topic, multiDispatch);
-    const propertyBytes = this.#properties.write(arena, tags, keys, multiDispatch, properties);
+    let propertyBytes = this.#properties.write(arena, tags, keys, multiDispatch, properties);
+    if (inner !== undefined) {
+      checkInnerBatch(arena, propertyBytes, multiDispatch);
+      propertyBytes = this.#properties.writeShared(arena, inner.property);
+    }
     this.#used = writeHeader(
       arena,
       start,
@@ -193,48 +199,6 @@ export class Encoder {
   }
 }
 
-/** Length of a body that the store takes. */
-export function bodyLength(body: unknown, maxMessageBytes: number): number {
-  if (!types.isUint8Array(body)) {
-    throw argumentError("body", `body is ${shown(body)}; it must be a Uint8Array (or a Buffer)`);
-  }
-  const length = byteLength(body);
-  if (length <= maxMessageBytes) return length;
-  throw new StoreError(
-    "STORE_MESSAGE_TOO_LARGE",
-    `body has ${length} bytes; the store takes at most ${maxMessageBytes} (option maxMessageBytes)`,
-    { details: { argument: "body", bytes: length, maximum: maxMessageBytes } },
-  );
-}
-
-/** Writes a body where the arena is, which has room for it and stays there. */
-export function writeBody(body: Uint8Array, arena: Arena): void {
-  try {
-    arena.bytes.set(body, arena.at);
-  } catch (cause) {
-    throw argumentError("body", "body has lost its memory: its buffer was detached, shrunk or grown", cause);
-  }
-}
-
-/** Writes the topic of a message where the arena is, which has room for it and stays there. Returns its length. */
-export function checkedTopic(topic: string, arena: Arena, compat: MessageLimits["compat"]): number {
-  const length = writeTopic(topic, arena.bytes, arena.at);
-  if (length === 0 || (length > MAX_TOPIC_BYTES && !mayBeLong(topic))) throw topicError("topic", topic);
-  if (topic.startsWith(LIGHT_QUEUE_PREFIX)) {
-    throw argumentError(
-      "topic",
-      `topic ${shown(topic)} names a light queue; a message of another topic gets there by multiDispatch`,
-    );
-  }
-  if (length > MAX_TOPIC_BYTES && compat === "4.9") {
-    throw argumentError(
-      "topic",
-      `topic ${shown(topic)} has ${length} characters; with compat "4.9" at most 127 are allowed, as RocketMQ 4.9 takes a longer one for the end of the log`,
-    );
-  }
-  return length;
-}
-
 /** Refuses light queues for messages that would not get there. */
 function checkMultiDispatch(topic: string, multiDispatch: unknown): void {
   if (mayMultiDispatch(topic)) return;
@@ -244,25 +208,13 @@ function checkMultiDispatch(topic: string, multiDispatch: unknown): void {
   );
 }
 
-export function checkLong(name: string, value: unknown): void {
-  if (!Number.isSafeInteger(value)) {
-    throw integerError(name, value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+/** Refuses what an inner batch cannot have, in the property string that was written just now or beside. */
+function checkInnerBatch(arena: Arena, propertyBytes: number, multiDispatch: unknown): void {
+  if (multiDispatch !== undefined) {
+    throw argumentError("multiDispatch", "RocketMQ leads inner batches to no light queues; leave multiDispatch out");
   }
-}
-
-/** The error of a message, with its place in the batch in front of the field. */
-export function errorInMessage(error: unknown, index: number): StoreError {
-  const path = index < 0 ? "message" : `messages[${index}]`;
-  if (!(error instanceof StoreError)) return argumentError(path, `${path} could not be read: it threw`, error);
-  const { argument } = error.details;
-  if (argument === "") {
-    return new StoreError(error.code, `${path}${error.message.slice("message".length)}`, {
-      details: { argument: path },
-    });
+  const name = PropertyName.innerNumber;
+  if (namesProperty(arena.bytes, arena.at - propertyBytes, arena.at, name)) {
+    throw argumentError("properties", `property ${name} is made of innerBatch; leave it out of properties`);
   }
-  if (index < 0 || argument === undefined) return error;
-  return new StoreError(error.code, `${path}: ${error.message}`, {
-    cause: error.cause,
-    details: { ...error.details, argument: `${path}.${argument}` },
-  });
 }

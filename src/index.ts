@@ -1,9 +1,10 @@
+export type { AppendBatch, AppendListener } from "./append-listeners.ts";
 export type { ArrivalOptions } from "./arrivals.ts";
 export type { PutResult, PutResults } from "./batch.ts";
 export type { EngineHealth, FileFact, Finding, IndexFileFact } from "./binding/contract.ts";
-export type { ReadOptions, ScanItem, ScanOptions } from "./cursor.ts";
 export type {
   FlushDiagnostics,
+  ListenerDiagnostics,
   PoisonDiagnostics,
   PutDiagnostics,
   RecoveryDiagnostics,
@@ -14,10 +15,12 @@ export type { GetResult, GetStatus } from "./get-result.ts";
 export type { GroupOffset, Groups } from "./groups.ts";
 export type { JsonValue } from "./json/values.ts";
 export type { StoreState } from "./lifecycle.ts";
-export type { GroupMessage, GroupOptions, Host, Message } from "./message.ts";
+export type { GroupMessage, GroupOptions, Host, InnerBatchMessage, Message } from "./message.ts";
 export { type OpenProgress, type StoreOptions, storeOptions } from "./options.ts";
 export type { EntriesOptions, LookupOptions, QueueEntry, QueueOffsets } from "./queries.ts";
+export type { QueueCursor, ReadOptions } from "./queue-cursor.ts";
 export type { GetOptions } from "./queue-reader.ts";
+export type { ScanItem, ScanOptions } from "./scan.ts";
 export { type AppendOptions, type LogPositions, Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";
 export type { Table } from "./table.ts";

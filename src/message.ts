@@ -49,6 +49,18 @@ export interface Message {
    * the store adds INNER_MULTI_QUEUE_OFFSET. The whole record has at most `maxMessageBytes` then.
    */
   readonly multiDispatch?: readonly string[] | undefined;
+  /**
+   * `true`: the body is a batch of messages in RocketMQ's wire form (`encodeMessages`), to be stored as one record for a
+   * topic with batch queues. `sysFlag` gets the two bits for it, and the property INNER_NUM tells their number.
+   */
+  readonly innerBatch?: true | undefined;
+}
+
+/** A message whose body is made of others: as with `innerBatch: true`, from the messages instead of their wire form. */
+export interface InnerBatchMessage extends Omit<Message, "body" | "innerBatch"> {
+  readonly body?: undefined;
+  /** 1 to 32,767. */
+  readonly innerBatch: readonly GroupMessage[];
 }
 
 /** A message of a group or of a batch body: what RocketMQ's wire form has a place for (store-format chapter 2.9). */
@@ -82,6 +94,10 @@ export const SysFlag = {
   bornHostV6: 0x10,
   /** The store host has 16 address bytes. */
   storeHostV6: 0x20,
+  /** The client unwraps the body. */
+  unwrapBody: 0x40,
+  /** The body is a batch of messages. */
+  innerBatch: 0x80,
 } as const;
 
 /** Names of the properties that have fields of their own. */
@@ -91,6 +107,8 @@ export const PropertyName = {
   /** Level of a message that waits for its delivery time. */
   delay: "DELAY",
   multiDispatch: "INNER_MULTI_DISPATCH",
+  /** Number of messages in an inner batch. */
+  innerNumber: "INNER_NUM",
   /** The whole-record CRC, always the last. */
   recordCrc: "__CRC32#",
 } as const;

@@ -1,31 +1,23 @@
 /** A store: a directory of Apache RocketMQ's format, opened. */
 
+import type { AppendListener } from "./append-listeners.ts";
 import { checkOffset, readOptions } from "./arguments.ts";
 import type { ArrivalOptions } from "./arrivals.ts";
 import type { PutResult, PutResults } from "./batch.ts";
 import type { EngineHealth } from "./binding/contract.ts";
-import {
-  checkReadOptions,
-  checkScanOptions,
-  type ReadOptions,
-  readQueue,
-  SCAN_BYTES,
-  SCAN_ITEMS,
-  type ScanItem,
-  type ScanOptions,
-  scanLog,
-} from "./cursor.ts";
 import { type FlushDiagnostics, flushChannel } from "./diagnostics.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
 import type { Groups } from "./groups.ts";
 import { Lifecycle, type StoreState } from "./lifecycle.ts";
-import type { GroupMessage, GroupOptions, Message } from "./message.ts";
+import type { GroupMessage, GroupOptions, InnerBatchMessage, Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
 import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
 import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
+import { checkReadOptions, QueueCursor, type ReadOptions } from "./queue-cursor.ts";
 import { type GetOptions, QueueReader } from "./queue-reader.ts";
+import { checkScanOptions, followLog, type LogSource, type ScanItem, type ScanOptions, scanLog } from "./scan.ts";
 import type { StoredMessage } from "./stored-message.ts";
 import type { Table } from "./table.ts";
 import { Tables } from "./tables.ts";
@@ -144,7 +136,7 @@ export class Store {
    * Throws `STORE_INVALID_ARGUMENT`, `STORE_MESSAGE_TOO_LARGE`, `STORE_FULL`, `STORE_BUSY`, `STORE_READ_ONLY`,
    * `STORE_POISONED`; nothing was stored then.
    */
-  put(message: Message): PutResult {
+  put(message: Message | InnerBatchMessage): PutResult {
     return this.#writer.put(message);
   }
 
@@ -152,7 +144,7 @@ export class Store {
    * As `put`, and settles once the message is as safe as `durability` says. Many that wait share one sync.
    * A rejection with `STORE_POISONED` leaves open whether the message is there after the store was opened again.
    */
-  append(message: Message, options?: AppendOptions): Promise<PutResult> {
+  append(message: Message | InnerBatchMessage, options?: AppendOptions): Promise<PutResult> {
     try {
       const byDefault = this.#settings.flush === "sync" ? "disk" : "memory";
       const { durability = byDefault } = readOptions(options, APPEND_OPTIONS);
@@ -171,7 +163,7 @@ export class Store {
    * Puts many messages, each as its own record; topics and queues may differ. All are checked before the first is
    * stored. An error says in `details.stored` how many were: these stand at the front of the batch.
    */
-  putBatch(messages: Iterable<Message>): PutResults {
+  putBatch(messages: Iterable<Message | InnerBatchMessage>): PutResults {
     return this.#writer.putBatch(messages);
   }
 
@@ -231,12 +223,19 @@ export class Store {
     return this.#reader.get(topic, queueId, queueOffset, options);
   }
 
-  /** The messages of a queue, or those that pass a filter, to the end that it has at the first look. */
-  read(topic: string, queueId: number, options?: ReadOptions): AsyncGenerator<StoredMessage, void, undefined> {
+  /**
+   * The messages of a queue, or those that pass a filter, to the end that it has at the first look; with `follow` on and
+   * on: at the end it waits for more, which ends as `arrival` says. `batches()` gives them as answers of `get`.
+   */
+  read(topic: string, queueId: number, options?: ReadOptions): QueueCursor {
     const { min } = this.offsets(topic, queueId);
-    const { from = min, filter, signal } = checkReadOptions(options);
-    const stretch: GetOptions = { filter };
-    return readQueue((offset) => this.get(topic, queueId, offset, stretch), Math.max(from, min), signal);
+    const checked = checkReadOptions(options);
+    const source = {
+      get: (offset: number, stretch: GetOptions) => this.get(topic, queueId, offset, stretch),
+      wait: (offset: number, signal: AbortSignal | undefined) =>
+        this.#waits.arrivals.wait(topic, queueId, offset, signal),
+    };
+    return new QueueCursor(source, Math.max(checked.from ?? min, min), checked);
   }
 
   /**
@@ -248,19 +247,29 @@ export class Store {
     return this.#queries.at(physicalOffset);
   }
 
-  /** Walks the log: messages, blanks at the ends of files, and damaged ranges, which are told and not thrown. */
-  scan(options?: ScanOptions): Generator<ScanItem, void, undefined> {
+  /**
+   * Walks the log: messages, blanks at the ends of files, and damaged ranges, which are told and not thrown. With
+   * `follow` it is an async iteration that waits for more at the end: the form for indexes of one's own, which begin
+   * again `from` the position that they have come to.
+   */
+  scan(options: ScanOptions & { readonly follow: true }): AsyncIterableIterator<ScanItem>;
+  scan(options?: ScanOptions & { readonly follow?: false | undefined }): Generator<ScanItem, void, undefined>;
+  scan(options?: ScanOptions): Generator<ScanItem, void, undefined> | AsyncIterableIterator<ScanItem>;
+  scan(options?: ScanOptions): Generator<ScanItem, void, undefined> | AsyncIterableIterator<ScanItem> {
     this.#lifecycle.checkReadable();
     const { minOffset, visibleOffset } = this.#readPositions();
-    const { from = minOffset, to = visibleOffset } = checkScanOptions(options);
-    return scanLog(
-      (position, end) => {
+    const checked = checkScanOptions(options);
+    const log: LogSource = {
+      minOffset,
+      visibleOffset: () => this.log.visibleOffset,
+      scan: (from, to, maxItems, maxBytes) => {
         this.#lifecycle.checkReadable();
-        return this.#engine.scan(position, end, SCAN_ITEMS, SCAN_BYTES);
+        return this.#engine.scan(from, to, maxItems, maxBytes);
       },
-      Math.max(from, minOffset),
-      Math.min(to, visibleOffset),
-    );
+      wait: (position, signal) => this.#waits.wait(position, signal),
+    };
+    if (checked.follow) return followLog(log, checked);
+    return scanLog(log, { ...checked, to: Math.min(checked.to ?? visibleOffset, visibleOffset) });
   }
 
   /** Messages with this word in KEYS, or this UNIQ_KEY, newest first. */
@@ -291,6 +300,19 @@ export class Store {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * Calls `listener` with all messages that become visible from now on, in the order of the log, in batches of columns;
+   * never inside `put`, none twice, none left out until the function that is returned is called. A delivery that is due
+   * keeps the process alive, a subscription does not. `close` delivers what is visible, and ends all subscriptions.
+   *
+   * A listener that throws, or returns a promise that rejects, stays subscribed: the failure is published on the channel
+   * `moraine:listener`, and the first one of a listener is a warning of the process. It may put, close the store and
+   * change subscriptions.
+   */
+  onAppend(listener: AppendListener): () => void {
+    return this.#waits.listeners.add(listener);
   }
 
   /**
@@ -376,9 +398,10 @@ export class Store {
 
   async #close(): Promise<void> {
     this.#lifecycle.close();
+    this.#waits.end(this.#lifecycle.closedError());
     // While the lock is still ours.
     const unwritten = await this.#tables.close();
-    this.#waits.end(this.#lifecycle.closedError());
+    await this.#waits.listeners.drain();
     let failure: StoreError | undefined;
     try {
       await this.#engine.close();

@@ -94,6 +94,8 @@ export class TableFile {
       this.#kind = "whole";
       await syncFolder(this.#folder);
     } catch (error) {
+      // On a full disk the log may want the room. What keeps it from being removed stood in the way before.
+      await rm(this.#temporary, { force: true }).catch(() => {});
       throw ioError(error, this.file);
     }
   }

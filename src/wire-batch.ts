@@ -6,7 +6,7 @@
 import { types } from "node:util";
 import { Arena } from "./arena.ts";
 import { byteLength, int32Error, isInt32 } from "./arguments.ts";
-import { bodyLength, errorInMessage, writeBody } from "./encode.ts";
+import { bodyLength, errorInMessage, writeBody } from "./encode-fields.ts";
 import { PropertyEncoder } from "./encode-properties.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import type { GroupMessage } from "./message.ts";
@@ -87,8 +87,19 @@ function int32(bytes: Uint8Array, at: number): number {
  * Throws `STORE_INVALID_ARGUMENT`, `STORE_MESSAGE_TOO_LARGE`.
  */
 export function encodeMessages(messages: Iterable<GroupMessage>): Uint8Array {
+  return encodeWire("messages", messages);
+}
+
+/** As `encodeMessages`; `list` is what errors call the messages. */
+export function encodeWire(list: string, messages: Iterable<GroupMessage>): Uint8Array {
   const writer = new WireWriter();
-  forEachMessage(messages, (message, index) => writer.add(message, index));
+  forEachMessage(messages, (message, index) => {
+    try {
+      writer.add(message);
+    } catch (error) {
+      throw errorInMessage(error, index, list);
+    }
+  });
   return writer.bytes.slice(0, writer.used);
 }
 
@@ -104,15 +115,8 @@ class WireWriter {
     return this.#arena.at;
   }
 
-  add(message: GroupMessage, index: number): void {
-    try {
-      this.#write(groupMessage(message));
-    } catch (error) {
-      throw errorInMessage(error, index);
-    }
-  }
-
-  #write({ body, flag, tags, keys, properties }: GroupFields): void {
+  add(message: GroupMessage): void {
+    const { body, flag, tags, keys, properties } = groupMessage(message);
     const arena = this.#arena;
     const start = arena.at;
     const bodyBytes = bodyLength(body, MAX_BODY_BYTES);

@@ -7,7 +7,7 @@ import { GroupEncoder } from "./encode-group.ts";
 import { argumentError, StoreError, shown, withDetails } from "./errors.ts";
 import type { EncodedHost } from "./hosts.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import type { GroupMessage, GroupOptions, Message } from "./message.ts";
+import type { GroupMessage, GroupOptions, InnerBatchMessage, Message } from "./message.ts";
 import type { Waits } from "./waits.ts";
 
 /** Numbers of an answer that are kept room for; one for a larger batch is made for it alone. */
@@ -61,7 +61,7 @@ export class Writer {
     this.#waits = waits;
   }
 
-  put(message: Message): PutResult {
+  put(message: Message | InnerBatchMessage): PutResult {
     this.#lifecycle.checkWritable();
     const workspace = this.#take();
     const { encoder } = workspace;
@@ -84,7 +84,7 @@ export class Writer {
   }
 
   /** An error has `details.stored`; what was stored then is the front of the batch. */
-  putBatch(messages: Iterable<Message>): PutResults {
+  putBatch(messages: Iterable<Message | InnerBatchMessage>): PutResults {
     const workspace = this.#take();
     let results: PutResultsBuilder | undefined;
     try {
@@ -194,7 +194,7 @@ function encodeAll(encoder: Encoder, messages: unknown): number {
     if (messages === null || typeof messages !== "object" || !(Symbol.iterator in messages)) {
       throw argumentError("messages", `messages is ${shown(messages)}; it must be an array or another iterable`);
     }
-    for (const message of messages as Iterable<Message>) encoder.add(message, count++);
+    for (const message of messages as Iterable<Message | InnerBatchMessage>) encoder.add(message, count++);
     return count;
   } catch (error) {
     if (error instanceof StoreError) throw error;

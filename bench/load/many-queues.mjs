@@ -1,6 +1,5 @@
 // One store with few or many queues, in a process of its own: `node many-queues.mjs write|open DIR TOPICS QUEUES MESSAGES`
 // prints one line of JSON. `write` makes, fills and closes it, `open` opens what `write` has left.
-import { randomFillSync } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Store } from "moraine";
@@ -10,7 +9,8 @@ const [mode, dir, ...numbers] = process.argv.slice(2);
 const [topicCount, queuesEach, messages] = numbers.map(Number);
 const queues = topicCount * queuesEach;
 const topics = Array.from({ length: topicCount }, (_, n) => `BenchTopic-${n}`);
-const body = randomFillSync(Buffer.alloc(1024));
+/** The same in both processes, so that what one has put the other can check. */
+const body = Buffer.from(Array.from({ length: 1024 }, (_, i) => (i * i * 31 + i * 7) & 0xff));
 
 /** Message number `n`: the queues take turns, and neighbours belong to different topics. */
 function message(n) {

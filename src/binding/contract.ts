@@ -107,6 +107,22 @@ export interface EngineHealth {
   queueFileEntries: number;
 }
 
+/** Messages of the log in order, one row each, one column a fact. */
+export interface AppendedColumns {
+  physicalOffsets: Float64Array;
+  queueIds: Int32Array;
+  /** -1 for a message that stands in no queue. */
+  queueOffsets: Float64Array;
+  sizes: Float64Array;
+  storeTimestamps: Float64Array;
+  tagsCodes: Float64Array;
+  /** Places in `topics`. */
+  topicIndexes: Uint32Array;
+  topics: string[];
+  /** Position to go on at. */
+  next: number;
+}
+
 /** A store opened by an engine. `out` and columns belong to the caller; nothing is kept after a call returns. */
 export interface EngineStore {
   /**
@@ -149,6 +165,11 @@ export interface EngineStore {
     maxItems: number,
     maxBytes: number,
   ): { items: Float64Array; bytes: Uint8Array; reasons: string[]; next: number };
+  /**
+   * The messages whose records start in `from..to` and are visible, `max` at most. Throws `STORE_CORRUPT` at bytes that
+   * are no record, with `details.nextOffset`: the position at which records go on.
+   */
+  appended(from: number, to: number, max: number): AppendedColumns;
   /** min, max, next of a queue. */
   offsets(topic: string, queueId: number): { min: number; max: number; next: number };
   offsetByTime(topic: string, queueId: number, timestamp: number, boundary: "lower" | "upper"): number;

@@ -4,7 +4,7 @@
  * The addon holds the process by nothing. What a caller waits for (an open, a flush, a close) does: see `ProcessHold`.
  */
 import { StoreError, type StoreErrorCode } from "../errors.ts";
-import type { Engine, EngineEvents, EngineHealth, EngineOptions, EngineStore } from "./contract.ts";
+import type { AppendedColumns, Engine, EngineEvents, EngineHealth, EngineOptions, EngineStore } from "./contract.ts";
 
 /** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, tasks.rs). */
 export interface Addon {
@@ -38,6 +38,7 @@ export interface Addon {
   at(handle: number, physicalOffset: number): Uint8Array | null;
   lookup(handle: number, topic: string, key: string, begin: number, end: number, max: number): Uint8Array;
   scan(handle: number, from: number, to: number, maxItems: number, maxBytes: number): ReturnType<EngineStore["scan"]>;
+  appended(handle: number, from: number, to: number, max: number): AppendedColumns;
   offsets(handle: number, topic: string, queueId: number): ReturnType<EngineStore["offsets"]>;
   offsetByTime(handle: number, topic: string, queueId: number, timestamp: number, boundary: string): number;
   timeOf(handle: number, topic: string, queueId: number, queueOffset: number): number | null;
@@ -193,6 +194,10 @@ class NativeStore implements EngineStore {
 
   scan(from: number, to: number, maxItems: number, maxBytes: number): ReturnType<EngineStore["scan"]> {
     return this.#call(() => this.#addon.scan(this.#handle, from, to, maxItems, maxBytes));
+  }
+
+  appended(from: number, to: number, max: number): AppendedColumns {
+    return this.#call(() => this.#addon.appended(this.#handle, from, to, max));
   }
 
   offsets(topic: string, queueId: number): ReturnType<EngineStore["offsets"]> {

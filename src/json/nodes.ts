@@ -27,7 +27,10 @@ export function layoutOf(spread: boolean, closed: boolean): Layout {
   return closed ? INLINE : COMPACT;
 }
 
-/** A number whose text says more than a JavaScript number can: `1.10`, `1e400`, 20 digits behind the point. */
+export const MIN_INT64: bigint = -(2n ** 63n);
+export const MAX_INT64: bigint = 2n ** 63n - 1n;
+
+/** A number whose text says more than a JavaScript number can: `1.10`, `1e400`, integers of more than 64 bits. */
 export class JsonNumber {
   readonly text: string;
 

@@ -3,7 +3,17 @@
  * what else fastjson takes, so that a file that an operator has edited is read as RocketMQ reads it: single quotes, bare
  * words as keys, comments, superfluous commas. Of a key that is there twice the last value counts.
  */
-import { JsonArray, type JsonNode, JsonNumber, JsonObject, type Layout, layoutOf, MAX_DEPTH } from "./nodes.ts";
+import {
+  JsonArray,
+  type JsonNode,
+  JsonNumber,
+  JsonObject,
+  type Layout,
+  layoutOf,
+  MAX_DEPTH,
+  MAX_INT64,
+  MIN_INT64,
+} from "./nodes.ts";
 
 /** Longest number: reading one takes time that grows with the square of its digits. */
 const MAX_NUMBER_CHARACTERS = 1000;
@@ -175,7 +185,7 @@ class Reader {
     if (/^[+-]?\d+$/.test(text)) {
       if (Number.isSafeInteger(number) && !Object.is(number, -0)) return number;
       const integer = BigInt(text.startsWith("+") ? text.slice(1) : text);
-      if (integer !== 0n) return integer;
+      if (integer !== 0n && integer >= MIN_INT64 && integer <= MAX_INT64) return integer;
     }
     return String(number) === text ? number : new JsonNumber(normalized(text));
   }

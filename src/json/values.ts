@@ -2,10 +2,11 @@
 import { types } from "node:util";
 import { isPlainObject } from "../arguments.ts";
 import { argumentError, type StoreError, shown } from "../errors.ts";
-import { JsonArray, type JsonNode, JsonNumber, JsonObject, MAX_DEPTH } from "./nodes.ts";
+import { JsonArray, type JsonNode, JsonNumber, JsonObject, MAX_DEPTH, MAX_INT64, MIN_INT64 } from "./nodes.ts";
 
 /**
- * A value of JSON. Integers beyond 2^53 - 1 are read as BigInt, to the last digit; a BigInt of 64 bits may be stored.
+ * A value of JSON. Integers beyond 2^53 - 1 come as BigInt, to the last digit; those of more than 64 bits as numbers, though
+ * the file keeps their digits.
  */
 export type JsonValue =
   | null
@@ -15,9 +16,6 @@ export type JsonValue =
   | string
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
-
-const MIN_INT64 = -(2n ** 63n);
-const MAX_INT64 = 2n ** 63n - 1n;
 
 /** A copy of a node as a value of JavaScript. */
 export function valueFrom(node: JsonNode): JsonValue {
@@ -63,10 +61,10 @@ class Copy {
       case "boolean":
         return value;
       case "number":
-        if (Number.isFinite(value)) return Object.is(value, -0) ? 0 : value;
+        if (Number.isFinite(value)) return asRead(value);
         throw wrong(path, value, "numbers must be finite");
       case "bigint":
-        if (value >= MIN_INT64 && value <= MAX_INT64) return inRange(value);
+        if (isInt64(value)) return Number.isSafeInteger(Number(value)) ? Number(value) : value;
         throw wrong(path, value, "integers must have at most 64 bits");
       case "object":
         return value === null ? null : this.#container(path, value, keys);
@@ -108,10 +106,15 @@ class Copy {
   }
 }
 
-/** An integer as it is also read: BigInt only where a number would not do. */
-function inRange(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
+/** A number as it will be read again: what has the digits of an integer beyond 2^53 - 1 is one. */
+function asRead(value: number): number | bigint {
+  if (Object.is(value, -0)) return 0;
+  if (Number.isSafeInteger(value) || !Number.isInteger(value)) return value;
+  return isInt64(BigInt(value)) ? BigInt(value) : value;
+}
+
+function isInt64(value: bigint): boolean {
+  return value >= MIN_INT64 && value <= MAX_INT64;
 }
 
 function read(path: string, container: object, key: string | number): unknown {

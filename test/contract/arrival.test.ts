@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import type { ArrivalOptions, Store } from "../../src/index.ts";
-import { message, messages, openStore, rejected, temporaryDirectory } from "./temporary-store.ts";
+import { BATCH_QUEUES, innerBatch, writeTopics } from "./inner-batch.ts";
+import { bytes, message, messages, openStore, rejected, temporaryDirectory } from "./temporary-store.ts";
 
 /** What a wait has come to by now; one that goes on may be ended by the end of the test. */
 async function now(promise: Promise<boolean>): Promise<boolean | "waits"> {
@@ -102,6 +103,41 @@ describe("arrival", () => {
     store.put(message());
     await Promise.all(all);
     expect(steps).toEqual([0, 1, 2, 3]);
+  });
+});
+
+describe("arrival in queues of every kind", () => {
+  test("a light queue", async () => {
+    const store = await openStore();
+    const waits = ["%LMQ%a", "%LMQ%b"].map((name) => store.arrival(name, 0, 0));
+    store.put(message({ queueId: 3, multiDispatch: ["%LMQ%a"] }));
+    expect(await Promise.all(waits.map(now))).toEqual([true, "waits"]);
+    store.put(message({ multiDispatch: ["%LMQ%a", "%LMQ%b"] }));
+    expect(await waits[1]).toBe(true);
+  });
+
+  test("a batch queue, which grows by what is in a batch", async () => {
+    const path = await temporaryDirectory();
+    writeTopics(path, { batches: BATCH_QUEUES });
+    const store = await openStore({}, path);
+    const waits = [0, 2, 3].map((offset) => store.arrival("batches", 0, offset));
+    const reading = store.read("batches", 0, { follow: true });
+    const first = reading.next();
+    store.put(innerBatch("batches", 0, [bytes("a"), bytes("b"), bytes("c")]));
+    expect(await Promise.all(waits.map(now))).toEqual([true, true, "waits"]);
+    expect((await first).value).toMatchObject({ queueOffset: 0 });
+    const second = reading.next();
+    store.put(message({ topic: "batches" }));
+    expect(await waits[2]).toBe(true);
+    expect((await second).value).toMatchObject({ queueOffset: 3 });
+    await reading.return();
+  });
+
+  test("a queue that gets a group", async () => {
+    const store = await openStore();
+    const waits = [1, 2].map((offset) => store.arrival("orders", 0, offset));
+    store.putGroup("orders", 0, [{ body: bytes("a") }, { body: bytes("b") }]);
+    expect(await Promise.all(waits.map(now))).toEqual([true, "waits"]);
   });
 });
 

@@ -20,6 +20,9 @@ process.on("warning", ({ message }) => warnings.push(message));
 
 const { signal } = new AbortController();
 for (let i = 0; i < 1000; i++) void store.arrival("orders", i % 100, 0, { signal });
+void store.read("orders", 0, { follow: true, signal }).next();
+void store.scan({ follow: true, signal }).next();
+store.onAppend(() => {});
 const holding = process.getActiveResourcesInfo().filter((name) => name === "Timeout" || name === "Immediate");
 
 /** How often a thread of this process went to sleep: an idle one does so never. */

@@ -3,7 +3,8 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { ENGINE, temporaryDirectory } from "./temporary-store.ts";
+import { ENGINE, supports } from "./engine.ts";
+import { temporaryDirectory } from "./temporary-store.ts";
 
 interface Seen {
   wakeUps: number;
@@ -12,7 +13,7 @@ interface Seen {
   warnings: string[];
 }
 
-test("a thousand waits cost nothing while they wait, and keep no process alive", async () => {
+test.runIf(supports.threads)("a thousand waits cost nothing while they wait, and keep no process alive", async () => {
   const child = [join(import.meta.dirname, "idle-waits.mjs"), await temporaryDirectory(), ENGINE];
   const { stdout } = await promisify(execFile)(process.execPath, child, { timeout: 15_000 });
   const seen = JSON.parse(stdout) as Seen;

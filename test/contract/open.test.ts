@@ -3,9 +3,9 @@ import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Store, type StoreOptions, storeOptions } from "../../src/index.ts";
+import { ENGINE } from "./engine.ts";
 import {
   bytes,
-  ENGINE,
   message,
   messages,
   openStore,

@@ -10,6 +10,7 @@ const CALLS: [string, string, Call][] = [
   ["get", "max", (store, options) => store.get("orders", 0, 0, options)],
   ["read", "from", (store, options) => store.read("orders", 0, options)],
   ["scan", "to", (store, options) => store.scan(options)],
+  ["scan", "follow", (store, options) => store.scan(options)],
   ["arrival", "timeoutMs", (store, options) => store.arrival("orders", 0, 0, options)],
   ["lookup", "end", (store, options) => store.lookup("orders", "k", options)],
   ["entries", "max", (store, options) => store.entries("orders", 0, options)],

@@ -1,11 +1,11 @@
 /** A sync that fails poisons the store: everybody who waits is told, nothing is retried, reopening recovers. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type PoisonedStore, poisonedStore } from "../faults/poisoned-store.ts";
-import { ENGINE } from "./temporary-store.ts";
+import { ENGINE, supports } from "./engine.ts";
 
 const EIO = 5;
 
-describe("a failed sync that somebody waits for", () => {
+describe.runIf(supports.faults)("a failed sync that somebody waits for", () => {
   let seen: PoisonedStore;
   beforeAll(async () => {
     seen = await poisonedStore(ENGINE, "told");
@@ -21,6 +21,22 @@ describe("a failed sync that somebody waits for", () => {
   test("refuses what comes later, saying why and what to do", () => {
     expect(seen.refusal).toMatchObject({ code: "STORE_POISONED", details: { errno: EIO } });
     expect(seen.refusal?.message).toMatch(/open it again/);
+  });
+
+  test("ends every wait for messages, and those that come later", () => {
+    expect(seen.waits.map(({ code }) => code)).toEqual(Array(4).fill("STORE_POISONED"));
+    expect(seen.lateWaits.map(({ code }) => code)).toEqual(["STORE_POISONED", "STORE_POISONED"]);
+  });
+
+  test("shows tables, and takes no changes of them", () => {
+    expect(seen.tables).toEqual({
+      get: "ok",
+      set: "STORE_POISONED",
+      delete: "STORE_POISONED",
+      flush: "STORE_POISONED",
+      commit: "STORE_POISONED",
+      offset: "ok",
+    });
   });
 
   test("leaves readable what was durable", () => {
@@ -41,7 +57,7 @@ describe("a failed sync that somebody waits for", () => {
   });
 });
 
-describe("a failed sync that nobody waits for", () => {
+describe.runIf(supports.faults)("a failed sync that nobody waits for", () => {
   let seen: PoisonedStore;
   beforeAll(async () => {
     seen = await poisonedStore(ENGINE, "untold");
@@ -51,7 +67,11 @@ describe("a failed sync that nobody waits for", () => {
     expect(seen.state).toBe("poisoned");
   });
 
-  test("rejects close, so that somebody is told, and the store is closed", () => {
+  test("ends every wait for messages", () => {
+    expect(seen.waits.map(({ code }) => code)).toEqual(Array(4).fill("STORE_POISONED"));
+  });
+
+  test("rejects close, so that somebody who stored is told, and the store is closed", () => {
     expect(seen.answers.close).toBe("STORE_POISONED");
     expect(seen.stateAfterClose).toBe("closed");
     expect(seen.reopened).toMatchObject({ state: "open", bodies: ["durable"], put: "ok" });

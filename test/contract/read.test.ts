@@ -100,7 +100,8 @@ describe("read", () => {
   test.each([
     ["from below 0", { from: -1 }, "options.from"],
     ["a signal that is none", { signal: "now" }, "options.signal"],
-    ["follow, which is not built", { follow: true }, "options.follow"],
+    ["follow of text", { follow: "yes" }, "options.follow"],
+    ["follow of null", { follow: null }, "options.follow"],
   ])("refuses %s at the call", async (_name, options, argument) => {
     const store = await openStore();
     expect(thrown(() => store.read("orders", 0, options as ReadOptions))).toMatchObject({

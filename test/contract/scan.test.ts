@@ -112,7 +112,8 @@ describe("scan", () => {
   test.each([
     ["from below 0", { from: -1 }, "options.from"],
     ["to of text", { to: "end" }, "options.to"],
-    ["follow, which is not built", { follow: true }, "options.follow"],
+    ["follow of a number", { follow: 1 }, "options.follow"],
+    ["a signal that is none", { signal: {} }, "options.signal"],
   ])("refuses %s at the call", async (_name, options, argument) => {
     const store = await openStore();
     expect(thrown(() => store.scan(options as ScanOptions))).toMatchObject({

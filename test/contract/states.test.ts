@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { Store } from "../../src/index.ts";
 import { answer, CALLS } from "../faults/calls.mjs";
 import { type PoisonedStore, poisonedStore } from "../faults/poisoned-store.ts";
-import { ENGINE, message, openStore, SMALL, temporaryDirectory } from "./temporary-store.ts";
+import { ENGINE, supports } from "./engine.ts";
+import { message, openStore, SMALL, temporaryDirectory } from "./temporary-store.ts";
 
 const OK = "ok";
 const CLOSED = "STORE_CLOSED";
@@ -41,6 +42,7 @@ const TABLE: Record<string, Answers> = {
   scan: READS,
   lookup: READS,
   arrival: READS,
+  onAppend: WRITES,
   offsets: READS,
   offsetByTime: READS,
   timeOf: READS,
@@ -124,7 +126,7 @@ describe("every member of a store", () => {
   });
 });
 
-describe("every member of a store that is poisoned", () => {
+describe.runIf(supports.faults)("every member of a store that is poisoned", () => {
   let poisoned: PoisonedStore;
   beforeAll(async () => {
     poisoned = await poisonedStore(ENGINE, "told");

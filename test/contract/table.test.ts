@@ -28,13 +28,14 @@ describe("values", () => {
     const table = store.table("settings");
     const value = { text: 'a"b\\c\n\u0000é😀', list: [1, -2.5, null, true, []], deep: { none: {}, "": 0 } };
     table.set("first", value);
-    table.set("second", 2 ** 53);
+    table.set("second", 2 ** 60);
     table.set("third", 9_007_199_254_740_993n);
     expect(table.name).toBe("settings");
     expect(table.get("first")).toEqual(value);
     expect(table.keys()).toEqual(["first", "second", "third"]);
     expect(table.entries()[2]).toEqual(["third", 9_007_199_254_740_993n]);
     expect(table.has("second")).toBe(true);
+    expect(table.get("second")).toBe(2n ** 60n);
     expect(table.delete("second")).toBe(true);
     expect(table.delete("second")).toBe(false);
     expect(table.get("second")).toBeUndefined();
@@ -349,6 +350,13 @@ describe("a damaged file", () => {
     const store = await openStore({}, path);
     for (const name of ["link", "folder"]) expect(thrown(() => store.table(name)).code).toBe("STORE_IO");
     expect(store.table("real").get("key")).toBe("backup");
+  });
+
+  test("in a folder that is none is refused", async () => {
+    const store = await openStore();
+    await rm(join(store.path, "config"), { recursive: true, force: true });
+    await writeFile(join(store.path, "config"), "");
+    expect(thrown(() => store.table("settings"))).toMatchObject({ code: "STORE_IO", details: { syscall: "open" } });
   });
 
   test("too large to be a table is refused unread", async () => {

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { type Message, Store, StoreError, type StoreErrorCode, type StoreOptions } from "../../src/index.ts";
+import { ENGINE } from "./engine.ts";
 
-/** The engine that this run of the suite is about. */
-export const ENGINE: "native" | "wasm" = process.env.MORAINE_ENGINE === "wasm" ? "wasm" : "native";
+export { ENGINE };
 
 /** Files small enough that making a store takes no time. */
 export const SMALL: StoreOptions = {

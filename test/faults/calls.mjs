@@ -20,6 +20,7 @@ export const CALLS = {
   scan: (store) => store.scan(),
   lookup: (store) => store.lookup(topic, "k"),
   arrival: (store) => store.arrival(topic, 0, 0, { timeoutMs: 0 }),
+  onAppend: (store) => store.onAppend(() => {})(),
   offsets: (store) => store.offsets(topic, 0),
   offsetByTime: (store) => store.offsetByTime(topic, 0, 0),
   timeOf: (store) => store.timeOf(topic, 0, 0),

@@ -41,6 +41,15 @@ store.put(message("durable"));
 await store.flush();
 const seen = { waiters: [], answers: {} };
 
+// Those who wait for what comes, and what becomes of them.
+const waits = [
+  store.arrival("orders", 0, 1000),
+  store.arrival("orders", 1, 0, { timeoutMs: 600_000 }),
+  store.read("orders", 0, { from: 1000, follow: true }).next(),
+  store.scan({ from: 1_000_000, follow: true }).next(),
+];
+const ended = Promise.allSettled(waits);
+
 writeFileSync(trigger, "");
 store.put(message("lost or not"));
 if (scenario === "told") {
@@ -50,6 +59,15 @@ if (scenario === "told") {
   for (const [name, call] of Object.entries(CALLS)) {
     if (name !== "close") seen.answers[name] = await answer(() => call(store));
   }
+  const table = store.table("settings");
+  seen.tables = {
+    get: await answer(() => table.get("key")),
+    set: await answer(() => table.set("key", 1)),
+    delete: await answer(() => table.delete("key")),
+    flush: await answer(() => table.flush()),
+    commit: await answer(() => store.groups.commit("readers", "orders", 0, 1)),
+    offset: await answer(() => store.groups.offset("readers", "orders", 0)),
+  };
   try {
     store.put(message("refused"));
   } catch (error) {
@@ -64,6 +82,9 @@ if (scenario === "told") {
   seen.state = store.state;
 }
 await poisoned;
+seen.waits = (await ended).map(({ reason }) => reason && facts(reason));
+const late = [store.arrival("orders", 0, 1000), store.read("orders", 0, { from: 1, follow: true }).next()];
+seen.lateWaits = (await Promise.allSettled(late)).map(({ reason }) => reason && facts(reason));
 seen.answers.close = await answer(() => store.close());
 seen.stateAfterClose = store.state;
 seen.published = published;

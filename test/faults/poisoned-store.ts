@@ -23,8 +23,13 @@ export interface PoisonedStore {
   state: StoreState;
   /** Of those who waited for the sync that failed. */
   waiters: ErrorFacts[];
+  /** Of those who waited for messages then, and of those who tried later. */
+  waits: ErrorFacts[];
+  lateWaits: ErrorFacts[];
   /** The code that each call answers. */
   answers: Record<string, StoreErrorCode | "ok">;
+  /** Of members of tables and groups. */
+  tables?: Record<string, StoreErrorCode | "ok">;
   refusal?: ErrorFacts;
   bodies?: string[];
   stateAfterClose: StoreState;
@@ -37,14 +42,19 @@ export interface PoisonedStore {
  * Needs a C compiler (`cc`), and the package built: the process imports it by its name.
  */
 export async function poisonedStore(engine: string, scenario: "told" | "untold"): Promise<PoisonedStore> {
+  return JSON.parse(await onBreakingDisk("poisoned-child.mjs", engine, scenario)) as PoisonedStore;
+}
+
+/** Runs a script of this folder, with a directory for a store in front of its arguments, on a disk that it can break. */
+export async function onBreakingDisk(script: string, ...args: string[]): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "moraine-poisoned-"));
   try {
     const library = join(directory, "fail-sync.so");
     await run("cc", ["-shared", "-fPIC", "-O1", "-Wall", "-o", library, beside("fail-sync.c"), "-ldl"]);
-    const child = [beside("poisoned-child.mjs"), join(directory, "store"), engine, scenario];
+    const child = [beside(script), join(directory, "store"), ...args];
     const env = { ...process.env, LD_PRELOAD: library, MORAINE_FAIL_SYNC: join(directory, "broken") };
     const { stdout } = await run(process.execPath, child, { env, timeout: 30_000 });
-    return JSON.parse(stdout) as PoisonedStore;
+    return stdout;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -5,7 +5,9 @@ import { expect } from "vitest";
 
 /** The queue files of two stores are the same. */
 export function expectSameQueueFiles(one: string, other: string): void {
-  expectSameFiles(filesBelow(join(one, "consumequeue")), filesBelow(join(other, "consumequeue")));
+  for (const folder of ["consumequeue", "batchconsumequeue"]) {
+    expectSameFiles(filesBelow(join(one, folder)), filesBelow(join(other, folder)));
+  }
 }
 
 /**

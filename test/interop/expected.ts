@@ -44,6 +44,8 @@ export interface EntryLine {
   offset: number;
   size: number;
   tagsCode: number;
+  /** Queue offset of the first message of the entry, in batch queues; `index` counts entries there. */
+  baseOffset?: number;
   /** Messages of the entry, in batch queues. */
   batchSize?: number;
   /** What the tags code leads to, with extension files. */

@@ -1,14 +1,14 @@
 /** What we find in a store, in the words of the oracle. */
 import type { Store } from "../../src/index.ts";
 import { canonicalHost } from "./expected.ts";
-import { sha256 } from "./written.ts";
+import { type ComparableLine, sha256 } from "./written.ts";
 
 const host = ({ address, port }: { address: string; port: number }): string => {
   return canonicalHost(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
 };
 
 /** Every message of the log, with the fields of `comparable`. */
-export function messagesOf(store: Store): object[] {
+export function messagesOf(store: Store): ComparableLine[] {
   return [...store.scan({})].flatMap((item) => {
     if (item.kind === "blank") return [];
     if (item.kind !== "message") throw new Error(`the log has ${JSON.stringify(item)}`);

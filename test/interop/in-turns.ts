@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { Store, type StoreOptions } from "../../src/index.ts";
+import { type Message, type PutResults, Store, type StoreOptions } from "../../src/index.ts";
 import { expectSameAnswers } from "./answers.ts";
 import { expectSameIndexFiles, expectSameQueueFiles } from "./derived-files.ts";
 import { type Expected, expectedFrom, type MessageLine } from "./expected.ts";
@@ -12,7 +12,16 @@ import type { PutLine, Scenario } from "./oracle.ts";
 import { scenarioBody } from "./oracle.ts";
 import type { ServedOracle } from "./served-oracle.ts";
 import type { JavaTurn, OurTurn, Piece, Rebuild, TurnPlan } from "./turn-plans.ts";
-import { comparable, expectEveryEntry, lineOf, sha256, type Written } from "./written.ts";
+import {
+  type ComparableLine,
+  comparable,
+  expectEveryEntry,
+  isUnqueued,
+  lightPlaces,
+  lineOf,
+  sha256,
+  type Written,
+} from "./written.ts";
 
 /** Carries a plan out below `folder`; whatever does not hold is thrown. */
 export async function playInTurns(plan: TurnPlan, folder: string, oracle: ServedOracle): Promise<void> {
@@ -21,6 +30,33 @@ export async function playInTurns(plan: TurnPlan, folder: string, oracle: Served
 
 /** Log files that every release of RocketMQ builds queues from. */
 const JAVA_RECOVERS_FILES = 9;
+
+/** Puts messages that share what a group shares as one. */
+function putGroup(store: Store, messages: readonly Message[]): PutResults {
+  const { topic, queueId, bornTimestamp, bornHost, storeHost, reconsumeTimes } = messages[0] as Message;
+  const group = { bornTimestamp, bornHost, storeHost, reconsumeTimes };
+  const members = messages.map(({ body, tags, keys, properties, flag }) => ({ body, tags, keys, properties, flag }));
+  return store.putGroup(topic, queueId, members, group);
+}
+
+/** A record that a step of RocketMQ's makes: its messages, and the limits of its body's size where that is known. */
+interface JavaRecord {
+  messages: number;
+  size?: [low: number, high: number];
+}
+
+function recordsOf(step: JavaTurn["steps"][number]): JavaRecord[] {
+  const { size, body, compress } = step;
+  const [count, batch] = [step.count as number, (step.batch as number | undefined) ?? 1];
+  if (step.innerBatch === true) {
+    return Array.from({ length: Math.ceil(count / batch) }, (_, i) => ({
+      messages: Math.min(batch, count - i * batch),
+    }));
+  }
+  const limits = (Array.isArray(size) ? size : [size, size]) as [number, number];
+  const isKnown = body === "bytes" && compress === undefined;
+  return Array.from({ length: count }, () => ({ messages: 1, ...(isKnown ? { size: limits } : {}) }));
+}
 
 class Play {
   readonly #plan: TurnPlan;
@@ -34,7 +70,7 @@ class Play {
   /** RocketMQ's number of the next message it puts. */
   #javaMessages = 0;
   /** Every message so far, as RocketMQ must read it. */
-  #known: object[] = [];
+  #known: ComparableLine[] = [];
 
   constructor(plan: TurnPlan, folder: string, oracle: ServedOracle) {
     this.#plan = plan;
@@ -80,28 +116,39 @@ class Play {
 
   async #put(store: Store, { how, messages, flushed }: Piece, recordCrc: boolean): Promise<void> {
     const results =
-      how === "put"
-        ? messages.map((message) => store.put(message))
-        : how === "putBatch"
-          ? [...store.putBatch(messages)]
-          : await Promise.all(messages.map((message) => store.append(message)));
+      how === "putGroup"
+        ? [...putGroup(store, messages)]
+        : how === "put"
+          ? messages.map((message) => store.put(message))
+          : how === "putBatch"
+            ? [...store.putBatch(messages)]
+            : await Promise.all(messages.map((message) => store.append(message)));
     for (const [i, message] of messages.entries()) {
-      this.#known.push(lineOf({ message, result: results[i] } as Written, recordCrc));
+      const line = lineOf({ message, result: results[i] } as Written, recordCrc);
+      const base: Record<string, string> =
+        "INNER_NUM" in line.properties ? { INNER_BASE: String(line.queueOffset) } : {};
+      this.#known.push({ ...line, properties: { ...line.properties, ...this.#lightOffsets(line), ...base } });
     }
     if (flushed) await store.flush();
   }
 
+  /** The property by which a store says where a message stands in the light queues that it goes to. */
+  #lightOffsets({ sysFlag, topic, properties }: ComparableLine): Record<string, string> {
+    const { INNER_MULTI_DISPATCH: names } = properties;
+    if (names === undefined || topic.startsWith("%RETRY%") || isUnqueued(sysFlag)) return {};
+    const places = this.#known.flatMap((line) => lightPlaces(line.properties));
+    const next = (name: string): number => places.filter((place) => place.topic === name).length;
+    return { INNER_MULTI_QUEUE_OFFSET: names.split(",").map(next).join(",") };
+  }
+
   async #javas({ flush, recordCrc, steps }: JavaTurn): Promise<void> {
     if (this.#exists) this.#copyStore();
-    const { seed, rocketmq } = this.#plan;
+    const { seed, rocketmq, batchTopic } = this.#plan;
     const scenario: Scenario = {
       seed,
       firstMessage: this.#javaMessages,
-      store: {
-        ...this.#javaSizes(),
-        flush,
-        messageStoreConfig: rocketmq === "4" ? {} : { enabledAppendPropCRC: recordCrc },
-      },
+      store: { ...this.#javaStore(recordCrc), flush },
+      topics: batchTopic === undefined ? [] : [{ name: batchTopic, attributes: { "queue.type": "BatchCQ" } }],
       steps: [{ do: "read" }, ...steps, { do: "read" }],
     };
     writeFileSync(this.#scenarioFile, JSON.stringify(scenario));
@@ -124,23 +171,17 @@ class Play {
     expect(all.slice(0, this.#known.length), "what RocketMQ finds behind its puts").toEqual(this.#known);
     expect([...new Set(puts.map(({ status }) => status))]).toEqual(puts.length === 0 ? [] : ["PUT_OK"]);
     const added = messages.slice(this.#known.length);
-    const sizes = steps.flatMap(({ count, size, body, compress }) => {
-      const [low, high] = Array.isArray(size) ? size : [size, size];
-      return Array.from({ length: count as number }, () => ({
-        low,
-        high,
-        known: body === "bytes" && compress === undefined,
-      }));
-    });
-    expect(added).toHaveLength(sizes.length);
-    for (const [i, { low, high, known }] of sizes.entries()) {
-      if (!known) continue;
-      const body = scenarioBody(this.#plan.seed, this.#javaMessages + i, low, high);
-      expect(added[i]?.bodySha256, `the body of RocketMQ's message ${this.#javaMessages + i}`).toBe(sha256(body));
+    const records = steps.flatMap((step) => recordsOf(step));
+    expect(added).toHaveLength(records.length);
+    for (const [i, record] of records.entries()) {
+      if (record.size === undefined) continue;
+      const n = this.#javaMessages + records.slice(0, i).reduce((sum, before) => sum + before.messages, 0);
+      const body = scenarioBody(this.#plan.seed, n, ...record.size);
+      expect(added[i]?.bodySha256, `the body of RocketMQ's message ${n}`).toBe(sha256(body));
     }
     const starts = added.map(({ offset }) => offset);
     expect(starts).toEqual(expect.arrayContaining(puts.map(({ offset }) => offset)));
-    this.#javaMessages += sizes.length;
+    this.#javaMessages += records.reduce((sum, record) => sum + record.messages, 0);
     this.#known = all;
   }
 
@@ -164,8 +205,15 @@ class Play {
   /** Queues, and maybe the index, built anew from the log are the files that were there. */
   async #rebuilt({ who, index, checkpoint }: Rebuild): Promise<void> {
     const { rocketmq } = this.#plan;
+    // Without its queues nothing tells that a store has extension files.
+    if (this.#plan.extensionFileBytes !== undefined) return;
     this.#copyStore();
-    for (const name of ["consumequeue", ...(index ? ["index"] : []), ...(checkpoint ? ["checkpoint"] : [])]) {
+    for (const name of [
+      "consumequeue",
+      "batchconsumequeue",
+      ...(index ? ["index"] : []),
+      ...(checkpoint ? ["checkpoint"] : []),
+    ]) {
       rmSync(join(this.#copy, name), { recursive: true, force: true });
     }
     if (who === "java") {
@@ -183,7 +231,7 @@ class Play {
   }
 
   async #readByJava(dir: string): Promise<Expected> {
-    writeFileSync(this.#scenarioFile, JSON.stringify({ store: this.#javaSizes() }));
+    writeFileSync(this.#scenarioFile, JSON.stringify({ store: this.#javaStore() }));
     const words = ["read", dir, "--keys", "auto", "--times", "auto", "--scenario", this.#scenarioFile];
     const found = expectedFrom(await this.#oracle.ask(this.#plan.rocketmq, ...words));
     expect(found.open).toMatchObject({ abort: false, loaded: true, dispatchBehindBytes: 0 });
@@ -192,12 +240,23 @@ class Play {
     return found;
   }
 
-  #javaSizes(): object {
-    const { segmentBytes, queueFileEntries, indexSlots, indexEntries } = this.#plan;
-    return { commitLogFileSize: segmentBytes, consumeQueueFileSize: queueFileEntries * 20, indexSlots, indexEntries };
+  /** The `store` of RocketMQ's scenarios. */
+  #javaStore(recordCrc = false): object {
+    const { rocketmq, segmentBytes, queueFileEntries, indexSlots, indexEntries, lightQueues } = this.#plan;
+    const sizes = {
+      commitLogFileSize: segmentBytes,
+      consumeQueueFileSize: queueFileEntries * 20,
+      batchConsumeQueueFileSize: queueFileEntries * 46,
+      ...(this.#plan.extensionFileBytes === undefined
+        ? {}
+        : { consumeQueueExtFileSize: this.#plan.extensionFileBytes }),
+    };
+    const light = lightQueues.length > 0 ? { enableLmq: true, enableMultiDispatch: true } : {};
+    const config = rocketmq === "4" ? {} : { enabledAppendPropCRC: recordCrc, ...light };
+    return { ...sizes, indexSlots, indexEntries, messageStoreConfig: config };
   }
 
-  #comparable({ messages }: { messages: MessageLine[] }): object[] {
+  #comparable({ messages }: { messages: MessageLine[] }): ComparableLine[] {
     return messages.map(comparable);
   }
 

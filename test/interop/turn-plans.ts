@@ -1,5 +1,6 @@
 /** Plans of stores that RocketMQ and we write by turns: everything that happens to one, made from a seed alone. */
 import type { Message } from "../../src/index.ts";
+import { innerBatch } from "../contract/inner-batch.ts";
 import { Dice } from "./dice.ts";
 
 /** RocketMQ's releases, as the oracle's `--rocketmq` names them. */
@@ -17,7 +18,8 @@ export interface OurTurn {
 }
 
 export interface Piece {
-  how: "put" | "putBatch" | "append";
+  /** `putGroup`: the messages have one topic and queue, and share all that a group shares. */
+  how: "put" | "putBatch" | "append" | "putGroup";
   messages: Message[];
   flushed: boolean;
 }
@@ -52,6 +54,12 @@ export interface TurnPlan {
   indexEntries: number;
   /** Whether we index tags as RocketMQ 5.4 does. */
   indexTags: boolean;
+  /** Light queues that messages go to beside their own; none in stores without. */
+  lightQueues: string[];
+  /** A topic with batch queues, which RocketMQ enters into its topic table when it makes the store. */
+  batchTopic: string | undefined;
+  /** Bytes of extension files; undefined in stores without. */
+  extensionFileBytes: number | undefined;
   rounds: Round[];
 }
 
@@ -64,8 +72,13 @@ export function turnPlan(seed: number, rounds: number): TurnPlan {
     segmentBytes: dice.one([4096, 8192, 16_384, 65_536]),
     topics: topicsOf(dice, rocketmq),
     queues: dice.from(1, 4),
+    // RocketMQ 4.9 is not asked: its light queues came with 4.9.3 and changed until 5.
+    lightQueues: rocketmq !== "4" && dice.chance(0.4) ? ["%LMQ%a", "%LMQ%b", "%LMQ%group%queue"] : [],
+    batchTopic: rocketmq !== "4" && dice.chance(0.4) ? "TopicInner" : undefined,
     n: 0,
   };
+  const extensionFileBytes = rocketmq !== "4" && dice.chance(0.2) ? dice.one([400, 4000]) : undefined;
+  const javaFirst = shape.batchTopic !== undefined || extensionFileBytes !== undefined;
   return {
     seed,
     rocketmq,
@@ -74,7 +87,10 @@ export function turnPlan(seed: number, rounds: number): TurnPlan {
     indexSlots: dice.one([16, 64, 100]),
     indexEntries: dice.one([64, 100, 256, 1024]),
     indexTags: rocketmq === "5" ? dice.chance(0.8) : dice.chance(0.1),
-    rounds: Array.from({ length: rounds }, () => roundOf(dice, shape)),
+    lightQueues: shape.lightQueues,
+    batchTopic: shape.batchTopic,
+    extensionFileBytes,
+    rounds: Array.from({ length: rounds }, (_, at) => roundOf(dice, shape, javaFirst && at === 0)),
   };
 }
 
@@ -84,6 +100,8 @@ interface Shape {
   segmentBytes: number;
   topics: string[];
   queues: number;
+  lightQueues: string[];
+  batchTopic: string | undefined;
   n: number;
 }
 
@@ -93,10 +111,11 @@ function topicsOf(dice: Dice, rocketmq: Release): string[] {
   return ["TopicA", "%RETRY%group-a", "orders_eu", long].slice(0, dice.from(1, 4));
 }
 
-function roundOf(dice: Dice, shape: Shape): Round {
-  const turns = dice.chance(0.5) ? (["java", "ours"] as const) : (["ours", "java"] as const);
+/** `makes`: RocketMQ makes the store, and its kinds of queues with the first messages. */
+function roundOf(dice: Dice, shape: Shape, makes: boolean): Round {
+  const turns = makes || dice.chance(0.5) ? (["java", "ours"] as const) : (["ours", "java"] as const);
   return {
-    turns: turns.map((who) => (who === "ours" ? ourTurn(dice, shape) : javaTurn(dice, shape))),
+    turns: turns.map((who) => (who === "ours" ? ourTurn(dice, shape) : javaTurn(dice, shape, makes ? 1 : 0))),
     rebuild: { who: dice.chance(0.15) ? "java" : "ours", index: dice.chance(0.5), checkpoint: dice.chance(0.3) },
   };
 }
@@ -104,8 +123,12 @@ function roundOf(dice: Dice, shape: Shape): Round {
 function ourTurn(dice: Dice, shape: Shape): OurTurn {
   const pieces = Array.from({ length: dice.chance(0.3) ? 2 : 1 }, () =>
     Array.from({ length: dice.from(0, 4) }, (): Piece => {
-      const messages = Array.from({ length: dice.from(1, 16) }, () => messageOf(dice, shape));
-      return { how: dice.one(["put", "putBatch", "append"] as const), messages, flushed: dice.chance(0.3) };
+      const how = dice.one(["put", "putBatch", "append", "putGroup"] as const);
+      const messages =
+        how === "putGroup"
+          ? groupOf(dice, shape)
+          : Array.from({ length: dice.from(1, 16) }, () => messageOf(dice, shape));
+      return { how, messages, flushed: dice.chance(0.3) };
     }),
   );
   return {
@@ -122,6 +145,12 @@ const HOSTS = [undefined, { address: "10.1.2.3", port: 40_001 }, { address: "200
 /** sysFlag: no transaction three times as often as prepared, committed, rolled back. */
 const TRANSACTIONS = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0x4, 0x8, 0xc];
 
+/** Properties of a message that also goes to some of the light queues. */
+function lightly(dice: Dice, { lightQueues }: Shape): Record<string, string> {
+  const names = lightQueues.filter(() => dice.chance(0.5));
+  return names.length === 0 ? {} : { INNER_MULTI_DISPATCH: names.join(",") };
+}
+
 /** The delay level's message as a broker puts it: RocketMQ keeps the time of its delivery in the queue. */
 function delayed(dice: Dice, topic: string, queueId: number): Partial<Message> {
   const level = dice.from(1, 18);
@@ -133,9 +162,29 @@ function delayed(dice: Dice, topic: string, queueId: number): Partial<Message> {
   };
 }
 
+/** Messages that can be one group. */
+function groupOf(dice: Dice, shape: Shape): Message[] {
+  const { queueId, bornTimestamp, bornHost, storeHost, reconsumeTimes } = messageOf(dice, shape);
+  const shared = { topic: dice.one(shape.topics), queueId, bornTimestamp, bornHost, storeHost, reconsumeTimes };
+  return Array.from({ length: dice.from(1, 5) }, () => {
+    const { tags, keys, flag } = messageOf(dice, shape);
+    return { ...shared, tags, keys, flag, body: dice.bytes(dice.from(0, 100)), properties: { p: `v${shape.n}` } };
+  });
+}
+
+/** A message of the batch topic: one of its own, or several in one. */
+function batchMessage(dice: Dice, { batchTopic: topic = "", queues, n }: Shape): Message {
+  const queueId = dice.from(0, queues - 1);
+  const bodies = Array.from({ length: dice.from(1, 5) }, () => dice.bytes(dice.from(0, 40)));
+  const properties = { UNIQ_KEY: `7F00000100000000${hex(n)}` };
+  if (dice.chance(0.3)) return { topic, queueId, body: bodies[0] as Uint8Array, tags: dice.one(TAGS), properties };
+  return innerBatch(topic, queueId, bodies, { properties, tags: dice.one(TAGS) });
+}
+
 function messageOf(dice: Dice, shape: Shape): Message {
   const n = shape.n;
   shape.n += 1;
+  if (shape.batchTopic !== undefined && dice.chance(0.2)) return batchMessage(dice, shape);
   const [topic, queueId] = [dice.one(shape.topics), dice.from(0, shape.queues - 1)];
   const longest = dice.chance(0.05) ? shape.segmentBytes / 4 : 300;
   return {
@@ -152,24 +201,29 @@ function messageOf(dice: Dice, shape: Shape): Message {
     storeHost: dice.one([undefined, { address: "fe80::1", port: 10_911 }]),
     reconsumeTimes: dice.from(0, 16),
     preparedTransactionOffset: dice.from(0, 1000),
+    ...(shape.lightQueues.length > 0 && dice.chance(0.3) ? { properties: lightly(dice, shape) } : undefined),
     ...(dice.chance(0.05) ? delayed(dice, topic, queueId) : undefined),
   };
 }
 
 const hex = (n: number): string => n.toString(16).toUpperCase().padStart(16, "0");
 
-function javaTurn(dice: Dice, shape: Shape): JavaTurn {
+function javaTurn(dice: Dice, shape: Shape, leastSteps: number): JavaTurn {
   return {
     who: "java",
     flush: dice.chance(0.2) ? "sync" : "async",
     recordCrc: shape.rocketmq !== "4" && dice.chance(0.5),
-    steps: Array.from({ length: dice.from(0, 4) }, () => javaStep(dice, shape)),
+    steps: Array.from({ length: dice.from(leastSteps, 4) }, () => javaStep(dice, shape)),
   };
 }
 
+const STEPS = ["plain", "plain", "plain", "batch", "delayed", "half", "transaction", "compressed"];
+
 /** One step of puts; what cannot go together in RocketMQ (a batch is neither delayed nor part of a transaction) does not. */
 function javaStep(dice: Dice, shape: Shape): Record<string, unknown> {
-  const kind = dice.one(["plain", "plain", "plain", "batch", "delayed", "half", "transaction", "compressed"] as const);
+  const light = shape.lightQueues.length > 0 ? ["light", "light"] : [];
+  const inner = shape.batchTopic === undefined ? [] : ["inner", "single"];
+  const kind = dice.one([...STEPS, ...light, ...inner]);
   const count = dice.from(1, 20);
   shape.n += count;
   return {
@@ -197,6 +251,9 @@ function javaStep(dice: Dice, shape: Shape): Record<string, unknown> {
     ...(kind === "transaction"
       ? { transaction: dice.one(["prepared", "commit", "rollback"]), preparedOffset: 77 }
       : {}),
+    ...(kind === "inner" ? { topic: shape.batchTopic, innerBatch: true, batch: dice.from(1, 5), size: [0, 40] } : {}),
+    ...(kind === "single" ? { topic: shape.batchTopic } : {}),
+    ...(kind === "light" ? { properties: lightly(dice, shape) } : {}),
     ...(kind === "compressed" ? { compress: "zlib" } : {}),
   };
 }

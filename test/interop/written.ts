@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { expect } from "vitest";
 import type { Message, PutResult, Store } from "../../src/index.ts";
-import { canonicalHost, type Expected, hasKey, type MessageLine } from "./expected.ts";
+import { canonicalHost, type EntryLine, type Expected, hasKey, type MessageLine } from "./expected.ts";
 import type { Line } from "./oracle.ts";
 
 const BORN_V6 = 0x10;
@@ -18,7 +18,7 @@ export interface Written {
 }
 
 /** A message without a queue entry: RocketMQ keeps it in the log only. */
-function isUnqueued(sysFlag: number): boolean {
+export function isUnqueued(sysFlag: number): boolean {
   const bits = sysFlag & TRANSACTION.mask;
   return bits === TRANSACTION.prepared || bits === TRANSACTION.rollback;
 }
@@ -76,8 +76,12 @@ export async function write(store: Store, messages: readonly Message[]): Promise
   return written;
 }
 
+export type ComparableLine = Omit<MessageLine, "kind" | "magic" | "tagsCode" | "propertiesString"> & {
+  hasRecordCrc: boolean;
+};
+
 /** A line of RocketMQ's without what it says of other lines; hosts in their canonical text, `__CRC32#` apart. */
-export function comparable(line: MessageLine): object {
+export function comparable(line: MessageLine): ComparableLine {
   const { kind, magic, tagsCode, propertiesString, ...fields } = line;
   const { "__CRC32#": crc, ...properties } = line.properties;
   return {
@@ -94,7 +98,7 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** What `comparable` makes of RocketMQ's line for a message of ours. */
-export function lineOf({ message, result }: Written, recordCrc: boolean): object {
+export function lineOf({ message, result }: Written, recordCrc: boolean): ComparableLine {
   const { bornHost = { address: "127.0.0.1", port: 0 }, storeHost = { address: "127.0.0.1", port: 10_911 } } = message;
   const host = (one: { address: string; port: number }): string => {
     return one.address.includes(":") ? `[${one.address}]:${one.port}` : `${one.address}:${one.port}`;
@@ -136,17 +140,37 @@ export function expectFound(found: Expected, from: number, written: readonly Wri
 }
 
 function expectEntries(found: Expected, from: number, lines: readonly MessageLine[]): void {
-  const entries = found.entries
-    .filter((entry) => entry.offset >= from)
-    .map(({ kind, ...entry }) => entry)
-    .sort((a, b) => a.offset - b.offset);
+  const entries = found.entries.filter((entry) => entry.offset >= from).map(placed);
   const wanted = lines
     .filter(({ sysFlag }) => !isUnqueued(sysFlag))
-    .map((line) => {
+    .flatMap((line) => {
       const { topic, queueId, queueOffset, offset, size } = line;
-      return { topic, queueId, index: queueOffset, offset, size, tagsCode: tagsCodeOf(line) };
+      const messages = Number(line.properties.INNER_NUM ?? 1);
+      const own = { topic, queueId, index: queueOffset, offset, size, tagsCode: tagsCodeOf(line), messages };
+      return [own, ...lightPlaces(line.properties).map((place) => ({ ...own, ...place, queueId: 0 }))];
     });
-  expect(entries).toEqual(wanted);
+  expect(entries.sort(byPlace)).toEqual(wanted.sort(byPlace));
+}
+
+type Place = Pick<EntryLine, "topic" | "queueId" | "index">;
+
+/** An entry by its queue offset, whatever kind of queue it is in. */
+function placed({ topic, queueId, index, offset, size, tagsCode, baseOffset, batchSize, ext }: EntryLine) {
+  const code = ext?.tagsCode ?? tagsCode;
+  return { topic, queueId, index: baseOffset ?? index, offset, size, tagsCode: code, messages: batchSize ?? 1 };
+}
+
+function byPlace(a: Place, b: Place): number {
+  if (a.topic !== b.topic) return a.topic < b.topic ? -1 : 1;
+  return a.queueId - b.queueId || a.index - b.index;
+}
+
+/** The places in light queues that the properties of a message name. */
+export function lightPlaces(properties: Record<string, string>): { topic: string; index: number }[] {
+  const { INNER_MULTI_DISPATCH: names, INNER_MULTI_QUEUE_OFFSET: offsets } = properties;
+  if (names === undefined || offsets === undefined) return [];
+  const places = offsets.split(",").map(Number);
+  return names.split(",").map((topic, i) => ({ topic, index: places[i] as number }));
 }
 
 /** Every message of RocketMQ's reading that has a queue is there, where it says. */

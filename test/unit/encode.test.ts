@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BATCH_HEADER_BYTES } from "../../src/binding/contract.ts";
 import { Encoder } from "../../src/encode.ts";
-import type { Message } from "../../src/index.ts";
+import { encodeMessages, type InnerBatchMessage, type Message } from "../../src/index.ts";
 
 const LIMITS = { maxMessageBytes: 64 * 1024 * 1024, recordCrc: true, compat: "5" } as const;
 const text = (bytes: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
@@ -178,5 +178,53 @@ describe("a batch", () => {
     expect(encoder.storeHosts).toMatchObject(
       ["10.0.0.1", "10.0.0.1", "::2", "10.0.0.1"].map((address) => ({ address })),
     );
+  });
+});
+
+describe("an inner batch", () => {
+  const inner = [
+    { body: Uint8Array.of(1), tags: "a" },
+    { body: new Uint8Array(0), flag: 9 },
+  ];
+  const fields = { topic: "orders", queueId: 0, sysFlag: 0x1, properties: { UNIQ_KEY: "u" } };
+  const put = (message: Message | InnerBatchMessage) => encode(message as Message)[0];
+
+  test("has the wire form as its body, two bits in sysFlag and the number of its messages", () => {
+    const made = put({ ...fields, innerBatch: inner });
+    expect(made).toMatchObject({ sysFlag: 0xc1, properties: "UNIQ_KEY\u0001u\u0002INNER_NUM\u00012\u0002" });
+    expect(made?.body).toEqual([...encodeMessages(inner)]);
+    const given = { ...fields, bornTimestamp: 1, body: encodeMessages(inner) };
+    expect(put({ ...given, innerBatch: true })).toEqual({ ...put({ ...fields, bornTimestamp: 1, innerBatch: inner }) });
+    const open = Buffer.from("UNIQ_KEY\u0001u");
+    expect(put({ ...given, innerBatch: true, properties: open })?.properties).toBe(made?.properties);
+  });
+
+  const wrong: [string, object, string][] = [
+    ["a body that is no batch", { innerBatch: true, body: Uint8Array.of(1, 2, 3) }, "messages[0].body"],
+    ["an empty body", { innerBatch: true, body: new Uint8Array(0) }, "messages[0].body"],
+    ["no body", { innerBatch: true }, "messages[0].body"],
+    ["a body beside its messages", { innerBatch: inner, body: Uint8Array.of(1) }, "messages[0].body"],
+    ["no messages", { innerBatch: [] }, "messages[0].innerBatch"],
+    ["something else", { innerBatch: "yes" }, "messages[0].innerBatch"],
+    ["false", { innerBatch: false, body: Uint8Array.of(1) }, "messages[0].innerBatch"],
+    [
+      "a wrong message",
+      { innerBatch: [...inner, { body: Uint8Array.of(1), tags: "" }] },
+      "messages[0].innerBatch[2].tags",
+    ],
+    ["a number of its own", { innerBatch: inner, properties: { INNER_NUM: "2" } }, "messages[0].properties"],
+    ["light queues", { innerBatch: inner, multiDispatch: ["%LMQ%a"] }, "messages[0].multiDispatch"],
+    ["too many messages", { innerBatch: new Array(32_768).fill(inner[1]) }, "messages[0].innerBatch"],
+  ];
+  test.each(wrong)("with %s is refused", (_, more, argument) => {
+    expect(() => put({ ...fields, ...more } as unknown as InnerBatchMessage)).toThrow(
+      expect.objectContaining({ details: expect.objectContaining({ argument }) }),
+    );
+  });
+
+  test("can have 32,767 messages", () => {
+    const made = put({ ...fields, innerBatch: new Array(32_767).fill(inner[1]) });
+    expect(made?.properties).toContain("INNER_NUM\u000132767\u0002");
+    expect(made?.body).toHaveLength(32_767 * 22);
   });
 });

@@ -72,7 +72,7 @@ impl<'a> Dispatch<'a> {
     }
 
     /// The queues that the record goes to beside its own, and its offsets there (§3.6): name, queue id, offset.
-    fn beside(&self, own_queue_id: i32) -> impl Iterator<Item = (&'a [u8], i32, u64)> {
+    pub fn beside(&self, own_queue_id: i32) -> impl Iterator<Item = (&'a [u8], i32, u64)> {
         let (mut names, mut offsets) = (self.names.multi_dispatch, self.names.multi_queue_offset);
         if !may_multi_dispatch(self.topic) {
             (names, offsets) = (None, None);

@@ -114,6 +114,16 @@ impl Unsynced {
         self.paths.remove(path);
     }
 
+    /// Forgets files that were removed.
+    pub fn forget_missing<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
+        for path in core::mem::take(&mut self.paths) {
+            if storage.len(&path)?.is_some() {
+                self.paths.insert(path);
+            }
+        }
+        Ok(())
+    }
+
     /// Syncs the files, and every directory on the way to them: one that was made must not be lost with what is in it.
     pub fn sync<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
         if self.everything {

@@ -364,6 +364,21 @@ fn a_topic_with_queues_of_both_kinds_is_reported_and_not_written() {
 }
 
 #[test]
+fn full_batch_queues_beside_an_empty_log_are_not_thrown_away() {
+    let storage = with_topics();
+    let mut store = open(&storage, small()).unwrap();
+    put_inner(&mut store, 2);
+    close(store);
+    let before = storage.contents("batchconsumequeue/B/0/00000000000000000000");
+    storage.remove_tree("commitlog");
+    let error = open(&storage, small()).err().expect("refused");
+    assert!(error.message.contains("is the right disk mounted"), "{error}");
+    assert_eq!(storage.contents("batchconsumequeue/B/0/00000000000000000000"), before);
+    storage.place("commitlog/00000000000000000000", &[0; 4096]);
+    assert_eq!(open(&storage, small()).err().map(|error| error.code), Some(Code::Corrupt), "nor beside a log without a record");
+}
+
+#[test]
 fn damaged_files_show_what_is_left_and_never_panic() {
     let (storage, clock) = (with_topics(), MemoryClock::at(NOW));
     let mut store = open_at(&storage, small(), &clock).unwrap();
@@ -454,4 +469,48 @@ fn the_files_of_a_replayed_run_are_rocketmqs() {
         assert_eq!(storage.contents(&path).unwrap(), contents(start), "{path}");
     }
     assert!(storage.paths().iter().all(|path| !path.starts_with("consumequeue/")));
+}
+
+#[test]
+fn a_batch_goes_to_light_queues_too() {
+    let storage = with_topics();
+    let mut store = open(&storage, Options { record_crc: false, ..small() }).unwrap();
+    put(&mut store, &[plain(b"m0")]).unwrap();
+    let body = wire(2);
+    let properties = b"INNER_MULTI_DISPATCH\x01%LMQ%x\x02INNER_NUM\x012\x02";
+    let batch = BatchMessage { topic: b"B", sys_flag: INNER, ..message(&body, properties) };
+    let (physical, base, size) = put(&mut store, &[batch]).unwrap()[0];
+    assert_eq!(base, 1);
+    let mut bytes = vec![0; size as usize];
+    store.reader().log().read_record(physical, &mut bytes).unwrap();
+    let expected = [&b"INNER_BASE\x011\x02"[..], properties, b"INNER_MULTI_QUEUE_OFFSET\x010\x02"].concat();
+    assert_eq!(Record::parse(&bytes).unwrap().properties(), expected);
+    let crashed = storage.snapshot();
+    close(store);
+    for copy in [storage, crashed] {
+        let store = open(&copy, small()).unwrap();
+        let light = store.reader().entries(b"%LMQ%x", 0, 0, 9).unwrap().1;
+        assert_eq!(light.iter().map(|entry| entry.physical).collect::<Vec<_>>(), [physical]);
+        assert_eq!(walk(&store), [0, 1]);
+        assert_eq!(store.reader().topics(), ["%LMQ%x", "B"]);
+    }
+}
+
+#[test]
+fn a_group_for_a_batch_topic_is_plain_messages() {
+    let storage = with_topics();
+    let mut store = open(&storage, small()).unwrap();
+    put_inner(&mut store, 3);
+    let mut batch = Vec::new();
+    [plain(b"a"), plain(b"b")].iter().for_each(|message| moraine_core::batch::encode(message, &mut batch));
+    let mut results = vec![0.0; 64];
+    assert_eq!(store.writer().unwrap().put_group(&batch, &mut results), Ok(2));
+    assert_eq!(walk(&store), [0, 3, 4]);
+    let body = wire(2);
+    let inner = BatchMessage { topic: b"B", sys_flag: INNER, ..message(&body, b"INNER_NUM\x012\x02") };
+    batch.clear();
+    moraine_core::batch::encode(&inner, &mut batch);
+    let (stored, error) = store.writer().unwrap().put_group(&batch, &mut results).unwrap_err();
+    assert_eq!(stored, 0);
+    assert!(error.message.contains("not in a group"), "{error}");
 }

@@ -6,6 +6,7 @@ use moraine_core::engine::{Boundary, GetRequest, GetStatus, ScanItem, Scanner};
 use moraine_core::error::Code;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::{Compat, FlushMode, Options};
+use moraine_core::storage::Storage;
 use support::*;
 
 #[test]
@@ -194,6 +195,26 @@ fn a_poisoned_store_shows_nothing_above_what_is_durable_even_if_its_entries_are_
     store.poison(moraine_core::error::Error::new(Code::Io, "fdatasync failed"));
     assert_eq!(get(&store, "T", 0, 0, 8).unwrap().2, numbered(0..2));
     assert_eq!(get(&store, "T", 0, 2, 8).unwrap().2, [""; 0]);
+}
+
+#[test]
+fn a_message_behind_a_full_index_file_begins_the_next_one_even_without_keys() {
+    let keyed = || message(b"", b"KEYS\x01k\x02");
+    // One of four entries is never used: the third key fills the file.
+    let options = Options { index_entries: 4, ..small() };
+    for batches in [vec![vec![keyed(); 3], vec![message(b"", b"")]], vec![vec![keyed(), keyed(), keyed(), message(b"", b"")]]] {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, options.clone()).unwrap();
+        for batch in &batches {
+            put(&mut store, batch).unwrap();
+        }
+        close(store);
+        let files: Vec<_> = storage.list("index").unwrap().unwrap();
+        let headers: Vec<_> = files.iter().map(|file| storage.contents(&format!("index/{}", file.name)).unwrap()).collect();
+        let counts: Vec<_> = headers.iter().map(|bytes| u32::from_be_bytes(bytes[36..40].try_into().unwrap())).collect();
+        assert_eq!(counts, [4, 1], "{} batches", batches.len());
+        assert_eq!(headers[1][24..32], headers[0][24..32], "the new file says where the one before it ended");
+    }
 }
 
 #[test]

@@ -135,3 +135,14 @@ fn ten_thousand_watches_are_told_apart() {
     watches.iter().for_each(|&watch| store.unwatch(watch).unwrap());
     assert_eq!(put_to(&mut store, &queues), 0);
 }
+
+#[test]
+fn a_light_queue_is_watched_like_any_other() {
+    let mut store = open(&MemoryStorage::default(), small()).unwrap();
+    let (light, _) = store.watch(b"%LMQ%a", 0);
+    let (other, _) = store.watch(b"%LMQ%b", 0);
+    put(&mut store, &[message(b"m", b"INNER_MULTI_DISPATCH\x01%LMQ%a,%LMQ%c\x02")]).unwrap();
+    assert_eq!(take(&mut store), [(light, 1)]);
+    put(&mut store, &[message(b"m", b"INNER_MULTI_DISPATCH\x01%LMQ%b,%LMQ%a\x02")]).unwrap();
+    assert_eq!(take(&mut store), [(light, 2), (other, 1)]);
+}

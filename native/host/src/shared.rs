@@ -10,7 +10,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 pub use moraine_core::engine::GetRequest;
-use moraine_core::engine::{Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner, WatchId, Writer};
+use moraine_core::engine::{Appended, Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner, WatchId, Writer};
 use moraine_core::error::{Code, Error};
 use moraine_core::options::{FlushMode, Options};
 
@@ -229,6 +229,12 @@ impl Shared {
             }
         }
         Ok(scanner.position())
+    }
+
+    /// The messages whose records start in `from..to`, as columns without bodies: see `Appended::read`. Returns where to go on.
+    pub fn appended(&self, from: u64, to: u64, max: usize, into: &mut Appended) -> Result<u64, Error> {
+        let (log, delay_levels) = self.read(|reader| Ok((reader.log(), reader.options().delay_levels.clone())))?;
+        into.read(&log, &delay_levels, from, to, max)
     }
 
     /// Looks at the engine under its lock: for what is small and needs no bytes of messages.

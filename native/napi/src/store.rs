@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use moraine_core::engine::{Boundary, ScanItem};
+use moraine_core::engine::{Appended, Boundary, ScanItem};
 use moraine_core::error::Error;
 use moraine_core::options::{Compat, FlushMode, Options};
 use moraine_host::clock::HostClock;
 use moraine_host::shared::OpenSettings;
-use napi::bindgen_prelude::{Env, Float64Array, Function, Uint8Array, Uint8ArraySlice};
+use napi::bindgen_prelude::{Env, Float64Array, Function, Int32Array, Uint8Array, Uint8ArraySlice, Uint32Array};
 use napi_derive::napi;
 
 use crate::env;
@@ -206,6 +206,44 @@ pub fn scan(handle: u32, from: f64, to: f64, max_items: f64, max_bytes: f64) -> 
             items.extend([f64::from(kind), at as f64, size as f64]);
         }
         Ok(ScanPart { items: Float64Array::new(items), bytes: Uint8Array::new(bytes), reasons, next: next as f64 })
+    })
+}
+
+#[napi(object, object_from_js = false)]
+pub struct AppendedPart {
+    pub physical_offsets: Float64Array,
+    pub queue_ids: Int32Array,
+    /// -1 for a message that stands in no queue.
+    pub queue_offsets: Float64Array,
+    pub sizes: Float64Array,
+    pub store_timestamps: Float64Array,
+    pub tags_codes: Float64Array,
+    /// Places in `topics`.
+    pub topic_indexes: Uint32Array,
+    pub topics: Vec<String>,
+    /// Where to go on.
+    pub next: f64,
+}
+
+/// The messages whose records start from `from` on, below `to`: up to `max`, as columns.
+#[napi]
+pub fn appended(handle: u32, from: f64, to: f64, max: f64) -> napi::Result<AppendedPart> {
+    guarded(|| {
+        let (from, to) = (guard::offset("from", from)?, guard::offset("to", to)?);
+        let max = guard::count("max", max)?;
+        let mut found = Appended::default();
+        let next = env::with(handle, |store| Ok(store.shared.appended(from, to, max, &mut found)?))?;
+        Ok(AppendedPart {
+            physical_offsets: Float64Array::new(found.physical_offsets),
+            queue_ids: Int32Array::new(found.queue_ids),
+            queue_offsets: Float64Array::new(found.queue_offsets),
+            sizes: Float64Array::new(found.sizes),
+            store_timestamps: Float64Array::new(found.store_timestamps),
+            tags_codes: Float64Array::new(found.tags_codes),
+            topic_indexes: Uint32Array::new(found.topic_indexes),
+            topics: found.topics,
+            next: next as f64,
+        })
     })
 }
 

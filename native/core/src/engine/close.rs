@@ -15,6 +15,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Closes the store as RocketMQ does: log synced, queue and index files complete and synced, `checkpoint` written,
     /// `abort` removed last. A failure leaves `abort` in place and the store poisoned.
     pub fn close(&mut self) -> Result<(), Error> {
+        self.0.confirmed = None; // the files are to hold everything
         let outcome = self.settle();
         match &outcome {
             Ok(()) => self.0.closed = true,

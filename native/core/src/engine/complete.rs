@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::error::{Error, Finding};
 use crate::format::queue_entry::QueueEntry;
+use crate::log;
 use crate::log::segments::Segments;
 use crate::log::view::LogView;
 use crate::queue::batch::{BatchIndex, BatchTable};
@@ -103,8 +104,14 @@ fn batch_queues_end<G: Segment>(
         }
     }
     let Some((place, physical)) = lost else { return Ok(Some(end)) };
-    let message = format!("the newest entry says that a message lies at {physical}, where the log has none; the queues are built again");
-    findings.push(Finding { kind: "queue-damaged", file: batch_files::directory(table, place), offset: 0, length: 0, message });
+    let (file, reason) =
+        (batch_files::directory(table, place), format!("the newest entry says that a message lies at {physical}, where the log has none"));
+    if recovery::clean_evidence(segments, 0, [-1; 2]) == segments.min() {
+        let reason = format!("{reason}, nor any other: is the right disk mounted at {}?", log::DIRECTORY);
+        return Err(Error::corrupt(&file, 0, &reason));
+    }
+    let message = format!("{reason}; the queues are built again from the log");
+    findings.push(Finding { kind: "queue-damaged", file, offset: 0, length: 0, message });
     Ok(None)
 }
 

@@ -15,6 +15,7 @@ use crate::limits::CHECKPOINT_BYTES;
 use crate::log::segments::Segments;
 use crate::log::view::LogView;
 use crate::options::Options;
+use crate::queue::batch_load::LoadedBatchQueue;
 use crate::queue::files::QueueFiles;
 use crate::queue::load::LoadedQueue;
 use crate::queue::table::{QueueIndex, QueueTable};
@@ -27,13 +28,19 @@ pub(super) fn lies_below(end_physical: i64, end: u64) -> bool {
 }
 
 /// Full queues beside an empty log: another disk is mounted here, or the log was lost. RocketMQ deletes every queue then.
-pub(super) fn refuse_wrong_mount<G: Segment>(segments: &Segments<G>, loaded: &[LoadedQueue]) -> Result<(), Error> {
-    let full = loaded.iter().filter(|queue| queue.last.is_some()).count();
+pub(super) fn refuse_wrong_mount<G: Segment>(
+    segments: &Segments<G>,
+    loaded: &[LoadedQueue],
+    batches: &[LoadedBatchQueue],
+) -> Result<(), Error> {
+    let simple = loaded.iter().filter(|queue| queue.last.is_some()).count();
+    let full = simple + batches.iter().filter(|queue| queue.last.is_some()).count();
     if !segments.is_empty() || full == 0 {
         return Ok(());
     }
     let reason = format!("the commit log is empty, but {full} consume queues hold entries: is the right disk mounted there?");
-    Err(Error::corrupt(log::DIRECTORY, 0, &format!("{reason} To start anew, move {} and index away", queue::DIRECTORY)))
+    let directories = format!("{}, {} and index", queue::DIRECTORY, queue::BATCH_DIRECTORY);
+    Err(Error::corrupt(log::DIRECTORY, 0, &format!("{reason} To start anew, move {directories} away")))
 }
 
 /// Up to where the queues of a cleanly closed store are complete. All of them are built again when the newest entry of one

@@ -22,6 +22,7 @@ use crate::topics::TopicTable;
 use crate::writes::Unsynced;
 use sidecar::Sidecar;
 
+pub mod appended;
 mod batch;
 pub mod check;
 pub mod close;
@@ -32,13 +33,16 @@ pub mod open;
 pub mod plans;
 pub mod put;
 pub mod read;
+pub mod replicate;
 pub mod resolve;
 mod resolve_batch;
 mod run;
 pub mod sidecar;
+pub mod truncate;
 mod trusted;
 pub mod watch;
 
+pub use appended::Appended;
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{Behind, BehindPlan, FlushPlan};
@@ -73,11 +77,17 @@ pub struct Engine<S: Storage, C: Clock> {
     topics: TopicTable,
     watches: watch::Watches,
     index: Index,
-    /// Everything below survives a power cut. Moved by [`Writer::flushed`] alone.
+    /// Everything below survives a power cut. Moved on by [`Writer::flushed`] alone; [`Writer::truncate`] takes it back.
     durable: u64,
     /// Position of the newest record, and its store time.
     last_record: u64,
     last_store_timestamp: i64,
+    /// Messages from here on are not shown, once a confirm offset was told.
+    confirmed: Option<u64>,
+    /// What has come of the next record of a log that is copied from another store.
+    incoming: replicate::Incoming,
+    /// How often the end of the log was moved back.
+    cuts: u64,
     checkpoint: Checkpoint,
     /// Derived files written since they were synced.
     unsynced: Unsynced,
@@ -130,13 +140,15 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         self.poison.as_ref()
     }
 
-    /// What readers may see: a synchronous store shows what is durable, a poisoned one nothing above it.
+    /// What readers may see: a synchronous store shows what is durable, a poisoned one nothing above it, and none what
+    /// lies above the confirm offset, where there is one.
     fn visible(&self) -> u64 {
-        match self.options.flush {
+        let written = match self.options.flush {
             FlushMode::Sync => self.durable,
             FlushMode::Async if self.poison.is_some() => self.durable,
             FlushMode::Async => self.log.end(),
-        }
+        };
+        self.confirmed.map_or(written, |confirmed| written.min(confirmed))
     }
 
     fn positions(&self) -> Positions {

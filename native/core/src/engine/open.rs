@@ -10,6 +10,7 @@ use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
 use super::complete::{Complete, correct_batch_mins, cut_batch_queues, last_batch, take_over_batch_queues};
 use super::known::{IndexClues, correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
 use super::plans::CHECKPOINT_PATH;
+use super::replicate::Incoming;
 use super::run::Run;
 use super::sidecar::{Sidecar, write_marker};
 use super::trusted::Proven;
@@ -78,7 +79,6 @@ impl<S: Storage, C: Clock> Engine<S, C> {
                 let mut queues = QueueTable::default();
                 let (queue_files, loaded) =
                     QueueFiles::load(storage.as_ref(), options.queue_file_entries, trust, write, &mut queues, &mut findings)?;
-                refuse_wrong_mount(&segments, &loaded)?;
                 (queues, queue_files, loaded)
             }
         };
@@ -94,6 +94,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             &mut batches,
             &mut findings,
         )?;
+        refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
         let clues = IndexClues { options: &options, known_geometry: sidecar.geometry, clean, checkpoint: &checkpoint };
         let (mut index, mut index_known) = load_index(storage.as_ref(), &clues, &segments, segments.extent(), &mut findings)?;
 
@@ -211,6 +212,9 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             index,
             last_record,
             last_store_timestamp,
+            confirmed: None,
+            incoming: Incoming::default(),
+            cuts: 0,
             checkpoint,
             unsynced: Unsynced::default(),
             behind_in_flight: false,
@@ -299,7 +303,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
 }
 
 /// Enters the keys of a record found in the log.
-fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, at: u64, with_tags: bool) {
+pub(super) fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, at: u64, with_tags: bool) {
     let key_hash = java_hash(java_hash(0, record.topic()), b"#");
     Dispatch::of(record, at, &[]).index(index, clock, key_hash, with_tags);
     index.enter(clock);

@@ -44,6 +44,8 @@ pub struct FlushPlan<S: Storage> {
     directory: bool,
     ranges: Vec<(Arc<S::Segment>, u64, u64)>,
     end: u64,
+    /// Cuts of the log before the plan: it says nothing about what is written after another.
+    cuts: u64,
 }
 
 impl<S: Storage> FlushPlan<S> {
@@ -96,12 +98,14 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return None;
         }
         let ranges = engine.log.between(engine.durable).collect();
-        Some(FlushPlan { directory: engine.log.take_directory_dirty(), ranges, end: engine.log.end() })
+        Some(FlushPlan { directory: engine.log.take_directory_dirty(), ranges, end: engine.log.end(), cuts: engine.cuts })
     }
 
     /// A plan was carried out: moves the durable position.
     pub fn flushed(&mut self, plan: FlushPlan<S>) {
-        self.0.durable = self.0.durable.max(plan.end);
+        if plan.cuts == self.0.cuts {
+            self.0.durable = self.0.durable.max(plan.end);
+        }
         self.0.stats.flushes += 1;
         let visible = self.0.visible();
         self.0.watches.reached(visible);
@@ -136,6 +140,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             FlushMode::Sync => engine.durable,
             FlushMode::Async => u64::MAX,
         };
+        let physical = engine.confirmed.map_or(physical, |confirmed| physical.min(confirmed));
         let mut writes = Writes::default();
         let mut queues = Vec::new();
         let index = engine.index.plan(INDEX_BYTES, engine.durable, &mut writes);

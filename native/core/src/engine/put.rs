@@ -58,6 +58,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     /// Everything that can be refused, before anything has changed. Returns the number of messages.
     fn prepare(&mut self, batch: &[u8], results: &[f64], together: Together) -> Result<usize, Error> {
+        self.refuse_between_pieces()?;
         let count = self.check_batch(batch, together)?;
         if results.len() < RESULT_HEADER + RESULT_STRIDE * count {
             return Err(Error::argument("results", format!("{} numbers are too few for {count} messages", results.len())));
@@ -107,7 +108,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     /// Derived entries wait in memory until they are written behind; past a bound the put does it itself.
-    fn make_room_for_entries(&mut self) -> Result<(), Error> {
+    pub(super) fn make_room_for_entries(&mut self) -> Result<(), Error> {
         while self.pending_entries() > MAX_WAITING_ENTRIES && !self.0.behind_in_flight {
             let Some(plan) = self.plan_behind() else { break };
             if let Err(failed) = plan.run(self.0.storage.as_ref()) {
@@ -215,7 +216,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     /// A failure that left nothing behind (no room, no file) may be tried again; any other ends writing.
-    fn poison_unless_harmless(&mut self, error: Error) -> Error {
+    pub(super) fn poison_unless_harmless(&mut self, error: Error) -> Error {
         if !matches!(error.code, Code::Full | Code::Busy) {
             self.0.poison(error.clone());
         }

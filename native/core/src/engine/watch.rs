@@ -59,6 +59,15 @@ impl Watches {
         }
     }
 
+    /// The log ends at `end` now: of what could not be read yet nothing lies behind it, and what comes instead is told of.
+    pub fn cut(&mut self, end: u64) {
+        for &id in &self.hidden {
+            if let Some(watch) = self.watches[id as usize].as_mut() {
+                (watch.first, watch.last) = (watch.first.min(end), watch.last.min(end));
+            }
+        }
+    }
+
     /// How many watches are ready.
     pub fn ready(&self) -> usize {
         self.ready.len()

@@ -149,12 +149,16 @@ pub fn store_timestamp_of(head: &[u8]) -> Option<i64> {
 /// So many bytes of a record hold the length of its body, whatever its hosts.
 pub const BODY_LENGTH_PREFIX_BYTES: usize = 112;
 
+/// Where the body of a record starts, whose first bytes these are.
+pub fn body_at(head: &[u8; BODY_LENGTH_PREFIX_BYTES]) -> usize {
+    let sys_flag = i32_at(head, 36);
+    72 + Host::len(sys_flag & SYS_FLAG_BORN_V6 != 0) + Host::len(sys_flag & SYS_FLAG_STORE_V6 != 0)
+}
+
 /// Whether a record of `size` bytes can have the body that its first bytes promise: what a long one is asked before
 /// all of it is read.
 pub fn body_length_agrees(head: &[u8; BODY_LENGTH_PREFIX_BYTES], size: u32) -> bool {
-    let sys_flag = i32_at(head, 36);
-    let hosts = Host::len(sys_flag & SYS_FLAG_BORN_V6 != 0) + Host::len(sys_flag & SYS_FLAG_STORE_V6 != 0);
-    let body = i64::from(i32_at(head, 68 + hosts));
+    let body = i64::from(i32_at(head, body_at(head) - 4));
     let around = i64::from(size) - body;
     // Topic and property string have signed 16-bit lengths.
     (i64::from(MIN_BYTES)..=i64::from(MIN_BYTES) + 24 + 1 + 2 * 32_767).contains(&around) && body >= 0

@@ -99,6 +99,27 @@ impl ActiveFile {
         Some(IndexEntry::decode(raw))
     }
 
+    /// Number up to which (exclusive) the file holds entries.
+    pub(super) fn written_entries(&self) -> u32 {
+        self.pending_from
+    }
+
+    /// Takes the newest entry back, which is `entry`: its slot leads to the one before it again.
+    pub(super) fn undo(&mut self, entry: &IndexEntry) {
+        let slot = self.geometry.slot_of(entry.key_hash) as usize;
+        let number = self.header.count - 1;
+        let previous = if entry.previous < number { entry.previous } else { 0 };
+        self.slots[slot] = previous;
+        self.dirty_pages[slot / PAGE_SLOTS] = true;
+        self.header_dirty = true;
+        self.header.count = number;
+        if previous == 0 {
+            self.header.slots_used = self.header.slots_used.saturating_sub(1);
+        }
+        self.pending_from = self.pending_from.min(number);
+        self.pending.truncate((number - self.pending_from) as usize * INDEX_ENTRY_BYTES as usize);
+    }
+
     /// Entries not in the file yet.
     pub fn waiting(&self) -> usize {
         self.pending.len() / INDEX_ENTRY_BYTES as usize

@@ -3,6 +3,7 @@
 //! The newest file's slots live in memory and its entries are appended behind; sealed files are read in place.
 
 pub mod active;
+mod cut;
 pub mod files;
 pub mod lookup;
 pub mod put;

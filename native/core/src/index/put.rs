@@ -18,16 +18,17 @@ pub struct Index {
     /// Full, oldest first; entries, slots and header go to disk, then they are sealed.
     pub full: VecDeque<ActiveFile>,
     pub active: Option<ActiveFile>,
-    /// Keys of the run at hand, entered together by [`Index::enter`].
-    run: Vec<Key>,
+    /// What the run at hand brings, entered together by [`Index::enter`].
+    run: Vec<Step>,
 }
 
-/// A key that is to be entered.
+/// A step of a run.
 #[derive(Clone, Copy, Debug)]
-struct Key {
-    hash: u32,
-    physical: u64,
-    store_timestamp: i64,
+enum Step {
+    /// A message begins: where the file is full, with the next one.
+    Message,
+    /// A key that is to be entered.
+    Key { hash: u32, physical: u64, store_timestamp: i64 },
 }
 
 /// What a plan wrote of the index.
@@ -68,28 +69,33 @@ impl Index {
         self.newest().is_some_and(|header| (physical as i64) < header.end_physical)
     }
 
-    /// Makes the first file, which is there as soon as a message is, even one without keys (§4.3).
+    /// A message comes: makes the first file, and the next one where the last is full, even for one without keys (§4.3).
     pub fn begin(&mut self, clock: &impl Clock) {
-        if self.active.is_none() {
-            self.roll(clock);
+        match &self.active {
+            None => self.roll(clock),
+            Some(active) if active.header.count as usize + self.run.len() >= active.geometry.entries as usize => {
+                // The run may fill the file before its turn comes.
+                self.run.push(Step::Message);
+            }
+            Some(_) => {}
         }
     }
 
     /// Adds one key of a message to the run; [`Index::enter`] follows.
     pub fn put(&mut self, hash: u32, physical: u64, store_timestamp: i64) {
-        self.run.push(Key { hash, physical, store_timestamp });
+        self.run.push(Step::Key { hash, physical, store_timestamp });
     }
 
     /// Enters the keys of the run. Together, because each touches another cache line of the slots: the processor waits
     /// for many of them at once in a loop as tight as this.
     pub fn enter(&mut self, clock: &impl Clock) {
         let mut run = core::mem::take(&mut self.run);
-        for key in run.drain(..) {
+        for step in run.drain(..) {
             if self.active.as_ref().is_none_or(ActiveFile::is_full) {
                 self.roll(clock);
             }
-            if let Some(active) = self.active.as_mut() {
-                active.put(key.hash, key.physical, key.store_timestamp);
+            if let (Step::Key { hash, physical, store_timestamp }, Some(active)) = (step, self.active.as_mut()) {
+                active.put(hash, physical, store_timestamp);
             }
         }
         self.run = run;

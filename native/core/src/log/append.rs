@@ -120,6 +120,47 @@ impl<G: Segment> LogWriter<G> {
         Ok(())
     }
 
+    /// Bytes from the end to the end of its segment, 0 where the next record needs a new one.
+    pub fn rest(&self) -> u64 {
+        self.active().map_or(0, |active| active.base + active.segment.size() - self.end)
+    }
+
+    /// Lets a log without segments begin at `at`, where one starts.
+    pub fn begin_at(&mut self, at: u64) {
+        if self.segments.is_empty() {
+            self.end = at;
+        }
+    }
+
+    /// Writes bytes of a blank, which begins at the end, `ahead` bytes into it. The end moves with [`LogWriter::pass`].
+    pub fn write_ahead(&self, ahead: u64, bytes: &[u8]) -> Result<(), IoError> {
+        let Some(active) = self.active() else {
+            return Ok(()); // rest() was 0
+        };
+        let at = self.end - active.base + ahead;
+        active.segment.reserve(at + bytes.len() as u64)?;
+        fill(active, at, bytes.len(), |out| out.copy_from_slice(bytes))
+    }
+
+    /// Empties the segment behind the end again.
+    pub fn clear_ahead(&self) -> Result<(), IoError> {
+        match self.active() {
+            Some(active) if self.end < active.base + active.segment.size() => active.segment.zero_from(self.end - active.base),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves the end over a blank that was written to the end of the segment.
+    pub fn pass(&mut self) {
+        self.end += self.rest();
+    }
+
+    /// Goes on with `segments`, which hold nothing behind `end`.
+    pub fn cut(&mut self, segments: Segments<G>, end: u64) {
+        self.segments = segments;
+        self.end = end;
+    }
+
     /// Whether the directory has to be synced before records in its newest segment can be called durable; asks once.
     pub fn take_directory_dirty(&mut self) -> bool {
         core::mem::take(&mut self.directory_dirty)

@@ -182,9 +182,9 @@ impl<G: Segment> Scanner<G> {
             return Ok(Found::Bad(BadReason::Missing));
         }
         if !self.load(at, 8)? {
-            // Fewer than eight bytes are left: a segment that another program filled to the last byte.
+            // Fewer than eight bytes are left: of the range, or of a segment that another program filled to the last byte.
             let rest = self.view.rest(at);
-            return Ok(if rest == 0 { Found::End } else { Found::Blank(rest) });
+            return Ok(if rest > self.to - at || rest == 0 { Found::End } else { Found::Blank(rest) });
         }
         let start = (at - self.window_at) as usize;
         let mut first = [0; 8];

@@ -194,6 +194,20 @@ impl BatchTable {
         &self.waiting
     }
 
+    /// Forgets the entries in memory whose records start at or above `physical`; returns the queue offset of the first one
+    /// that goes, if any does.
+    pub(super) fn cut_tail(&mut self, place: BatchIndex, physical: u64) -> Option<u64> {
+        let queue = &mut self.queues[place.0 as usize];
+        let kept = queue.tail.iter().rposition(|entry| entry.physical < physical).map_or(0, |last| last + 1);
+        let first_gone = queue.tail.get(kept)?.base;
+        self.waiting_entries -= queue.tail.len() - kept;
+        queue.tail.truncate(kept);
+        if let Some(last) = queue.tail.back() {
+            queue.next = last.next();
+        }
+        Some(first_gone)
+    }
+
     /// The entries of a queue below `position` are in files now.
     pub fn written(&mut self, place: BatchIndex, position: u64) {
         let queue = &mut self.queues[place.0 as usize];

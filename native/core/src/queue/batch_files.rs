@@ -153,6 +153,21 @@ impl BatchFiles {
         Ok(true)
     }
 
+    /// As [`BatchFiles::cut`], of entries in memory, too.
+    pub fn cut_all<S: Storage>(&self, storage: &S, table: &mut BatchTable, place: BatchIndex, physical: u64) -> Result<bool, Error> {
+        let first_gone = table.cut_tail(place, physical);
+        if !table.queue(place).tail.is_empty() {
+            return Ok(false);
+        }
+        let touched = self.cut(storage, table, place, physical)?;
+        if let (Some(first_gone), false) = (first_gone, touched) {
+            let (first, held) = (table.queue(place).first, table.queue(place).held);
+            let next = self.last_below(storage, table, place, held)?.map_or(first_gone, |(_, last)| last.next());
+            table.queue_mut(place).set_held(first, held, next);
+        }
+        Ok(touched)
+    }
+
     /// Zeroes what the files of a queue hold behind its last entry, and removes the files wholly behind it. What was
     /// zeroed is to be synced: `unsynced`.
     pub fn clear_behind<S: Storage>(

@@ -21,7 +21,7 @@ use crate::storage::Storage;
 use crate::writes::{Unsynced, Writes};
 
 /// RocketMQ's `mappedFileSizeConsumeQueueExt`.
-const DEFAULT_FILE_BYTES: u64 = 48 * 1024 * 1024;
+pub const DEFAULT_FILE_BYTES: u64 = 48 * 1024 * 1024;
 /// Smallest file that takes a unit with the greatest bit map that RocketMQ makes by itself, and the mark.
 const MIN_FILE_BYTES: u64 = 64;
 /// Bytes read from a file at once.

@@ -191,6 +191,23 @@ impl QueueTable {
         self.waiting.push_back(place);
     }
 
+    /// Forgets the entries in memory whose records start at or above `physical`; says whether its files may hold some, too.
+    pub fn cut_tail(&mut self, place: QueueIndex, physical: u64) -> bool {
+        let queue = &mut self.queues[place.0 as usize];
+        self.waiting_entries -= queue.tail.drop_at_or_above(physical, &mut self.buffers);
+        queue.tail.is_empty()
+    }
+
+    /// Takes queues that have nothing left to wait off the list.
+    pub fn settle(&mut self) {
+        let queues = &mut self.queues;
+        self.waiting.retain(|place| {
+            let queue = &mut queues[place.0 as usize];
+            queue.waiting = !queue.tail.is_empty();
+            queue.waiting
+        });
+    }
+
     /// The entries of a queue below `offset` are in files now.
     pub fn written(&mut self, place: QueueIndex, offset: u64) {
         let queue = &mut self.queues[place.0 as usize];

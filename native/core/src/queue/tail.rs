@@ -72,6 +72,17 @@ impl Tail {
         self.first + self.entries.partition_point(|entry| entry.physical < physical) as u64
     }
 
+    /// Forgets the entries whose records start at or above `physical`; returns how many.
+    pub fn drop_at_or_above(&mut self, physical: u64, buffers: &mut TailBuffers) -> usize {
+        let kept = self.entries.iter().rposition(|entry| !entry.is_blank() && entry.physical < physical).map_or(0, |last| last + 1);
+        let dropped = self.entries.len() - kept;
+        self.entries.truncate(kept);
+        if kept == 0 {
+            buffers.give(core::mem::take(&mut self.entries));
+        }
+        dropped
+    }
+
     /// Forgets the entries below queue offset `offset`: they are in files now.
     pub fn drop_below(&mut self, offset: u64, buffers: &mut TailBuffers) {
         let count = (offset.saturating_sub(self.first) as usize).min(self.entries.len());

@@ -21,9 +21,12 @@ use run::{Counts, run};
 use sequence::Sequences;
 
 /// Everything that a run must have done at least once to be worth its time.
-const MUST_HAPPEN: [&str; 46] = [
+const MUST_HAPPEN: [&str; 49] = [
     "put",
     "put batch",
+    "put group",
+    "group with what no group takes",
+    "group too large for a file",
     "put of a wrong message",
     "put on a full disk",
     "put into a poisoned store",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::operations::{Body, Draft, KEYS, SCHEDULE, TAGS, queues};
+use super::operations::{Body, Draft, KEYS, LIGHT, SCHEDULE, TAGS, queues};
 
 pub const COMMIT: i32 = 2;
 pub const ROLLBACK: i32 = 3;
@@ -14,6 +14,8 @@ const STALE_CRC: &[u8] = b"__CRC32#\x010123456789\x02";
 const BLANK_HEADER: u64 = 8;
 /// The `__CRC32#` property: name, separator, ten digits, end.
 const CRC_PROPERTY: u64 = 20;
+/// What is left free by a record that goes to light queues: how long the list of its offsets may become.
+const LIGHT_MARGIN: u64 = 64;
 /// A clock further behind than this is followed.
 const HELD_MS: i64 = 600_000;
 
@@ -37,6 +39,8 @@ pub struct Message {
     pub record_crc: bool,
     pub tags: Option<&'static str>,
     pub keys: Vec<&'static str>,
+    /// Light queues that it goes to beside its own.
+    pub light: Vec<&'static str>,
     pub tags_code: i64,
     /// Whether the store indexed keys when the message was put.
     pub indexed: bool,
@@ -127,20 +131,64 @@ impl Model {
         self.queues.get(queue).map_or(0, |places| places.len() as u64)
     }
 
-    /// The message that a draft becomes when it is put now, without its place.
-    pub fn message(&self, draft: &Draft) -> Message {
+    /// The message that a draft becomes when it is put now, without its place. One of a group goes to no light queues.
+    pub fn message(&self, draft: &Draft, in_group: bool) -> Message {
         let (topic, queue_id) = queues()[draft.queue].clone();
-        let (properties, given) = properties(draft);
+        let takes_place = matches!(draft.transaction, 0 | COMMIT);
+        let (given_properties, given) = properties(draft);
+        let mut properties = given_properties.clone();
+        let named = !in_group && takes_place && !topic.starts_with("%RETRY%") && topic != SCHEDULE;
+        let light: Vec<&'static str> = if named { draft.light.iter().map(|&light| LIGHT[light]).collect() } else { Vec::new() };
+        if !light.is_empty() {
+            if draft.open_end {
+                properties.push(2);
+            }
+            let offset = |name: &str| match name.contains('/') {
+                true => 0,
+                false => self.next(&(String::from(name), 0)) + u64::from(topic == name),
+            };
+            let offsets: Vec<String> = light.iter().map(|name| offset(name).to_string()).collect();
+            properties.extend_from_slice(format!("INNER_MULTI_QUEUE_OFFSET\u{1}{}\u{2}", offsets.join(",")).as_bytes());
+        }
         let added = if self.kind.record_crc { CRC_PROPERTY + u64::from(properties.last().is_some_and(|&last| last != 2)) } else { 0 };
         let hosts: u64 = [1, 2].iter().map(|bit| if draft.v6 & bit == 0 { 8 } else { 20 }).sum();
         let topic_length = if topic.len() > 127 { 2 } else { 1 };
         let overhead = 72 + hosts + topic_length + topic.len() as u64 + 2 + properties.len() as u64 + added;
+        let body = self.body(&draft.body, overhead, if light.is_empty() { 0 } else { LIGHT_MARGIN });
+        let tags_code = match given.delay.filter(|_| topic == SCHEDULE) {
+            Some(delay) => i64::MIN + delay, // the store time is added when it is known
+            None => given.tags.map_or(0, |tags| i64::from(java_hash(tags))),
+        };
+        Message {
+            size: overhead + body.len() as u64,
+            topic,
+            queue_id,
+            queue_offset: takes_place.then_some(0),
+            physical: 0,
+            time: 0,
+            transaction: draft.transaction,
+            v6: draft.v6,
+            body,
+            given_properties: if draft.stale_crc { [STALE_CRC, &given_properties].concat() } else { given_properties },
+            properties,
+            record_crc: self.kind.record_crc,
+            tags: given.tags,
+            keys: given.keys,
+            light: light.into_iter().filter(|name| !name.contains('/')).collect(),
+            tags_code,
+            indexed: self.kind.index,
+        }
+    }
+
+    /// The body of a record that has `overhead` bytes beside it, and leaves `margin` bytes of its file.
+    fn body(&self, body: &Body, overhead: u64, margin: u64) -> Vec<u8> {
         let largest = self.segment_bytes - BLANK_HEADER;
-        let body = match draft.body {
-            Body::Bytes(length) => vec![b'b'; u64::from(length).min(largest - overhead) as usize],
+        match *body {
+            Body::Bytes(length) => vec![b'b'; u64::from(length).min(largest - overhead - margin) as usize],
             Body::Filling(rest) => {
-                let room = if self.room() >= overhead + u64::from(rest) { self.room() } else { largest };
-                vec![b'f'; (room - overhead - u64::from(rest)) as usize]
+                let rest = u64::from(rest) + margin;
+                let room = if self.room() >= overhead + rest { self.room() } else { largest };
+                vec![b'f'; (room - overhead - rest) as usize]
             }
             Body::Record(pick) if !self.log.is_empty() => {
                 let earlier = &self.log[usize::from(pick) % self.log.len()];
@@ -151,28 +199,6 @@ impl Model {
                 bytes
             }
             Body::Record(_) => Vec::new(),
-        };
-        let tags_code = match given.delay.filter(|_| topic == SCHEDULE) {
-            Some(delay) => i64::MIN + delay, // the store time is added when it is known
-            None => given.tags.map_or(0, |tags| i64::from(java_hash(tags))),
-        };
-        Message {
-            size: overhead + body.len() as u64,
-            topic,
-            queue_id,
-            queue_offset: matches!(draft.transaction, 0 | COMMIT).then_some(0),
-            physical: 0,
-            time: 0,
-            transaction: draft.transaction,
-            v6: draft.v6,
-            body,
-            given_properties: if draft.stale_crc { [STALE_CRC, &properties].concat() } else { properties.clone() },
-            properties,
-            record_crc: self.kind.record_crc,
-            tags: given.tags,
-            keys: given.keys,
-            tags_code,
-            indexed: self.kind.index,
         }
     }
 
@@ -186,13 +212,18 @@ impl Model {
         self.last_time
     }
 
-    /// Puts a message at the end of the log; a file that has no room for it ends with a blank.
-    pub fn append(&mut self, mut message: Message, time: i64) -> &Message {
-        if message.size > self.room() {
+    /// A file that has no room for so many bytes ends with a blank.
+    pub fn make_room(&mut self, size: u64) {
+        if size > self.room() {
             let rest = self.segment_bytes - self.end % self.segment_bytes;
             self.blanks.push((self.end, rest));
             self.end += rest;
         }
+    }
+
+    /// Puts a message at the end of the log.
+    pub fn append(&mut self, mut message: Message, time: i64) -> &Message {
+        self.make_room(message.size);
         message.physical = self.end;
         message.time = time;
         if message.tags_code < -(1 << 40) {
@@ -202,6 +233,9 @@ impl Model {
             let places = self.queues.entry((message.topic.clone(), message.queue_id)).or_default();
             message.queue_offset = Some(places.len() as u64);
             places.push(self.log.len());
+            for (_, &name) in message.light.iter().enumerate().filter(|&(n, name)| !message.light[..n].contains(name)) {
+                self.queues.entry((String::from(name), 0)).or_default().push(self.log.len());
+            }
         }
         self.end += message.size;
         self.put = (self.put.0 + 1, self.put.1 + message.size);
@@ -262,6 +296,10 @@ fn properties(draft: &Draft) -> (Vec<u8>, Given) {
         pairs.push(format!("KEYS\u{1}{}", keys.join("  ")));
     }
     pairs.extend(draft.delay.map(|level| format!("DELAY\u{1}{level}")));
+    if !draft.light.is_empty() {
+        let names: Vec<&str> = draft.light.iter().map(|&light| LIGHT[light]).collect();
+        pairs.push(format!("INNER_MULTI_DISPATCH\u{1}{}", names.join(",")));
+    }
     pairs.extend(draft.uniq_key.map(|key| format!("UNIQ_KEY\u{1}{}", KEYS[key])));
     let mut text = pairs.join("\u{2}");
     if !text.is_empty() && !draft.open_end {

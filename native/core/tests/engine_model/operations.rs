@@ -7,15 +7,17 @@ use proptest::prelude::*;
 /// Topic of messages that wait: their entries hold a time instead of a hash.
 pub const SCHEDULE: &str = "SCHEDULE_TOPIC_XXXX";
 
+/// What a message may name beside its own queue: light queues, and one that nobody can reach.
+pub const LIGHT: [&str; 3] = ["%LMQ%a", "%LMQ%b", "%LMQ%a/x"];
+
 /// Topic and queue id of each queue. Two topics have a queue 0; the last one's name needs a V2 record.
 pub fn queues() -> Vec<(String, i32)> {
     let long = format!("%RETRY%{}", "g".repeat(130));
-    let named = [("T", 0), ("T", 1), ("T", i32::MAX), ("U", 0), (SCHEDULE, 2), ("Aa", 7), ("BB", 7)];
+    let named = [("T", 0), ("T", 1), ("T", i32::MAX), ("U", 0), (SCHEDULE, 2), ("Aa", 7), ("BB", 7), ("%LMQ%a", 0), ("%LMQ%b", 0)];
     named.iter().map(|&(topic, id)| (String::from(topic), id)).chain([(long, 0)]).collect()
 }
 
-/// Queues that messages are drawn for: the others get one only now and then.
-const QUEUES: usize = 8;
+const QUEUES: usize = 10;
 /// Keys: `Aa` and `BB` have one hash, as have their doubles; the rest is plain, long, or looks like a hash of tags.
 pub const KEYS: [&str; 7] = ["k", "Aa", "BB", "AaBB", "BBAa", "T#t", "0123456789ABCDEF0123456789ABCDEF"];
 pub const TAGS: [&str; 5] = ["t", "Aa", "BB", "order-created", "\u{1F680}"];
@@ -30,6 +32,8 @@ pub struct Draft {
     pub uniq_key: Option<usize>,
     /// Delay level, as text in the property.
     pub delay: Option<u8>,
+    /// Names in INNER_MULTI_DISPATCH.
+    pub light: Vec<usize>,
     /// The two transaction bits of the sysFlag: 0 none, 1 prepared, 2 commit, 3 rollback.
     pub transaction: i32,
     /// Bit 0: the born host has 16 address bytes; bit 1: the store host.
@@ -50,6 +54,9 @@ impl fmt::Debug for Draft {
         }
         self.uniq_key.map_or(Ok(()), |key| write!(f, ", uniq key {key}"))?;
         self.delay.map_or(Ok(()), |level| write!(f, ", delay {level}"))?;
+        if !self.light.is_empty() {
+            write!(f, ", light {:?}", self.light)?;
+        }
         let flags = [
             (self.transaction, "transaction"),
             (i32::from(self.v6), "v6"),
@@ -134,6 +141,8 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub enum Operation {
     Put(Vec<Draft>),
+    /// All to the queue of the first.
+    PutGroup(Vec<Draft>),
     PutWrong(Vec<Draft>, usize, Wrong),
     PutOnFullDisk(Vec<Draft>),
     Ask(Question),
@@ -167,11 +176,14 @@ fn draft() -> impl Strategy<Value = Draft> {
     let keys = prop_oneof![1 => Just(vec![]), 3 => prop::collection::vec(0..KEYS.len(), 0..4)];
     let transaction = prop_oneof![8 => Just(0), 1 => 1..4];
     let strings = (prop::option::of(0..TAGS.len()), keys, prop::option::weighted(0.3, 0..KEYS.len()), prop::option::weighted(0.2, 0..21u8));
+    let light = prop_oneof![6 => Just(vec![]), 1 => prop::collection::vec(0..LIGHT.len(), 1..4)];
     let flaws = (prop::bool::weighted(0.1), prop::bool::weighted(0.05));
-    (queue, body, strings, transaction, 0..4u8, flaws).prop_map(|(queue, body, strings, transaction, v6, (open_end, stale_crc))| {
-        let (tags, keys, uniq_key, delay) = strings;
-        Draft { queue, body, tags, keys, uniq_key, delay, transaction, v6, open_end, stale_crc }
-    })
+    (queue, body, strings, light, transaction, 0..4u8, flaws).prop_map(
+        |(queue, body, strings, light, transaction, v6, (open_end, stale_crc))| {
+            let (tags, keys, uniq_key, delay) = strings;
+            Draft { queue, body, tags, keys, uniq_key, delay, light, transaction, v6, open_end, stale_crc }
+        },
+    )
 }
 
 fn drafts() -> impl Strategy<Value = Vec<Draft>> {
@@ -242,6 +254,7 @@ fn clock_step() -> impl Strategy<Value = i64> {
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         24 => drafts().prop_map(Operation::Put),
+        3 => drafts().prop_map(Operation::PutGroup),
         2 => (drafts(), any::<prop::sample::Index>(), wrong()).prop_map(|(drafts, at, wrong)| {
             let at = at.index(drafts.len());
             Operation::PutWrong(drafts, at, wrong)

@@ -134,8 +134,8 @@ fn get(store: &Store, model: &Model, queue: &(String, i32), at: Place, max: usiz
         same(&what, &found, &(status, expected.len(), next, 0, end, behind))?;
     }
     let mut rest = &out[..copied.bytes];
-    for (message, &found) in expected.iter().zip(&offsets) {
-        same("queue offset", &Some(found as u64), &message.queue_offset)?;
+    for ((message, &found), place) in expected.iter().zip(&offsets).zip(offset..) {
+        same("queue offset", &(found as u64), &place)?;
         let (record, behind) = rest.split_at_checked(message.size as usize).ok_or_else(|| format!("{what}: too few bytes"))?;
         check_record(record, message).map_err(|flaw| format!("{what}: {flaw}"))?;
         rest = behind;
@@ -161,13 +161,14 @@ fn get_tags(store: &Store, model: &Model, queue: &(String, i32), (at, max, max_b
         return same(&what, &copied.messages, &0);
     }
     let passed = messages.get(offset as usize..copied.next as usize).ok_or_else(|| format!("{what}: goes on at {}", copied.next))?;
-    let expected: Vec<&&Message> = passed.iter().filter(|message| message.tags.is_some_and(|found| tags.contains(&found))).collect();
-    let found: Vec<Option<u64>> = offsets[..copied.messages].iter().map(|&offset| Some(offset as u64)).collect();
-    same(&what, &found, &expected.iter().map(|message| message.queue_offset).collect())?;
+    let wanted = |message: &&Message| message.tags.is_some_and(|found| tags.contains(&found));
+    let expected: Vec<(u64, &Message)> = (offset..).zip(passed.iter().copied()).filter(|(_, message)| wanted(message)).collect();
+    let found: Vec<u64> = offsets[..copied.messages].iter().map(|&offset| offset as u64).collect();
+    same(&what, &found, &expected.iter().map(|&(offset, _)| offset).collect())?;
     let status = if expected.is_empty() { GetStatus::NoMatchedMessage } else { GetStatus::Found };
     same(&what, &resolved.status, &status)?;
     let mut rest = &out[..copied.bytes];
-    for message in expected {
+    for (_, message) in expected {
         let (record, behind) = rest.split_at_checked(message.size as usize).ok_or_else(|| format!("{what}: too few bytes"))?;
         check_record(record, message).map_err(|flaw| format!("{what}: {flaw}"))?;
         rest = behind;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use moraine_core::batch::{self, BatchMessage};
 use moraine_core::engine::put::{RESULT_HEADER, RESULT_STRIDE};
-use moraine_core::engine::{BehindPlan, Engine, FlushPlan};
+use moraine_core::engine::{BehindPlan, Engine, FlushPlan, Writer};
 use moraine_core::error::{Code, Error};
 use moraine_core::format::record::{Address, Host};
 use moraine_core::memory::MemoryClock;
@@ -13,7 +13,7 @@ use moraine_core::options::{Compat, FlushMode, Options};
 
 use super::faulty::FaultyStorage;
 use super::model::{Kind, Message, Model};
-use super::operations::{Change, Draft, Operation, Place, Question, Wrong};
+use super::operations::{Body, Change, Draft, Operation, Place, Question, Wrong};
 use super::questions::{Outcome, Store, ask, ask_everything, same, well};
 use super::support::{NOW, small};
 
@@ -60,6 +60,7 @@ impl Run {
     fn apply(&mut self, operation: &Operation, counts: &mut Counts) -> Outcome {
         let name = match operation {
             Operation::Put(drafts) => self.put(drafts)?,
+            Operation::PutGroup(drafts) => self.put_group(drafts)?,
             Operation::PutWrong(drafts, at, wrong) => self.put_wrong(drafts, *at, *wrong)?,
             Operation::PutOnFullDisk(drafts) => self.put_on_full_disk(drafts)?,
             Operation::Ask(question) => {
@@ -104,7 +105,7 @@ impl Run {
         let messages: Vec<Message> = drafts
             .iter()
             .map(|draft| {
-                let message = copy.message(draft);
+                let message = copy.message(draft, false);
                 copy.append(message.clone(), 0);
                 message
             })
@@ -116,16 +117,55 @@ impl Run {
         if self.options.compat == Compat::V4_9 && messages.iter().any(|message| message.topic.len() > 127) {
             return refused("put of a topic too long for 4.9", outcome, Code::InvalidArgument);
         }
+        self.stored(messages, outcome)?;
+        Ok(if drafts.len() == 1 { "put" } else { "put batch" })
+    }
+
+    /// Holds the results of a put that went well against the model, which takes it over.
+    fn stored(&mut self, messages: Vec<Message>, outcome: Result<Vec<f64>, (usize, Error)>) -> Outcome {
         let results = outcome.map_err(|(stored, error)| format!("put failed after {stored}: {error}"))?;
         let time = self.model.tick(self.now);
+        // Store time, end of the log, and how many watched queues got something: nobody watches.
         let mut expected = vec![time as f64, 0.0, 0.0];
         for message in messages {
             let put = self.model.append(message, time);
             expected.extend([put.physical as f64, put.queue_offset.unwrap_or(0) as f64, put.size as f64]);
         }
         expected[1] = self.model.end as f64;
-        same("results", &results, &expected)?;
-        Ok(if drafts.len() == 1 { "put" } else { "put batch" })
+        same("results", &results, &expected)
+    }
+
+    /// A plain batch: consecutive offsets of one queue, never over the end of a file.
+    fn put_group(&mut self, drafts: &[Draft]) -> Result<&'static str, String> {
+        let queue = drafts.first().map_or(0, |first| first.queue);
+        // Half of them have nothing in them that no group takes.
+        let plain = drafts.len().is_multiple_of(2);
+        let of_group = |draft: &Draft| match plain {
+            true => Draft { queue, transaction: 0, delay: None, body: short(&draft.body), ..draft.clone() },
+            false => Draft { queue, body: short(&draft.body), ..draft.clone() },
+        };
+        let drafts: Vec<Draft> = drafts.iter().map(of_group).collect();
+        let messages: Vec<Message> = drafts.iter().map(|draft| self.model.message(draft, true)).collect();
+        let bytes: u64 = messages.iter().map(|message| message.size).sum();
+        let mut batch = Vec::new();
+        messages.iter().for_each(|message| batch::encode(&batch_message(message), &mut batch));
+        let mut results = vec![0.0; RESULT_HEADER + RESULT_STRIDE * messages.len()];
+        let put = |mut writer: Writer<'_, FaultyStorage, MemoryClock>| writer.put_group(&batch, &mut results);
+        let outcome = self.store.writer().map_err(|error| (0, error)).and_then(put).map(|_| results);
+        let is_of_group = |draft: &Draft| draft.transaction == 0 && draft.delay.is_none_or(|level| level == 0);
+        match () {
+            () if self.model.poisoned => refused("put into a poisoned store", outcome, Code::Poisoned),
+            () if self.options.compat == Compat::V4_9 && messages[0].topic.len() > 127 => {
+                refused("put of a topic too long for 4.9", outcome, Code::InvalidArgument)
+            }
+            () if !drafts.iter().all(is_of_group) => refused("group with what no group takes", outcome, Code::InvalidArgument),
+            () if bytes > self.model.segment_bytes - 8 => refused("group too large for a file", outcome, Code::MessageTooLarge),
+            () => {
+                self.model.make_room(bytes);
+                self.stored(messages, outcome)?;
+                Ok("put group")
+            }
+        }
     }
 
     fn hand_over(&mut self, messages: &[Message]) -> Result<Vec<f64>, (usize, Error)> {
@@ -142,7 +182,7 @@ impl Run {
     }
 
     fn put_wrong(&mut self, drafts: &[Draft], at: usize, wrong: Wrong) -> Result<&'static str, String> {
-        let mut messages: Vec<Message> = drafts.iter().map(|draft| self.model.message(draft)).collect();
+        let mut messages: Vec<Message> = drafts.iter().map(|draft| self.model.message(draft, false)).collect();
         let message = &mut messages[at];
         let mut code = Code::InvalidArgument;
         match wrong {
@@ -173,7 +213,7 @@ impl Run {
     }
 
     fn put_on_full_disk(&mut self, drafts: &[Draft]) -> Result<&'static str, String> {
-        let messages: Vec<Message> = drafts.iter().map(|draft| self.model.message(draft)).collect();
+        let messages: Vec<Message> = drafts.iter().map(|draft| self.model.message(draft, false)).collect();
         self.storage.full.log.set(true);
         let outcome = self.hand_over(&messages);
         self.storage.full.log.set(false);
@@ -370,6 +410,15 @@ impl Run {
         self.store.poison(Error::new(Code::Io, "fdatasync failed"));
         self.model.poisoned = true;
         "poisoned"
+    }
+}
+
+/// Of a group each message is measured by itself, so none of them fills a file.
+fn short(body: &Body) -> Body {
+    match body {
+        Body::Filling(rest) => Body::Bytes(*rest),
+        Body::Bytes(length) => Body::Bytes(*length % 400),
+        Body::Record(pick) => Body::Record(*pick),
     }
 }
 

@@ -25,6 +25,12 @@ fn an_entry_is_rocketmqs_unit() {
 }
 
 #[test]
+fn a_batch_queue_file_has_rocketmqs_size() {
+    let bytes = u64::from(moraine_core::options::Options::default().queue_file_entries) * BatchEntry::BYTES as u64;
+    assert_eq!(bytes.cast_signed(), number(&vector("consts").expected["batchConsumeQueueFileDefaultSize"]));
+}
+
+#[test]
 fn what_java_takes_for_the_end_is_no_entry() {
     let good = BatchEntry { physical: 7, size: 8, tags_code: -1, store_timestamp: 9, base: 10, messages: 11 }.encode();
     assert!(BatchEntry::decode(&good).is_some());

@@ -85,3 +85,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_extension_file_has_rocketmqs_size() {
+    let bytes = moraine_core::queue::ext::DEFAULT_FILE_BYTES;
+    assert_eq!(bytes.cast_signed(), number(&vector("consts").expected["consumeQueueExtFileDefaultSize"]));
+}

@@ -91,6 +91,13 @@ fn a_record_gives_dispatch_what_rocketmq_takes_from_it() {
 }
 
 #[test]
+fn the_magic_numbers_are_rocketmqs() {
+    let constants = vector("consts").expected;
+    assert_eq!(format!("{MAGIC_V1:08x}"), text(&constants["MESSAGE_MAGIC_V1"]));
+    assert_eq!(format!("{MAGIC_V2:08x}"), text(&constants["MESSAGE_MAGIC_V2"]));
+}
+
+#[test]
 fn a_topic_of_more_than_127_bytes_makes_the_second_version() {
     for (length, magic) in [(127, MAGIC_V1), (128, MAGIC_V2)] {
         let message = Message { topic: vec![b'g'; length], ..Message::plain() };

@@ -1,4 +1,5 @@
-//! Storage in memory with a disk that fills up: calls fail while a switch is on.
+//! Storage in memory with a disk that fills up: calls fail while a switch is on. Or its process dies: from some call on
+//! nothing changes any more.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,8 +16,23 @@ pub struct Full {
     pub log: Rc<Cell<bool>>,
     /// Writes to other files.
     pub files: Rc<Cell<bool>>,
+    /// So many changes go through still; `None`: all.
+    pub dies_in: Rc<Cell<Option<u32>>>,
     /// So many more writes to other files go through.
     pub files_left: Rc<Cell<Option<usize>>>,
+}
+
+impl Full {
+    fn change(&self) -> Result<(), IoError> {
+        match self.dies_in.get() {
+            Some(0) => Err(IoError::new(IoKind::Other, "any", "", "the process is dead")),
+            Some(left) => {
+                self.dies_in.set(Some(left - 1));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -57,6 +73,7 @@ impl Storage for FaultyStorage {
         Ok(self.wrap(self.memory.open_segment(path)?))
     }
     fn create_segment(&self, path: &str, size: u64) -> Result<Arc<FaultySegment>, IoError> {
+        self.full.change()?;
         Ok(self.wrap(self.memory.create_segment(path, size)?))
     }
     fn len(&self, path: &str) -> Result<Option<u64>, IoError> {
@@ -66,12 +83,14 @@ impl Storage for FaultyStorage {
         self.memory.stamp(path)
     }
     fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
+        self.full.change()?;
         self.memory.create(path, size)
     }
     fn read_at(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
         self.memory.read_at(path, at, out)
     }
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {
+        self.full.change()?;
         check(&self.full.files, path)?;
         match self.full.files_left.get() {
             Some(0) => return check(&Cell::new(true), path),
@@ -90,6 +109,7 @@ impl Storage for FaultyStorage {
         self.memory.sync_all()
     }
     fn remove(&self, path: &str) -> Result<(), IoError> {
+        self.full.change()?;
         self.memory.remove(path)
     }
 }
@@ -105,10 +125,12 @@ impl Segment for FaultySegment {
         self.inner.reserve(end)
     }
     fn fill<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError> {
+        self.full.change()?;
         let written = self.inner.fill(at, len, write)?;
         check(&self.full.log, "commitlog").map(|()| written)
     }
     fn zero_from(&self, at: u64) -> Result<(), IoError> {
+        self.full.change()?;
         self.inner.zero_from(at)
     }
     fn sync(&self, from: u64, to: u64) -> Result<(), IoError> {

@@ -1,0 +1,22 @@
+/**
+ * The engine that this run of the contract suite is about, and what a test can count on beside the public API.
+ *
+ * Another engine is another project in vitest.config.ts with its name in MORAINE_ENGINE, and its line in `SUPPORTED`.
+ */
+export type EngineName = "native" | "wasm";
+
+/** What not every engine has. Each is asked for by the tests that need it, with `describe.runIf` and `test.runIf`. */
+export interface Supports {
+  /** Its syncs are system calls of the process, so that a test can make them fail (test/faults). */
+  readonly faults: boolean;
+  /** It works beside the event loop in a thread of its own, which waits without waking up. */
+  readonly threads: boolean;
+}
+
+const SUPPORTED: Readonly<Record<EngineName, Supports>> = {
+  native: { faults: true, threads: true },
+  wasm: { faults: false, threads: false },
+};
+
+export const ENGINE: EngineName = process.env.MORAINE_ENGINE === "wasm" ? "wasm" : "native";
+export const supports: Supports = SUPPORTED[ENGINE];

@@ -1,0 +1,220 @@
+/** The store as plain arrays and maps: what was put, in order, and what follows from it. */
+import type { Message } from "../../src/index.ts";
+import { type Draft, KEYS, type Place, QUEUES, SCHEDULE, TAGS } from "./operations.ts";
+
+/** RocketMQ's default delay levels from 1 on, in seconds. */
+const DELAYS = [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200];
+const BLANK_HEADER_BYTES = 8;
+/** `__CRC32#`, a separator, ten digits, an end. */
+const CRC_PROPERTY_BYTES = 20;
+/** A clock further behind than this is followed. */
+const HELD_MS = 600_000;
+
+/** A message as it must be found again. */
+export interface Stored {
+  readonly message: Message;
+  /** Undefined for what takes no place in its queue. */
+  readonly queueOffset: number | undefined;
+  readonly physicalOffset: number;
+  readonly size: number;
+  readonly storeTimestamp: number;
+  readonly sysFlag: number;
+  readonly properties: ReadonlyMap<string, string>;
+  /** KEYS and UNIQ_KEY. */
+  readonly keys: readonly string[];
+  readonly tags: string | undefined;
+  readonly tagsCode: number;
+  /** Whether the store kept an index when it was put. */
+  indexed: boolean;
+}
+
+/** What the options say, as far as answers depend on them. */
+export interface Kind {
+  readonly sync: boolean;
+  readonly recordCrc: boolean;
+  readonly index: boolean;
+}
+
+/** Java's `String.hashCode`. */
+export function javaHash(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;
+  return hash;
+}
+
+/** A place as an offset in `0..length`, or at or behind `length`. */
+export function offsetOf(place: Place, length: number): number {
+  if ("behind" in place) return length + place.behind;
+  return length === 0 ? 0 : place.in % length;
+}
+
+const queueKey = (topic: string, queueId: number) => `${topic} ${queueId}`;
+
+/** A draft as a message, with what the store makes of it. */
+export interface Prepared {
+  readonly message: Message;
+  readonly properties: ReadonlyMap<string, string>;
+  readonly size: number;
+}
+
+export class Model {
+  readonly segmentBytes: number;
+  kind: Kind;
+  readonly log: Stored[] = [];
+  /** Unused ends of files. */
+  readonly blanks: { at: number; size: number }[] = [];
+  readonly #queues = new Map<string, Stored[]>();
+  end = 0;
+  /** Everything put before is known to be durable. */
+  durable = 0;
+  lastTime = 0;
+  clean = true;
+  /** Messages and bytes since the store was opened. */
+  put: { messages: number; bytes: number } = { messages: 0, bytes: 0 };
+  /** Offsets of groups, by `group topic queueId`. */
+  groups: Map<string, number> = new Map();
+  /** States of the groups that may be on disk. */
+  groupsOnDisk: Map<string, number>[] = [new Map()];
+
+  constructor(segmentBytes: number, kind: Kind) {
+    this.segmentBytes = segmentBytes;
+    this.kind = kind;
+  }
+
+  /** Messages that took a place in a queue, visible or not. */
+  queue(topic: string, queueId: number): Stored[] {
+    return this.#queues.get(queueKey(topic, queueId)) ?? [];
+  }
+
+  get queueCount(): number {
+    return this.#queues.size;
+  }
+
+  topics(): string[] {
+    return [...new Set([...this.#queues.values()].map(([first]) => first?.message.topic ?? ""))].sort();
+  }
+
+  queueIds(topic: string): number[] {
+    return QUEUES.filter(([name, id]) => name === topic && this.queue(name, id).length > 0)
+      .map(([, id]) => id)
+      .sort((a, b) => a - b);
+  }
+
+  /** Bytes that a record can take in the file at hand. */
+  get room(): number {
+    return Math.max(0, this.segmentBytes - (this.end % this.segmentBytes) - BLANK_HEADER_BYTES);
+  }
+
+  prepare(draft: Draft): Prepared {
+    const [topic, queueId] = QUEUES[draft.queue] as (typeof QUEUES)[number];
+    const tags = draft.tags === undefined ? undefined : TAGS[draft.tags];
+    const keys = draft.keys.map((key) => KEYS[key] as string);
+    const further = new Map<string, string>();
+    if (draft.delay !== undefined) further.set("DELAY", String(draft.delay));
+    if (draft.uniqKey !== undefined) further.set("UNIQ_KEY", KEYS[draft.uniqKey] as string);
+    for (let i = 0; i < draft.further; i++) further.set(`p${i}`, `value ${i}`);
+    const properties = new Map<string, string>();
+    if (tags !== undefined) properties.set("TAGS", tags);
+    if (keys.length > 0) properties.set("KEYS", keys.join(" "));
+    for (const [name, value] of further) properties.set(name, value);
+    const text = [...properties].map(([name, value]) => `${name}\u0001${value}\u0002`).join("");
+    const hosts = draft.v6
+      ? { bornHost: { address: "2001:db8::1", port: 1 }, storeHost: { address: "::1", port: 65_535 } }
+      : {};
+    const overhead =
+      72 +
+      (draft.v6 ? 40 : 16) +
+      (topic.length > 127 ? 2 : 1) +
+      topic.length +
+      2 +
+      Buffer.byteLength(text) +
+      (this.kind.recordCrc ? CRC_PROPERTY_BYTES : 0);
+    const largest = this.segmentBytes - BLANK_HEADER_BYTES;
+    let length = Math.min(draft.body, largest - overhead);
+    if (draft.filling !== undefined) {
+      const room = this.room >= overhead + draft.filling ? this.room : largest;
+      length = room - overhead - draft.filling;
+    }
+    const message: Message = {
+      topic,
+      queueId,
+      body: new Uint8Array(length).fill(length & 0xff),
+      flag: draft.body - 150,
+      sysFlag: draft.transaction << 2,
+      bornTimestamp: 1_600_000_000_000 + draft.body,
+      reconsumeTimes: draft.further,
+      preparedTransactionOffset: draft.body * 2 ** 30,
+      ...hosts,
+      ...(draft.wire
+        ? { properties: Buffer.from(text) }
+        : { tags, properties: further, ...(keys.length > 0 ? { keys } : {}) }),
+    };
+    return { message, properties, size: overhead + length };
+  }
+
+  /** The store time of what is put now. */
+  tick(now: number): number {
+    if (this.lastTime - now > HELD_MS) this.lastTime = now;
+    this.lastTime = Math.max(this.lastTime, now);
+    return this.lastTime;
+  }
+
+  /** Puts a message at the end of the log; a file that has no room for it ends with a blank. */
+  append({ message, properties, size }: Prepared, storeTimestamp: number): Stored {
+    if (size > this.room) {
+      const rest = this.segmentBytes - (this.end % this.segmentBytes);
+      this.blanks.push({ at: this.end, size: rest });
+      this.end += rest;
+    }
+    const transaction = ((message.sysFlag ?? 0) >> 2) & 3;
+    const takesPlace = transaction === 0 || transaction === 2;
+    const queue = this.queue(message.topic, message.queueId);
+    const tags = properties.get("TAGS");
+    const level = Number(properties.get("DELAY") ?? 0);
+    const isDelayed = message.topic === SCHEDULE && level > 0;
+    const delay = DELAYS[Math.min(level, DELAYS.length) - 1] ?? 0;
+    const stored: Stored = {
+      message,
+      queueOffset: takesPlace ? queue.length : undefined,
+      physicalOffset: this.end,
+      size,
+      storeTimestamp,
+      sysFlag: (message.sysFlag ?? 0) | (message.bornHost ? 0x10 : 0) | (message.storeHost ? 0x20 : 0),
+      properties,
+      keys:
+        transaction === 3
+          ? []
+          : [
+              ...(properties.get("KEYS")?.split(" ") ?? []),
+              ...[properties.get("UNIQ_KEY")].filter((key) => key !== undefined),
+            ],
+      tags,
+      tagsCode: isDelayed ? storeTimestamp + 1000 * delay : tags === undefined ? 0 : javaHash(tags),
+      indexed: this.kind.index,
+    };
+    if (takesPlace) {
+      queue.push(stored);
+      this.#queues.set(queueKey(message.topic, message.queueId), queue);
+    }
+    this.end += size;
+    this.put = { messages: this.put.messages + 1, bytes: this.put.bytes + size };
+    this.log.push(stored);
+    return stored;
+  }
+
+  /** The store was opened again, over the same log. */
+  reopen(kind: Kind, clean: boolean): void {
+    if (!clean && !kind.index) for (const stored of this.log) stored.indexed = false;
+    this.kind = kind;
+    this.clean = clean;
+    this.durable = this.end;
+    this.put = { messages: 0, bytes: 0 };
+    this.lastTime = this.log.at(-1)?.storeTimestamp ?? 0;
+  }
+
+  /** Positions at which a message or a blank stands, in order, and the end. */
+  borders(): number[] {
+    const starts = [...this.log.map(({ physicalOffset }) => physicalOffset), ...this.blanks.map(({ at }) => at)];
+    return [...starts, this.end].sort((a, b) => a - b);
+  }
+}

@@ -1,0 +1,345 @@
+/** Operations, carried out on a store on real files and on the model. */
+import assert from "node:assert/strict";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Message, Store, StoreError, type StoreOptions } from "../../src/index.ts";
+import { ENGINE } from "../contract/engine.ts";
+import { type Kind, Model, type Prepared } from "./model.ts";
+import { type Change, type Draft, GROUPS, type Operation, QUEUES, type Wrong } from "./operations.ts";
+import { ask, askEverything } from "./questions.ts";
+
+/** How often each operation had an effect, and what came of it. */
+export type Counts = Map<string, number>;
+
+const START = 1_700_000_000_000;
+/** Files so small that every kind of them rolls. */
+const SIZES = { segmentBytes: 4096, queueFileEntries: 10, indexSlots: 16, indexEntries: 32 } as const;
+/** In memory where there is such a file system: the files are real all the same. */
+const PLACE = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
+/** Carries out a sequence in a directory of its own; fails where the store differs from the model. */
+export async function run(operations: readonly Operation[], first: Partial<Change>, counts: Counts): Promise<void> {
+  const directory = mkdtempSync(join(PLACE, "moraine-model-"));
+  const sequence = new Run(directory, counts);
+  try {
+    await sequence.open(first);
+    for (const [number, operation] of operations.entries()) {
+      await sequence.apply(operation).catch((error) => {
+        throw new Error(`operation ${number}, ${JSON.stringify(operation)}: ${error.message}`, { cause: error });
+      });
+    }
+    await sequence.finish();
+  } finally {
+    await sequence.end();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+class Run {
+  readonly #directory: string;
+  readonly #counts: Counts;
+  readonly #model = new Model(SIZES.segmentBytes, { sync: false, recordCrc: true, index: true });
+  #now = START;
+  #generation = 0;
+  #options: StoreOptions = {};
+  #store: Store | undefined;
+
+  constructor(directory: string, counts: Counts) {
+    this.#directory = directory;
+    this.#counts = counts;
+  }
+
+  async open(change: Partial<Change>): Promise<void> {
+    const { lose: _lose, otherSizes = false, ...options } = change;
+    const sizes = otherSizes && this.#model.log.length > 0 ? { segmentBytes: 8192, queueFileEntries: 7 } : {};
+    this.#options = { ...options, ...SIZES, ...sizes, engine: ENGINE, clock: () => this.#now };
+    this.#store = await Store.open(this.#path, this.#options);
+    this.#model.kind = this.#kind();
+  }
+
+  get #path(): string {
+    return join(this.#directory, String(this.#generation));
+  }
+
+  get #open(): Store {
+    assert.ok(this.#store, "the store is open");
+    return this.#store;
+  }
+
+  #kind(): Kind {
+    const { flush = "async", recordCrc = true, index = true } = this.#options;
+    return { sync: flush === "sync", recordCrc, index };
+  }
+
+  async apply(operation: Operation): Promise<void> {
+    switch (operation.do) {
+      case "nothing":
+        return;
+      case "put":
+      case "append to memory":
+      case "append to disk":
+        await this.#put(operation.do, operation.draft);
+        break;
+      case "putBatch":
+        this.#putBatch(operation.drafts);
+        break;
+      case "put something wrong":
+        this.#putWrong(operation.drafts, operation.at, operation.wrong);
+        break;
+      case "question":
+        await ask(this.#open, this.#model, operation.question);
+        return this.#count(operation.question.ask);
+      case "flush":
+        await this.#flush(operation.upTo);
+        break;
+      case "clock":
+        this.#now += operation.step;
+        return this.#count(operation.step < 0 ? "clock back" : "clock forward");
+      case "commit":
+        this.#commit(operation.group, operation.queue, operation.offset);
+        break;
+      case "forget group":
+        this.#forget(operation.group);
+        break;
+      case "close and open":
+        await this.#reopen(operation.change);
+        break;
+      case "crash and open":
+        await this.#crash(operation.change);
+        break;
+      case "read-only open":
+        await this.#readOnly();
+        break;
+    }
+    this.#count(operation.do);
+  }
+
+  /** Everything is asked of the store as it is, and again when it was opened again. */
+  async finish(): Promise<void> {
+    await askEverything(this.#open, this.#model);
+    const { flush = "async", recordCrc = true, index = true } = this.#options;
+    await this.#reopen({
+      lose: 0,
+      flush,
+      recordCrc,
+      index,
+      flushIntervalMs: 500,
+      indexTags: false,
+      compat: "5",
+      otherSizes: false,
+    });
+  }
+
+  async end(): Promise<void> {
+    await this.#store?.close();
+  }
+
+  #count(name: string, times = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + times);
+  }
+
+  /** Whether the option compat refuses a message. */
+  #isTooLong({ message }: Prepared): boolean {
+    return this.#options.compat === "4.9" && message.topic.length > 127;
+  }
+
+  async #put(how: "put" | "append to memory" | "append to disk", draft: Draft): Promise<void> {
+    const prepared = this.#model.prepare(draft);
+    const store = this.#open;
+    const durability = how === "append to disk" ? "disk" : "memory";
+    if (this.#isTooLong(prepared)) {
+      assert.throws(() => store.put(prepared.message), { code: "STORE_INVALID_ARGUMENT" });
+      await assert.rejects(store.append(prepared.message), { code: "STORE_INVALID_ARGUMENT" });
+      return this.#count("too long for 4.9");
+    }
+    const time = this.#model.tick(this.#now);
+    const result = how === "put" ? store.put(prepared.message) : await store.append(prepared.message, { durability });
+    const stored = this.#model.append(prepared, time);
+    const { physicalOffset, queueOffset, size, storeTimestamp, endOffset } = result;
+    assert.deepEqual(
+      { physicalOffset, queueOffset, size, storeTimestamp, endOffset },
+      {
+        physicalOffset: stored.physicalOffset,
+        queueOffset: stored.queueOffset ?? 0,
+        size: stored.size,
+        storeTimestamp: time,
+        endOffset: this.#model.end,
+      },
+    );
+    if (durability === "disk") this.#model.durable = this.#model.end;
+  }
+
+  #putBatch(drafts: readonly Draft[]): void {
+    const store = this.#open;
+    const batch = drafts.map((draft) => this.#model.prepare(draft));
+    if (batch.some((prepared) => this.#isTooLong(prepared))) {
+      assert.throws(() => store.putBatch(batch.map(({ message }) => message)), { code: "STORE_INVALID_ARGUMENT" });
+      this.#count("too long for 4.9");
+      return;
+    }
+    const time = this.#model.tick(this.#now);
+    const results = store.putBatch(batch.map(({ message }) => message));
+    const stored = batch.map((prepared) => this.#model.append(prepared, time));
+    assert.equal(results.storeTimestamp, time);
+    assert.equal(results.endOffset, this.#model.end);
+    assert.deepEqual(
+      [...results.physicalOffsets],
+      stored.map(({ physicalOffset }) => physicalOffset),
+    );
+    assert.deepEqual(
+      [...results.queueOffsets],
+      stored.map(({ queueOffset }) => queueOffset ?? 0),
+    );
+    assert.deepEqual(
+      [...results.sizes],
+      stored.map(({ size }) => size),
+    );
+  }
+
+  #putWrong(drafts: readonly Draft[], place: number, wrong: Wrong): void {
+    const batch: Message[] = drafts.map((draft) => this.#model.prepare(draft).message);
+    const at = place % batch.length;
+    const tooLarge = wrong === "body" || wrong === "properties";
+    batch[at] = { ...(batch[at] as Message), ...WRONG[wrong] };
+    const isEarlier = batch.slice(0, at + 1).some(({ topic }) => this.#options.compat === "4.9" && topic.length > 127);
+    assert.throws(
+      () => this.#open.putBatch(batch),
+      (error) =>
+        error instanceof StoreError &&
+        error.details.stored === 0 &&
+        (isEarlier || error.code === (tooLarge ? "STORE_MESSAGE_TOO_LARGE" : "STORE_INVALID_ARGUMENT")),
+    );
+  }
+
+  async #flush(upTo: number | undefined): Promise<void> {
+    const borders = this.#model.borders();
+    const offset = upTo === undefined ? undefined : (borders[upTo % borders.length] as number);
+    const durable = await this.#open.flush(offset);
+    assert.ok(durable >= (offset ?? this.#model.end), `durable up to ${durable}`);
+    this.#model.durable = Math.max(this.#model.durable, offset ?? this.#model.end);
+    const behind = this.#open.flush(this.#model.end + 1);
+    await assert.rejects(behind, { code: "STORE_OFFSET_OUT_OF_RANGE" });
+  }
+
+  #commit(group: number, queue: number, offset: number): void {
+    const [topic, queueId] = QUEUES[queue] as (typeof QUEUES)[number];
+    const name = GROUPS[group] as string;
+    this.#open.groups.commit(name, topic, queueId, offset);
+    this.#model.groups.set(`${name} ${topic} ${queueId}`, offset);
+    this.#model.groupsOnDisk.push(new Map(this.#model.groups));
+    assert.equal(this.#open.groups.offset(name, topic, queueId), offset);
+  }
+
+  #forget(group: number): void {
+    const name = GROUPS[group] as string;
+    const known = [...this.#model.groups.keys()].filter((key) => key.startsWith(`${name} `));
+    assert.equal(this.#open.groups.delete(name), known.length > 0);
+    for (const key of known) this.#model.groups.delete(key);
+    this.#model.groupsOnDisk.push(new Map(this.#model.groups));
+  }
+
+  #offsetsOfGroups(store: Store): Map<string, number> {
+    const all = GROUPS.flatMap((group) => store.groups.all(group).map((found) => ({ group, ...found })));
+    return new Map(all.map(({ group, topic, queueId, offset }) => [`${group} ${topic} ${queueId}`, offset]));
+  }
+
+  #lose(mask: number): void {
+    for (const [bit, path] of ["consumequeue", "index", "checkpoint"].entries()) {
+      if ((mask & (1 << bit)) === 0) continue;
+      rmSync(join(this.#path, path), { recursive: true, force: true });
+      this.#count(`${path} lost`);
+    }
+  }
+
+  async #reopen(change: Change): Promise<void> {
+    this.#countRolls();
+    await this.#open.close();
+    this.#lose(change.lose);
+    await this.open(change);
+    this.#model.reopen(this.#kind(), true);
+    assert.deepEqual(sorted(this.#offsetsOfGroups(this.#open)), sorted(this.#model.groups));
+    this.#model.groupsOnDisk = [new Map(this.#model.groups)];
+    await askEverything(this.#open, this.#model);
+  }
+
+  /** What is in files now is what the death of the process would leave. */
+  async #crash(change: Change): Promise<void> {
+    this.#countRolls();
+    const dying = this.#open;
+    const from = this.#path;
+    this.#generation++;
+    cpSync(from, this.#path, { recursive: true });
+    this.#store = undefined;
+    await dying.close();
+    rmSync(from, { recursive: true });
+    this.#lose(change.lose);
+    await this.open(change);
+    this.#model.reopen(this.#kind(), false);
+    const found = this.#offsetsOfGroups(this.#open);
+    const isOne = this.#model.groupsOnDisk.some((state) => isSame(sorted(state), sorted(found)));
+    assert.ok(isOne, `groups after a crash: ${JSON.stringify(sorted(found))}`);
+    this.#model.groups = found;
+    this.#model.groupsOnDisk = [new Map(found)];
+    await askEverything(this.#open, this.#model);
+  }
+
+  #countRolls(): void {
+    const { segmentsRolled = 0, indexFiles = 0 } = this.#open.stats();
+    this.#count("rolls of the log", segmentsRolled);
+    this.#count("full index files", Math.max(0, indexFiles - 1));
+    const lengths = QUEUES.map((queue) => this.#model.queue(...queue).length);
+    this.#count(
+      "full queue files",
+      lengths.reduce((sum, length) => sum + Math.floor(length / SIZES.queueFileEntries), 0),
+    );
+  }
+
+  /** Somebody looks into the store while it is open; in a copy, so that nobody else changes it meanwhile. */
+  async #readOnly(): Promise<void> {
+    const path = `${this.#path}-read`;
+    cpSync(this.#path, path, { recursive: true });
+    const before = filesBelow(path);
+    const reader = await Store.open(path, { ...this.#options, index: true, flush: "async", readOnly: true });
+    try {
+      const kind = this.#model.kind;
+      const { clean, durable, put, lastTime } = this.#model;
+      const indexed = this.#model.log.map((stored) => stored.indexed);
+      this.#model.reopen({ ...kind, sync: false, index: true }, false);
+      await askEverything(reader, this.#model);
+      this.#model.kind = kind;
+      Object.assign(this.#model, { clean, durable, put, lastTime });
+      for (const [i, stored] of this.#model.log.entries()) stored.indexed = indexed[i] === true;
+      assert.throws(() => reader.put({ topic: "T", queueId: 0, body: new Uint8Array() }), { code: "STORE_READ_ONLY" });
+    } finally {
+      await reader.close();
+    }
+    assert.deepEqual(filesBelow(path), before);
+    rmSync(path, { recursive: true });
+  }
+}
+
+const WRONG: Record<Wrong, object> = {
+  body: { body: new Uint8Array(SIZES.segmentBytes) },
+  properties: { properties: { p: "v".repeat(32_768) } },
+  queueId: { queueId: -1 },
+  topic: { topic: "../T" },
+  tags: { tags: "" },
+  key: { keys: ["a b"] },
+  sysFlag: { sysFlag: 2 ** 31 },
+};
+
+function sorted(groups: ReadonlyMap<string, number>): [string, number][] {
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Contents of all files below a directory. */
+function filesBelow(directory: string): Map<string, string> {
+  const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).map((path) => join(directory, path));
+  const files = paths.filter((path) => statSync(path).isFile());
+  return new Map(files.map((path) => [path, readFileSync(path, "latin1")]));
+}

@@ -1,0 +1,84 @@
+/**
+ * Random sequences, one a seed: 250 for each kind of store by default. `npm run model` sets how many
+ * (MORAINE_MODEL_SEQUENCES), for how long at most (MORAINE_MODEL_MINUTES), and from which seed (MORAINE_MODEL_SEED).
+ */
+import fc from "fast-check";
+import { expect } from "vitest";
+import { type Change, sequence } from "./operations.ts";
+import { type Counts, run } from "./run.ts";
+
+const BY_DEFAULT = 250;
+
+/** Everything that a run must have done at least once to be worth its time. */
+const MUST_HAPPEN = [
+  "put",
+  "append to memory",
+  "append to disk",
+  "putBatch",
+  "put something wrong",
+  "too long for 4.9",
+  "get",
+  "read",
+  "entries",
+  "offsets",
+  "names",
+  "log",
+  "stats",
+  "health",
+  "offsetByTime",
+  "timeOf",
+  "lookup",
+  "scan",
+  "at",
+  "arrival",
+  "flush",
+  "clock back",
+  "clock forward",
+  "commit",
+  "forget group",
+  "close and open",
+  "crash and open",
+  "read-only open",
+  "consumequeue lost",
+  "index lost",
+  "checkpoint lost",
+  "rolls of the log",
+  "full queue files",
+  "full index files",
+];
+
+function number(name: string): number | undefined {
+  const text = process.env[name];
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new Error(`${name} is ${text}; it must be a number`);
+}
+
+const sequences: number = number("MORAINE_MODEL_SEQUENCES") ?? BY_DEFAULT;
+const minutes: number = number("MORAINE_MODEL_MINUTES") ?? Number.POSITIVE_INFINITY;
+/** How long a run may take. */
+export const TIMEOUT_MS: number = Math.min(minutes * 60_000 + 300_000, 24 * 3_600_000);
+
+/** Draws and carries out the sequences; a failure shows the shortest one found, and how to see it again. */
+export async function runSequences(first: Partial<Change>): Promise<void> {
+  const started = Date.now();
+  const counts: Counts = new Map();
+  const count = (name: string, times: number) => counts.set(name, (counts.get(name) ?? 0) + times);
+  const from = number("MORAINE_MODEL_SEED") ?? 1;
+  for (let seed = from; seed < from + sequences && Date.now() - started < minutes * 60_000; seed++) {
+    const property = fc.asyncProperty(sequence, (operations) => run(operations, first, counts));
+    const outcome = await fc.check(property, { seed, numRuns: 1, unbiased: true });
+    if (outcome.failed) {
+      const operations = outcome.counterexample?.[0].filter((operation) => operation.do !== "nothing") ?? [];
+      const lines = operations.map((operation) => `  ${JSON.stringify(operation)}`).join("\n");
+      const reason = outcome.errorInstance instanceof Error ? outcome.errorInstance.message : outcome.errorInstance;
+      const again = `npm run model -- --typescript --sequences 1 --seed ${seed}`;
+      expect.fail(`${reason}\n\nThe sequence, shrunk:\n${lines}\n\nAgain: ${again}`);
+    }
+    count("sequences", 1);
+  }
+  const lines = [...counts].sort().map(([name, times]) => `${String(times).padStart(10)} ${name}`);
+  console.log(lines.join("\n"));
+  if (sequences >= BY_DEFAULT) expect(MUST_HAPPEN.filter((name) => !counts.get(name))).toEqual([]);
+}
