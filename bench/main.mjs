@@ -8,6 +8,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import * as manyQueues from "./many-queues.mjs";
 import * as rocketmq from "./peers/rocketmq.mjs";
 
 /** Ratios that have to be reached; the read is reported. */
@@ -110,6 +111,9 @@ for (const workload of Object.keys(TITLES).filter((name) => !values.only || name
     console.log(`  → ${ratio.toFixed(1)} × ${whose}; ${verdict}`);
   }
   results.workloads[workload] = { messages, contestants: all };
+}
+if (!values.only || values.only === "many-queues") {
+  results.workloads["many-queues"] = manyQueues.run(inDirectory, Number(values.messages), Number(values.rounds));
 }
 const folder = fileURLToPath(new URL("./results/", import.meta.url));
 mkdirSync(folder, { recursive: true });

@@ -202,7 +202,7 @@ impl Enter<'_> {
 }
 
 /// The first message that the log still holds of a queue that has no files.
-fn start_queue_at(table: &mut QueueTable, place: QueueIndex, offset: u64, file_entries: u64) {
+pub fn start_queue_at(table: &mut QueueTable, place: QueueIndex, offset: u64, file_entries: u64) {
     let queue = table.queue_mut(place);
     queue.min = offset;
     queue.tail = Tail::starting_at(offset);

@@ -26,6 +26,10 @@ pub const INDEX_ENTRY_BYTES: u64 = 20;
 pub const BLANK_HEADER_BYTES: u64 = 8;
 /// Bytes of `checkpoint`.
 pub const CHECKPOINT_BYTES: usize = 4096;
+/// Bytes of a slot of `moraine/watermark`.
+pub const WATERMARK_SLOT_BYTES: usize = 4096;
+/// Longest queue table that is written or read.
+pub const MAX_QUEUE_TABLE_BYTES: u64 = 256 * 1024 * 1024;
 /// Smallest and greatest segment: room for a record and its blank; Java's mapped files end at 2 GiB.
 pub const MIN_SEGMENT_BYTES: u64 = 1024;
 pub const MAX_SEGMENT_BYTES: u64 = 2_147_483_647;

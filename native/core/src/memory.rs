@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use crate::error::{IoError, IoKind};
-use crate::storage::{Clock, Entry, EntryKind, FileStamp, Segment, Storage};
+use crate::storage::{Clock, DirectoryStamp, Entry, EntryKind, FileStamp, Segment, Storage};
 
 type Bytes = Rc<RefCell<Vec<u8>>>;
 
@@ -19,10 +19,13 @@ type Bytes = Rc<RefCell<Vec<u8>>>;
 pub struct MemoryStorage {
     files: Rc<RefCell<BTreeMap<String, Bytes>>>,
     directories: Rc<RefCell<BTreeSet<String>>>,
+    /// Changes of the entries of each directory.
+    entry_changes: Rc<RefCell<BTreeMap<String, u64>>>,
     calls: Rc<RefCell<Vec<String>>>,
     /// Changes so far: the time of the files' stamps.
     changes: Rc<Cell<u64>>,
     changed: Rc<RefCell<BTreeMap<String, u64>>>,
+    listed: Rc<RefCell<Vec<String>>>,
 }
 
 impl MemoryStorage {
@@ -31,7 +34,8 @@ impl MemoryStorage {
         let copy = |(path, bytes): (&String, &Bytes)| (path.clone(), Rc::new(RefCell::new(bytes.borrow().clone())));
         let files = Rc::new(RefCell::new(self.files.borrow().iter().map(copy).collect()));
         let directories = Rc::new(RefCell::new(self.directories.borrow().clone()));
-        Self { files, directories, ..Self::default() }
+        let entry_changes = Rc::new(RefCell::new(self.entry_changes.borrow().clone()));
+        Self { files, directories, entry_changes, ..Self::default() }
     }
 
     /// Contents of a file.
@@ -44,8 +48,16 @@ impl MemoryStorage {
         if let Some((parent, _)) = path.rsplit_once('/') {
             self.add_directory(parent);
         }
+        self.entry_changed(path);
         self.files.borrow_mut().insert(path.to_owned(), Rc::new(RefCell::new(bytes.to_vec())));
         self.touch(path);
+    }
+
+    /// Changes a byte of a file where it is: no directory changes with it.
+    pub fn change(&self, path: &str, at: usize, change: impl FnOnce(&mut u8)) {
+        if let Some(file) = self.files.borrow().get(path) {
+            file.borrow_mut().get_mut(at).map(change);
+        }
     }
 
     pub fn paths(&self) -> Vec<String> {
@@ -57,6 +69,18 @@ impl MemoryStorage {
         let below = |path: &String| path != dir && !path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
         self.files.borrow_mut().retain(|path, _| below(path));
         self.directories.borrow_mut().retain(below);
+        self.entry_changed(dir);
+    }
+
+    /// Directories listed so far, in order.
+    pub fn listed(&self) -> Vec<String> {
+        self.listed.borrow().clone()
+    }
+
+    /// An entry was added or removed.
+    fn entry_changed(&self, path: &str) {
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        *self.entry_changes.borrow_mut().entry(parent.to_owned()).or_default() += 1;
     }
 
     /// Syncs so far, in order: `sync PATH`, `sync-dir DIR`, `sync-all`.
@@ -72,10 +96,22 @@ impl MemoryStorage {
     fn add_directory(&self, dir: &str) {
         let mut directories = self.directories.borrow_mut();
         let ends = dir.match_indices('/').map(|(at, _)| at).chain([dir.len()]);
-        directories.extend(ends.map(|end| dir[..end].to_owned()));
+        for end in ends {
+            if directories.insert(dir[..end].to_owned()) {
+                self.entry_changed(&dir[..end]);
+            }
+        }
+    }
+
+    fn refuse_directory(&self, syscall: &'static str, path: &str) -> Result<(), IoError> {
+        match self.directories.borrow().contains(path) {
+            true => Err(IoError::new(IoKind::WrongType, syscall, path, "is a directory, want a file")),
+            false => Ok(()),
+        }
     }
 
     fn file(&self, syscall: &'static str, path: &str) -> Result<Bytes, IoError> {
+        self.refuse_directory(syscall, path)?;
         self.files.borrow().get(path).cloned().ok_or_else(|| IoError::new(IoKind::NotFound, syscall, path, "no such file"))
     }
 
@@ -89,6 +125,7 @@ impl Storage for MemoryStorage {
     type Segment = MemorySegment;
 
     fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError> {
+        self.listed.borrow_mut().push(dir.to_owned());
         if !dir.is_empty() && !self.directories.borrow().contains(dir) {
             return Ok(None);
         }
@@ -104,6 +141,13 @@ impl Storage for MemoryStorage {
             entries.extend(name_in(path).map(|name| Entry { name, kind: EntryKind::File, len: bytes.borrow().len() as u64 }));
         }
         Ok(Some(entries))
+    }
+
+    fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {
+        if !self.directories.borrow().contains(dir) {
+            return Ok(DirectoryStamp::default());
+        }
+        Ok(DirectoryStamp { changed: self.entry_changes.borrow().get(dir).copied().unwrap_or(0), identity: 1 })
     }
 
     fn create_dir(&self, dir: &str) -> Result<(), IoError> {
@@ -124,6 +168,7 @@ impl Storage for MemoryStorage {
     }
 
     fn len(&self, path: &str) -> Result<Option<u64>, IoError> {
+        self.refuse_directory("stat", path)?;
         Ok(self.files.borrow().get(path).map(|bytes| bytes.borrow().len() as u64))
     }
 
@@ -137,6 +182,10 @@ impl Storage for MemoryStorage {
             && !self.directories.borrow().contains(parent)
         {
             return Err(IoError::new(IoKind::NotFound, "open", path, "no such directory"));
+        }
+        self.refuse_directory("open", path)?;
+        if !self.files.borrow().contains_key(path) {
+            self.entry_changed(path);
         }
         let bytes = Rc::clone(self.files.borrow_mut().entry(path.to_owned()).or_default());
         let len = bytes.borrow().len().max(size as usize);
@@ -182,7 +231,10 @@ impl Storage for MemoryStorage {
     }
 
     fn remove(&self, path: &str) -> Result<(), IoError> {
-        self.files.borrow_mut().remove(path);
+        self.refuse_directory("unlink", path)?;
+        if self.files.borrow_mut().remove(path).is_some() {
+            self.entry_changed(path);
+        }
         Ok(())
     }
 }

@@ -27,6 +27,16 @@ pub struct Entry {
     pub len: u64,
 }
 
+/// Tells of changes to a directory: another one when an entry was added, removed or renamed in it, or when another
+/// directory stands in its place. Changes to the contents of files do not show. All 0: there is no such directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DirectoryStamp {
+    /// When the directory last changed, in units of the storage.
+    pub changed: u64,
+    /// Which directory it is.
+    pub identity: u64,
+}
+
 /// What changes when somebody replaces or writes a file: cheap to get, compared only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStamp {
@@ -68,6 +78,9 @@ pub trait Storage {
 
     /// Entries of a directory in no particular order; `None` if there is no such directory.
     fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError>;
+
+    /// Stamp of a directory.
+    fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError>;
 
     /// Creates a directory and those above it, within the store. Not an error if it exists.
     fn create_dir(&self, dir: &str) -> Result<(), IoError>;

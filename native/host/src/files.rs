@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moraine_core::error::{IoError, IoKind};
-use moraine_core::storage::{Entry, EntryKind, FileStamp, Storage};
+use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Storage};
 
 use crate::background::Background;
 use crate::descriptors::Descriptors;
@@ -164,6 +164,15 @@ impl Storage for HostStorage {
         Ok(Some(entries))
     }
 
+    fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {
+        match fs::metadata(self.directory(dir, "stat")?) {
+            Ok(metadata) if metadata.is_dir() => Ok(DirectoryStamp { changed: modified_ns(&metadata), identity: metadata.ino() }),
+            Ok(_) => Ok(DirectoryStamp::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(DirectoryStamp::default()),
+            Err(error) => Err(io_error(&error, "stat", dir)),
+        }
+    }
+
     fn create_dir(&self, dir: &str) -> Result<(), IoError> {
         self.changeable("mkdir", dir)?;
         let place = self.directory(dir, "mkdir")?;
@@ -212,11 +221,7 @@ impl Storage for HostStorage {
         // Who asks expects that others replace the file: the next read opens what is there then.
         self.descriptors().remove(path);
         match fs::symlink_metadata(self.place(path, "stat")?) {
-            Ok(metadata) => {
-                let modified = metadata.mtime().cast_unsigned().wrapping_mul(1_000_000_000);
-                let modified_ns = modified.wrapping_add(metadata.mtime_nsec().cast_unsigned());
-                Ok(Some(FileStamp { len: metadata.len(), modified_ns, id: metadata.ino() }))
-            }
+            Ok(metadata) => Ok(Some(FileStamp { len: metadata.len(), modified_ns: modified_ns(&metadata), id: metadata.ino() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error(&error, "stat", path)),
         }
@@ -277,6 +282,11 @@ impl Storage for HostStorage {
             _ => Ok(()),
         }
     }
+}
+
+fn modified_ns(metadata: &fs::Metadata) -> u64 {
+    let modified = metadata.mtime().cast_unsigned().wrapping_mul(1_000_000_000);
+    modified.wrapping_add(metadata.mtime_nsec().cast_unsigned())
 }
 
 /// Opens a regular file and nothing else: no link is followed, no FIFO waited for.

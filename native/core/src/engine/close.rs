@@ -45,6 +45,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         engine.checkpoint.confirm_offset = engine.last_record as i64;
         storage.write_at(CHECKPOINT_PATH, 0, &engine.checkpoint.encode())?;
         storage.sync(CHECKPOINT_PATH)?;
+        engine.write_sidecar()?;
         storage.remove(ABORT_PATH)?;
         storage.sync_dir("")?;
         Ok(())

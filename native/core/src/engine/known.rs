@@ -1,6 +1,7 @@
 //! What the files of a store say of themselves before the log is looked at: how far queues and index are complete.
 
 use alloc::format;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::plans::CHECKPOINT_PATH;
@@ -73,13 +74,26 @@ pub(super) fn queues_end<G: Segment>(
     Ok(segments.min())
 }
 
-pub(super) fn load_checkpoint<S: Storage>(storage: &S) -> Result<Checkpoint, Error> {
-    let mut bytes = [0; CHECKPOINT_BYTES];
+/// The bytes of `checkpoint`, and what they say.
+pub(super) fn load_checkpoint<S: Storage>(storage: &S) -> Result<(Vec<u8>, Checkpoint), Error> {
+    let mut bytes = vec![0; CHECKPOINT_BYTES];
     let read = match storage.len(CHECKPOINT_PATH)? {
         Some(_) => storage.read_at(CHECKPOINT_PATH, 0, &mut bytes)?,
         None => 0,
     };
-    Ok(Checkpoint::decode(&bytes[..read]))
+    bytes.truncate(read);
+    let checkpoint = Checkpoint::decode(&bytes);
+    Ok((bytes, checkpoint))
+}
+
+/// What is known of index files beside themselves.
+pub(super) struct IndexClues<'a> {
+    pub(super) options: &'a Options,
+    /// Geometry that our sidecar names.
+    pub(super) known_geometry: Option<Geometry>,
+    /// The store was closed cleanly.
+    pub(super) clean: bool,
+    pub(super) checkpoint: &'a Checkpoint,
 }
 
 /// The index files that count, and the offset from which messages have to be indexed again.
@@ -89,15 +103,15 @@ pub(super) fn load_checkpoint<S: Storage>(storage: &S) -> Result<Checkpoint, Err
 /// at or behind `end` tells of another log: new records there would be taken for indexed already.
 pub(super) fn load_index<S: Storage>(
     storage: &S,
-    options: &Options,
-    clean: bool,
-    checkpoint: &Checkpoint,
+    clues: &IndexClues<'_>,
     segments: &Segments<S::Segment>,
     end: u64,
     findings: &mut Vec<Finding>,
 ) -> Result<(Index, u64), Error> {
+    let IndexClues { options, known_geometry, clean, checkpoint } = *clues;
     let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
-    let mut files = index_files::load(storage, asked, findings)?;
+    let candidates: Vec<Geometry> = known_geometry.into_iter().chain([asked]).collect();
+    let mut files = index_files::load(storage, &candidates, findings)?;
     let geometry = files.last().map_or(asked, |file| file.geometry);
     if !clean {
         let complete = |file: &SealedFile| file.header.count >= file.geometry.entries && file.header.end_timestamp <= checkpoint.index;

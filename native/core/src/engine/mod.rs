@@ -20,6 +20,7 @@ use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
 use crate::topics::TopicTable;
 use crate::writes::Unsynced;
+use sidecar::Sidecar;
 
 pub mod appended;
 mod batch;
@@ -36,7 +37,9 @@ pub mod replicate;
 pub mod resolve;
 mod resolve_batch;
 mod run;
+pub mod sidecar;
 pub mod truncate;
+mod trusted;
 pub mod watch;
 
 pub use appended::Appended;
@@ -90,6 +93,9 @@ pub struct Engine<S: Storage, C: Clock> {
     unsynced: Unsynced,
     behind_in_flight: bool,
     clean: bool,
+    sidecar: Sidecar,
+    /// Something is odd in the directories of the queues, and to be told at every open: none of them is to be left out.
+    sidecar_withheld: bool,
     findings: Vec<Finding>,
     poison: Option<Error>,
     closed: bool,

@@ -8,10 +8,12 @@ use alloc::vec::Vec;
 
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
 use super::complete::{Complete, correct_batch_mins, cut_batch_queues, last_batch, take_over_batch_queues};
-use super::known::{correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
+use super::known::{IndexClues, correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
 use super::plans::CHECKPOINT_PATH;
 use super::replicate::Incoming;
 use super::run::Run;
+use super::sidecar::{Sidecar, write_marker};
+use super::trusted::Proven;
 use super::{Engine, Stats};
 use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
 use crate::dispatch::{Dispatch, redispatch_to_queues};
@@ -30,6 +32,7 @@ use crate::queue::ext::{ExtEnds, ExtFiles};
 use crate::queue::files::QueueFiles;
 use crate::queue::load::Trust;
 use crate::queue::table::{QueueIndex, QueueTable};
+use crate::queue::tail::Tail;
 use crate::recovery::{self, Evidence, LogEnd};
 use crate::storage::{Clock, Segment, Storage};
 use crate::topics::{TopicKinds, TopicTable};
@@ -62,12 +65,24 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         if write {
             refuse_unsupported(storage.as_ref(), &topics.kinds)?;
         }
+        let sidecar = Sidecar::read(storage.as_ref())?;
         let segments = Segments::load(storage.as_ref(), options.segment_bytes, write, &mut findings)?;
-        let checkpoint = load_checkpoint(storage.as_ref())?;
-        let mut queues = QueueTable::default();
+        let (checkpoint_bytes, checkpoint) = load_checkpoint(storage.as_ref())?;
+        let mut proven = sidecar.prove(storage.as_ref(), clean, &checkpoint_bytes, &segments, &options, &mut findings)?;
+        let trusted = proven.as_mut().and_then(|proven| proven.queues.take());
+        let is_trusted = trusted.is_some();
         let trust = if clean { Trust::Clean } else { Trust::Crashed };
-        let (mut queue_files, loaded) =
-            QueueFiles::load(storage.as_ref(), options.queue_file_entries, trust, write, &mut queues, &mut findings)?;
+        let noticed = findings.len();
+        let (mut queues, mut queue_files, loaded) = match trusted {
+            Some((queues, queue_files)) => (queues, queue_files, Vec::new()),
+            None => {
+                let mut queues = QueueTable::default();
+                let (queue_files, loaded) =
+                    QueueFiles::load(storage.as_ref(), options.queue_file_entries, trust, write, &mut queues, &mut findings)?;
+                (queues, queue_files, loaded)
+            }
+        };
+        let sidecar_withheld = findings.len() > noticed;
         queue_files.ext = ExtFiles::load(storage.as_ref(), &mut findings)?;
         let mut batches = BatchTable::default();
         let (batch_files, loaded_batches) = BatchFiles::load(
@@ -80,10 +95,20 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             &mut findings,
         )?;
         refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
-        let (mut index, mut index_known) =
-            load_index(storage.as_ref(), &options, clean, &checkpoint, &segments, segments.extent(), &mut findings)?;
+        let clues = IndexClues { options: &options, known_geometry: sidecar.geometry, clean, checkpoint: &checkpoint };
+        let (mut index, mut index_known) = load_index(storage.as_ref(), &clues, &segments, segments.extent(), &mut findings)?;
 
-        let (evidence, complete) = if clean {
+        let lost = proven.as_ref().and_then(|proven| proven.lost(&queues));
+        let rebuilt = lost.is_some();
+        // Who removes all of them wants them to be built again.
+        findings.extend(lost.filter(|_| !loaded.is_empty()));
+        let (evidence, complete) = if let Some(Proven { closed, .. }) = &proven
+            && (is_trusted || rebuilt)
+        {
+            let end = closed.end;
+            let complete = Complete::of_clean_store(storage.as_ref(), &segments, end, &loaded, &batches, &loaded_batches, &mut findings)?;
+            (Evidence::Below(end), Complete { simple: if rebuilt { segments.min() } else { end }, ..complete })
+        } else if clean {
             let queues_end = queues_end(&segments, &queues, &loaded, &mut findings)?;
             let complete =
                 Complete::of_clean_store(storage.as_ref(), &segments, queues_end, &loaded, &batches, &loaded_batches, &mut findings)?;
@@ -101,6 +126,12 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         };
         let mut touched: Vec<QueueIndex> = Vec::new();
         for queue in &loaded {
+            if rebuilt {
+                // Also what the files do not reach in front of their first entry.
+                (queues.queue_mut(queue.place).min, queues.queue_mut(queue.place).tail) = (0, Tail::default());
+                touched.push(queue.place);
+                continue;
+            }
             let held = queue_files.cut(storage.as_ref(), &mut queues, queue.place, complete.simple)?;
             if held != queues.queue(queue.place).next() {
                 touched.push(queue.place);
@@ -134,8 +165,11 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             }
         })?;
         findings.append(&mut dispatch_findings);
+        if let Some(proven) = &proven {
+            proven.raise(&mut queues, queue_files.file_entries);
+        }
         if !lies_below(indexed_to, log_end.end) {
-            (index, index_known) = load_index(storage.as_ref(), &options, clean, &checkpoint, &segments, log_end.end, &mut Vec::new())?;
+            (index, index_known) = load_index(storage.as_ref(), &clues, &segments, log_end.end, &mut Vec::new())?;
             index_names = index.names();
             if options.index {
                 let from = index_known.min(log_end.end);
@@ -151,14 +185,14 @@ impl<S: Storage, C: Clock> Engine<S, C> {
 
         let min = segments.min();
         let log_view = log::view::LogView::new(segments.clone(), log_end.end);
-        let places: Vec<QueueIndex> = queues.places().collect();
-        for place in places {
-            correct_min(storage.as_ref(), &queue_files, &mut queues, place, min)?;
+        if !is_trusted {
+            queues.places().try_for_each(|place| correct_min(storage.as_ref(), &queue_files, &mut queues, place, min))?;
         }
         correct_batch_mins(storage.as_ref(), &batch_files, &mut batches, min)?;
-        let (last_record, last_store_timestamp) = match log_end.last {
-            Some(last) => last,
-            None => last_message(storage.as_ref(), &queue_files, &queues, &log_view)?
+        let (last_record, last_store_timestamp) = match (log_end.last, &proven) {
+            (Some(last), _) => last,
+            (None, Some(Proven { closed, .. })) => closed.last.map_or((min, 0), |last| (last.at, last.store_timestamp)),
+            (None, None) => last_message(storage.as_ref(), &queue_files, &queues, &log_view)?
                 .max(last_batch(storage.as_ref(), &batch_files, &batches, &log_view)?)
                 .unwrap_or((min, 0)),
         };
@@ -185,6 +219,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             unsynced: Unsynced::default(),
             behind_in_flight: false,
             clean,
+            sidecar,
+            sidecar_withheld,
             findings,
             poison: None,
             closed: false,
@@ -209,9 +245,11 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         index_names: &BTreeSet<String>,
     ) -> Result<(), Error> {
         let storage = Arc::clone(&self.storage);
+        self.sidecar.supersede(storage.as_ref())?;
         if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
             storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
         }
+        write_marker(storage.as_ref())?;
         storage.create(ABORT_BACKUP_PATH, 0)?;
         storage.create(ABORT_PATH, 0)?;
         storage.write_at(ABORT_PATH, 0, self.options.process_id.to_string().as_bytes())?;

@@ -20,5 +20,7 @@ pub mod names;
 mod new_record;
 pub mod properties;
 pub mod queue_entry;
+pub mod queue_table;
 pub mod record;
 mod record_crc;
+pub mod watermark;

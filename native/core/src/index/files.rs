@@ -38,9 +38,9 @@ pub fn entry<S: Storage>(storage: &S, path: &str, geometry: &Geometry, number: u
     Ok((read == raw.len()).then(|| IndexEntry::decode(&raw)))
 }
 
-/// The index files by age, oldest first. The file's length says its geometry: `asked` if that fits, else RocketMQ's
-/// 1 : 4; a file that fits neither, or whose counts do not fit it, is reported and left out.
-pub fn load<S: Storage>(storage: &S, asked: Geometry, findings: &mut Vec<Finding>) -> Result<Vec<SealedFile>, Error> {
+/// The index files by age, oldest first. The file's length says its geometry: the first of `candidates` that fits,
+/// else RocketMQ's 1 : 4; a file that fits neither, or whose counts do not fit it, is reported and left out.
+pub fn load<S: Storage>(storage: &S, candidates: &[Geometry], findings: &mut Vec<Finding>) -> Result<Vec<SealedFile>, Error> {
     let mut files = Vec::new();
     for entry in storage.list(DIRECTORY)?.unwrap_or_default() {
         let file = format!("{DIRECTORY}/{}", entry.name);
@@ -57,9 +57,8 @@ pub fn load<S: Storage>(storage: &S, asked: Geometry, findings: &mut Vec<Finding
             continue;
         }
         let header = Header::decode(&raw);
-        let candidates = [Some(asked), Geometry::from_file_bytes(entry.len)];
         let fits = |g: &Geometry| g.file_bytes() == entry.len && header.count <= g.entries && header.slots_used <= g.slots;
-        match candidates.into_iter().flatten().find(fits) {
+        match candidates.iter().copied().chain(Geometry::from_file_bytes(entry.len)).find(fits) {
             Some(geometry) => files.push(SealedFile { name: entry.name, geometry, header }),
             None => report("index-geometry", format!("{} bytes fit no number of slots and entries; it is left out", entry.len)),
         }

@@ -52,6 +52,12 @@ impl Index {
         active.or_else(|| self.full.back().map(|file| &file.header)).or_else(|| self.sealed.last().map(|file| &file.header))
     }
 
+    /// Geometry of the newest file.
+    pub fn newest_geometry(&self) -> Option<Geometry> {
+        let active = self.active.as_ref().map(|file| file.geometry);
+        active.or_else(|| self.full.back().map(|file| file.geometry)).or_else(|| self.sealed.last().map(|file| file.geometry))
+    }
+
     /// Names of all files.
     pub fn names(&self) -> BTreeSet<String> {
         let written = self.full.iter().chain(&self.active).map(|file| &file.name);

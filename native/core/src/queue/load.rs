@@ -91,6 +91,7 @@ impl QueueFiles {
             let queue = table.queue_mut(place);
             queue.min = min;
             queue.tail = Tail::starting_at(next);
+            queue.in_files = true;
             loaded.push(LoadedQueue { place, last });
         }
         Ok((files, loaded))

@@ -33,6 +33,8 @@ pub struct Queue {
     pub tail: Tail,
     /// The queue's files begin in the middle of one: blank entries go from its start to the first real one (store-format §3.3.3).
     pub fill_from: Option<u64>,
+    /// There are files of the queue.
+    pub in_files: bool,
     /// Offsets given to messages that are being written and have no entry yet.
     assigned: u64,
     /// Has entries that wait: it stands in the table's list, or in a plan that is being carried out.
@@ -76,7 +78,16 @@ impl QueueTable {
             Err(at) => at,
         };
         let place = QueueIndex(self.queues.len() as u32);
-        self.queues.push(Queue { topic: topic_index, id, min: 0, tail: Tail::default(), fill_from: None, assigned: 0, waiting: false });
+        self.queues.push(Queue {
+            topic: topic_index,
+            id,
+            min: 0,
+            tail: Tail::default(),
+            fill_from: None,
+            in_files: false,
+            assigned: 0,
+            waiting: false,
+        });
         self.topics[topic_index as usize].queues.insert(at, (id, place));
         place
     }
@@ -203,6 +214,7 @@ impl QueueTable {
         let before = queue.tail.first();
         queue.tail.drop_below(offset, &mut self.buffers);
         queue.fill_from = None;
+        queue.in_files = true;
         self.waiting_entries -= (queue.tail.first() - before) as usize;
         queue.waiting = !queue.tail.is_empty();
         if queue.waiting {

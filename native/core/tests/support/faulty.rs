@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use moraine_core::error::{IoError, IoKind};
 use moraine_core::memory::{MemorySegment, MemoryStorage};
-use moraine_core::storage::{Entry, FileStamp, Segment, Storage};
+use moraine_core::storage::{DirectoryStamp, Entry, FileStamp, Segment, Storage};
 
 /// What finds the disk full.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +62,9 @@ impl Storage for FaultyStorage {
 
     fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError> {
         self.memory.list(dir)
+    }
+    fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {
+        self.memory.directory_stamp(dir)
     }
     fn create_dir(&self, dir: &str) -> Result<(), IoError> {
         self.memory.create_dir(dir)

@@ -1,0 +1,214 @@
+//! The sidecar `moraine/`: watermark and queue table, written so that neither ever says more than is true.
+//!
+//! An open for writing supersedes what a clean close has left before it changes anything; a close writes it anew when all
+//! it speaks of is synced. In between the table may be overwritten in place: nothing refers to it.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Engine;
+use crate::error::{Error, IoError, IoKind};
+use crate::format::crc::crc32;
+use crate::format::index_file::Geometry;
+use crate::format::queue_table::{Header, QueueRow, TopicRow};
+use crate::format::watermark::{Closed, LastRecord, TableIdentity, Watermark};
+use crate::limits::{MAX_QUEUE_TABLE_BYTES, QUEUE_ENTRY_BYTES};
+use crate::log::view::LogView;
+use crate::queue;
+use crate::storage::{Clock, DirectoryStamp, Segment, Storage};
+
+/// The folder for what moraine adds to a store.
+pub const SIDECAR: &str = "moraine";
+pub const WATERMARK_PATH: &str = "moraine/watermark";
+pub const QUEUES_PATH: &str = "moraine/queues";
+/// RocketMQ writes `lock` into the first bytes of this file whenever it starts.
+pub const LOCK_PATH: &str = "lock";
+/// What we write there instead: while it stands, RocketMQ has not been here.
+pub const LOCK_MARKER: [u8; 4] = *b"mrn1";
+
+/// The watermark file, as it was found.
+#[derive(Debug)]
+pub(super) struct Sidecar {
+    exists: bool,
+    /// Something that is no file stands in the place of one: nothing is written there.
+    blocked: bool,
+    /// The slot that counts.
+    pub(super) newest: Option<Watermark>,
+    /// A slot holds something, and it is not whole.
+    pub(super) damaged: bool,
+    /// Geometry of the index, if the store has not been RocketMQ's since it was written.
+    pub(super) geometry: Option<Geometry>,
+    sequence: u64,
+}
+
+impl Sidecar {
+    /// Reads what is there. Bytes that are no watermark are as good as none.
+    pub(super) fn read<S: Storage>(storage: &S) -> Result<Self, IoError> {
+        let mut sidecar = Self { exists: false, blocked: false, newest: None, damaged: false, geometry: None, sequence: 0 };
+        let file = match storage.len(WATERMARK_PATH) {
+            Ok(None) => return Ok(sidecar),
+            Ok(Some(_)) => {
+                let mut bytes = alloc::vec![0; 2 * Watermark::BYTES];
+                let read = storage.read_at(WATERMARK_PATH, 0, &mut bytes)?;
+                bytes.truncate(read);
+                bytes
+            }
+            Err(error) if error.kind == IoKind::WrongType => return Ok(Self { blocked: true, damaged: true, ..sidecar }),
+            Err(error) => return Err(error),
+        };
+        let slots = file.as_chunks::<{ Watermark::BYTES }>().0;
+        sidecar.exists = true;
+        sidecar.newest = Watermark::newest(&file);
+        sidecar.damaged = slots.iter().any(|slot| slot.iter().any(|&byte| byte != 0) && Watermark::decode(slot).is_none());
+        sidecar.sequence = sidecar.newest.map_or(0, |newest| newest.sequence);
+        if marker_stands(storage)? {
+            sidecar.geometry = sidecar.newest.and_then(|newest| newest.geometry);
+        }
+        Ok(sidecar)
+    }
+
+    /// Before anything else is changed: from here on the sidecar says that the store is open.
+    pub(super) fn supersede<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
+        match self.newest {
+            Some(newest) if newest.closed.is_some() => self.write(storage, None, newest.geometry),
+            _ => Ok(()),
+        }
+    }
+
+    fn write<S: Storage>(&mut self, storage: &S, closed: Option<Closed>, geometry: Option<Geometry>) -> Result<(), IoError> {
+        let slot = Watermark { sequence: self.sequence + 1, closed, geometry };
+        if !self.exists {
+            storage.create(WATERMARK_PATH, 2 * Watermark::BYTES as u64)?;
+            storage.sync_dir(SIDECAR)?;
+            self.exists = true;
+        }
+        storage.write_at(WATERMARK_PATH, slot.slot_at(), &slot.encode())?;
+        storage.sync(WATERMARK_PATH)?;
+        self.sequence = slot.sequence;
+        Ok(())
+    }
+}
+
+/// Whether our marker stands in `lock`.
+pub(super) fn marker_stands<S: Storage>(storage: &S) -> Result<bool, IoError> {
+    let mut marker = [0; LOCK_MARKER.len()];
+    match storage.read_at(LOCK_PATH, 0, &mut marker) {
+        Ok(read) => Ok(read == marker.len() && marker == LOCK_MARKER),
+        Err(error) if matches!(error.kind, IoKind::NotFound | IoKind::WrongType) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes our marker into `lock`: a RocketMQ that is started on this store wipes it out.
+pub(super) fn write_marker<S: Storage>(storage: &S) -> Result<(), IoError> {
+    if !marker_stands(storage)? {
+        storage.create(LOCK_PATH, LOCK_MARKER.len() as u64)?;
+        storage.write_at(LOCK_PATH, 0, &LOCK_MARKER)?;
+        storage.sync(LOCK_PATH)?;
+    }
+    Ok(())
+}
+
+impl<S: Storage, C: Clock> Engine<S, C> {
+    /// The last thing but one that a close does, when everything else is synced: says that the store is closed, and how.
+    ///
+    /// A store that gets no such word opens more slowly, so nothing fails because a disk is full or something else
+    /// stands in its place.
+    pub(super) fn write_sidecar(&mut self) -> Result<(), Error> {
+        if self.sidecar.blocked || self.sidecar_withheld {
+            return Ok(());
+        }
+        match self.write_closed() {
+            Err(error) if matches!(error.kind, IoKind::Full | IoKind::WrongType) => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    fn write_closed(&mut self) -> Result<(), IoError> {
+        let storage = alloc::sync::Arc::clone(&self.storage);
+        let segments = self.log.segments();
+        let (min, extent, end) = (segments.min(), segments.extent(), self.log.end());
+        let last = last_record(&self.log.view(end), self.last_record);
+        if last.is_none() && end != min {
+            return Ok(()); // a log that ends in damage: nothing proves that it is still the same
+        }
+        let snapshot = self.sidecar.sequence + 1;
+        let table = self.encode_queues(storage.as_ref(), snapshot)?;
+        if table.len() as u64 > MAX_QUEUE_TABLE_BYTES {
+            return Ok(());
+        }
+        storage.create_dir(SIDECAR)?;
+        storage.remove(QUEUES_PATH)?;
+        storage.create(QUEUES_PATH, 0)?;
+        storage.write_at(QUEUES_PATH, 0, &table)?;
+        storage.sync(QUEUES_PATH)?;
+        storage.sync_dir(SIDECAR)?;
+        let queues = TableIdentity { snapshot, bytes: table.len() as u64, crc: crc32(&table) };
+        let geometry = self.index.newest_geometry().or(self.sidecar.geometry);
+        self.sidecar.write(storage.as_ref(), Some(Closed { min, extent, end, last, checkpoint: self.checkpoint, queues }), geometry)
+    }
+
+    /// The queues that have files, and the stamps of their directories.
+    fn encode_queues(&self, storage: &S, snapshot: u64) -> Result<Vec<u8>, IoError> {
+        let directory = storage.directory_stamp(queue::DIRECTORY)?;
+        let mut header = Header { topics: 0, snapshot, file_entries: self.queue_files.file_entries, directory };
+        let (mut body, mut rows, mut path) = (Vec::new(), Vec::new(), String::new());
+        for topic in self.queues.topics() {
+            rows.clear();
+            let mut queues = 0;
+            for place in topic.places() {
+                let queue = self.queues.queue(place);
+                let directory = stamp_of(storage, &mut path, format_args!("{}/{}/{}", queue::DIRECTORY, topic.name, queue.id))?;
+                if queue.in_files && directory != DirectoryStamp::default() {
+                    let next = queue.next();
+                    let last_file = last_file(next, self.queue_files.file_entries);
+                    QueueRow { id: queue.id, min: queue.min, next, last_file, directory }.encode(&mut rows);
+                    queues += 1;
+                }
+            }
+            let directory = stamp_of(storage, &mut path, format_args!("{}/{}", queue::DIRECTORY, topic.name))?;
+            if queues > 0 && (TopicRow { name: &topic.name, queues, directory }).encode(&mut body) {
+                header.topics += 1;
+                body.append(&mut rows);
+            }
+        }
+        let mut table = Vec::with_capacity(body.len() + 64);
+        header.encode(&mut table);
+        table.append(&mut body);
+        Ok(table)
+    }
+}
+
+/// Where the last file of a queue starts that goes on at `next`.
+pub(super) fn last_file(next: u64, file_entries: u64) -> u64 {
+    let last = next.saturating_sub(1);
+    (last - last % file_entries) * QUEUE_ENTRY_BYTES
+}
+
+/// The stamp of a directory whose path is spelled out in `path`, which is kept between calls.
+pub(super) fn stamp_of<S: Storage>(storage: &S, path: &mut String, spelled: core::fmt::Arguments<'_>) -> Result<DirectoryStamp, IoError> {
+    path.clear();
+    // Writing to a String does not fail.
+    let _ = core::fmt::Write::write_fmt(path, spelled);
+    storage.directory_stamp(path)
+}
+
+/// What identifies the record at `at`; `None` where there is no whole one.
+pub(super) fn last_record<G: Segment>(log: &LogView<G>, at: u64) -> Option<LastRecord> {
+    let mut bytes = Vec::new();
+    let size = log.record_at(at, &mut bytes).ok()??;
+    let store_timestamp = log.store_timestamp(at).ok()??;
+    Some(LastRecord { at, size: u32::try_from(size).ok()?, crc: crc32(&bytes), store_timestamp })
+}
+
+/// For the report of an open: why a sidecar that was there does not count.
+pub(super) fn distrusted(file: &str, reason: &str) -> crate::error::Finding {
+    crate::error::Finding {
+        kind: "sidecar",
+        file: String::from(file),
+        offset: 0,
+        length: 0,
+        message: format!("{reason}; it does not count, the store was opened by what its other files say"),
+    }
+}
