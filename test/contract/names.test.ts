@@ -18,6 +18,7 @@ const METHODS = [
   "offsets",
   "put",
   "putBatch",
+  "putGroup",
   "queues",
   "read",
   "scan",
@@ -40,6 +41,7 @@ const OPTIONS = [
   "clock",
   "compat",
   "create",
+  "delayLevels",
   "engine",
   "flush",
   "flushIntervalMs",
@@ -105,8 +107,8 @@ function kinds(of: object, names: Record<string, string>): Record<string, string
 }
 
 describe("the package", () => {
-  test("exports the store, its errors and its options", () => {
-    expect(Object.keys(moraine).sort()).toEqual(["Store", "StoreError", "storeOptions"]);
+  test("exports the store, its errors, its options and what makes a wire batch", () => {
+    expect(Object.keys(moraine).sort()).toEqual(["Store", "StoreError", "encodeMessages", "storeOptions"]);
     expect(moraine.Store).toBeTypeOf("function");
     expect(moraine.StoreError.prototype).toBeInstanceOf(Error);
     expect(Object.keys(moraine.storeOptions)).toEqual(expect.arrayContaining(OPTIONS));
