@@ -39,7 +39,7 @@ const asserted: Record<string, string[]> = {
   "json.topics": ["test/unit/json.test.ts"],
   "store.run.25msgs": ["test/contract/golden-run.test.ts"],
   "store.restart.normal": ["test/contract/golden-run.test.ts"],
-  "store.batchCQ": ["native/core/tests/engine_batch.rs"],
+  "store.batchCQ": ["native/core/tests/engine_batch_files.rs"],
   "store.lmq": ["native/core/tests/engine_light_queues.rs"],
   "put.statuses": ["test/contract/golden-statuses.test.ts"],
   consts: [
