@@ -7,8 +7,6 @@ import { setUp } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const SEQUENCES = 20_000;
-/** Test files of the TypeScript model: each takes its share of the sequences. */
-const TYPESCRIPT_FILES = 2;
 
 function numberOf(name, text) {
   const value = Number(text);
@@ -47,7 +45,7 @@ try {
   }
   if (both || values.typescript) {
     const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "model"];
-    outcomes.push(run(process.execPath, vitest, environment(given, Math.ceil(sequences / TYPESCRIPT_FILES))));
+    outcomes.push(run(process.execPath, vitest, environment(given, sequences)));
   }
   process.exitCode = outcomes.every(Boolean) ? 0 : 1;
 } catch (error) {

@@ -16,6 +16,7 @@ const METHODS = [
   "lookup",
   "offsetByTime",
   "offsets",
+  "onAppend",
   "put",
   "putBatch",
   "putGroup",
@@ -35,6 +36,8 @@ const GETTERS = {
   log: "object",
   groups: "object",
 };
+
+const EXPORTS = { Store: "function", StoreError: "function", storeOptions: "object", encodeMessages: "function" };
 
 /** Options that `storeOptions` describes. */
 const OPTIONS = [
@@ -107,8 +110,8 @@ function kinds(of: object, names: Record<string, string>): Record<string, string
 }
 
 describe("the package", () => {
-  test("exports the store, its errors, its options and what makes a wire batch", () => {
-    expect(Object.keys(moraine).sort()).toEqual(["Store", "StoreError", "encodeMessages", "storeOptions"]);
+  test("exports the store, its errors, its options and the wire form of batches", () => {
+    expect(kinds(moraine, EXPORTS)).toEqual(EXPORTS);
     expect(moraine.Store).toBeTypeOf("function");
     expect(moraine.StoreError.prototype).toBeInstanceOf(Error);
     expect(Object.keys(moraine.storeOptions)).toEqual(expect.arrayContaining(OPTIONS));
@@ -152,6 +155,9 @@ describe("a store", () => {
   test("reads with iterators that any loop takes", async () => {
     const store = await openStore();
     expect(store.scan()[Symbol.iterator]).toBeTypeOf("function");
-    expect(store.read("orders", 0)[Symbol.asyncIterator]).toBeTypeOf("function");
+    const reading = store.read("orders", 0);
+    expect(reading[Symbol.asyncIterator]).toBeTypeOf("function");
+    expect(reading.batches()[Symbol.asyncIterator]).toBeTypeOf("function");
+    expect(store.scan({ follow: true })[Symbol.asyncIterator]).toBeTypeOf("function");
   });
 });

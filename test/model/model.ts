@@ -1,9 +1,14 @@
 /** The store as plain arrays and maps: what was put, in order, and what follows from it. */
 import type { Message } from "../../src/index.ts";
-import { type Draft, KEYS, type Place, QUEUES, SCHEDULE, TAGS } from "./operations.ts";
+import { type Draft, KEYS, LIGHT_QUEUES, type Place, QUEUES, SCHEDULE, TAGS } from "./operations.ts";
 
-/** RocketMQ's default delay levels from 1 on, in seconds. */
-const DELAYS = [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200];
+/** Seconds of delay by level, from 1 on: RocketMQ's default, and those of DELAY_LEVELS. */
+const DELAYS = [
+  [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200],
+  [2, 60, 10_800],
+] as const;
+/** What is left free by a record that goes to light queues: how long the list of its offsets may become. */
+const LIGHT_MARGIN = 64;
 const BLANK_HEADER_BYTES = 8;
 /** `__CRC32#`, a separator, ten digits, an end. */
 const CRC_PROPERTY_BYTES = 20;
@@ -24,8 +29,10 @@ export interface Stored {
   readonly keys: readonly string[];
   readonly tags: string | undefined;
   readonly tagsCode: number;
+  /** Light queues that it goes to beside its own. */
+  readonly light: readonly string[];
   /** Whether the store kept an index when it was put. */
-  indexed: boolean;
+  readonly indexed: boolean;
 }
 
 /** What the options say, as far as answers depend on them. */
@@ -33,6 +40,7 @@ export interface Kind {
   readonly sync: boolean;
   readonly recordCrc: boolean;
   readonly index: boolean;
+  readonly delayLevels: number;
 }
 
 /** Java's `String.hashCode`. */
@@ -48,12 +56,18 @@ export function offsetOf(place: Place, length: number): number {
   return length === 0 ? 0 : place.in % length;
 }
 
+/** A property string. */
+function textOf(properties: ReadonlyMap<string, string>): string {
+  return [...properties].map(([name, value]) => `${name}\u0001${value}\u0002`).join("");
+}
+
 const queueKey = (topic: string, queueId: number) => `${topic} ${queueId}`;
 
 /** A draft as a message, with what the store makes of it. */
 export interface Prepared {
   readonly message: Message;
   readonly properties: ReadonlyMap<string, string>;
+  readonly light: readonly string[];
   readonly size: number;
 }
 
@@ -91,7 +105,7 @@ export class Model {
   }
 
   topics(): string[] {
-    return [...new Set([...this.#queues.values()].map(([first]) => first?.message.topic ?? ""))].sort();
+    return [...new Set([...this.#queues.keys()].map((key) => key.slice(0, key.indexOf(" "))))].sort();
   }
 
   queueIds(topic: string): number[] {
@@ -105,8 +119,13 @@ export class Model {
     return Math.max(0, this.segmentBytes - (this.end % this.segmentBytes) - BLANK_HEADER_BYTES);
   }
 
-  prepare(draft: Draft): Prepared {
+  /** One of a group goes to no light queues. */
+  prepare(draft: Draft, inGroup = false): Prepared {
     const [topic, queueId] = QUEUES[draft.queue] as (typeof QUEUES)[number];
+    const mayBeLight = !inGroup && topic !== SCHEDULE && !topic.startsWith("%RETRY%");
+    const named = mayBeLight ? draft.light.map((light) => LIGHT_QUEUES[light] as string) : [];
+    // Prepared and rolled back ones go nowhere.
+    const light = draft.transaction === 0 || draft.transaction === 2 ? named : [];
     const tags = draft.tags === undefined ? undefined : TAGS[draft.tags];
     const keys = draft.keys.map((key) => KEYS[key] as string);
     const further = new Map<string, string>();
@@ -116,8 +135,14 @@ export class Model {
     const properties = new Map<string, string>();
     if (tags !== undefined) properties.set("TAGS", tags);
     if (keys.length > 0) properties.set("KEYS", keys.join(" "));
+    if (named.length > 0) properties.set("INNER_MULTI_DISPATCH", named.join(","));
     for (const [name, value] of further) properties.set(name, value);
-    const text = [...properties].map(([name, value]) => `${name}\u0001${value}\u0002`).join("");
+    const given = textOf(properties);
+    if (light.length > 0) {
+      const offsets = light.map((name) => this.queue(name, 0).length);
+      properties.set("INNER_MULTI_QUEUE_OFFSET", offsets.join(","));
+    }
+    const text = textOf(properties);
     const hosts = draft.v6
       ? { bornHost: { address: "2001:db8::1", port: 1 }, storeHost: { address: "::1", port: 65_535 } }
       : {};
@@ -130,10 +155,12 @@ export class Model {
       Buffer.byteLength(text) +
       (this.kind.recordCrc ? CRC_PROPERTY_BYTES : 0);
     const largest = this.segmentBytes - BLANK_HEADER_BYTES;
-    let length = Math.min(draft.body, largest - overhead);
+    const margin = light.length > 0 ? LIGHT_MARGIN : 0;
+    let length = Math.min(draft.body, largest - overhead - margin);
     if (draft.filling !== undefined) {
-      const room = this.room >= overhead + draft.filling ? this.room : largest;
-      length = room - overhead - draft.filling;
+      const rest = draft.filling + margin;
+      const room = this.room >= overhead + rest ? this.room : largest;
+      length = room - overhead - rest;
     }
     const message: Message = {
       topic,
@@ -146,10 +173,15 @@ export class Model {
       preparedTransactionOffset: draft.body * 2 ** 30,
       ...hosts,
       ...(draft.wire
-        ? { properties: Buffer.from(text) }
-        : { tags, properties: further, ...(keys.length > 0 ? { keys } : {}) }),
+        ? { properties: Buffer.from(given) }
+        : {
+            tags,
+            properties: further,
+            ...(keys.length > 0 ? { keys } : {}),
+            ...(named.length > 0 ? { multiDispatch: named } : {}),
+          }),
     };
-    return { message, properties, size: overhead + length };
+    return { message, properties, light, size: overhead + length };
   }
 
   /** The store time of what is put now. */
@@ -159,20 +191,25 @@ export class Model {
     return this.lastTime;
   }
 
-  /** Puts a message at the end of the log; a file that has no room for it ends with a blank. */
-  append({ message, properties, size }: Prepared, storeTimestamp: number): Stored {
-    if (size > this.room) {
-      const rest = this.segmentBytes - (this.end % this.segmentBytes);
-      this.blanks.push({ at: this.end, size: rest });
-      this.end += rest;
-    }
+  /** A file that has no room for so many bytes ends with a blank. */
+  makeRoom(size: number): void {
+    if (size <= this.room) return;
+    const rest = this.segmentBytes - (this.end % this.segmentBytes);
+    this.blanks.push({ at: this.end, size: rest });
+    this.end += rest;
+  }
+
+  /** Puts a message at the end of the log. */
+  append({ message, properties, light, size }: Prepared, storeTimestamp: number): Stored {
+    this.makeRoom(size);
     const transaction = ((message.sysFlag ?? 0) >> 2) & 3;
     const takesPlace = transaction === 0 || transaction === 2;
     const queue = this.queue(message.topic, message.queueId);
     const tags = properties.get("TAGS");
     const level = Number(properties.get("DELAY") ?? 0);
     const isDelayed = message.topic === SCHEDULE && level > 0;
-    const delay = DELAYS[Math.min(level, DELAYS.length) - 1] ?? 0;
+    const delays = DELAYS[this.kind.delayLevels] as readonly number[];
+    const delay = delays[Math.min(level, delays.length) - 1] ?? 0;
     const stored: Stored = {
       message,
       queueOffset: takesPlace ? queue.length : undefined,
@@ -190,11 +227,16 @@ export class Model {
             ],
       tags,
       tagsCode: isDelayed ? storeTimestamp + 1000 * delay : tags === undefined ? 0 : javaHash(tags),
+      light,
       indexed: this.kind.index,
     };
     if (takesPlace) {
-      queue.push(stored);
-      this.#queues.set(queueKey(message.topic, message.queueId), queue);
+      for (const [topic, queueId] of [
+        [message.topic, message.queueId] as const,
+        ...light.map((name) => [name, 0] as const),
+      ]) {
+        this.#queues.set(queueKey(topic, queueId), [...this.queue(topic, queueId), stored]);
+      }
     }
     this.end += size;
     this.put = { messages: this.put.messages + 1, bytes: this.put.bytes + size };
@@ -204,7 +246,6 @@ export class Model {
 
   /** The store was opened again, over the same log. */
   reopen(kind: Kind, clean: boolean): void {
-    if (!clean && !kind.index) for (const stored of this.log) stored.indexed = false;
     this.kind = kind;
     this.clean = clean;
     this.durable = this.end;

@@ -13,7 +13,13 @@ export const QUEUES: readonly (readonly [topic: string, queueId: number])[] = [
   ["Aa", 7],
   ["BB", 7],
   [`%RETRY%${"g".repeat(130)}`, 0],
+  ["%LMQ%a", 0],
+  ["%LMQ%b", 0],
 ];
+/** Queues that messages are put to; the others are light ones, reached by multiDispatch. */
+const OWN_QUEUES = 8;
+export const LIGHT_QUEUES = ["%LMQ%a", "%LMQ%b"] as const;
+export const DELAY_LEVELS = [undefined, "2s 1m 3h"] as const;
 export const KEYS = ["k", "Aa", "BB", "AaBB", "BBAa", "T#t", "键", "0123456789ABCDEF0123456789ABCDEF"] as const;
 export const TAGS = ["t", "Aa", "BB", "order-created", "🚀"] as const;
 export const GROUPS = ["g", "%RETRY%g", "h-1"] as const;
@@ -29,6 +35,8 @@ export interface Draft {
   readonly keys: readonly number[];
   readonly uniqKey: number | undefined;
   readonly delay: number | undefined;
+  /** Light queues. */
+  readonly light: readonly number[];
   /** Properties of the application. */
   readonly further: number;
   /** The properties come as the bytes of a property string, tags and keys among them. */
@@ -51,6 +59,8 @@ export interface Change {
   readonly index: boolean;
   readonly indexTags: boolean;
   readonly compat: "5" | "4.9";
+  /** Place in DELAY_LEVELS. */
+  readonly delayLevels: number;
   /** Other sizes are asked for; those on disk win. */
   readonly otherSizes: boolean;
 }
@@ -80,6 +90,7 @@ export type Wrong = "body" | "properties" | "queueId" | "topic" | "tags" | "key"
 export type Operation =
   | { readonly do: "put" | "append to memory" | "append to disk"; draft: Draft }
   | { readonly do: "putBatch"; drafts: Draft[] }
+  | { readonly do: "putGroup"; queue: number; drafts: Draft[]; wire: boolean }
   | { readonly do: "put something wrong"; drafts: Draft[]; at: number; wrong: Wrong }
   | { readonly do: "question"; question: Question }
   | { readonly do: "flush"; upTo: number | undefined }
@@ -104,7 +115,7 @@ const place: fc.Arbitrary<Place> = fc.oneof(
 );
 
 const draft: fc.Arbitrary<Draft> = fc.record({
-  queue: fc.oneof({ arbitrary: fc.nat(3), weight: 6 }, { arbitrary: pick(QUEUES), weight: 1 }),
+  queue: fc.oneof({ arbitrary: fc.nat(3), weight: 6 }, { arbitrary: fc.nat(OWN_QUEUES - 1), weight: 1 }),
   body: fc.oneof({ arbitrary: fc.nat(300), weight: 8 }, { arbitrary: fc.nat(3000), weight: 1 }),
   filling: fc.oneof(
     { arbitrary: fc.constant(undefined), weight: 6 },
@@ -114,6 +125,10 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   keys: fc.array(pick(KEYS), { maxLength: 3 }),
   uniqKey: sometimes(pick(KEYS), 1),
   delay: sometimes(fc.nat(20), 1),
+  light: fc.oneof(
+    { arbitrary: fc.constant<number[]>([]), weight: 6 },
+    { arbitrary: fc.uniqueArray(pick(LIGHT_QUEUES), { minLength: 1, maxLength: 2 }), weight: 1 },
+  ),
   further: fc.nat(2),
   wire: nearly(4).map((not) => !not),
   transaction: fc.oneof(
@@ -201,6 +216,7 @@ const change: fc.Arbitrary<Change> = fc.record({
   index: nearly(8),
   indexTags: nearly(8).map((not) => !not),
   compat: nearly(8).map((is5) => (is5 ? "5" : "4.9")),
+  delayLevels: nearly(4).map((isDefault) => (isDefault ? 0 : 1)),
   otherSizes: nearly(8).map((not) => !not),
 });
 
@@ -220,6 +236,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { arbitrary: fc.record({ do: fc.constantFrom("put", "append to memory"), draft }), weight: 16_000 },
   { arbitrary: fc.record({ do: named("append to disk"), draft }), weight: 500 },
   { arbitrary: fc.record({ do: named("putBatch"), drafts }), weight: 14_000 },
+  {
+    arbitrary: fc.record({ do: named("putGroup"), queue: fc.nat(OWN_QUEUES - 1), drafts, wire: fc.boolean() }),
+    weight: 3000,
+  },
   {
     arbitrary: fc.record({
       do: named("put something wrong"),

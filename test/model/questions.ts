@@ -41,7 +41,7 @@ async function answer(
       const filter = filterOf(question.tags);
       const found: StoredMessage[] = [];
       for await (const message of store.read(...queue, { from, filter })) found.push(message);
-      return sameMessages(found, wanted(visible.slice(from), question.tags));
+      return sameMessages(found, wanted(visible.slice(from), question.tags), visible);
     }
     case "entries": {
       const from = offsetOf(question.from, visible.length);
@@ -131,7 +131,7 @@ export async function askEverything(store: Store, model: Model): Promise<void> {
 }
 
 /** Holds what was read against what was put, field by field. */
-export function sameMessage(found: StoredMessage, stored: Stored): void {
+function sameMessage(found: StoredMessage, stored: Stored, queueOffset: number = stored.queueOffset ?? 0): void {
   const { message } = stored;
   assert.deepEqual(
     {
@@ -153,7 +153,7 @@ export function sameMessage(found: StoredMessage, stored: Stored): void {
     {
       topic: message.topic,
       queueId: message.queueId,
-      queueOffset: stored.queueOffset ?? 0,
+      queueOffset,
       physicalOffset: stored.physicalOffset,
       size: stored.size,
       storeTimestamp: stored.storeTimestamp,
@@ -172,12 +172,13 @@ export function sameMessage(found: StoredMessage, stored: Stored): void {
   assert.deepEqual(properties, [...stored.properties]);
 }
 
-function sameMessages(found: readonly StoredMessage[], expected: readonly Stored[]): void {
+/** With `queue`: found there, so that their offsets are those that they have in it. */
+function sameMessages(found: readonly StoredMessage[], expected: readonly Stored[], queue?: Visible): void {
   assert.deepEqual(
     found.map(({ physicalOffset }) => physicalOffset),
     expected.map(({ physicalOffset }) => physicalOffset),
   );
-  for (const [i, stored] of expected.entries()) sameMessage(found[i] as StoredMessage, stored);
+  for (const [i, stored] of expected.entries()) sameMessage(found[i] as StoredMessage, stored, queue?.indexOf(stored));
 }
 
 function filterOf(tags: readonly number[]): { tags: string } | undefined {
@@ -216,7 +217,7 @@ function get(store: Store, model: Model, queue: Queue, visible: Visible, questio
   assert.ok(nextOffset > offset && nextOffset <= visible.length, `goes on at ${nextOffset}`);
   const passed = wanted(visible.slice(offset, nextOffset), tags);
   assert.equal(status, passed.length > 0 ? "FOUND" : "NO_MATCHED_MESSAGE");
-  sameMessages(messages, passed);
+  sameMessages(messages, passed, visible);
   assert.ok(messages.length <= max);
   assert.ok(messages.length <= 1 || bytes.length <= maxBytes, `${bytes.length} bytes`);
   if (tags.length > 0) return;

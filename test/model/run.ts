@@ -3,10 +3,17 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Message, Store, StoreError, type StoreOptions } from "../../src/index.ts";
+import {
+  encodeMessages,
+  type Message,
+  type PutResults,
+  Store,
+  StoreError,
+  type StoreOptions,
+} from "../../src/index.ts";
 import { ENGINE } from "../contract/engine.ts";
-import { type Kind, Model, type Prepared } from "./model.ts";
-import { type Change, type Draft, GROUPS, type Operation, QUEUES, type Wrong } from "./operations.ts";
+import { type Kind, Model, type Prepared, type Stored } from "./model.ts";
+import { type Change, DELAY_LEVELS, type Draft, GROUPS, type Operation, QUEUES, type Wrong } from "./operations.ts";
 import { ask, askEverything } from "./questions.ts";
 
 /** How often each operation had an effect, and what came of it. */
@@ -39,11 +46,21 @@ export async function run(operations: readonly Operation[], first: Partial<Chang
 class Run {
   readonly #directory: string;
   readonly #counts: Counts;
-  readonly #model = new Model(SIZES.segmentBytes, { sync: false, recordCrc: true, index: true });
+  readonly #model = new Model(SIZES.segmentBytes, {
+    sync: false,
+    recordCrc: true,
+    index: true,
+    delayLevels: 0,
+  });
   #now = START;
   #generation = 0;
   #options: StoreOptions = {};
+  /** Place in DELAY_LEVELS. */
+  #delayLevels = 0;
   #store: Store | undefined;
+  /** What was told of the messages put since the store was opened, and how many there were before. */
+  #told: number[][] = [];
+  #before = 0;
 
   constructor(directory: string, counts: Counts) {
     this.#directory = directory;
@@ -51,11 +68,27 @@ class Run {
   }
 
   async open(change: Partial<Change>): Promise<void> {
-    const { lose: _lose, otherSizes = false, ...options } = change;
+    const { lose: _lose, otherSizes = false, delayLevels = 0, ...options } = change;
+    this.#delayLevels = delayLevels;
     const sizes = otherSizes && this.#model.log.length > 0 ? { segmentBytes: 8192, queueFileEntries: 7 } : {};
-    this.#options = { ...options, ...SIZES, ...sizes, engine: ENGINE, clock: () => this.#now };
+    this.#options = {
+      ...options,
+      ...SIZES,
+      ...sizes,
+      engine: ENGINE,
+      delayLevels: DELAY_LEVELS[delayLevels],
+      clock: () => this.#now,
+    };
     this.#store = await Store.open(this.#path, this.#options);
     this.#model.kind = this.#kind();
+    const told: number[][] = [];
+    this.#told = told;
+    this.#before = this.#model.log.length;
+    this.#store.onAppend(({ physicalOffsets, queueOffsets, sizes, storeTimestamps }) => {
+      for (const [i, physicalOffset] of physicalOffsets.entries()) {
+        told.push([physicalOffset, ...[queueOffsets, sizes, storeTimestamps].map((column) => column[i] as number)]);
+      }
+    });
   }
 
   get #path(): string {
@@ -69,7 +102,7 @@ class Run {
 
   #kind(): Kind {
     const { flush = "async", recordCrc = true, index = true } = this.#options;
-    return { sync: flush === "sync", recordCrc, index };
+    return { sync: flush === "sync", recordCrc, index, delayLevels: this.#delayLevels };
   }
 
   async apply(operation: Operation): Promise<void> {
@@ -83,6 +116,9 @@ class Run {
         break;
       case "putBatch":
         this.#putBatch(operation.drafts);
+        break;
+      case "putGroup":
+        this.#putGroup(operation.queue, operation.drafts, operation.wire);
         break;
       case "put something wrong":
         this.#putWrong(operation.drafts, operation.at, operation.wrong);
@@ -127,6 +163,7 @@ class Run {
       flushIntervalMs: 500,
       indexTags: false,
       compat: "5",
+      delayLevels: this.#delayLevels,
       otherSizes: false,
     });
   }
@@ -179,22 +216,68 @@ class Run {
       return;
     }
     const time = this.#model.tick(this.#now);
-    const results = store.putBatch(batch.map(({ message }) => message));
-    const stored = batch.map((prepared) => this.#model.append(prepared, time));
+    // Where a message lands in its light queues depends on those before it.
+    this.#compareResults(
+      store.putBatch(batch.map(({ message }) => message)),
+      drafts.map((draft, i) => this.#model.append(this.#again(draft, batch[i] as Prepared), time)),
+      time,
+    );
+  }
+
+  /** A message of a batch as it comes behind those that are stored by now. */
+  #again(draft: Draft, prepared: Prepared): Prepared {
+    const { message, size } = prepared;
+    const { properties, light } = this.#model.prepare(draft);
+    const offsets = (of: ReadonlyMap<string, string>) => of.get("INNER_MULTI_QUEUE_OFFSET")?.length ?? 0;
+    return { message, properties, light, size: size + offsets(properties) - offsets(prepared.properties) };
+  }
+
+  /** A plain batch: consecutive offsets of one queue, never over the end of a file. */
+  #putGroup(queue: number, drafts: readonly Draft[], wire: boolean): void {
+    const store = this.#open;
+    const [topic, queueId] = QUEUES[queue] as (typeof QUEUES)[number];
+    const fields = { queue, filling: undefined, transaction: 0, delay: undefined, further: 0, v6: false, light: [] };
+    const batch = drafts.map((draft) => this.#model.prepare({ ...draft, ...fields, body: draft.body % 400 }, true));
+    const messages = batch.map(({ message: { body, flag, tags, keys, properties } }) => ({
+      body,
+      flag,
+      tags,
+      keys,
+      properties,
+    }));
+    const { bornTimestamp, reconsumeTimes } = (batch[0] as Prepared).message;
+    const put = () =>
+      store.putGroup(topic, queueId, wire ? encodeMessages(messages) : messages, { bornTimestamp, reconsumeTimes });
+    const size = batch.reduce((sum, each) => sum + each.size, 0);
+    if (batch.some((prepared) => this.#isTooLong(prepared))) {
+      assert.throws(put, { code: "STORE_INVALID_ARGUMENT" });
+      this.#count("too long for 4.9");
+      return;
+    }
+    if (size > SIZES.segmentBytes - 8) {
+      assert.throws(put, { code: "STORE_MESSAGE_TOO_LARGE" });
+      this.#count("group too large for a file");
+      return;
+    }
+    const time = this.#model.tick(this.#now);
+    const results = put();
+    this.#model.makeRoom(size);
+    const asStored = { bornTimestamp, reconsumeTimes, preparedTransactionOffset: 0 };
+    const stored = batch.map((prepared) =>
+      this.#model.append({ ...prepared, message: { ...prepared.message, ...asStored } }, time),
+    );
+    this.#compareResults(results, stored, time);
+  }
+
+  #compareResults(results: PutResults, stored: readonly Stored[], time: number): void {
     assert.equal(results.storeTimestamp, time);
     assert.equal(results.endOffset, this.#model.end);
-    assert.deepEqual(
-      [...results.physicalOffsets],
+    const columns = [results.physicalOffsets, results.queueOffsets, results.sizes].map((column) => [...column]);
+    assert.deepEqual(columns, [
       stored.map(({ physicalOffset }) => physicalOffset),
-    );
-    assert.deepEqual(
-      [...results.queueOffsets],
       stored.map(({ queueOffset }) => queueOffset ?? 0),
-    );
-    assert.deepEqual(
-      [...results.sizes],
       stored.map(({ size }) => size),
-    );
+    ]);
   }
 
   #putWrong(drafts: readonly Draft[], place: number, wrong: Wrong): void {
@@ -252,9 +335,26 @@ class Run {
     }
   }
 
+  /** Closes the store, by which everything that was visible was told, in order. What the close itself syncs may be. */
+  async #close(store: Store): Promise<void> {
+    const { visibleOffset } = store.log;
+    await store.close();
+    const put = this.#model.log.slice(this.#before);
+    const expected = put.map((stored) => [
+      stored.physicalOffset,
+      stored.queueOffset ?? -1,
+      stored.size,
+      stored.storeTimestamp,
+    ]);
+    assert.deepEqual(this.#told, expected.slice(0, this.#told.length));
+    const visible = put.filter(({ physicalOffset }) => physicalOffset < visibleOffset);
+    assert.ok(this.#told.length >= visible.length, `${this.#told.length} of ${visible.length} messages were told`);
+    this.#count("told by onAppend", this.#told.length);
+  }
+
   async #reopen(change: Change): Promise<void> {
     this.#countRolls();
-    await this.#open.close();
+    await this.#close(this.#open);
     this.#lose(change.lose);
     await this.open(change);
     this.#model.reopen(this.#kind(), true);
@@ -271,7 +371,7 @@ class Run {
     this.#generation++;
     cpSync(from, this.#path, { recursive: true });
     this.#store = undefined;
-    await dying.close();
+    await this.#close(dying);
     rmSync(from, { recursive: true });
     this.#lose(change.lose);
     await this.open(change);
@@ -304,12 +404,10 @@ class Run {
     try {
       const kind = this.#model.kind;
       const { clean, durable, put, lastTime } = this.#model;
-      const indexed = this.#model.log.map((stored) => stored.indexed);
       this.#model.reopen({ ...kind, sync: false, index: true }, false);
       await askEverything(reader, this.#model);
       this.#model.kind = kind;
       Object.assign(this.#model, { clean, durable, put, lastTime });
-      for (const [i, stored] of this.#model.log.entries()) stored.indexed = indexed[i] === true;
       assert.throws(() => reader.put({ topic: "T", queueId: 0, body: new Uint8Array() }), { code: "STORE_READ_ONLY" });
     } finally {
       await reader.close();

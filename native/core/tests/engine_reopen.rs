@@ -410,3 +410,43 @@ fn a_record_whose_last_bytes_were_lost_is_not_taken_for_one_without_a_checksum()
         assert_eq!(all(&open(&left.snapshot(), small()).unwrap()), ["m0"], "cut {} bytes before the end", end - cut);
     }
 }
+
+#[test]
+fn keys_that_a_crash_took_are_found_again_once_the_store_keeps_an_index_again() {
+    for written in [1, 40, 70] {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, small()).unwrap();
+        put_numbered(&mut store, written);
+        flush(&mut store, &storage);
+        write_behind(&mut store, &storage);
+        let left = storage.snapshot();
+        close(open(&left, Options { index: false, ..small() }).unwrap());
+        assert_complete(&open(&left, small()).unwrap(), written);
+    }
+}
+
+#[test]
+fn queues_that_are_half_built_again_when_the_next_crash_comes_are_built_once_more() {
+    for clean in [true, false] {
+        let storage = MemoryStorage::default();
+        let clock = MemoryClock::at(NOW);
+        let mut store = open_at(&storage, small(), &clock).unwrap();
+        for n in 0..60 {
+            clock.set(NOW + 1000 * n as i64);
+            put_number(&mut store, n);
+        }
+        let mut other = message(b"other", b"");
+        other.queue_id = 1;
+        put(&mut store, &[other]).unwrap();
+        close(store);
+        storage.remove_tree("consumequeue");
+        if !clean {
+            storage.place("abort", b"1");
+        }
+        let mut store = open_at(&storage, small(), &clock).unwrap();
+        write_behind(&mut store, &storage);
+        let left = storage.snapshot();
+        left.remove_tree("consumequeue/T/0"); // as if its entries had still to be written
+        assert_complete(&open(&left, small()).unwrap(), 60);
+    }
+}

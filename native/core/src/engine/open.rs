@@ -124,6 +124,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             let complete = Complete::of_crashed_store(storage.as_ref(), segments.min(), known, &loaded, &batches, &loaded_batches)?;
             (Evidence::StoredBy(time), complete)
         };
+        let vouched = recovery::start_segment(&segments, checkpoint.min_timestamp());
         let mut touched: Vec<QueueIndex> = Vec::new();
         for queue in &loaded {
             if rebuilt {
@@ -230,9 +231,23 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         engine.options.segment_bytes = engine.log.segments().segment_bytes();
         engine.options.queue_file_entries = engine.queue_files.file_entries as u32;
         if write {
+            if complete.least() < vouched {
+                engine.take_back_queues()?;
+            }
             engine.take_over(from, &log_end, &touched, &touched_batches, &index_names)?;
         }
         Ok(engine)
+    }
+
+    /// Queues are built again that `checkpoint` calls complete: it says so no more, until they are. A second crash would
+    /// leave some of them half built.
+    fn take_back_queues(&mut self) -> Result<(), Error> {
+        if self.storage.len(CHECKPOINT_PATH)?.is_none() {
+            return Ok(());
+        }
+        self.checkpoint.logics = 0;
+        self.storage.write_at(CHECKPOINT_PATH, 0, &self.checkpoint.encode())?;
+        Ok(self.storage.sync(CHECKPOINT_PATH)?)
     }
 
     /// Brings the files to what was found, and marks the store as open. Every step can be repeated.

@@ -21,7 +21,7 @@ use run::{Counts, run};
 use sequence::Sequences;
 
 /// Everything that a run must have done at least once to be worth its time.
-const MUST_HAPPEN: [&str; 49] = [
+const MUST_HAPPEN: [&str; 50] = [
     "put",
     "put batch",
     "put group",
@@ -63,6 +63,7 @@ const MUST_HAPPEN: [&str; 49] = [
     "queues lost",
     "index lost",
     "checkpoint lost",
+    "batch queues lost",
     "read-only open",
     "poisoned",
     "rolls of the log",

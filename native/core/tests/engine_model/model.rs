@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::operations::{Body, Draft, KEYS, LIGHT, SCHEDULE, TAGS, queues};
+use super::operations::{BATCHES, Body, Draft, KEYS, LIGHT, SCHEDULE, TAGS, queues};
 
 pub const COMMIT: i32 = 2;
 pub const ROLLBACK: i32 = 3;
@@ -39,6 +39,8 @@ pub struct Message {
     pub record_crc: bool,
     pub tags: Option<&'static str>,
     pub keys: Vec<&'static str>,
+    /// Messages of an inner batch; 0 for a plain message.
+    pub inner: u8,
     /// Light queues that it goes to beside its own.
     pub light: Vec<&'static str>,
     pub tags_code: i64,
@@ -49,6 +51,11 @@ pub struct Message {
 impl Message {
     pub fn end(&self) -> u64 {
         self.physical + self.size
+    }
+
+    /// Offsets that it takes in its queue.
+    pub fn offsets(&self) -> u64 {
+        u64::from(self.inner.max(1))
     }
 
     pub fn has_key(&self, key: &str) -> bool {
@@ -127,16 +134,34 @@ impl Model {
         places.iter().map(|&place| &self.log[place]).filter(|message| message.physical < self.visible()).collect()
     }
 
+    /// … with the offset that each begins at.
+    pub fn with_offsets(&self, queue: &(String, i32)) -> Vec<(u64, &Message)> {
+        let mut next = 0;
+        let place = |message| {
+            next += Message::offsets(message);
+            (next - message.offsets(), message)
+        };
+        self.visible_in(queue).into_iter().map(place).collect()
+    }
+
     pub fn next(&self, queue: &(String, i32)) -> u64 {
-        self.queues.get(queue).map_or(0, |places| places.len() as u64)
+        let places = self.queues.get(queue).map_or(&[][..], Vec::as_slice);
+        places.iter().map(|&place| self.log[place].offsets()).sum()
     }
 
     /// The message that a draft becomes when it is put now, without its place. One of a group goes to no light queues.
     pub fn message(&self, draft: &Draft, in_group: bool) -> Message {
         let (topic, queue_id) = queues()[draft.queue].clone();
         let takes_place = matches!(draft.transaction, 0 | COMMIT);
+        let inner = if topic == BATCHES && takes_place && !in_group { draft.inner } else { 0 };
+        let light_names = if topic == BATCHES { Vec::new() } else { draft.light.clone() };
+        let draft = &Draft { inner, light: light_names, ..draft.clone() };
         let (given_properties, given) = properties(draft);
         let mut properties = given_properties.clone();
+        if inner > 0 {
+            let base = format!("INNER_BASE\u{1}{}\u{2}", self.next(&(topic.clone(), queue_id)));
+            properties.splice(..0, base.into_bytes());
+        }
         let named = !in_group && takes_place && !topic.starts_with("%RETRY%") && topic != SCHEDULE;
         let light: Vec<&'static str> = if named { draft.light.iter().map(|&light| LIGHT[light]).collect() } else { Vec::new() };
         if !light.is_empty() {
@@ -154,7 +179,10 @@ impl Model {
         let hosts: u64 = [1, 2].iter().map(|bit| if draft.v6 & bit == 0 { 8 } else { 20 }).sum();
         let topic_length = if topic.len() > 127 { 2 } else { 1 };
         let overhead = 72 + hosts + topic_length + topic.len() as u64 + 2 + properties.len() as u64 + added;
-        let body = self.body(&draft.body, overhead, if light.is_empty() { 0 } else { LIGHT_MARGIN });
+        let body = match inner {
+            0 => self.body(&draft.body, overhead, if light.is_empty() { 0 } else { LIGHT_MARGIN }),
+            count => wire_batch(count),
+        };
         let tags_code = match given.delay.filter(|_| topic == SCHEDULE) {
             Some(delay) => i64::MIN + delay, // the store time is added when it is known
             None => given.tags.map_or(0, |tags| i64::from(java_hash(tags))),
@@ -174,6 +202,7 @@ impl Model {
             record_crc: self.kind.record_crc,
             tags: given.tags,
             keys: given.keys,
+            inner,
             light: light.into_iter().filter(|name| !name.contains('/')).collect(),
             tags_code,
             indexed: self.kind.index,
@@ -230,8 +259,8 @@ impl Model {
             message.tags_code = time + (message.tags_code - i64::MIN);
         }
         if message.queue_offset.is_some() {
+            message.queue_offset = Some(self.next(&(message.topic.clone(), message.queue_id)));
             let places = self.queues.entry((message.topic.clone(), message.queue_id)).or_default();
-            message.queue_offset = Some(places.len() as u64);
             places.push(self.log.len());
             for (_, &name) in message.light.iter().enumerate().filter(|&(n, name)| !message.light[..n].contains(name)) {
                 self.queues.entry((String::from(name), 0)).or_default().push(self.log.len());
@@ -251,10 +280,6 @@ impl Model {
             () => vec!["clock", "unclean"],
         };
         self.clean = clean;
-        if !clean && !kind.index {
-            // What the crash took of the index is not built again by a store that keeps none.
-            self.log.iter_mut().for_each(|message| message.indexed = false);
-        }
         self.log.retain(|message| message.end() <= end);
         self.blanks.retain(|&(at, size)| at + size <= end);
         let kept = self.log.len();
@@ -280,6 +305,11 @@ impl Model {
     }
 }
 
+/// So many short messages in RocketMQ's wire form.
+fn wire_batch(count: u8) -> Vec<u8> {
+    (0..count).flat_map(|n| [&23_i32.to_be_bytes()[..], &[0; 12], &1_i32.to_be_bytes(), &[n], &[0; 2]].concat()).collect()
+}
+
 /// What a property string says to the store.
 struct Given {
     tags: Option<&'static str>,
@@ -299,6 +329,9 @@ fn properties(draft: &Draft) -> (Vec<u8>, Given) {
     if !draft.light.is_empty() {
         let names: Vec<&str> = draft.light.iter().map(|&light| LIGHT[light]).collect();
         pairs.push(format!("INNER_MULTI_DISPATCH\u{1}{}", names.join(",")));
+    }
+    if draft.inner > 0 {
+        pairs.push(format!("INNER_NUM\u{1}{}", draft.inner));
     }
     pairs.extend(draft.uniq_key.map(|key| format!("UNIQ_KEY\u{1}{}", KEYS[key])));
     let mut text = pairs.join("\u{2}");

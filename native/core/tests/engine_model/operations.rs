@@ -10,14 +10,19 @@ pub const SCHEDULE: &str = "SCHEDULE_TOPIC_XXXX";
 /// What a message may name beside its own queue: light queues, and one that nobody can reach.
 pub const LIGHT: [&str; 3] = ["%LMQ%a", "%LMQ%b", "%LMQ%a/x"];
 
+/// The topic that has batch queues, by the topic table.
+pub const BATCHES: &str = "B";
+pub const TOPIC_TABLE: &str = r#"{"topicConfigTable":{"B":{"attributes":{"queue.type":"BatchCQ"}}}}"#;
+
 /// Topic and queue id of each queue. Two topics have a queue 0; the last one's name needs a V2 record.
 pub fn queues() -> Vec<(String, i32)> {
     let long = format!("%RETRY%{}", "g".repeat(130));
-    let named = [("T", 0), ("T", 1), ("T", i32::MAX), ("U", 0), (SCHEDULE, 2), ("Aa", 7), ("BB", 7), ("%LMQ%a", 0), ("%LMQ%b", 0)];
+    let named =
+        [("T", 0), ("T", 1), ("T", i32::MAX), ("U", 0), (SCHEDULE, 2), ("Aa", 7), ("BB", 7), ("%LMQ%a", 0), ("%LMQ%b", 0), (BATCHES, 1)];
     named.iter().map(|&(topic, id)| (String::from(topic), id)).chain([(long, 0)]).collect()
 }
 
-const QUEUES: usize = 10;
+const QUEUES: usize = 11;
 /// Keys: `Aa` and `BB` have one hash, as have their doubles; the rest is plain, long, or looks like a hash of tags.
 pub const KEYS: [&str; 7] = ["k", "Aa", "BB", "AaBB", "BBAa", "T#t", "0123456789ABCDEF0123456789ABCDEF"];
 pub const TAGS: [&str; 5] = ["t", "Aa", "BB", "order-created", "\u{1F680}"];
@@ -32,6 +37,8 @@ pub struct Draft {
     pub uniq_key: Option<usize>,
     /// Delay level, as text in the property.
     pub delay: Option<u8>,
+    /// Messages of an inner batch, where the topic takes them; 0 for a plain message.
+    pub inner: u8,
     /// Names in INNER_MULTI_DISPATCH.
     pub light: Vec<usize>,
     /// The two transaction bits of the sysFlag: 0 none, 1 prepared, 2 commit, 3 rollback.
@@ -54,6 +61,9 @@ impl fmt::Debug for Draft {
         }
         self.uniq_key.map_or(Ok(()), |key| write!(f, ", uniq key {key}"))?;
         self.delay.map_or(Ok(()), |level| write!(f, ", delay {level}"))?;
+        if self.inner > 0 {
+            write!(f, ", inner {}", self.inner)?;
+        }
         if !self.light.is_empty() {
             write!(f, ", light {:?}", self.light)?;
         }
@@ -127,7 +137,7 @@ pub enum Wrong {
 /// What is different when the store is opened again.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// Of `consumequeue`, `index` and `checkpoint`, by bit: removed before.
+    /// Of `consumequeue`, `index`, `checkpoint` and `batchconsumequeue`, by bit: removed before.
     pub lose: u8,
     pub sync: bool,
     pub record_crc: bool,
@@ -165,7 +175,7 @@ pub enum Operation {
 }
 
 fn draft() -> impl Strategy<Value = Draft> {
-    let queue = prop_oneof![6 => 0..4usize, 1 => 4..QUEUES];
+    let queue = prop_oneof![12 => 0..4usize, 2 => 4..QUEUES, 1 => Just(QUEUES - 1)];
     let body = prop_oneof![
         10 => (0..300u16).prop_map(Body::Bytes),
         2 => Just(Body::Bytes(0)),
@@ -177,11 +187,11 @@ fn draft() -> impl Strategy<Value = Draft> {
     let transaction = prop_oneof![8 => Just(0), 1 => 1..4];
     let strings = (prop::option::of(0..TAGS.len()), keys, prop::option::weighted(0.3, 0..KEYS.len()), prop::option::weighted(0.2, 0..21u8));
     let light = prop_oneof![6 => Just(vec![]), 1 => prop::collection::vec(0..LIGHT.len(), 1..4)];
-    let flaws = (prop::bool::weighted(0.1), prop::bool::weighted(0.05));
+    let flaws = (prop::bool::weighted(0.1), prop::bool::weighted(0.05), 0..6u8);
     (queue, body, strings, light, transaction, 0..4u8, flaws).prop_map(
-        |(queue, body, strings, light, transaction, v6, (open_end, stale_crc))| {
+        |(queue, body, strings, light, transaction, v6, (open_end, stale_crc, inner))| {
             let (tags, keys, uniq_key, delay) = strings;
-            Draft { queue, body, tags, keys, uniq_key, delay, light, transaction, v6, open_end, stale_crc }
+            Draft { queue, body, tags, keys, uniq_key, delay, inner, light, transaction, v6, open_end, stale_crc }
         },
     )
 }
@@ -222,7 +232,7 @@ fn question() -> impl Strategy<Value = Question> {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let lose = prop_oneof![3 => Just(0u8), 1 => 0..8u8];
+    let lose = prop_oneof![3 => Just(0u8), 1 => 0..16u8];
     let rare = || prop::bool::weighted(0.1);
     (lose, any::<bool>(), any::<bool>(), rare(), rare(), rare(), rare()).prop_map(
         |(lose, sync, record_crc, no_index, index_tags, compat_4, other_sizes)| Change {

@@ -13,8 +13,8 @@ use moraine_core::options::{Compat, FlushMode, Options};
 
 use super::faulty::FaultyStorage;
 use super::model::{Kind, Message, Model};
-use super::operations::{Body, Change, Draft, Operation, Place, Question, Wrong};
-use super::questions::{Outcome, Store, ask, ask_everything, same, well};
+use super::operations::{Body, Change, Draft, Operation, Place, Question, TOPIC_TABLE, Wrong};
+use super::questions::{Outcome, Store, ask, ask_everything, same, sys_flag, well};
 use super::support::{NOW, small};
 
 /// How often each operation had an effect, and what came of it.
@@ -52,6 +52,7 @@ fn kind(options: &Options) -> Kind {
 impl Run {
     fn new() -> Result<Self, String> {
         let (storage, clock, options) = (FaultyStorage::default(), MemoryClock::at(NOW), small());
+        storage.memory.place("config/topics.json", TOPIC_TABLE.as_bytes());
         let store = well("open", open(&storage, &clock, &options))?;
         let model = Model::new(options.segment_bytes, kind(&options));
         Ok(Self { storage, clock, now: NOW, options, store, flush: None, behind: None, model })
@@ -182,7 +183,8 @@ impl Run {
     }
 
     fn put_wrong(&mut self, drafts: &[Draft], at: usize, wrong: Wrong) -> Result<&'static str, String> {
-        let mut messages: Vec<Message> = drafts.iter().map(|draft| self.model.message(draft, false)).collect();
+        let plain = |draft: &Draft| self.model.message(&Draft { inner: 0, ..draft.clone() }, false);
+        let mut messages: Vec<Message> = drafts.iter().map(plain).collect();
         let message = &mut messages[at];
         let mut code = Code::InvalidArgument;
         match wrong {
@@ -355,9 +357,11 @@ impl Run {
     fn reopen(&mut self, end: u64, clean: bool, change: &Change, counts: &mut Counts) -> Outcome {
         self.count_rolls(counts);
         (self.flush, self.behind) = (None, None);
-        for (bit, path) in ["consumequeue", "index", "checkpoint"].iter().enumerate().filter(|(bit, _)| change.lose & (1 << bit) != 0) {
+        for (bit, path) in
+            ["consumequeue", "index", "checkpoint", "batchconsumequeue"].iter().enumerate().filter(|(bit, _)| change.lose & (1 << bit) != 0)
+        {
             self.storage.memory.remove_tree(path);
-            *counts.entry(["queues lost", "index lost", "checkpoint lost"][bit]).or_default() += 1;
+            *counts.entry(["queues lost", "index lost", "checkpoint lost", "batch queues lost"][bit]).or_default() += 1;
         }
         self.options = Options {
             flush: if change.sync { FlushMode::Sync } else { FlushMode::Async },
@@ -435,7 +439,7 @@ fn batch_message(message: &Message) -> BatchMessage<'_> {
         topic: message.topic.as_bytes(),
         queue_id: message.queue_id,
         flag: 0,
-        sys_flag: message.transaction << 2 | i32::from(message.v6) << 4,
+        sys_flag: sys_flag(message),
         reconsume_times: 0,
         born_timestamp: NOW - 5,
         prepared_transaction_offset: 0,
