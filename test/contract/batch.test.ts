@@ -168,7 +168,7 @@ describe("putBatch", () => {
     const innerBatch = 0x80;
     const batch = [...messages(11, { body: new Uint8Array(1024 * 1024) }), message({ sysFlag: innerBatch })];
     const error = thrown(() => store.putBatch(batch));
-    expect(error.details.argument).toBe("messages[11].sysFlag");
+    expect(error.details.argument).toBe("messages[11].topic");
     expect(store.offsets("orders", 0).next).toBe(error.details.stored);
   });
 
