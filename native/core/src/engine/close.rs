@@ -42,7 +42,6 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             engine.checkpoint.physic = engine.last_store_timestamp;
             engine.checkpoint.logics = engine.last_store_timestamp;
         }
-        engine.checkpoint.confirm_offset = engine.last_record as i64;
         storage.write_at(CHECKPOINT_PATH, 0, &engine.checkpoint.encode())?;
         storage.sync(CHECKPOINT_PATH)?;
         engine.write_sidecar()?;

@@ -67,7 +67,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         }
         let sidecar = Sidecar::read(storage.as_ref())?;
         let segments = Segments::load(storage.as_ref(), options.segment_bytes, write, &mut findings)?;
-        let (checkpoint_bytes, checkpoint) = load_checkpoint(storage.as_ref())?;
+        let (checkpoint_bytes, mut checkpoint) = load_checkpoint(storage.as_ref())?;
         let mut proven = sidecar.prove(storage.as_ref(), clean, &checkpoint_bytes, &segments, &options, &mut findings)?;
         let trusted = proven.as_mut().and_then(|proven| proven.queues.take());
         let is_trusted = trusted.is_some();
@@ -197,6 +197,10 @@ impl<S: Storage, C: Clock> Engine<S, C> {
                 .max(last_batch(storage.as_ref(), &batch_files, &batches, &log_view)?)
                 .unwrap_or((min, 0)),
         };
+        if last_store_timestamp > 0 {
+            // As RocketMQ does it: recovery sets it, and a close leaves it (store-format §5.1).
+            checkpoint.confirm_offset = last_record as i64;
+        }
         let mut engine = Self {
             log: LogWriter::new(segments, log_end.end),
             durable: log_end.end,
