@@ -14,8 +14,19 @@ use crate::prefill::Ahead;
 use crate::shared::{HostEngine, OpenSettings};
 
 /// Names of which a store has at least one.
-const STORE_NAMES: [&str; 10] =
-    ["commitlog", "consumequeue", "consumequeue_ext", "batchconsumequeue", "index", "config", "checkpoint", "abort", "lock", "moraine"];
+const STORE_NAMES: [&str; 11] = [
+    "commitlog",
+    "consumequeue",
+    "consumequeue_ext",
+    "batchconsumequeue",
+    "compaction",
+    "index",
+    "config",
+    "checkpoint",
+    "abort",
+    "lock",
+    "moraine",
+];
 
 pub(crate) struct Opened {
     pub(crate) engine: HostEngine,

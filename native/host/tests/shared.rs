@@ -88,7 +88,7 @@ fn a_closed_store_opens_again_with_everything_in_it() {
     assert_eq!(listener.told().settled.last(), Some(&(end, None)), "those who wait for a flush are told before the close");
     assert!(!directory.path().join("abort").exists());
     assert!(!directory.path().join("moraine/owner").exists());
-    assert_eq!(fs::read(directory.path().join("lock")).unwrap(), b"lock");
+    assert_eq!(fs::read(directory.path().join("lock")).unwrap(), b"mrn1", "RocketMQ was not there");
 
     let (store, listener) = open(settings(directory.path()));
     assert_eq!(store.positions().end, end);
