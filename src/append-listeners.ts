@@ -166,9 +166,18 @@ export class AppendListeners {
     if (listenerChannel.hasSubscribers) listenerChannel.publish({ path, error } satisfies ListenerDiagnostics);
     if (subscription.warned) return;
     subscription.warned = true;
-    const reason = error instanceof Error ? error.message : shown(error);
-    const warning = new Error(`a listener of onAppend on the store ${path} failed: ${reason}`, { cause: error });
+    const warning = new Error(`a listener of onAppend on the store ${path} failed: ${reasonOf(error)}`, {
+      cause: error,
+    });
     warning.name = "StoreListenerWarning";
     process.emitWarning(warning);
   }
+}
+
+/** What was thrown is the caller's: asking it for its message may run code that throws again, or give no text. */
+function reasonOf(error: unknown): string {
+  try {
+    if (error instanceof Error && typeof error.message === "string") return error.message;
+  } catch {}
+  return shown(error);
 }

@@ -1,7 +1,7 @@
 /** A group of messages as the engine takes it: one topic and queue, what the group shares in each, and never cut. */
 import { types } from "node:util";
 import { Arena } from "./arena.ts";
-import { int32Error, integerError, isInt32, MAX_INT32, readOptions } from "./arguments.ts";
+import { int32Error, integerError, isInt32, MAX_INT32, plainView, readOptions } from "./arguments.ts";
 import { BATCH_HEADER_BYTES } from "./binding/contract.ts";
 import type { MessageLimits } from "./encode.ts";
 import { bodyLength, checkedTopic, checkLong, errorInMessage, writeBody } from "./encode-fields.ts";
@@ -75,7 +75,7 @@ export class GroupEncoder {
   encode(topic: string, queueId: number, messages: unknown, options: GroupOptions | undefined): number {
     this.#begin(topic, queueId, readOptions(options, OPTIONS));
     const count = types.isUint8Array(messages)
-      ? this.#encodeWire(messages)
+      ? this.#encodeWire(plainView(messages))
       : forEachMessage(messages, (message, index) => this.#encodeMessage(message, index));
     if (count === 0) throw argumentError("messages", "messages is empty; a group has one message at least");
     return count;

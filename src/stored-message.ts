@@ -176,6 +176,17 @@ export class StoredMessage {
     return this.#properties;
   }
 
+  /** Light queues that the message went to beside its own: the names in the property INNER_MULTI_DISPATCH. */
+  get multiDispatch(): string[] {
+    const names = this.properties.get(PropertyName.multiDispatch) ?? "";
+    return names.split(",").filter((name) => name !== "");
+  }
+
+  /** Whether the body is a batch of messages: the bit of `sysFlag` for it. */
+  get innerBatch(): boolean {
+    return (this.sysFlag & SysFlag.innerBatch) !== 0;
+  }
+
   get flag(): number {
     return this.#record.int32(this.#at + At.flag);
   }
@@ -192,6 +203,11 @@ export class StoredMessage {
   /** Byte position in the commit log. */
   get physicalOffset(): number {
     return this.#record.int64(this.#at + At.physicalOffset);
+  }
+
+  /** Behind the record in the commit log. */
+  get endOffset(): number {
+    return this.physicalOffset + this.size;
   }
 
   get bornTimestamp(): number {

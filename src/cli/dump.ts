@@ -6,7 +6,7 @@ import { damageFinding } from "./damage.ts";
 import { BODIES, messageJson, messageText } from "./message-lines.ts";
 import { withStore } from "./opened.ts";
 import type { Output } from "./output.ts";
-import { MAX_QUEUE_ID, queueMessages } from "./queue-messages.ts";
+import { checkQueue, MAX_QUEUE_ID, queueMessages } from "./queue-messages.ts";
 
 const USAGE = `usage: moraine dump DIR [--from OFFSET | --topic T [--queue Q [--offset N]]] [--count N]
                     [--body none|sha256|hex|text] [--json]
@@ -75,7 +75,10 @@ function checkSelection({ from, topic, queueId, queueOffset }: Selection): void 
 
 function select(store: Store, selection: Selection, output: Output): Iterable<StoredMessage> {
   const { from, topic, queueId, queueOffset } = selection;
-  if (topic !== undefined && queueId !== undefined) return queueMessages(store, topic, queueId, queueOffset, output);
+  if (topic !== undefined && queueId !== undefined) {
+    checkQueue(store, topic, queueId);
+    return queueMessages(store, topic, queueId, queueOffset, output);
+  }
   return logMessages(store, from, topic, output);
 }
 

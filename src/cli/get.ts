@@ -5,7 +5,7 @@ import type { Command } from "./command.ts";
 import { BODIES, messageJson, messageText } from "./message-lines.ts";
 import { withStore } from "./opened.ts";
 import type { Output } from "./output.ts";
-import { MAX_QUEUE_ID, queueMessages } from "./queue-messages.ts";
+import { checkQueue, MAX_QUEUE_ID, queueMessages } from "./queue-messages.ts";
 
 const USAGE = `usage: moraine get DIR --topic T [--queue Q [--offset N] | --key K | [--queue Q] --time MS] [--count N]
                    [--body none|sha256|hex|text] [--json]
@@ -62,8 +62,9 @@ export const get: Command = {
 
     await withStore(dir, output, async (store) => {
       let left = selection.count;
+      const messages = select(store, selection, output);
       if (left === 0) return;
-      for (const message of select(store, selection, output)) {
+      for (const message of messages) {
         const wait = output.line(output.json ? messageJson(message, body) : messageText(message, body));
         if (wait !== undefined) await wait;
         if (--left === 0) return;
@@ -86,7 +87,8 @@ function select(store: Store, selection: Selection, output: Output): Iterable<St
   const { topic, queueId, queueOffset, key, time, count } = selection;
   const queues = store.queues(topic);
   if (queues.length === 0) throw new UsageError(`there is no topic "${topic}"`);
-  if (key !== undefined) return store.lookup(topic, key, { max: count });
+  if (key !== undefined) return store.lookup(topic, key, { max: Math.max(count, 1) });
+  if (queueId !== undefined) checkQueue(store, topic, queueId);
   const wanted = queueId === undefined ? queues : [queueId];
   const atATime = Math.min(Math.max(Math.floor(READ_AHEAD / wanted.length), 1), MAX_AT_A_TIME);
   const read = (id: number): Iterator<StoredMessage> => {

@@ -8,6 +8,14 @@ export const MAX_QUEUE_ID: number = 2 ** 31 - 1;
 const GET_MAX = 128;
 const GET_BYTES = 1 << 20;
 
+/** Refuses a queue that does not exist, and says which ones do. */
+export function checkQueue(store: Store, topic: string, queueId: number): void {
+  const queues = store.queues(topic);
+  if (queues.includes(queueId)) return;
+  const known = queues.length > 0 ? `it has ${queues.join(", ")}` : "there is no such topic";
+  throw new UsageError(`topic "${topic}" has no queue ${queueId}: ${known}`);
+}
+
 /**
  * Messages of a queue from an offset on, or from its smallest, as far as it reached when this began; a record that cannot
  * be read goes to the findings. `atATime`: messages that are read ahead.
@@ -20,11 +28,6 @@ export function* queueMessages(
   output: Output,
   atATime: number = GET_MAX,
 ): Generator<StoredMessage> {
-  const queues = store.queues(topic);
-  if (!queues.includes(queueId)) {
-    const known = queues.length > 0 ? `it has ${queues.join(", ")}` : "there is no such topic";
-    throw new UsageError(`topic "${topic}" has no queue ${queueId}: ${known}`);
-  }
   const { min, max } = store.offsets(topic, queueId);
   let next = Math.max(queueOffset ?? min, min);
   while (next < max) {

@@ -25,6 +25,16 @@ function logged(store: Store, from = 0): number[] {
   return [...store.scan({ from })].flatMap(({ kind, physicalOffset }) => (kind === "message" ? [physicalOffset] : []));
 }
 
+/** An error of somebody else's making: whoever asks for its message gets another one. */
+function hostile(): Error {
+  const message = {
+    get: () => {
+      throw new Error("theirs");
+    },
+  };
+  return Object.defineProperties(new Error(), { name: { value: "Hostile" }, message });
+}
+
 describe("onAppend", () => {
   test("is told of all messages in order, after put, in batches", async () => {
     const store = await openStore({ segmentBytes: 4096 });
@@ -247,6 +257,13 @@ describe("a listener of onAppend", () => {
         throw "mine";
       },
     ],
+    [
+      "throws an error that throws when asked for its message",
+      () => {
+        throw hostile();
+      },
+    ],
+    ["returns a promise that rejects with such an error", () => Promise.reject(hostile())],
   ])("that %s is reported, and goes on", async (_name, failing) => {
     const store = await openStore();
     const warnings: Error[] = [];
@@ -268,9 +285,11 @@ describe("a listener of onAppend", () => {
     }
     expect(seen.batches).toHaveLength(3);
     expect(published.map(({ path }) => path)).toEqual([store.path, store.path, store.path]);
-    expect(String(published[0]?.error)).toContain("mine");
+    const { error } = published[0] as ListenerDiagnostics;
+    expect(String((error as Error)?.name === "Hostile" ? "mine" : error)).toContain("mine");
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatchObject({ name: "StoreListenerWarning", message: expect.stringContaining("mine") });
+    const reason = (error as Error)?.name === "Hostile" ? "an object" : "mine";
+    expect(warnings[0]).toMatchObject({ name: "StoreListenerWarning", message: expect.stringContaining(reason) });
   });
 
   test.each([[undefined], [null], [{}], ["print"]])("cannot be %s", async (listener) => {

@@ -37,6 +37,13 @@ describe("a stored message", () => {
     expect(found).toMatchObject({ physicalOffset: 0, queueOffset: 0, size: found.raw.length });
   });
 
+  test("says where its record ends, which light queues it went to, and whether its body is a batch", async () => {
+    const multiDispatch = ["%LMQ%a", "%LMQ%b"];
+    const found = await stored({ multiDispatch });
+    expect(found).toMatchObject({ multiDispatch, innerBatch: false, endOffset: found.size });
+    expect((await stored({})).multiDispatch).toEqual([]);
+  });
+
   test("has defaults for what was not put", async () => {
     const before = Date.now();
     const found = await stored({});

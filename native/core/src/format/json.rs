@@ -5,6 +5,8 @@ use alloc::string::String;
 /// Nesting that is followed; RocketMQ's own files have six levels.
 const MAX_DEPTH: usize = 64;
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The text is not JSON, or too deep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotJson;
@@ -19,7 +21,8 @@ pub struct JsonReader<'a> {
 
 impl<'a> JsonReader<'a> {
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, depth: 0 }
+        let at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        Self { text, at, depth: 0 }
     }
 
     /// Reads an object; `member` gets each name and reads its value, or skips it. Anything but an object is skipped.
@@ -51,9 +54,9 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// Whether nothing but white space is left.
+    /// Whether nothing but blanks and comments is left. RocketMQ reads over zeros that a file system may leave at the end.
     pub fn is_at_end(&mut self) -> bool {
-        self.peek().is_err()
+        (self.peek().is_err() && self.at == self.text.len()) || self.text[self.at..].iter().all(|&byte| byte == 0)
     }
 
     /// What stands between an opening bracket and `close`, separated by commas.
@@ -63,14 +66,24 @@ impl<'a> JsonReader<'a> {
         if self.depth > MAX_DEPTH {
             return Err(NotJson);
         }
+        self.commas()?;
         while self.peek()? != close {
             item(self)?;
             if self.peek()? != close {
                 self.expect(b',')?;
+                self.commas()?;
             }
         }
         self.at += 1;
         self.depth -= 1;
+        Ok(())
+    }
+
+    /// Over commas with nothing before them.
+    fn commas(&mut self) -> Result<(), NotJson> {
+        while self.peek()? == b',' {
+            self.at += 1;
+        }
         Ok(())
     }
 
@@ -150,14 +163,27 @@ impl<'a> JsonReader<'a> {
         Ok(byte)
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is no blank, of those that fastjson knows, and in no comment.
     fn peek(&mut self) -> Result<u8, NotJson> {
         while let Some(&byte) = self.text.get(self.at) {
-            if !byte.is_ascii_whitespace() {
-                return Ok(byte);
+            match byte {
+                b'/' => self.comment()?,
+                b' ' | b'\t' | b'\n' | b'\r' | 0x08 | 0x0B | 0x0C => self.at += 1,
+                _ => return Ok(byte),
             }
-            self.at += 1;
         }
         Err(NotJson)
+    }
+
+    /// From `//` to the end of the line, or from `/*` to `*/`.
+    fn comment(&mut self) -> Result<(), NotJson> {
+        let rest = &self.text[self.at..];
+        let length = match rest.get(1) {
+            Some(b'/') => rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len()),
+            Some(b'*') => rest[2..].windows(2).position(|end| end == b"*/").ok_or(NotJson)? + 4,
+            _ => return Err(NotJson),
+        };
+        self.at += length;
+        Ok(())
     }
 }

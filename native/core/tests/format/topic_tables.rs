@@ -31,6 +31,19 @@ fn keys_may_have_no_quotes_and_texts_escapes() {
 }
 
 #[test]
+fn what_fastjson_reads_over_is_read_over() {
+    let whole = r#"{"topicConfigTable":{"A":{"attributes":{"queue.type":"BatchCQ"}}}}"#;
+    let spread = r#"// by hand
+        {,,"topicConfigTable": /* all */ {"A":{"attributes":{"queue.type":"BatchCQ",},"order":[,1,,2,],},,},} // end"#;
+    for text in [spread, &format!("\u{feff}{whole}"), &format!("{whole}\0\0"), &format!("\u{8}\u{b}{whole}")] {
+        assert_eq!(parse(text.as_bytes()), Ok(kinds(&["A"], &[])), "{text}");
+    }
+    for wrong in ["/", "/*", "//", "x", "\0x"] {
+        assert_eq!(parse(format!("{whole}{wrong}").as_bytes()).is_ok(), wrong == "//", "{wrong}");
+    }
+}
+
+#[test]
 fn an_attribute_elsewhere_says_nothing() {
     let text = r#"{"queue.type":"BatchCQ","topicConfigTable":{"A":{"queue.type":"BatchCQ","attributes":{"note":"queue.type BatchCQ"}}}}"#;
     assert_eq!(parse(text.as_bytes()), Ok(kinds(&[], &[])));
