@@ -71,8 +71,8 @@ export function* scanLog(
 ): Generator<ScanItem, void, undefined> {
   const { signal, to } = options;
   let position = Math.max(options.from ?? 0, log.minOffset);
+  throwIfAborted(signal);
   while (position < to) {
-    throwIfAborted(signal);
     const stretch = log.scan(position, to, STRETCH_ITEMS, STRETCH_BYTES);
     for (const item of itemsOf(stretch)) {
       yield item;

