@@ -183,10 +183,9 @@ impl Enter<'_> {
         if offset > next {
             if next == 0 && table.queue(place).tail.is_empty() {
                 start_queue_at(table, place, offset, self.file_entries);
-            } else if offset - next <= self.blanks {
+            } else if offset - next <= self.blanks && table.push_blanks(place, offset) {
                 self.blanks -= offset - next;
                 outcome = Err(Flaw("queue-gap", format!("queue offsets {next} to {} have no message", offset - 1)));
-                (next..offset).for_each(|_| table.push(place, QueueEntry::BLANK));
             } else {
                 return Err(Flaw("queue-gap", format!("queue offset {offset} is too far above {next}; no queue leads to it")));
             }

@@ -96,11 +96,11 @@ fn a_read_only_open_believes_the_sidecar_and_leaves_it() {
 }
 
 #[test]
-fn the_word_that_the_store_is_open_is_synced_before_anything_else_changes() {
+fn abort_and_the_word_that_the_store_is_open_are_synced_before_anything_else_changes() {
     let storage = closed();
     let (paths, log) = (storage.paths(), storage.syncs().len());
     let store = open(&storage, small()).unwrap();
-    assert_eq!(storage.syncs()[log], format!("sync {WATERMARK_PATH}"));
+    assert_eq!(storage.syncs()[log..log + 2], [String::from("sync-dir "), format!("sync {WATERMARK_PATH}")]);
     let newest = Watermark::newest(&storage.contents(WATERMARK_PATH).unwrap()).unwrap();
     assert_eq!(newest.closed, None);
     assert!(!paths.contains(&String::from("abort")));

@@ -166,7 +166,7 @@ impl Storage for HostStorage {
 
     fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {
         match fs::metadata(self.directory(dir, "stat")?) {
-            Ok(metadata) if metadata.is_dir() => Ok(DirectoryStamp { changed: modified_ns(&metadata), identity: metadata.ino() }),
+            Ok(metadata) if metadata.is_dir() => Ok(DirectoryStamp { changed: changed_ns(&metadata), identity: metadata.ino() }),
             Ok(_) => Ok(DirectoryStamp::default()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(DirectoryStamp::default()),
             Err(error) => Err(io_error(&error, "stat", dir)),
@@ -282,6 +282,12 @@ impl Storage for HostStorage {
             _ => Ok(()),
         }
     }
+}
+
+/// Whoever puts a backup back sets the time of the last modification, nobody that of the last change.
+fn changed_ns(metadata: &fs::Metadata) -> u64 {
+    let changed = metadata.ctime().cast_unsigned().wrapping_mul(1_000_000_000);
+    changed.wrapping_add(metadata.ctime_nsec().cast_unsigned())
 }
 
 fn modified_ns(metadata: &fs::Metadata) -> u64 {

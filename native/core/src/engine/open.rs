@@ -264,14 +264,17 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         index_names: &BTreeSet<String>,
     ) -> Result<(), Error> {
         let storage = Arc::clone(&self.storage);
+        // First: what the sidecar alone tells of, such as a queue that was removed, is being built again, and nothing else
+        // makes the next open do it should this one be killed.
+        storage.create(ABORT_BACKUP_PATH, 0)?;
+        storage.create(ABORT_PATH, 0)?;
+        storage.write_at(ABORT_PATH, 0, self.options.process_id.to_string().as_bytes())?;
+        storage.sync_dir("")?;
         self.sidecar.supersede(storage.as_ref())?;
         if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
             storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
         }
         write_marker(storage.as_ref())?;
-        storage.create(ABORT_BACKUP_PATH, 0)?;
-        storage.create(ABORT_PATH, 0)?;
-        storage.write_at(ABORT_PATH, 0, self.options.process_id.to_string().as_bytes())?;
         storage.sync_dir("")?;
         self.cut_log(log_end.end)?;
         if !self.clean {

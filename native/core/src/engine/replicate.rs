@@ -123,7 +123,8 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
                 let log = self.0.log.view(self.0.log.end());
                 let start = log.segments().find(asked).map_or(log.min(), |placed| placed.base).min(asked);
                 let first = self.last_end(start.max(log.min()), asked)?;
-                self.hide_from(first)?;
+                // Queues that were cut and not entered again would give their offsets to other messages.
+                self.hide_from(first).map_err(|error| self.poison_unless_harmless(error))?;
                 first
             }
         };

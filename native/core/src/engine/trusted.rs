@@ -7,11 +7,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::sidecar::{QUEUES_PATH, Sidecar, WATERMARK_PATH, distrusted, last_file, marker_stands, stamp_of};
-use crate::dispatch::{names_a_directory, start_queue_at};
+use crate::dispatch::{names_a_directory, start_queue_at, takes_queue_entry};
 use crate::error::{Error, Finding};
+use crate::format::checkpoint::Checkpoint;
 use crate::format::crc::crc32;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::queue_table::TableReader;
+use crate::format::record::Record;
 use crate::format::watermark::{Closed, LastRecord};
 use crate::limits::MAX_QUEUE_TABLE_BYTES;
 use crate::log::segments::Segments;
@@ -64,7 +66,10 @@ impl Sidecar {
             }
         };
         // All of these happen when RocketMQ is used in between, or files are removed on purpose.
-        if !clean || !marker_stands(storage)? || checkpoint != closed.checkpoint.encode() {
+        // An open that was killed may have taken back the time of the queues, and nothing else.
+        let taken_back = Checkpoint { logics: 0, ..closed.checkpoint };
+        let is_ours = [closed.checkpoint, taken_back].iter().any(|ours| checkpoint == ours.encode());
+        if !clean || !marker_stands(storage)? || !is_ours {
             return Ok(None);
         }
         if let Err(reason) = same_log(&closed, segments)? {
@@ -75,7 +80,7 @@ impl Sidecar {
             findings.push(distrusted(QUEUES_PATH, "it is not the queue table that the last close has written"));
             return Ok(None);
         };
-        match load(storage, &bytes, &closed, options)? {
+        match load(storage, &bytes, &closed, segments, options)? {
             Some(proven) => Ok(Some(proven)),
             None => {
                 findings.push(distrusted(QUEUES_PATH, "it is no queue table"));
@@ -128,7 +133,13 @@ fn read_table<S: Storage>(storage: &S, closed: &Closed) -> Result<Option<Vec<u8>
 }
 
 /// The queues of a table. `None`: these bytes are none.
-fn load<S: Storage>(storage: &S, bytes: &[u8], closed: &Closed, options: &Options) -> Result<Option<Proven>, Error> {
+fn load<S: Storage>(
+    storage: &S,
+    bytes: &[u8],
+    closed: &Closed,
+    segments: &Segments<S::Segment>,
+    options: &Options,
+) -> Result<Option<Proven>, Error> {
     let mut reader = TableReader::new(bytes);
     let Some(header) = reader.header().filter(|header| header.snapshot == closed.queues.snapshot) else {
         return Ok(None);
@@ -158,6 +169,8 @@ fn load<S: Storage>(storage: &S, bytes: &[u8], closed: &Closed, options: &Option
     if !reader.is_at_end() {
         return Ok(None);
     }
+    let files = QueueFiles { file_entries: header.file_entries, ext: None };
+    untouched = untouched && newest_is_there(storage, &files, &table, closed, segments)?;
     if !untouched {
         for topic in table.topics() {
             for place in topic.places() {
@@ -170,6 +183,25 @@ fn load<S: Storage>(storage: &S, bytes: &[u8], closed: &Closed, options: &Option
     let file_entries = if table.is_empty() { u64::from(options.queue_file_entries) } else { header.file_entries };
     let queues = untouched.then_some((table, QueueFiles { file_entries, ext: None }));
     Ok(Some(Proven { closed: *closed, queues, rows }))
+}
+
+/// Whether the queue of the last record leads to it: files that were put back in place leave no trace in directories.
+fn newest_is_there<S: Storage>(
+    storage: &S,
+    files: &QueueFiles,
+    table: &QueueTable,
+    closed: &Closed,
+    segments: &Segments<S::Segment>,
+) -> Result<bool, Error> {
+    let Some(last) = closed.last else { return Ok(true) };
+    let mut bytes = Vec::new();
+    LogView::new(segments.clone(), closed.end).record_at(last.at, &mut bytes)?;
+    let Ok(record) = Record::parse(&bytes) else { return Ok(false) };
+    let (true, Some(place)) = (takes_queue_entry(record.sys_flag()), table.find(record.topic(), record.queue_id())) else {
+        return Ok(true);
+    };
+    let offset = u64::try_from(record.queue_offset()).unwrap_or(u64::MAX);
+    Ok(files.entry(storage, table, place, offset)?.is_some_and(|entry| entry.physical == last.at))
 }
 
 impl Proven {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::batch::{BatchIndex, BatchTable};
 use super::batch_files::BatchFiles;
-use super::files::list;
+use super::files::{list, refuse_far_files};
 use super::load::{Trust, directories};
 use super::table::QueueTable;
 use super::{BATCH_DIRECTORY, DIRECTORY};
@@ -85,6 +85,7 @@ impl BatchFiles {
             if list.is_empty() {
                 continue;
             }
+            refuse_far_files(&dir, &list, BATCH_ENTRY_BYTES)?;
             findings.extend(list.windows(2).filter(|pair| pair[1].0 != pair[0].0 + files.file_bytes()).map(|pair| Finding {
                 kind: "queue-gap",
                 file: format!("{dir}/{}", names::file_name(pair[0].0 + files.file_bytes())),

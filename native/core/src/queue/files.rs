@@ -19,6 +19,9 @@ use crate::writes::{Unsynced, Writes};
 /// Entries read from a file at once.
 pub(super) const CHUNK_ENTRIES: u64 = 512;
 
+/// Entries of missing files in one queue.
+const MAX_MISSING_ENTRIES: u64 = 1_000_000;
+
 /// Path of a queue file, spelled out where it is needed: a plan names thousands of them.
 struct FilePath<'a> {
     topic: &'a str,
@@ -227,6 +230,21 @@ impl QueueFiles {
             upto.push((place, offset));
         }
     }
+}
+
+/// Refuses files that lie too far apart for the entries between them to be looked for one by one.
+pub(super) fn refuse_far_files(dir: &str, files: &[(u64, u64)], entry_bytes: u64) -> Result<(), Error> {
+    let span = |pair: &[(u64, u64)]| pair[1].0.saturating_sub(pair[0].0.saturating_add(pair[0].1)) / entry_bytes;
+    let mut missing = 0;
+    for pair in files.windows(2) {
+        missing += span(pair);
+        if missing > MAX_MISSING_ENTRIES {
+            let path = format!("{dir}/{}", names::file_name(pair[1].0));
+            let reason = format!("{missing} entries are missing in front of it: it cannot belong to this queue; move it away");
+            return Err(Error::corrupt(&path, 0, &reason));
+        }
+    }
+    Ok(())
 }
 
 /// (start, length) of the files of a queue, by start. What is no queue file is reported and left alone.

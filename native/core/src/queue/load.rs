@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::DIRECTORY;
-use super::files::{CHUNK_ENTRIES, QueueFiles, list};
+use super::files::{CHUNK_ENTRIES, QueueFiles, list, refuse_far_files};
 use super::table::{QueueIndex, QueueTable};
 use super::tail::Tail;
 use crate::error::{Error, Finding};
@@ -79,6 +79,7 @@ impl QueueFiles {
             if list.is_empty() {
                 continue;
             }
+            refuse_far_files(&dir, &list, QUEUE_ENTRY_BYTES)?;
             findings.extend(list.windows(2).filter(|pair| pair[1].0 != pair[0].0 + files.file_bytes()).map(|pair| Finding {
                 kind: "queue-gap",
                 file: format!("{dir}/{}", names::file_name(pair[0].0 + files.file_bytes())),

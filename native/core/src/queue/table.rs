@@ -59,7 +59,12 @@ pub struct QueueTable {
     /// Queues with entries in no file and in no plan, those that waited longest first.
     waiting: VecDeque<QueueIndex>,
     waiting_entries: usize,
+    /// Blank entries that gaps have cost so far.
+    blanks: u64,
 }
+
+/// Blank entries that all gaps of a store may cost: they stand in memory until they are in files.
+const MAX_BLANKS: u64 = 4_000_000;
 
 impl QueueTable {
     pub fn find(&self, topic: &[u8], id: i32) -> Option<QueueIndex> {
@@ -150,6 +155,17 @@ impl QueueTable {
             queue.waiting = true;
             self.waiting.push_back(place);
         }
+    }
+
+    /// Adds blank entries, up to the offset `to`; false, and nothing is added, where all gaps together have cost too much.
+    pub fn push_blanks(&mut self, place: QueueIndex, to: u64) -> bool {
+        let gap = to.saturating_sub(self.queue(place).next());
+        if self.blanks.saturating_add(gap) > MAX_BLANKS {
+            return false;
+        }
+        self.blanks += gap;
+        (0..gap).for_each(|_| self.push(place, QueueEntry::BLANK));
+        true
     }
 
     /// Gives the queue's next offset to a message that is about to be written; [`QueueTable::push`] makes it final.
