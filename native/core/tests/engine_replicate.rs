@@ -421,6 +421,8 @@ mod confirm {
         let mut store = open(&storage, small()).unwrap();
         let puts = put_numbered(&mut store, 40);
         close(store);
+        // The checkpoint names the last record as of the last open.
+        close(open(&storage, small()).unwrap());
         let files_before = files(&storage);
         for n in [0, 1, 9, 10, 11, 25, 39, 40] {
             let mut store = open(&storage, small()).unwrap();
