@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::batch::{BatchIndex, BatchTable};
 use super::batch_files::BatchFiles;
-use super::files::{list, refuse_far_files};
+use super::files::{list, missing_files, refuse_far_files, repair_last};
 use super::load::{Trust, directories};
 use super::table::QueueTable;
 use super::{BATCH_DIRECTORY, DIRECTORY};
@@ -80,39 +80,19 @@ impl BatchFiles {
         let mut loaded = Vec::with_capacity(found.len());
         for (topic, id, dir, mut list) in found {
             if repair {
-                files.repair_last(storage, &dir, &mut list)?;
+                repair_last(storage, &dir, &mut list, files.file_bytes())?;
             }
             if list.is_empty() {
                 continue;
             }
             refuse_far_files(&dir, &list, BATCH_ENTRY_BYTES)?;
-            findings.extend(list.windows(2).filter(|pair| pair[1].0 != pair[0].0 + files.file_bytes()).map(|pair| Finding {
-                kind: "queue-gap",
-                file: format!("{dir}/{}", names::file_name(pair[0].0 + files.file_bytes())),
-                offset: 0,
-                length: pair[1].0.saturating_sub(pair[0].0 + files.file_bytes()),
-                message: String::from("is missing: the messages that it led to are not shown"),
-            }));
+            findings.extend(missing_files(&dir, &list, files.file_bytes()));
             let (first, held, last) = files.bounds(storage, &dir, &list, trust)?;
             let place = table.find_or_add(topic.as_bytes(), id);
             table.queue_mut(place).set_held(first, held, last.map_or(0, |last| last.next()));
             loaded.push(LoadedBatchQueue { place, last });
         }
         Ok((files, loaded))
-    }
-
-    /// A last file that is empty or short comes from a crash while it was made: the first goes, the second gets its size.
-    fn repair_last<S: Storage>(&self, storage: &S, dir: &str, list: &mut Vec<(u64, u64)>) -> Result<(), Error> {
-        if let Some(&(base, len)) = list.last() {
-            let path = format!("{dir}/{}", names::file_name(base));
-            if len == 0 {
-                storage.remove(&path)?;
-                list.pop();
-            } else if len < self.file_bytes() {
-                storage.create(&path, self.file_bytes())?;
-            }
-        }
-        Ok(())
     }
 
     /// First position, the one behind the last entry, and that entry.

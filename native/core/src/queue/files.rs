@@ -19,6 +19,31 @@ use crate::writes::{Unsynced, Writes};
 /// Entries read from a file at once.
 pub(super) const CHUNK_ENTRIES: u64 = 512;
 
+/// A last file that is empty or short comes from a crash while it was made: the first goes, the second gets its size.
+pub(super) fn repair_last<S: Storage>(storage: &S, dir: &str, list: &mut Vec<(u64, u64)>, file_bytes: u64) -> Result<(), Error> {
+    if let Some(&(base, len)) = list.last() {
+        let path = format!("{dir}/{}", names::file_name(base));
+        if len == 0 {
+            storage.remove(&path)?;
+            list.pop();
+        } else if len < file_bytes {
+            storage.create(&path, file_bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// A finding for every place where files of a queue are missing between others.
+pub(super) fn missing_files(dir: &str, files: &[(u64, u64)], file_bytes: u64) -> impl Iterator<Item = Finding> {
+    files.windows(2).filter(move |pair| pair[1].0 != pair[0].0 + file_bytes).map(move |pair| Finding {
+        kind: "queue-gap",
+        file: format!("{dir}/{}", names::file_name(pair[0].0 + file_bytes)),
+        offset: 0,
+        length: pair[1].0.saturating_sub(pair[0].0 + file_bytes),
+        message: String::from("is missing: the messages that it led to are not shown"),
+    })
+}
+
 /// Entries of missing files in one queue.
 const MAX_MISSING_ENTRIES: u64 = 1_000_000;
 

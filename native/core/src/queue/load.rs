@@ -1,11 +1,11 @@
 //! Loading queues from their directories: which there are, and how far the files of each go (store-format §3.1, §3.4).
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::DIRECTORY;
-use super::files::{CHUNK_ENTRIES, QueueFiles, list, refuse_far_files};
+use super::files::{CHUNK_ENTRIES, QueueFiles, list, missing_files, refuse_far_files, repair_last};
 use super::table::{QueueIndex, QueueTable};
 use super::tail::Tail;
 use crate::error::{Error, Finding};
@@ -74,19 +74,13 @@ impl QueueFiles {
         let mut loaded = Vec::with_capacity(found.len());
         for (topic, id, dir, mut list) in found {
             if repair {
-                files.repair_last(storage, &dir, &mut list)?;
+                repair_last(storage, &dir, &mut list, files.file_bytes())?;
             }
             if list.is_empty() {
                 continue;
             }
             refuse_far_files(&dir, &list, QUEUE_ENTRY_BYTES)?;
-            findings.extend(list.windows(2).filter(|pair| pair[1].0 != pair[0].0 + files.file_bytes()).map(|pair| Finding {
-                kind: "queue-gap",
-                file: format!("{dir}/{}", names::file_name(pair[0].0 + files.file_bytes())),
-                offset: 0,
-                length: pair[1].0.saturating_sub(pair[0].0 + files.file_bytes()),
-                message: String::from("is missing: the messages that it led to are not shown"),
-            }));
+            findings.extend(missing_files(&dir, &list, files.file_bytes()));
             let place = table.find_or_add(topic.as_bytes(), id);
             let (min, next, last) = files.bounds(storage, &dir, &list, trust)?;
             let queue = table.queue_mut(place);
@@ -96,19 +90,6 @@ impl QueueFiles {
             loaded.push(LoadedQueue { place, last });
         }
         Ok((files, loaded))
-    }
-
-    fn repair_last<S: Storage>(&self, storage: &S, dir: &str, list: &mut Vec<(u64, u64)>) -> Result<(), Error> {
-        if let Some(&(base, len)) = list.last() {
-            let path = format!("{dir}/{}", names::file_name(base));
-            if len == 0 {
-                storage.remove(&path)?;
-                list.pop();
-            } else if len < self.file_bytes() {
-                storage.create(&path, self.file_bytes())?;
-            }
-        }
-        Ok(())
     }
 
     /// First offset, next offset and newest entry that the files of a queue hold.
