@@ -1,15 +1,13 @@
 //! Batch queues: an entry stands for several messages, whose offsets the store gives all at once.
 
-mod support;
-
+use crate::support::batches::*;
+use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::{Boundary, GetStatus};
 use moraine_core::error::Code;
 use moraine_core::format::record::Record;
 use moraine_core::memory::MemoryClock;
 use moraine_core::options::{FlushMode, Options};
-use support::batches::*;
-use support::*;
 
 #[test]
 fn an_inner_batch_takes_as_many_offsets_as_it_has_messages() {

@@ -1,18 +1,13 @@
 //! Groups: RocketMQ's plain batch, whose messages stay together.
 
-mod support;
-#[path = "format/vectors.rs"]
-#[allow(dead_code)]
-mod vectors;
-
+use crate::support::*;
+use crate::vectors::{number, text, vector};
 use moraine_core::batch::{self, BatchMessage};
 use moraine_core::engine::put::{RESULT_HEADER, RESULT_STRIDE};
 use moraine_core::error::{Code, Error};
 use moraine_core::format::record::{Address, Host};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
-use support::*;
-use vectors::{number, text, vector};
 
 fn put_group(store: &mut Store, messages: &[BatchMessage<'_>]) -> Result<Vec<Put>, (usize, Error)> {
     let mut bytes = Vec::new();

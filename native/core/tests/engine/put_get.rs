@@ -1,13 +1,11 @@
 //! What is put is read back: by offset, by key, by time, over rolls of every kind of file.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::engine::{Boundary, GetRequest, GetStatus, ScanItem, Scanner};
 use moraine_core::error::Code;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::{Compat, FlushMode, Options};
 use moraine_core::storage::Storage;
-use support::*;
 
 #[test]
 fn messages_are_read_back_in_order_over_rolls_of_log_queue_and_index() {

@@ -1,12 +1,10 @@
 //! Extension files: entries lead to their tags codes there, whoever wrote them, and go on doing so.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::format::ext_unit::{ExtUnit, is_address, offset_of};
 use moraine_core::format::hash::tags_code;
 use moraine_core::format::queue_entry::QueueEntry;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
-use support::*;
 
 /// Three units of 20 bytes, the mark and two bytes.
 const FILE_BYTES: u64 = 66;

@@ -1,13 +1,11 @@
 //! The sidecar: a clean open believes it, and anything that may have happened in between makes it void.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::sidecar::{LOCK_MARKER, LOCK_PATH, QUEUES_PATH, WATERMARK_PATH};
 use moraine_core::format::watermark::Watermark;
 use moraine_core::memory::MemoryStorage;
 use moraine_core::options::Options;
-use support::*;
 
 fn put_to(store: &mut Store, topic: &str, queue_id: i32, body: &str) -> u64 {
     let one = BatchMessage { topic: topic.as_bytes(), queue_id, ..message(body.as_bytes(), b"KEYS\x01k\x02") };

@@ -1,18 +1,14 @@
 //! A disk that fills up: what failed has left nothing behind, and goes through when there is room again.
 
-#[path = "support/faulty.rs"]
-mod faulty;
-mod support;
-
 use std::sync::Arc;
 
-use faulty::FaultyStorage;
+use crate::faulty::FaultyStorage;
+use crate::support::{NOW, all, message, small};
 use moraine_core::batch;
 use moraine_core::engine::Engine;
 use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::error::Code;
 use moraine_core::memory::MemoryClock;
-use support::{NOW, all, message, small};
 
 type Store = Engine<FaultyStorage, MemoryClock>;
 
@@ -40,7 +36,7 @@ fn a_put_that_met_a_full_disk_leaves_no_message_behind() {
     let crashed = storage.memory.snapshot();
     store.writer().unwrap().close().unwrap();
     for memory in [storage.memory, crashed] {
-        assert_eq!(all(&support::open(&memory, small()).unwrap()), ["a", "e"]);
+        assert_eq!(all(&crate::support::open(&memory, small()).unwrap()), ["a", "e"]);
     }
 }
 
@@ -56,7 +52,7 @@ fn a_roll_that_met_a_full_disk_can_be_repeated() {
     storage.full.log.set(false);
     assert_eq!(put(&mut store, &[&body]), Ok(1));
     store.writer().unwrap().close().unwrap();
-    assert_eq!(all(&support::open(&storage.memory, small()).unwrap()), [body.clone(), body]);
+    assert_eq!(all(&crate::support::open(&storage.memory, small()).unwrap()), [body.clone(), body]);
 }
 
 #[test]
@@ -71,5 +67,5 @@ fn queue_entries_that_met_a_full_disk_are_written_when_there_is_room() {
     put(&mut store, &["c"]).unwrap();
     storage.full.files.set(false);
     store.writer().unwrap().close().unwrap();
-    assert_eq!(all(&support::open(&storage.memory, small()).unwrap()), ["a", "b", "c"]);
+    assert_eq!(all(&crate::support::open(&storage.memory, small()).unwrap()), ["a", "b", "c"]);
 }

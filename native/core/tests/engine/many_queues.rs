@@ -1,11 +1,9 @@
 //! Many queues: what they cost while they wait, when they are written, and how they are synced.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::engine::Behind;
 use moraine_core::memory::MemoryStorage;
 use moraine_core::options::{FlushMode, Options};
-use support::*;
 
 /// Puts a message `m{round}` into each of `queues` queues, eight to a topic.
 fn put_round(store: &mut Store, queues: usize, round: usize) {

@@ -1,16 +1,11 @@
 //! The delivery times of messages that wait in SCHEDULE_TOPIC_XXXX.
 
-mod support;
-#[path = "format/vectors.rs"]
-#[allow(dead_code)]
-mod vectors;
-
+use crate::support::*;
+use crate::vectors::{number, vector};
 use moraine_core::batch::BatchMessage;
 use moraine_core::format::hash::tags_code;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
-use support::*;
-use vectors::{number, vector};
 
 const STORED: i64 = 1_700_000_000_123;
 

@@ -1,13 +1,11 @@
 //! A watch becomes ready once its queue has got a message that can be read, and never otherwise.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::batch;
 use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::error::{Code, Error};
 use moraine_core::memory::MemoryStorage;
 use moraine_core::options::{FlushMode, Options};
-use support::*;
 
 /// Everything that is ready: (watch, maximum), in the order of the watches.
 fn take(store: &mut Store) -> Vec<(u32, u64)> {

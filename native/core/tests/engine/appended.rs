@@ -1,7 +1,6 @@
 //! What was appended is read back as columns, without bodies, and damage is said where it is.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::Appended;
 use moraine_core::error::{Code, Detail};
@@ -9,7 +8,6 @@ use moraine_core::format::hash::tags_code;
 use moraine_core::format::record::{Address, Host};
 use moraine_core::memory::MemoryStorage;
 use moraine_core::options::{DEFAULT_DELAY_LEVELS_MS, FlushMode, Options};
-use support::*;
 
 /// Everything from `from` on, in pieces of `max`: (physical offset, queue offset, size).
 fn rows(store: &Store, from: u64, max: usize) -> Vec<(u64, f64, u64)> {

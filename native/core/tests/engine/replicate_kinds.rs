@@ -1,12 +1,10 @@
 //! Copying and taking back a log whose messages go to queues of every kind: plain and light ones, batch queues, and
 //! extension files beside them.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::{GetRequest, GetStatus, Resolved};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
-use support::*;
 
 const TOPICS: &[u8] = br#"{"topicConfigTable":{"B":{"topicName":"B","attributes":{"queue.type":"BatchCQ"}}}}"#;
 const INNER: i32 = 1 << 7;

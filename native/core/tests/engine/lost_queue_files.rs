@@ -1,19 +1,15 @@
 //! Queue files that were removed, put back from a backup or lie far apart: no offset is given twice, nothing runs on and on.
 
-#[path = "support/faulty.rs"]
-mod faulty;
-mod support;
-
 use std::sync::Arc;
 
-use faulty::FaultyStorage;
+use crate::faulty::FaultyStorage;
+use crate::support::batches::*;
+use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::Engine;
 use moraine_core::error::Code;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
-use support::batches::*;
-use support::*;
 
 fn put_to(store: &mut Store, topic: &str, queue_id: i32, body: &str) -> u64 {
     let one = BatchMessage { topic: topic.as_bytes(), queue_id, ..message(body.as_bytes(), b"KEYS\x01k\x02") };

@@ -1,18 +1,14 @@
 //! A log that is taken back: from then on the store is one that never held what lay behind.
 
-#[path = "support/faulty.rs"]
-mod faulty;
-mod support;
-
 use std::sync::Arc;
 
-use faulty::FaultyStorage;
+use crate::faulty::FaultyStorage;
+use crate::support::*;
 use moraine_core::engine::put::{RESULT_HEADER, RESULT_STRIDE};
 use moraine_core::engine::{Engine, GetRequest, Resolved};
 use moraine_core::error::{Code, Detail};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::{FlushMode, Options};
-use support::*;
 
 const MESSAGES: usize = 90;
 

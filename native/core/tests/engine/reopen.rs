@@ -1,12 +1,10 @@
 //! What was put is there again: after a clean close, after an abrupt end, without the derived files, with damage.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::engine::GetStatus;
 use moraine_core::error::Code;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
-use support::*;
 
 fn findings(store: &Store) -> Vec<&'static str> {
     store.reader().health().unwrap().findings.iter().map(|finding| finding.kind).collect()

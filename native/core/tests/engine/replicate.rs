@@ -1,13 +1,11 @@
 //! The log as raw bytes: a store that is fed another one's log becomes that store, whatever the pieces.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::engine::GetStatus;
 use moraine_core::error::{Code, Detail, Error};
 use moraine_core::memory::MemoryStorage;
 use moraine_core::options::{FlushMode, Options};
 use proptest::prelude::*;
-use support::*;
 
 /// (queue, bytes of the body, key, sys flag) of a message.
 type Given = (i32, usize, u8, i32);
@@ -314,7 +312,7 @@ fn the_raw_log_is_read_within_its_range() {
     let mut out = vec![1];
     let end = leader.reader().positions().end;
     leader.reader().read_log(end, 10, &mut out).unwrap();
-    assert_eq!(out, []);
+    assert!(out.is_empty());
     leader.reader().read_log(4000, 10_000, &mut out).unwrap();
     assert_eq!(out.len(), 96, "never over the border of two segments");
     leader.reader().read_log(4096, 10, &mut out).unwrap();
@@ -352,19 +350,19 @@ fn who_watches_a_queue_is_told_of_what_comes_in_and_can_be_seen() {
     };
     let third = leader.reader().entries(b"T", 2, 0, 1).unwrap().1[0].end() as usize;
     append(&mut follower, &log[..third - 1]).unwrap();
-    assert_eq!(arrivals(&mut follower), []);
+    assert!(arrivals(&mut follower).is_empty());
     append(&mut follower, &log[third - 1..third]).unwrap();
     assert_eq!(arrivals(&mut follower), [f64::from(watch), 1.0]);
 
     follower.writer().unwrap().confirm(third as u64).unwrap();
     append(&mut follower, &log[third..]).unwrap();
-    assert_eq!(arrivals(&mut follower), []);
+    assert!(arrivals(&mut follower).is_empty());
     // What is there but hidden goes, and something else comes instead.
     follower.writer().unwrap().truncate(third as u64).unwrap();
     let mut other = message(b"x", b"");
     other.queue_id = 2;
     put(&mut follower, &[other]).unwrap();
-    assert_eq!(arrivals(&mut follower), []);
+    assert!(arrivals(&mut follower).is_empty());
     follower.writer().unwrap().confirm(u64::MAX).unwrap();
     assert_eq!(arrivals(&mut follower), [f64::from(watch), 2.0]);
 }

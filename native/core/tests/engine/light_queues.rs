@@ -1,10 +1,7 @@
 //! Light queues: one record, many queues.
 
-mod support;
-#[path = "format/vectors.rs"]
-#[allow(dead_code)]
-mod vectors;
-
+use crate::support::*;
+use crate::vectors::{number, text, vector};
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::GetStatus;
 use moraine_core::error::Code;
@@ -13,8 +10,6 @@ use moraine_core::format::record::{Address, Host};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
 use proptest::prelude::*;
-use support::*;
-use vectors::{number, text, vector};
 
 /// Bodies in a light queue.
 fn light(store: &Store, name: &str) -> Vec<String> {
@@ -68,7 +63,7 @@ fn the_files_are_those_of_rocketmq() {
         assert_eq!(bytes.len() as i64, number(&file["size"]), "{path}");
         let prefix = text(&file["prefixHexRestZero"]);
         let (written, rest) = bytes.split_at(prefix.len() / 2);
-        assert_eq!(vectors::hex(written), prefix, "{path}");
+        assert_eq!(crate::vectors::hex(written), prefix, "{path}");
         assert!(rest.iter().all(|&byte| byte == 0), "{path}");
         compared += 1;
     }

@@ -1,12 +1,10 @@
 //! Stores whose files say what cannot be: the answers stay right, nothing grows without bound.
 
-mod support;
-
+use crate::support::*;
 use moraine_core::engine::{GetRequest, Resolved};
 use moraine_core::error::Code;
 use moraine_core::format::record::NewRecord;
 use moraine_core::memory::MemoryStorage;
-use support::*;
 
 fn closed(count: usize) -> MemoryStorage {
     let storage = MemoryStorage::default();

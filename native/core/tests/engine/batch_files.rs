@@ -1,7 +1,7 @@
 //! Batch queues from their files, from the log, and from what is left of both; which topics have them.
 
-mod support;
-
+use crate::support::batches::*;
+use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::{Boundary, GetStatus};
 use moraine_core::error::Code;
@@ -9,8 +9,6 @@ use moraine_core::format::batch_entry::BatchEntry;
 use moraine_core::format::record::Record;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
-use support::batches::*;
-use support::*;
 
 #[test]
 fn queues_are_the_same_after_closing_crashing_and_deleting() {

@@ -1,0 +1,28 @@
+//! The engine over storage in memory: what a caller asks, and what is found when a store is opened again.
+
+#[path = "../support/faulty.rs"]
+mod faulty;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../format/vectors.rs"]
+#[allow(dead_code)]
+mod vectors;
+
+mod appended;
+mod batch;
+mod batch_files;
+mod delay_levels;
+mod ext;
+mod full_disk;
+mod groups;
+mod hostile;
+mod light_queues;
+mod lost_queue_files;
+mod many_queues;
+mod put_get;
+mod reopen;
+mod replicate;
+mod replicate_kinds;
+mod sidecar;
+mod truncate;
+mod watch;
