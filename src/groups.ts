@@ -113,13 +113,9 @@ export class Groups {
   }
 
   /** Resolves when all offsets committed so far are on the disk, as `Table.flush`. */
-  flush(): Promise<void> {
-    try {
-      this.#lifecycle.checkWritable();
-      return this.#stored.persist();
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  async flush(): Promise<void> {
+    this.#lifecycle.checkWritable();
+    await this.#stored.persist();
   }
 
   #isLight(group: string): boolean {
