@@ -251,3 +251,34 @@ fn a_crash_at_any_step_leaves_a_store() {
     }
     assert!(deaths > 100, "{deaths} deaths are too few to have met every step");
 }
+
+/// Entries that stand in a file although they wait in memory: a plan that was put off wrote them, or they were hidden.
+#[test]
+fn entries_in_files_that_are_not_known_to_hold_them_go_too() {
+    for hidden in [false, true] {
+        let (storage, clock) = (MemoryStorage::default(), MemoryClock::at(NOW));
+        let mut store = open_at(&storage, small(), &clock).unwrap();
+        let mut other = message(b"other", b"");
+        other.queue_id = 7;
+        let from = put(&mut store, &[message(b"stays", b"")]).unwrap()[0].2;
+        put(&mut store, &[message(b"goes", b""), other]).unwrap();
+        if hidden {
+            write_behind(&mut store, &storage);
+            store.writer().unwrap().confirm(from).unwrap();
+        } else {
+            let plan = store.writer().unwrap().plan_behind().unwrap();
+            plan.run(&storage).unwrap();
+            store.writer().unwrap().put_off_behind(plan);
+        }
+        store.writer().unwrap().truncate(from).unwrap();
+        put(&mut store, &[message(b"comes", b"")]).unwrap();
+        close(store);
+
+        let plain_storage = MemoryStorage::default();
+        let mut plain = open_at(&plain_storage, small(), &clock).unwrap();
+        put(&mut plain, &[message(b"stays", b"")]).unwrap();
+        put(&mut plain, &[message(b"comes", b"")]).unwrap();
+        close(plain);
+        assert_same_files(&lasting_files(&storage), &lasting_files(&plain_storage), if hidden { "hidden" } else { "put off" });
+    }
+}
