@@ -154,7 +154,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
                     redispatch_to_batch_queue(&mut batches, record, &dispatch, &mut dispatch_findings);
                 }
                 if at >= complete.simple {
-                    redispatch_to_queues(&mut queues, record, &dispatch, !is_batch, queue_files.file_entries, &mut dispatch_findings);
+                    let (entries, found) = (queue_files.file_entries, &mut dispatch_findings);
+                    redispatch_to_queues(&mut queues, &batches, record, &dispatch, !is_batch, entries, found);
                 }
             }
             if options.index && at >= index_known {
