@@ -83,8 +83,8 @@ export class Store {
     this.#settings = settings;
     this.#waits = new Waits(opened.engine, lifecycle, settings.flush);
     this.#writer = new Writer(opened.engine, lifecycle, settings, this.#waits);
-    this.#reader = new QueueReader(opened.engine);
-    this.#queries = new Queries(opened.engine);
+    this.#reader = new QueueReader(opened.engine, lifecycle);
+    this.#queries = new Queries(opened.engine, lifecycle);
     this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
     this.#tables = new Tables(lifecycle, settings.clock);
     lifecycle.open();
@@ -230,6 +230,7 @@ export class Store {
   read(topic: string, queueId: number, options?: ReadOptions): QueueCursor {
     const { min } = this.offsets(topic, queueId);
     const checked = checkReadOptions(options);
+    this.#lifecycle.checkReadable();
     const source = {
       get: (offset: number, stretch: GetOptions) => this.get(topic, queueId, offset, stretch),
       wait: (offset: number, signal: AbortSignal | undefined) =>
@@ -259,6 +260,7 @@ export class Store {
     this.#lifecycle.checkReadable();
     const { minOffset, visibleOffset } = this.#readPositions();
     const checked = checkScanOptions(options);
+    this.#lifecycle.checkReadable();
     const log: LogSource = {
       minOffset,
       visibleOffset: () => this.log.visibleOffset,
