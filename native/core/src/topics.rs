@@ -85,7 +85,7 @@ fn unreadable(message: &str) -> Finding {
 fn read_kinds<S: Storage>(storage: &S) -> Result<Option<TopicKinds>, Error> {
     let mut damaged = false;
     for path in [TOPICS_PATH, "config/topics.json.bak"] {
-        let Some(text) = read(storage, path)?.filter(|text| !text.is_empty()) else { continue };
+        let Some(text) = read(storage, path)?.filter(|text| !text.trim_ascii().is_empty()) else { continue };
         match parse(&text) {
             Ok(kinds) => return Ok(Some(kinds)),
             Err(NotJson) => damaged = true,
@@ -110,22 +110,49 @@ fn read<S: Storage>(storage: &S, path: &str) -> Result<Option<Vec<u8>>, Error> {
 pub fn parse(text: &[u8]) -> Result<TopicKinds, NotJson> {
     let mut kinds = TopicKinds::default();
     let mut reader = JsonReader::new(text);
+    if !reader.is_object() {
+        return Err(NotJson);
+    }
     reader.object(|reader, name| match name {
-        "topicConfigTable" => reader.object(|reader, topic| {
-            reader.object(|reader, name| match name {
-                "attributes" => reader.object(|reader, attribute| {
-                    let value = reader.string()?;
-                    match (attribute, value.as_deref()) {
-                        ("queue.type", Some("BatchCQ")) => kinds.batch.insert(topic.into()),
-                        ("cleanup.policy", Some("COMPACTION")) => kinds.compaction.insert(topic.into()),
-                        _ => false,
-                    };
-                    Ok(())
-                }),
-                _ => reader.skip(),
+        "topicConfigTable" => {
+            kinds = TopicKinds::default();
+            reader.object(|reader, topic| {
+                kinds.forget(topic);
+                reader.object(|reader, name| match name {
+                    "attributes" => {
+                        kinds.forget(topic);
+                        reader.object(|reader, attribute| {
+                            let value = reader.string()?;
+                            kinds.note(topic, attribute, value.as_deref());
+                            Ok(())
+                        })
+                    }
+                    _ => reader.skip(),
+                })
             })
-        }),
+        }
         _ => reader.skip(),
     })?;
     if reader.is_at_end() { Ok(kinds) } else { Err(NotJson) }
+}
+
+/// Of what is there twice, the last counts.
+impl TopicKinds {
+    fn forget(&mut self, topic: &str) {
+        self.batch.remove(topic);
+        self.compaction.remove(topic);
+    }
+
+    fn note(&mut self, topic: &str, attribute: &str, value: Option<&str>) {
+        let (kind, is_so) = match attribute {
+            "queue.type" => (&mut self.batch, value == Some("BatchCQ")),
+            "cleanup.policy" => (&mut self.compaction, value == Some("COMPACTION")),
+            _ => return,
+        };
+        if is_so {
+            kind.insert(topic.into());
+        } else {
+            kind.remove(topic);
+        }
+    }
 }
