@@ -24,6 +24,8 @@ const OPTIONS: readonly string[] = [
   "properties",
 ] satisfies (keyof GroupOptions)[];
 const NO_PROPERTIES = new Uint8Array(0);
+const NO_NAMES: ReadonlySet<string> = new Set();
+const DECODER = new TextDecoder();
 
 /** Encodes one group at a time: `encode`, then `bytes`, then `release`. */
 export class GroupEncoder extends MessageEncoder {
@@ -37,8 +39,9 @@ export class GroupEncoder extends MessageEncoder {
   #bornTimestamp = 0;
   #bornHost: EncodedHost = this.bornHostEncoder.encode(undefined, "bornHost");
   #storeHost: EncodedHost = this.storeHostEncoder.encode(undefined, "storeHost");
-  /** Properties of the group itself. */
+  /** Properties of the group itself, and their names. */
   #shared: Uint8Array = NO_PROPERTIES;
+  #sharedNames: ReadonlySet<string> = NO_NAMES;
 
   get storeHost(): EncodedHost {
     return this.#storeHost;
@@ -66,6 +69,7 @@ export class GroupEncoder extends MessageEncoder {
     arena.at = 0;
     arena.reserve(MAX_SYSTEM_TOPIC_BYTES);
     this.#topicBytes = arena.bytes.slice(0, checkedTopic(topic, arena, this.limits.compat));
+    this.#sharedNames = NO_NAMES;
     this.#shared = properties === undefined ? NO_PROPERTIES : this.#sharedProperties(properties);
     this.#topic = topic;
     this.#queueId = queueId;
@@ -86,7 +90,9 @@ export class GroupEncoder extends MessageEncoder {
       throw inOptions(error);
     }
     const shared = arena.bytes.slice(0, length);
-    const delay = decodeProperties(new TextDecoder().decode(shared)).get(PropertyName.delay);
+    const decoded = decodeProperties(DECODER.decode(shared));
+    this.#sharedNames = new Set(decoded.keys());
+    const delay = decoded.get(PropertyName.delay);
     if (Number(delay) > 0) {
       throw argumentError("options.properties", `property DELAY is ${shown(delay)}; a group cannot be delayed`);
     }
@@ -104,11 +110,23 @@ export class GroupEncoder extends MessageEncoder {
       writeBody(body, arena);
       this.#endBody(bodyBytes);
       const own = this.properties.write(arena, tags, keys, undefined, properties);
+      if (this.#sharedNames.size > 0) this.#checkNames(arena.bytes.subarray(arena.at - own, arena.at));
       this.#endMessage(start, bodyBytes, flag, own);
     } catch (error) {
       throw errorInMessage(error, index);
     }
     this.#checkSize();
+  }
+
+  /** Refuses a property of a message that the group has too: who reads the message would not find its own. */
+  #checkNames(own: Uint8Array): void {
+    for (const name of decodeProperties(DECODER.decode(own)).keys()) {
+      if (!this.#sharedNames.has(name)) continue;
+      throw argumentError(
+        "properties",
+        `property ${shown(name)} is given twice: by the message and in options.properties; give it in one place`,
+      );
+    }
   }
 
   /** Holds the group, as far as it was encoded, against what a store takes. */

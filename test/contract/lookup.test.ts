@@ -85,7 +85,7 @@ describe("lookup", () => {
     ["an empty key", ["orders", ""], "key"],
     ["a key with a space", ["orders", "a b"], "key"],
     ["a key that is no string", ["orders", 7], "key"],
-    ["a topic that is none", ["a b", "k"], "topic"],
+    ["a topic that is none", ["a/b", "k"], "topic"],
     ["begin below 0", ["orders", "k", { begin: -1 }], "options.begin"],
     ["end of text", ["orders", "k", { end: "now" }], "options.end"],
     ["max 0", ["orders", "k", { max: 0 }], "options.max"],

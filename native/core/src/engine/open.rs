@@ -95,7 +95,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             &mut findings,
         )?;
         refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
-        let clues = IndexClues { options: &options, known_geometry: sidecar.geometry, clean, checkpoint: &checkpoint };
+        let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
+        let clues = IndexClues { options: &options, known_geometry: sidecar.geometry, unindexed, clean, checkpoint: &checkpoint };
         let (mut index, mut index_known) = load_index(storage.as_ref(), &clues, &segments, segments.extent(), &mut findings)?;
 
         let lost = proven.as_ref().and_then(|proven| proven.lost(&queues));
@@ -154,7 +155,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
                     redispatch_to_batch_queue(&mut batches, record, &dispatch, &mut dispatch_findings);
                 }
                 if at >= complete.simple {
-                    redispatch_to_queues(&mut queues, record, &dispatch, !is_batch, queue_files.file_entries, &mut dispatch_findings);
+                    let (entries, found) = (queue_files.file_entries, &mut dispatch_findings);
+                    redispatch_to_queues(&mut queues, &batches, record, &dispatch, !is_batch, entries, found);
                 }
             }
             if options.index && at >= index_known {
