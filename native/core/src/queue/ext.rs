@@ -9,8 +9,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::EXT_DIRECTORY;
+use super::extent::directories;
 use super::files::{QueueFiles, list, read_or_hole, zero_to_end};
-use super::load::directories;
 use super::table::{QueueIndex, QueueTable};
 use crate::error::{Error, Finding};
 use crate::format::ext_unit::{self, END_MARK, ExtUnit};

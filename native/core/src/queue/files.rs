@@ -17,7 +17,7 @@ use crate::storage::{EntryKind, Storage};
 use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
-pub(super) const CHUNK_ENTRIES: u64 = 512;
+const CHUNK_ENTRIES: u64 = 512;
 
 /// A last file that is empty or short comes from a crash while it was made: the first goes, the second gets its size.
 pub(super) fn repair_last<S: Storage>(storage: &S, dir: &str, list: &mut Vec<(u64, u64)>, file_bytes: u64) -> Result<(), Error> {

@@ -24,5 +24,6 @@ mod reopen;
 mod replicate;
 mod replicate_kinds;
 mod sidecar;
+mod sidecar_batches;
 mod truncate;
 mod watch;
