@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::files::{list, missing_files, refuse_far_files, repair_last};
+use super::files::{leave_out_far_files, list, missing_files, repair_last};
 use super::{BATCH_DIRECTORY, DIRECTORY};
 use crate::error::{Error, Finding};
 use crate::format::batch_entry::BatchEntry;
@@ -132,8 +132,8 @@ impl FoundQueue {
         if repair {
             repair_last(storage, &self.dir, &mut self.files, file_bytes)?;
         }
+        findings.extend(leave_out_far_files(&self.dir, &mut self.files, E::BYTES));
         let Some(&(start, _)) = self.files.first() else { return Ok(None) };
-        refuse_far_files(&self.dir, &self.files, E::BYTES)?;
         findings.extend(missing_files(&self.dir, &self.files, file_bytes));
         self.refuse_odd_files::<E>(file_bytes)?;
         let (first, mut behind) = (start / E::BYTES, None);
