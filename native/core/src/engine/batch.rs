@@ -13,10 +13,11 @@ use crate::error::{Code, Error, Finding};
 use crate::format::properties::INNER_BASE_NAME;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::{SYS_FLAG_COMPRESSED, SYS_FLAG_INNER_BATCH};
-use crate::queue::batch::{BatchIndex, BatchTable, BatchTopic};
+use crate::queue::batch::{BatchIndex, BatchTable};
 use crate::queue::batch_lookup::{self, position_of};
 use crate::queue::lookup::{Boundary, QueueOffsets};
 use crate::queue::table::QueueTable;
+use crate::queue::topics::Topic;
 use crate::storage::{Clock, Storage};
 use crate::topics::TopicTable;
 
@@ -138,7 +139,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     }
 
     pub(super) fn batch_queue_ids(&self, topic: &[u8]) -> Vec<i32> {
-        let ids = self.0.batches.topic(topic).into_iter().flat_map(BatchTopic::queue_ids);
+        let ids = self.0.batches.topic(topic).into_iter().flat_map(Topic::queue_ids);
         ids.filter(|&id| self.batch_queue(topic, id).is_some()).collect()
     }
 

@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::batch::Learning;
-use super::open::enter;
+use super::rebuild::enter;
 use super::{Reader, Writer};
 use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
 use crate::dispatch::{Dispatch, redispatch_to_queues, takes_queue_entry};

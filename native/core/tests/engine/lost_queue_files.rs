@@ -7,7 +7,6 @@ use crate::support::batches::*;
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::Engine;
-use moraine_core::error::Code;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
 
@@ -59,35 +58,78 @@ fn also_with_one_segment() {
     killed(1 << 20);
 }
 
-/// Queue files with a hole of 10^14 entries.
+fn findings(store: &Store) -> Vec<&'static str> {
+    store.reader().health().unwrap().findings.iter().map(|finding| finding.kind).collect()
+}
+
+/// Queue files with a hole of 10^14 entries: what lies behind it is served, and nobody walks through the hole.
 #[test]
-fn queue_files_far_apart_are_refused() {
+fn queue_files_far_apart_are_reported_and_the_others_served() {
+    let original = MemoryStorage::default();
+    let mut store = open(&original, small()).unwrap();
+    put_numbered(&mut store, 40);
+    put_to(&mut store, "U", 0, "u0");
+    close(store);
+    original.remove_tree("moraine");
+    let path = "consumequeue/T/0/00000000000000000000";
+    let (first, base) = (original.contents(path).unwrap(), 9_000_000_000_000_000_u64 / 200 * 200);
+    original.place(&format!("consumequeue/T/0/{base:020}"), &first);
+    for is_clean in [true, false] {
+        let storage = original.snapshot();
+        if !is_clean {
+            storage.place("abort", b"1");
+        }
+        let mut store = open(&storage, small()).unwrap();
+        assert!(findings(&store).contains(&"queue-gap"));
+        assert_eq!(get(&store, "U", 0, 0, 9).unwrap().2, ["u0"]);
+        let (min, next) = (store.reader().offsets(b"T", 0).min, store.reader().offsets(b"T", 0).next);
+        assert!(min <= next && next >= base / 20, "{min} {next}");
+        assert_eq!(put_number(&mut store, 40).1, next);
+        assert_eq!(get(&store, "T", 0, next, 9).unwrap().2, ["m40"]);
+        close(store);
+        assert_eq!(storage.contents(path).as_ref(), Some(&first), "what is not served is left alone");
+        let mut store = open(&storage, small()).unwrap();
+        assert_eq!(put_number(&mut store, 41).1, next + 1);
+    }
+}
+
+#[test]
+fn files_of_more_than_a_million_entries_that_are_missing_cost_their_messages_only() {
     let storage = MemoryStorage::default();
     let mut store = open(&storage, small()).unwrap();
     put_numbered(&mut store, 40);
     close(store);
     storage.remove_tree("moraine");
-    let path = "consumequeue/T/0/00000000000000000000";
-    let mut first = storage.contents(path).unwrap();
-    first[20..40].fill(0);
-    let (mut far, base) = (first.clone(), 9_000_000_000_000_000_u64 / 200 * 200);
-    far[..8].copy_from_slice(&5000_u64.to_be_bytes());
-    storage.place(&format!("consumequeue/T/0/{base:020}"), &far);
-    storage.place("abort", b"1");
-    assert_eq!(open(&storage, small()).err().map(|error| error.code), Some(Code::Corrupt));
+    // The last three files belong two million entries further on.
+    for n in 1..4 {
+        let bytes = storage.contents(&format!("consumequeue/T/0/{:020}", n * 200)).unwrap();
+        storage.remove_tree(&format!("consumequeue/T/0/{:020}", n * 200));
+        storage.place(&format!("consumequeue/T/0/{:020}", 40_000_000 + n * 200), &bytes);
+    }
+    let store = open(&storage, small()).unwrap();
+    assert_eq!(findings(&store), ["queue-gap"]);
+    let range = store.reader().offsets(b"T", 0);
+    assert_eq!((range.min, range.next), (2_000_010, 2_000_040));
+    assert_eq!(get(&store, "T", 0, 2_000_010, 100).unwrap().2, numbered(10..40));
 }
 
 #[test]
-fn batch_queue_files_far_apart_are_refused() {
+fn batch_queue_files_far_apart_are_reported_and_the_others_served() {
     let (storage, clock) = (with_topics(), MemoryClock::at(NOW));
     let mut store = open_at(&storage, small(), &clock).unwrap();
     fill(&mut store, &clock, 0..40);
+    let next = store.reader().offsets(b"B", 0).next;
     close(store);
-    let path = "batchconsumequeue/B/0/00000000000000000000";
-    let first = storage.contents(path).unwrap();
+    let last = storage.paths().into_iter().rfind(|path| path.starts_with("batchconsumequeue/B/0/")).unwrap();
+    let bytes = storage.contents(&last).unwrap();
+    storage.remove_tree(&last);
+    storage.remove_tree("moraine");
     let base = 9_000_000_000_000_000_u64 / 460 * 460;
-    storage.place(&format!("batchconsumequeue/B/0/{base:020}"), &first);
-    assert_eq!(open_at(&storage, small(), &clock).err().map(|error| error.code), Some(Code::Corrupt));
+    storage.place(&format!("batchconsumequeue/B/0/{base:020}"), &bytes);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    assert_eq!(findings(&store), ["queue-gap"]);
+    assert_eq!(walk(&store), bases(40).0[30..]);
+    assert_eq!(put_inner(&mut store, 1).1, next);
 }
 
 /// Queue files put back from an older backup, in place, or with the times of their directories.

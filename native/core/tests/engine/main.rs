@@ -24,6 +24,7 @@ mod reopen;
 mod replicate;
 mod replicate_kinds;
 mod sidecar;
+mod sidecar_batches;
 mod topic_kinds;
 mod truncate;
 mod watch;
