@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { bytes, message, openStore, text, thrown } from "./temporary-store.ts";
+import { bytes, message, openStore, temporaryDirectory, text, thrown } from "./temporary-store.ts";
 
 describe("lookup", () => {
   test("finds the messages with a key, newest first", async () => {
@@ -79,6 +79,17 @@ describe("lookup", () => {
     const store = await openStore({ index: false });
     store.put(message({ keys: ["k"] }));
     expect(store.lookup("orders", "k")).toEqual([]);
+  });
+
+  test("finds what was put without an index, once there is one again", async () => {
+    const directory = await temporaryDirectory();
+    for (const [n, index] of [true, false, false, true].entries()) {
+      const store = await openStore({ index }, directory);
+      store.put(message({ body: bytes(`m${n}`), keys: ["k"] }));
+      await store.close();
+    }
+    const store = await openStore({ readOnly: true }, directory);
+    expect(store.lookup("orders", "k").map(({ body }) => text(body))).toEqual(["m3", "m2", "m1", "m0"]);
   });
 
   test.each([
