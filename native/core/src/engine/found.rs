@@ -72,7 +72,8 @@ impl<S: Storage> Found<S> {
         let sidecar_withheld = findings.len() > noticed;
         queues.files.ext = ExtFiles::load(storage, &mut findings)?;
         refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
-        let clues = IndexClues { options, known_geometry: sidecar.geometry, clean, checkpoint: &checkpoint };
+        let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
+        let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean, checkpoint: &checkpoint };
         let (index, index_known) = load_index(storage, &clues, &segments, segments.extent(), &mut findings)?;
         Ok(Self {
             clean,

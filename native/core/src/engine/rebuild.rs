@@ -123,7 +123,7 @@ impl<S: Storage> Found<S> {
                     redispatch_to_batch_queue(batches, record, &dispatch, &mut dispatch_findings);
                 }
                 if at >= complete.simple {
-                    redispatch_to_queues(plain, record, &dispatch, !is_batch, file_entries, &mut dispatch_findings);
+                    redispatch_to_queues(plain, batches, record, &dispatch, !is_batch, file_entries, &mut dispatch_findings);
                 }
             }
             if options.index && at >= index_known {
@@ -142,7 +142,8 @@ impl<S: Storage> Found<S> {
     /// The index tells of records behind the end of the log: it is loaded without those files, and filled up again.
     fn index_again(&mut self, storage: &S, clock: &impl Clock, options: &Options, end: u64) -> Result<BTreeSet<String>, Error> {
         let Self { segments, sidecar, clean, checkpoint, .. } = self;
-        let clues = IndexClues { options, known_geometry: sidecar.geometry, clean: *clean, checkpoint };
+        let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
+        let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean: *clean, checkpoint };
         let (mut index, known) = load_index(storage, &clues, segments, end, &mut Vec::new())?;
         let names = index.names();
         if options.index {

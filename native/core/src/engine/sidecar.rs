@@ -69,13 +69,13 @@ impl Sidecar {
     /// Before anything else is changed: from here on the sidecar says that the store is open.
     pub(super) fn supersede<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
         match self.newest {
-            Some(newest) if newest.closed.is_some() => self.write(storage, None, newest.geometry),
+            Some(newest) if newest.closed.is_some() => self.write(storage, Watermark { closed: None, ..newest }),
             _ => Ok(()),
         }
     }
 
-    fn write<S: Storage>(&mut self, storage: &S, closed: Option<Closed>, geometry: Option<Geometry>) -> Result<(), IoError> {
-        let slot = Watermark { sequence: self.sequence + 1, closed, geometry };
+    fn write<S: Storage>(&mut self, storage: &S, slot: Watermark) -> Result<(), IoError> {
+        let slot = Watermark { sequence: self.sequence + 1, ..slot };
         if !self.exists {
             storage.create(WATERMARK_PATH, 2 * Watermark::BYTES as u64)?;
             storage.sync_dir(SIDECAR)?;
@@ -146,7 +146,10 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         storage.sync_dir(SIDECAR)?;
         let queues = TableIdentity { snapshot, bytes: table.len() as u64, crc: crc32(&table) };
         let geometry = self.index.newest_geometry().or(self.sidecar.geometry);
-        self.sidecar.write(storage.as_ref(), Some(Closed { min, extent, end, last, checkpoint: self.checkpoint, queues }), geometry)
+        // Without an index what follows its newest file is indexed by the next open that keeps one.
+        let unindexed = self.index.newest().filter(|_| !self.options.index).and_then(|newest| u64::try_from(newest.end_physical).ok());
+        let closed = Some(Closed { min, extent, end, last, checkpoint: self.checkpoint, queues });
+        self.sidecar.write(storage.as_ref(), Watermark { sequence: 0, closed, geometry, unindexed })
     }
 }
 

@@ -25,5 +25,6 @@ mod replicate;
 mod replicate_kinds;
 mod sidecar;
 mod sidecar_batches;
+mod topic_kinds;
 mod truncate;
 mod watch;
