@@ -227,7 +227,7 @@ fn hostile_rows_of_batch_queues_harm_nobody() {
 #[test]
 fn a_topic_that_became_one_of_batches_after_the_close_is_reported() {
     let storage = closed();
-    storage.place("config/topics.json", TOPICS.replace("\"B\":", "\"T\":").as_bytes());
+    storage.place("config/topics.json", br#"{"topicConfigTable":{"T":{"attributes":{"queue.type":"BatchCQ"}}}}"#);
     for _ in 0..2 {
         let store = open(&storage, small()).unwrap();
         assert_eq!(findings(&store), ["topic-kind"]);
