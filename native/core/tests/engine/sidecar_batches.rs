@@ -115,8 +115,10 @@ fn where_rocketmq_has_closed_the_store_an_entry_that_is_missing_within_a_file_is
 #[test]
 fn an_entry_that_is_missing_after_a_crash_is_found_too() {
     let storage = closed();
-    let clock = MemoryClock::at(NOW + 60_000);
+    let clock = MemoryClock::at(NOW + 1000);
     let mut store = open_at(&storage, small(), &clock).unwrap();
+    (0..40).for_each(|_| _ = put_inner(&mut store, 5)); // segments behind those of queue 1
+    clock.set(NOW + 60_000);
     (0..40).for_each(|_| _ = put_inner(&mut store, 5));
     let expected = walk(&store);
     close(store);
