@@ -7,11 +7,14 @@ use crate::support::batches::*;
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::Engine;
-use moraine_core::engine::sidecar::{QUEUES_PATH, WATERMARK_PATH};
+use moraine_core::engine::sidecar::{QUEUES_PATHS, WATERMARK_PATH};
 use moraine_core::format::crc::crc32;
 use moraine_core::format::watermark::Watermark;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
+
+/// The queue table of a store that was closed once.
+const QUEUES_PATH: &str = QUEUES_PATHS[1];
 
 const ENTRY: usize = 46;
 
