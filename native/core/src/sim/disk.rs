@@ -107,7 +107,10 @@ impl Machine {
         if let Node::File(file) = Rc::make_mut(&mut self.state.nodes[node]) {
             match &outcome {
                 Ok(()) => file.sync(from, to),
-                Err(_) => file.fail_sync(from, to),
+                Err(_) => {
+                    file.fail_sync(from, to);
+                    self.faults.lost_a_sync = true;
+                }
             }
         }
         outcome
@@ -255,6 +258,11 @@ impl SimDisk {
     /// Calls that have failed since the last [`SimDisk::fail`].
     pub fn failed(&self) -> u64 {
         self.0.borrow().faults.failed
+    }
+
+    /// Whether a sync failed that had something to write: it is lost, and later syncs do not tell.
+    pub fn has_lost_a_sync(&self) -> bool {
+        self.0.borrow().faults.lost_a_sync
     }
 
     /// Pages that can still be given room; `None`: any number.
@@ -407,7 +415,10 @@ impl Storage for SimDisk {
         if let Node::Directory(directory) = Rc::make_mut(&mut machine.state.nodes[node]) {
             match &outcome {
                 Ok(()) => directory.sync(),
-                Err(_) => directory.fail_sync(),
+                Err(_) => {
+                    directory.fail_sync();
+                    machine.faults.lost_a_sync = true;
+                }
             }
         }
         outcome

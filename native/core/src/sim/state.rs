@@ -37,12 +37,14 @@ impl Default for SimState {
 impl SimState {
     /// What a path leads to.
     pub(super) fn find(&self, path: &str) -> Option<NodeId> {
-        let mut node = ROOT;
-        for name in path.split('/').filter(|name| !name.is_empty()) {
+        let (mut node, mut rest) = (ROOT, path);
+        while !rest.is_empty() {
+            let end = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
             match &*self.nodes[node] {
-                Node::Directory(directory) => node = directory.get(name)?,
+                Node::Directory(directory) => node = directory.get(&rest[..end])?,
                 Node::File(_) => return None,
             }
+            rest = rest.get(end + 1..).unwrap_or("");
         }
         Some(node)
     }

@@ -8,7 +8,13 @@ use super::verify::FIRST_FILE_LOST;
 ///
 /// A store that was not closed has no record of its own of how far its queues go. Where a power cut takes the entry of a
 /// queue's first file and leaves that of a later one, neither of them synced, the queue is taken to begin with the later.
-const KNOWN: [&str; 1] = [FIRST_FILE_LOST];
+///
+/// After a failed sync the page cache holds what the disk has not, and counts as clean: a store that is opened again without
+/// a power cut in between believes it, and calls durable what its own sync does not write.
+const KNOWN: [&str; 2] = [FIRST_FILE_LOST, REOPENED_AFTER_FAILED_SYNC];
+
+/// What was found in memory when the store was opened again is not on the disk: see [`KNOWN`].
+pub const REOPENED_AFTER_FAILED_SYNC: &str = "what a failed sync had lost was called durable";
 
 #[derive(Debug, Default)]
 pub struct Flaws {

@@ -1,5 +1,5 @@
-//! What a crash left is opened again, possibly crashes once more while it is, and must then answer like the model, take new
-//! messages, and be closed and opened once more.
+//! What a crash left is opened again, possibly crashes once more while it is, and must then answer like the model. A third of
+//! the states go on from there: new messages are put, the store is closed and opened once more.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,8 +10,11 @@ use moraine_core::sim::{RandomChoices, SimClock, SimDisk, SimRandom, SimState};
 
 use super::model::Model;
 use super::run::{NOW, Point, open, put_well, take_over};
-use super::verify::{Outcome, verify, well};
+use super::verify::{Outcome, Store, verify, well};
 use super::workload::{BATCH, Draft};
+
+/// Findings that a crash may give cause to. Anything else, such as a damaged range, is a flaw.
+const LEFT_BY_CRASHES: [&str; 6] = ["unclean", "cut", "clock", "sidecar", "index-geometry", "log-gap"];
 
 /// What must be found.
 #[derive(Clone, Copy)]
@@ -91,7 +94,7 @@ pub fn check(
     if depth > 0 {
         disk.record();
     }
-    let mut store = well("open", open(&disk, &clock, options))?;
+    let store = well("open", open(&disk, &clock, options))?;
     let end = store.reader().positions().end;
     if end < expected.at_least || end > expected.at_most {
         let Expected { at_least, at_most, .. } = expected;
@@ -105,19 +108,40 @@ pub fn check(
         // What was found once is found again.
         return check(&state, expected.exactly(end), options, random, depth - 1, tally).map_err(|flaw| format!("crashed again: {flaw}"));
     }
-    let mut model = expected.model.cut(end).ok_or_else(|| format!("the log ends at {end}, where nothing ends"))?;
+    let model = expected.model.cut(end).ok_or_else(|| format!("the log ends at {end}, where nothing ends"))?;
     verify(&store, &model)?;
-    let drafts = [
+    let health = well("health", store.reader().health())?;
+    let strange = health.findings.iter().find(|finding| !LEFT_BY_CRASHES.contains(&finding.kind));
+    if let Some(finding) = strange {
+        return Err(format!("a finding: {finding:?}"));
+    }
+    let lost = expected.model.messages.get(model.messages.len()).map(|lost| &lost.draft);
+    if random.one_in(3) { goes_on(store, model, lost, &disk, &clock, random) } else { Ok(()) }
+}
+
+/// A recovered store takes messages, is closed or killed, and opened again. Where some were lost, a message like the first
+/// of them is put in half the cases: what followed it must not come back.
+fn goes_on(mut store: Store, mut model: Model, lost: Option<&Draft>, disk: &SimDisk, clock: &SimClock, random: &mut SimRandom) -> Outcome {
+    let options = store.reader().options().clone();
+    let like_lost = lost.filter(|_| random.one_in(2)).map(|lost| vec![Draft { number: 4 << 20, ..lost.clone() }]);
+    let drafts = like_lost.unwrap_or_else(|| new_messages(random));
+    let results = put_well(&mut store, &drafts, false)?;
+    take_over(&mut model, disk, &options, &drafts, &results)?;
+    let is_closed = random.one_in(2);
+    if is_closed {
+        well("close", store.writer().and_then(|mut writer| writer.close()))?;
+    }
+    drop(store);
+    let store = well("open once more", open(&disk.kill(), clock, &options))?;
+    verify(&store, &model).map_err(|flaw| format!("put, {} and opened again: {flaw}", if is_closed { "closed" } else { "killed" }))
+}
+
+fn new_messages(random: &mut SimRandom) -> Vec<Draft> {
+    vec![
         Draft { number: 1 << 20, queue: 0, body: 60, tagged: true, keys: vec![0], light: vec![1], ..Draft::default() },
         Draft { number: 2 << 20, queue: BATCH, body: 10, keys: vec![1], inner: 2, ..Draft::default() },
         Draft { number: 3 << 20, queue: 1 + random.below(2) as usize, body: random.below(900) as usize, ..Draft::default() },
-    ];
-    let results = put_well(&mut store, &drafts, false)?;
-    take_over(&mut model, &disk, options, &drafts, &results)?;
-    well("close", store.writer().and_then(|mut writer| writer.close()))?;
-    drop(store);
-    let store = well("open after a close", open(&disk, &clock, options))?;
-    verify(&store, &model).map_err(|flaw| format!("put, closed and opened again: {flaw}"))
+    ]
 }
 
 /// A panic is a flaw like any other.
@@ -133,7 +157,7 @@ pub fn power_cut(at: usize, point: &Point, choice: u64, options: &Options, tally
     let mut choices = RandomChoices::new(choice);
     let state = point.crash.state.power_cut(&mut choices);
     let random = &mut SimRandom::new(choice ^ 0x5EED);
-    let depth = if random.one_in(4) { 1 + random.below(3) as usize } else { 0 };
+    let depth = if random.one_in(6) { 1 + random.below(3) as usize } else { 0 };
     if depth == 0 && !tally.seen.insert(choices.signature().wrapping_add(at as u64 * 0x9E37_79B9)) {
         tally.repeated += 1;
         return Ok(());
