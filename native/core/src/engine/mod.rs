@@ -25,28 +25,40 @@ use sidecar::Sidecar;
 pub mod appended;
 mod batch;
 pub mod check;
+pub mod checkpointing;
 pub mod close;
 mod complete;
+mod counts;
+mod found;
 pub mod health;
 pub(crate) mod known;
+mod live;
 pub mod open;
 pub mod plans;
 pub mod put;
 pub mod read;
+mod rebuild;
 pub mod replicate;
+pub mod reserve;
 pub mod resolve;
 mod resolve_batch;
+mod resumed;
+mod rows;
 mod run;
+pub mod seals;
 pub mod sidecar;
+mod take_over;
 pub mod truncate;
 mod trusted;
 pub mod watch;
 
 pub use appended::Appended;
+pub use checkpointing::{CheckpointPlan, WatermarkPlan};
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{Behind, BehindPlan, FlushPlan};
 pub use resolve::{Copied, GetRequest, GetStatus, Resolved};
+pub use seals::SealPlan;
 pub use watch::WatchId;
 
 pub use crate::log::scan::{ScanItem, Scanner};
@@ -79,6 +91,8 @@ pub struct Engine<S: Storage, C: Clock> {
     index: Index,
     /// Everything below survives a power cut. Moved on by [`Writer::flushed`] alone; [`Writer::truncate`] takes it back.
     durable: u64,
+    /// Position of the newest record below.
+    durable_last: u64,
     /// Position of the newest record, and its store time.
     last_record: u64,
     last_store_timestamp: i64,
@@ -92,6 +106,15 @@ pub struct Engine<S: Storage, C: Clock> {
     /// Derived files written since they were synced.
     unsynced: Unsynced,
     behind_in_flight: bool,
+    /// The last write behind found the disk full.
+    disk_full: bool,
+    /// A queue checkpoint that waits for entries to be written.
+    begun: Option<checkpointing::Begun>,
+    checkpoint_in_flight: bool,
+    /// Number of the watermark's slot with which the store was opened.
+    session: u64,
+    live: Option<live::Live<S::Segment>>,
+    seals: seals::Seals,
     clean: bool,
     sidecar: Sidecar,
     /// Something is odd in the directories of the queues, and to be told at every open: none of them is to be left out.
