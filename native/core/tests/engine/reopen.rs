@@ -481,25 +481,3 @@ fn queues_that_are_half_built_again_when_the_next_crash_comes_are_built_once_mor
         assert_complete(&open(&left, small()).unwrap(), 60);
     }
 }
-
-#[test]
-fn a_power_cut_may_take_the_length_of_files_in_the_middle() {
-    for len in [0, 1000] {
-        let storage = MemoryStorage::default();
-        let mut store = open(&storage, small()).unwrap();
-        let puts = put_numbered(&mut store, 90);
-        write_behind(&mut store, &storage);
-        let crashed = storage.snapshot();
-        let log = crashed.contents("commitlog/00000000000000004096").unwrap();
-        crashed.place("commitlog/00000000000000004096", &log[..len]);
-        crashed.place("consumequeue/T/0/00000000000000000400", b"");
-        let kept = puts.iter().filter(|put| put.0 + put.2 <= 4096 + len as u64).count();
-        let mut store = open(&crashed, small()).unwrap();
-        assert!(findings(&store).contains(&"log-gap"));
-        assert_complete(&store, kept);
-        assert!(kept < 90 && kept > 20);
-        put_number(&mut store, kept);
-        close(store);
-        assert_complete(&open(&crashed, small()).unwrap(), kept + 1);
-    }
-}
