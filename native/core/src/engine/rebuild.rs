@@ -96,6 +96,11 @@ impl<S: Storage> Found<S> {
                 continue;
             }
             let held = self.queues.files.cut(storage, table, queue.place, counts.complete.simple)?;
+            let (min, next) = (table.queue(queue.place).min, table.queue(queue.place).next());
+            if min >= next && !self.clean {
+                // Where none is left, the files do not say where the queue begins: a crash may have taken the first of them.
+                (table.queue_mut(queue.place).min, table.queue_mut(queue.place).tail) = (0, Tail::default());
+            }
             if held != table.queue(queue.place).next() || queue.behind.is_some() {
                 touched.push(queue.place);
             }
@@ -114,6 +119,11 @@ impl<S: Storage> Found<S> {
             return Ok(touched);
         }
         let mut touched = cut_batch_queues(storage, &self.queues.batch_files, table, counts.complete.batch)?;
+        for &place in touched.iter().filter(|_| !self.clean) {
+            if table.queue(place).is_empty() {
+                table.load(place, 0, 0, 0, 0); // as of a plain queue
+            }
+        }
         touched.extend(self.loaded_batches.iter().filter(|queue| queue.behind.is_some()).map(|queue| queue.place));
         Ok(touched)
     }

@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 
 use super::Engine;
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
@@ -13,7 +14,7 @@ use super::plans::CHECKPOINT_PATH;
 use super::rebuild::Rebuilt;
 use super::seals::SEALS_PATH;
 use super::sidecar::write_marker;
-use crate::error::Error;
+use crate::error::{Error, IoError};
 use crate::format::index_file::parse_file_name;
 use crate::format::watermark::Running;
 use crate::limits::CHECKPOINT_BYTES;
@@ -57,7 +58,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         self.cut_log(rebuilt.log_end.end)?;
         if !self.clean {
             // What was read may be in the page cache only: its writer died before the sync.
-            self.log.between(rebuilt.scanned_from).try_for_each(|(segment, from, to)| segment.sync(from, to))?;
+            let from = running.map_or(rebuilt.scanned_from, |running| running.durable);
+            self.log.between(from).try_for_each(|(segment, from, to)| write_again(segment.as_ref(), from, to))?;
         }
         for &place in &rebuilt.touched {
             self.queue_files.clear_behind(storage.as_ref(), &self.queues, place, &mut self.unsynced)?;
@@ -104,4 +106,22 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         }
         Ok(())
     }
+}
+
+/// Bytes written again at once.
+const PIECE_BYTES: usize = 1 << 16;
+
+/// Writes what is there once more, and syncs it. A sync alone is not enough: after one that failed the page cache holds what
+/// the disk has not, and counts it as written.
+fn write_again<G: Segment>(segment: &G, from: u64, to: u64) -> Result<(), IoError> {
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut at = from;
+    segment.reserve(to)?;
+    while at < to {
+        let piece = &mut piece[..(to - at).min(PIECE_BYTES as u64) as usize];
+        segment.read_at(at, piece)?;
+        segment.fill(at, piece.len(), |out| out.copy_from_slice(piece))?;
+        at += piece.len() as u64;
+    }
+    segment.sync(from, to)
 }

@@ -77,8 +77,11 @@ impl<G: Segment> Segments<G> {
                 storage.remove(&path(base))?;
             }
         }
-        let Some(&(_, size)) = files.first() else {
-            return Ok(Self::empty(segment_bytes));
+        let size = match files.iter().map(|&(_, len)| len).max() {
+            None => return Ok(Self::empty(segment_bytes)),
+            // The first file, and a power cut came before it had its size.
+            Some(len) if files.len() == 1 && len < MIN_SEGMENT_BYTES => segment_bytes,
+            Some(len) => len,
         };
         if !(MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&size) {
             return Err(Error::corrupt(&path(files[0].0), 0, &format!("{size} bytes are no size for a commit log file")));

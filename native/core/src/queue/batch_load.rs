@@ -48,7 +48,7 @@ impl BatchFiles {
         };
         let found = extent::find::<S, BatchEntry>(storage, wanted, findings)?;
         found_mixed.iter().for_each(|topic| report_mixed(topic, table, findings));
-        let files = Self { file_entries: extent::file_entries::<BatchEntry>(&found, file_entries)? };
+        let files = Self { file_entries: extent::file_entries::<BatchEntry>(&found, file_entries, trust)? };
         let mut loaded = Vec::with_capacity(found.len());
         for mut queue in found {
             let extent = queue.extent(storage, files.file_entries, (trust, repair), findings)?;

@@ -103,16 +103,23 @@ pub(super) fn find<S: Storage, E: FileEntry>(
     Ok(found)
 }
 
-/// Entries of one file, by the first one that holds any; `asked` where there is none.
-pub(super) fn file_entries<E: FileEntry>(found: &[FoundQueue], asked: u32) -> Result<u64, Error> {
-    match found.iter().flat_map(|queue| &queue.files).map(|&(_, len)| len).find(|&len| len > 0) {
-        Some(bytes) if bytes % E::BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => Ok(bytes / E::BYTES),
-        Some(bytes) => {
+/// Entries of one file, by the first one that holds any; after a crash, which may leave some short, by the longest one.
+/// `asked` where there is none, or where a crash has left none whole.
+pub(super) fn file_entries<E: FileEntry>(found: &[FoundQueue], asked: u32, trust: Trust) -> Result<u64, Error> {
+    let is_whole = |&len: &u64| len % E::BYTES == 0 && len <= MAX_SEGMENT_BYTES;
+    let lengths = || found.iter().flat_map(|queue| &queue.files).map(|&(_, len)| len).filter(|&len| len > 0);
+    let found = match trust {
+        Trust::Clean => lengths().next().filter(is_whole),
+        Trust::Crashed => lengths().filter(is_whole).max(),
+    };
+    match (found, lengths().next()) {
+        (Some(bytes), _) => Ok(bytes / E::BYTES),
+        (None, Some(bytes)) if trust == Trust::Clean => {
             let (files, entry) = (E::FILES, E::BYTES);
             let reason = format!("{bytes} bytes are no size for {files}: want a multiple of {entry}, at most {MAX_SEGMENT_BYTES}");
             Err(Error::corrupt(E::DIRECTORY, 0, &reason))
         }
-        None => Ok(u64::from(asked)),
+        (None, _) => Ok(u64::from(asked)),
     }
 }
 

@@ -31,7 +31,7 @@ impl QueueFiles {
         findings: &mut Vec<Finding>,
     ) -> Result<(Self, Vec<LoadedQueue>), Error> {
         let found = extent::find::<S, QueueEntry>(storage, |_| true, findings)?;
-        let files = Self { file_entries: extent::file_entries::<QueueEntry>(&found, file_entries)?, ext: None };
+        let files = Self { file_entries: extent::file_entries::<QueueEntry>(&found, file_entries, trust)?, ext: None };
         let mut loaded = Vec::with_capacity(found.len());
         for mut queue in found {
             let extent = queue.extent(storage, files.file_entries, (trust, repair), findings)?;
