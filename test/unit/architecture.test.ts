@@ -118,6 +118,7 @@ describe("Rust", () => {
     ["dispatch", "batch_dispatch"],
     ["recovery", "kinds"],
     ["engine"],
+    ["verify"],
   ];
   const ringOf = (room: string) => rings.findIndex((ring) => ring.includes(room));
   const core = files("native/core/src", /\.rs$/);

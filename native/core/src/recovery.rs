@@ -124,7 +124,11 @@ pub fn scan<G: Segment>(
 }
 
 /// Where records go on behind a bad place, if the evidence says that they were there.
-fn records_behind<G: Segment>(scanner: &mut Scanner<G>, evidence: Evidence, last: Option<(u64, i64)>) -> Result<Option<u64>, Error> {
+pub(crate) fn records_behind<G: Segment>(
+    scanner: &mut Scanner<G>,
+    evidence: Evidence,
+    last: Option<(u64, i64)>,
+) -> Result<Option<u64>, Error> {
     let bad = scanner.position();
     match evidence {
         Evidence::Below(known) if bad >= known => Ok(None),

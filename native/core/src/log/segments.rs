@@ -1,5 +1,6 @@
 //! The ordered run of segments: loading it from a directory, finding one by offset, adding and dropping.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -114,6 +115,29 @@ impl<G: Segment> Segments<G> {
             }
         }
         Ok(Self { segment_bytes: size, placed: Arc::new(placed) })
+    }
+
+    /// Every file of the log that can be opened, each with the size that it has: of a log that [`Segments::load`] refuses,
+    /// to be read only.
+    pub fn load_what_opens<S>(storage: &S) -> Result<Self, Error>
+    where
+        S: Storage<Segment = G>,
+    {
+        let mut placed = Vec::new();
+        let mut sizes = BTreeMap::<u64, u64>::new();
+        for entry in storage.list(DIRECTORY)?.unwrap_or_default() {
+            if let Some(base) = names::parse_file_name(&entry.name).filter(|&base| base <= MAX_SAFE_INTEGER)
+                && (entry.kind, entry.len <= MAX_SEGMENT_BYTES) == (EntryKind::File, true)
+                && let Ok(segment) = storage.open_segment(&path(base))
+                && segment.size() > 0
+            {
+                *sizes.entry(segment.size()).or_default() += 1;
+                placed.push(Placed { base, segment });
+            }
+        }
+        placed.sort_unstable_by_key(|placed| placed.base);
+        let usual = sizes.into_iter().max_by_key(|&(size, count)| (count, size)).map_or(MIN_SEGMENT_BYTES, |(size, _)| size);
+        Ok(Self { segment_bytes: usual, placed: Arc::new(placed) })
     }
 
     pub fn segment_bytes(&self) -> u64 {
