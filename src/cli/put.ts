@@ -1,4 +1,4 @@
-/** `moraine put DIR`: appends messages. The only command that changes a store. */
+/** `moraine put DIR`: appends messages. */
 import { type Message, type PutResult, Store, StoreError, storeOptions } from "../index.ts";
 import { numberOption, readArguments, textOption, textsOption, UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";

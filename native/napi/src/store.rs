@@ -53,7 +53,7 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    fn settings(self, path: String) -> Result<OpenSettings, Error> {
+    pub fn settings(self, path: String) -> Result<OpenSettings, Error> {
         let flush = match self.flush.as_str() {
             "async" => FlushMode::Async,
             "sync" => FlushMode::Sync,

@@ -10,6 +10,7 @@ use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
 use super::complete::{Complete, correct_batch_mins, cut_batch_queues, last_batch, take_over_batch_queues};
 use super::known::{IndexClues, correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
 use super::plans::CHECKPOINT_PATH;
+use super::remake;
 use super::replicate::Incoming;
 use super::run::Run;
 use super::sidecar::{Sidecar, write_marker};
@@ -60,11 +61,12 @@ impl<S: Storage, C: Clock> Engine<S, C> {
     pub fn open(storage: Arc<S>, clock: C, options: Options, progress: &mut dyn FnMut(Progress)) -> Result<Self, Error> {
         let write = !options.read_only;
         let mut findings = Vec::new();
-        let clean = storage.len(ABORT_PATH)?.is_none();
         let topics = TopicTable::load(storage.as_ref(), &mut findings)?;
         if write {
             refuse_unsupported(storage.as_ref(), &topics.kinds)?;
+            remake::finish_pending(storage.as_ref(), &clock, &options, progress)?;
         }
+        let clean = storage.len(ABORT_PATH)?.is_none();
         let sidecar = Sidecar::read(storage.as_ref())?;
         let segments = Segments::load(storage.as_ref(), options.segment_bytes, write, &mut findings)?;
         let (checkpoint_bytes, mut checkpoint) = load_checkpoint(storage.as_ref())?;
@@ -166,6 +168,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             }
         })?;
         findings.append(&mut dispatch_findings);
+        segments.name_files(&mut findings);
         if let Some(proven) = &proven {
             proven.raise(&mut queues, queue_files.file_entries);
         }
@@ -331,7 +334,7 @@ pub(super) fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, 
     index.enter(clock);
 }
 
-fn refuse_unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<(), Error> {
+pub(super) fn refuse_unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<(), Error> {
     let reasons = kinds::unsupported(storage, topics)?;
     if reasons.is_empty() {
         return Ok(());

@@ -166,6 +166,15 @@ impl<G: Segment> Segments<G> {
         self.placed.last().map_or(0, |last| last.base + last.segment.size())
     }
 
+    /// Gives findings about places in the log the names of the files that hold these.
+    pub fn name_files(&self, findings: &mut [Finding]) {
+        for finding in findings.iter_mut().filter(|finding| finding.file.starts_with(DIRECTORY)) {
+            if let Some(placed) = self.find(finding.offset) {
+                finding.file = path(placed.base);
+            }
+        }
+    }
+
     /// The segment that holds the byte at `offset`.
     pub fn find(&self, offset: u64) -> Option<&Placed<G>> {
         let after = self.placed.partition_point(|placed| placed.base <= offset);

@@ -62,6 +62,11 @@ impl BatchQueue {
         self.tail.clear();
     }
 
+    /// The first entry that is in no file yet.
+    pub fn first_waiting(&self) -> Option<&BatchEntry> {
+        self.tail.front()
+    }
+
     /// Position of the first entry in memory whose record starts at or above `physical`.
     pub(super) fn first_at_or_above(&self, physical: u64) -> u64 {
         self.held + self.tail.partition_point(|entry| entry.physical < physical) as u64

@@ -7,9 +7,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::engine::Progress;
 use crate::engine::close::ABORT_PATH;
 use crate::engine::plans::CHECKPOINT_PATH;
+use crate::engine::{Progress, Settled};
 use crate::error::{Error, IoError, IoKind};
 use crate::format::checkpoint::Checkpoint;
 use crate::format::index_file::Geometry;
@@ -45,18 +45,7 @@ pub struct VerifyOptions {
     /// Geometry of index files, where their length alone does not tell.
     pub geometry: Geometry,
     /// What a store that is open for writing says of itself: its files are complete up to there only.
-    pub live: Option<Live>,
-}
-
-/// How far the files of an open store are complete.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Live {
-    /// End of the log.
-    pub end: u64,
-    /// Every message below has its entries in queue files.
-    pub queues_below: u64,
-    /// Index files from this name on take entries still.
-    pub index_open_from: Option<String>,
+    pub live: Option<Settled>,
 }
 
 /// What was found, in the order of the files.

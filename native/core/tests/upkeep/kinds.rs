@@ -3,7 +3,7 @@
 use moraine_core::batch::BatchMessage;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
-use moraine_core::verify::{Live, Verified, VerifyOptions, verify};
+use moraine_core::verify::{Verified, VerifyOptions, verify};
 
 use crate::support::batches::{fill, with_topics};
 use crate::support::*;
@@ -51,7 +51,7 @@ pub fn put_more(store: &mut Store, clock: &MemoryClock, kind: &str, range: std::
 pub fn verify_options(deep: bool) -> VerifyOptions {
     let Options { index_slots: slots, index_entries: entries, delay_levels, .. } = small();
     let geometry = moraine_core::format::index_file::Geometry { slots, entries };
-    VerifyOptions { deep, delay_levels, geometry, live: None::<Live> }
+    VerifyOptions { deep, delay_levels, geometry, live: None }
 }
 
 pub fn verified(storage: &MemoryStorage, deep: bool) -> Verified {

@@ -8,4 +8,6 @@ mod support;
 
 mod flips;
 mod kinds;
+mod rebuild;
+mod salvage;
 mod verify;
