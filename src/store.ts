@@ -86,8 +86,8 @@ export class Store {
     this.#settings = settings;
     this.#waits = new Waits(opened.engine, lifecycle, settings.flush);
     this.#writer = new Writer(opened.engine, lifecycle, settings, this.#waits);
-    this.#reader = new QueueReader(opened.engine);
-    this.#queries = new Queries(opened.engine);
+    this.#reader = new QueueReader(opened.engine, lifecycle);
+    this.#queries = new Queries(opened.engine, lifecycle);
     this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
     this.#tables = new Tables(lifecycle, settings.clock);
     lifecycle.open();
@@ -233,6 +233,7 @@ export class Store {
   read(topic: string, queueId: number, options?: ReadOptions): QueueCursor {
     const { min } = this.offsets(topic, queueId);
     const checked = checkReadOptions(options);
+    this.#lifecycle.checkReadable();
     const source = {
       get: (offset: number, stretch: GetOptions) => this.get(topic, queueId, offset, stretch),
       wait: (offset: number, signal: AbortSignal | undefined) =>
@@ -262,6 +263,7 @@ export class Store {
     this.#lifecycle.checkReadable();
     const { minOffset, visibleOffset } = this.#readPositions();
     const checked = checkScanOptions(options);
+    this.#lifecycle.checkReadable();
     const log: LogSource = {
       minOffset,
       visibleOffset: () => this.log.visibleOffset,
@@ -308,7 +310,8 @@ export class Store {
   /**
    * Calls `listener` with all messages that become visible from now on, in the order of the log, in batches of columns;
    * never inside `put`, none twice, none left out until the function that is returned is called. A delivery that is due
-   * keeps the process alive, a subscription does not. `close` delivers what is visible, and ends all subscriptions.
+   * keeps the process alive, a subscription does not. `close` delivers what is visible, with
+   * `flush: "sync"` once it has made everything so, and ends all subscriptions.
    *
    * A listener that throws, or returns a promise that rejects, stays subscribed: the failure is published on the channel
    * `moraine:listener`, and the first one of a listener is a warning of the process. It may put, close the store and
@@ -390,10 +393,8 @@ export class Store {
   }
 
   /**
-   * Holds everything in the store against everything else, beside whatever else it does, as far as its files are complete:
-   * what was put last is in memory still. Resolves with what is wrong, and what mends it; see `verifyStore`.
-   *
-   * Rejects with `STORE_ABORTED` once the signal is aborted, and with `STORE_CLOSED` when the store is closed meanwhile.
+   * Holds everything on disk against everything else, as far as files are complete: see `verifyStore`. Resolves with what
+   * is wrong, and what mends it; rejects with `STORE_ABORTED`, and with `STORE_CLOSED` when the store is closed meanwhile.
    */
   async verify(options?: VerifyOptions): Promise<VerifyFinding[]> {
     this.#lifecycle.checkReadable();
@@ -420,6 +421,7 @@ export class Store {
     this.#waits.end(this.#lifecycle.closedError());
     // While the lock is still ours.
     const unwritten = await this.#tables.close();
+    const untold = await this.#showAll();
     await this.#waits.listeners.drain();
     let failure: StoreError | undefined;
     try {
@@ -429,12 +431,29 @@ export class Store {
     } finally {
       this.#lifecycle.closed();
     }
-    if (this.#lifecycle.isPoisoned) failure = this.#lifecycle.unreportedPoison;
+    if (this.#lifecycle.isPoisoned) failure = this.#lifecycle.unreportedPoison ?? untold;
     // A close that went well has synced everything, whatever the last message about it said.
     if (failure === undefined) this.#waiters.settleAll();
     else this.#waiters.fail(failure);
     failure ??= unwritten;
     if (failure !== undefined) throw failure;
+  }
+
+  /**
+   * Before the last delivery to listeners: in a synchronous store closing makes visible what waits for its sync. Returns
+   * the failure of a sync that nobody else waited for.
+   */
+  async #showAll(): Promise<StoreError | undefined> {
+    if (this.#settings.flush !== "sync" || this.#waits.listeners.count === 0 || this.#lifecycle.isPoisoned) return;
+    const { endOffset, durableOffset } = this.#readPositions();
+    if (endOffset === durableOffset) return;
+    const isTold = this.#waiters.waiting > 0;
+    try {
+      await this.#waiters.wait(endOffset);
+    } catch (error) {
+      if (!isTold) return error as StoreError;
+    }
+    return;
   }
 
   #settled(durableOffset: number, error: StoreError | undefined): void {

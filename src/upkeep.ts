@@ -131,16 +131,22 @@ export async function verifyWith(
   const stop = (): void => task.stop();
   report.onFailure = stop;
   const forget = signal === undefined ? undefined : onAbort(signal, stop);
-  interruption?.add(stop);
+  let isInterrupted = false;
+  const interrupt = (): void => {
+    isInterrupted = true;
+    task.stop();
+  };
+  interruption?.add(interrupt);
   try {
     const { complete, findings } = await task.done;
     report.throwFailure();
-    if (complete) return findings;
+    if (isInterrupted && interruption !== undefined) throw interruption.error();
     if (signal?.aborted) throw abortError(signal);
-    throw interruption?.error() ?? new StoreError("STORE_ABORTED", "verifying was ended");
+    if (complete) return findings;
+    throw new StoreError("STORE_ABORTED", "verifying was ended");
   } finally {
     forget?.();
-    interruption?.delete(stop);
+    interruption?.delete(interrupt);
   }
 }
 

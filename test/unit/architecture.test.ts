@@ -35,7 +35,7 @@ describe("TypeScript", () => {
     ["src/index.ts"],
     ["src/store.ts"],
     [],
-    ["src/binding/load.ts", "src/binding/native.ts"],
+    ["src/binding/load.ts", "src/binding/native.ts", "src/binding/native-task.ts"],
     ["src/binding/contract.ts"],
     ["src/message.ts", "src/options.ts"],
     ["src/arguments.ts", "src/errors.ts"],

@@ -26,6 +26,8 @@ pub struct MemoryStorage {
     changes: Rc<Cell<u64>>,
     changed: Rc<RefCell<BTreeMap<String, u64>>>,
     listed: Rc<RefCell<Vec<String>>>,
+    /// Which running system it is on.
+    boot: Rc<Cell<Option<u64>>>,
 }
 
 impl MemoryStorage {
@@ -35,7 +37,13 @@ impl MemoryStorage {
         let files = Rc::new(RefCell::new(self.files.borrow().iter().map(copy).collect()));
         let directories = Rc::new(RefCell::new(self.directories.borrow().clone()));
         let entry_changes = Rc::new(RefCell::new(self.entry_changes.borrow().clone()));
-        Self { files, directories, entry_changes, ..Self::default() }
+        let boot = Rc::new(Cell::new(self.boot.get()));
+        Self { files, directories, entry_changes, boot, ..Self::default() }
+    }
+
+    /// The system that this storage is on was started for the `n`th time.
+    pub fn boot(&self, n: u64) {
+        self.boot.set(Some(n));
     }
 
     /// Contents of a file.
@@ -141,6 +149,10 @@ impl Storage for MemoryStorage {
             entries.extend(name_in(path).map(|name| Entry { name, kind: EntryKind::File, len: bytes.borrow().len() as u64 }));
         }
         Ok(Some(entries))
+    }
+
+    fn identity(&self) -> Result<Option<u64>, IoError> {
+        Ok(self.boot.get())
     }
 
     fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {

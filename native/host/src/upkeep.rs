@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use moraine_core::engine::close::ABORT_PATH;
 use moraine_core::engine::remake::{self, Derived, Rebuilt};
 use moraine_core::engine::salvage::{self, Salvaged};
 use moraine_core::engine::{Engine, Progress, Settled};
-use moraine_core::error::{Error, Finding, IoKind};
+use moraine_core::error::{Code, Error, Finding, IoKind};
 use moraine_core::format::index_file::Geometry;
 use moraine_core::options::Options;
+use moraine_core::storage::Storage;
 use moraine_core::verify::{self, Verified, VerifyOptions};
 
 use crate::clock::HostClock;
@@ -37,19 +39,39 @@ pub fn verify(
 pub fn rebuild(path: &Path, options: &Options, what: Derived, progress: &mut dyn FnMut(Progress)) -> Result<Rebuilt, Error> {
     let storage = Arc::new(existing(path, Access { create: false, ..Access::READ_WRITE })?);
     let lock = StoreLock::acquire(storage.root())?;
-    let clock = HostClock::System;
     let options = Options { read_only: false, create: false, process_id: std::process::id(), ..options.clone() };
-    let outcome = remake::rebuild(storage.as_ref(), &clock, &options, what, progress).and_then(|mut rebuilt| {
-        let mut engine = Engine::open(storage.clone(), clock, options, progress)?;
-        let noticed = engine.reader().health()?.findings;
-        let told: BTreeSet<(String, u64)> = rebuilt.findings.iter().map(|known| (known.file.clone(), known.offset)).collect();
-        rebuilt.findings.extend(noticed.into_iter().filter(|finding| !told.contains(&(finding.file.clone(), finding.offset))));
-        engine.writer()?.close()?;
-        Ok(rebuilt)
-    });
+    let outcome = rebuild_locked(&storage, &options, what, progress);
     storage.stop_background();
     lock.release();
     outcome
+}
+
+fn rebuild_locked(
+    storage: &Arc<HostStorage>,
+    options: &Options,
+    what: Derived,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Rebuilt, Error> {
+    let clock = HostClock::System;
+    let open = |progress: &mut dyn FnMut(Progress)| -> Result<Vec<Finding>, Error> {
+        let mut engine = Engine::open(storage.clone(), clock.clone(), options.clone(), progress)?;
+        let noticed = engine.reader().health()?.findings;
+        engine.writer()?.close()?;
+        Ok(noticed)
+    };
+    // One that was not closed is recovered first. Where damaged queue files keep it from that, they are made again all the same.
+    let mut noticed = Vec::new();
+    if storage.len(ABORT_PATH)?.is_some() {
+        match open(progress) {
+            Err(error) if error.code != Code::Corrupt => return Err(error),
+            outcome => noticed = outcome.unwrap_or_default(),
+        }
+    }
+    let mut rebuilt = remake::rebuild(storage.as_ref(), &clock, options, what, progress)?;
+    noticed.extend(open(progress)?);
+    let mut told: BTreeSet<(String, u64)> = rebuilt.findings.iter().map(|known| (known.file.clone(), known.offset)).collect();
+    rebuilt.findings.extend(noticed.into_iter().filter(|finding| told.insert((finding.file.clone(), finding.offset))));
+    Ok(rebuilt)
 }
 
 /// Saves every whole record of the store in `from` into a new one in `to`, which must not be there or be empty, and

@@ -44,6 +44,8 @@ pub struct FlushPlan<S: Storage> {
     directory: bool,
     ranges: Vec<(Arc<S::Segment>, u64, u64)>,
     end: u64,
+    /// The newest record below `end`.
+    last: u64,
     /// Cuts of the log before the plan: it says nothing about what is written after another.
     cuts: u64,
 }
@@ -70,20 +72,20 @@ pub struct BehindPlan {
     batches: Vec<(BatchIndex, u64)>,
     ext: Vec<(QueueIndex, u64)>,
     index: Option<IndexProgress>,
-    /// An index file that is complete with this plan, and the checkpoint that says so.
-    sealed: Option<(String, Checkpoint)>,
+    /// An index file that is complete with this plan, and the time that `checkpoint` says so with.
+    sealed: Option<(String, i64)>,
 }
 
 impl BehindPlan {
     pub fn run<S: Storage>(&self, storage: &S) -> Result<(), IoError> {
         self.writes.run(storage)?;
-        if let Some((path, checkpoint)) = &self.sealed {
+        if let Some((path, time)) = &self.sealed {
             // A failed sync is never tried again, not even one that found the disk full.
             let failed = |failed| IoError { kind: IoKind::Other, ..failed };
             storage.sync(path).map_err(failed)?;
             storage.sync_dir(index::DIRECTORY).map_err(failed)?;
             // Its time alone: the others may have been taken back since the plan was made.
-            storage.write_at(CHECKPOINT_PATH, Checkpoint::INDEX_AT, &checkpoint.index.to_be_bytes())?;
+            storage.write_at(CHECKPOINT_PATH, Checkpoint::INDEX_AT, &time.to_be_bytes())?;
         }
         Ok(())
     }
@@ -98,13 +100,20 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return None;
         }
         let ranges = engine.log.between(engine.durable).collect();
-        Some(FlushPlan { directory: engine.log.take_directory_dirty(), ranges, end: engine.log.end(), cuts: engine.cuts })
+        Some(FlushPlan {
+            directory: engine.log.take_directory_dirty(),
+            ranges,
+            end: engine.log.end(),
+            last: engine.last_record,
+            cuts: engine.cuts,
+        })
     }
 
     /// A plan was carried out: moves the durable position.
     pub fn flushed(&mut self, plan: FlushPlan<S>) {
         if plan.cuts == self.0.cuts {
             self.0.durable = self.0.durable.max(plan.end);
+            self.0.durable_last = plan.last;
         }
         self.0.stats.flushes += 1;
         let visible = self.0.visible();
@@ -141,6 +150,8 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             FlushMode::Async => u64::MAX,
         };
         let physical = engine.confirmed.map_or(physical, |confirmed| physical.min(confirmed));
+        // What is to be said of a queue checkpoint must not be overtaken.
+        let physical = engine.begun.map_or(physical, |begun| physical.min(begun.upto));
         let mut writes = Writes::default();
         let mut queues = Vec::new();
         let index = engine.index.plan(INDEX_BYTES, engine.durable, &mut writes);
@@ -154,10 +165,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             engine.batch_files.plan(&engine.batches, physical, &mut writes, &mut batches);
         }
         let sealed = match (&index, engine.index.full.front()) {
-            (Some(IndexProgress::Sealed), Some(file)) => {
-                engine.checkpoint.index = file.header.end_timestamp;
-                Some((file.path(), engine.checkpoint))
-            }
+            (Some(IndexProgress::Sealed), Some(file)) => Some((file.path(), file.header.end_timestamp)),
             _ => None,
         };
         if writes.is_empty() {
@@ -191,8 +199,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             engine.index.wrote(progress);
         }
         engine.unsynced.extend(plan.writes.paths());
-        if let Some((path, _)) = &plan.sealed {
+        if let Some((path, time)) = &plan.sealed {
             engine.unsynced.remove(path);
+            engine.checkpoint.index = *time; // not before: until then its file may not be on disk
         }
     }
 }

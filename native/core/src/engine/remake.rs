@@ -7,24 +7,28 @@
 //! store for writing in between ends the rebuild first. `abort` and `checkpoint` tell RocketMQ and readers meanwhile that
 //! no queue is complete.
 
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
+use super::found::refuse_unsupported;
 use super::known::{load_checkpoint, queues_end, refuse_wrong_mount};
-use super::open::{Progress, enter, refuse_unsupported};
+use super::open::Progress;
 use super::plans::CHECKPOINT_PATH;
+use super::rebuild::enter;
 use super::remake_files::{batch_topics, remove_index_files, remove_queue_files, usual_file_bytes};
-use super::sidecar::{QUEUES_PATH, SIDECAR, Sidecar, marker_stands, write_marker};
+use super::sidecar::{SIDECAR, Sidecar, marker_stands, write_marker};
+use super::trusted::Proven;
 use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
 use crate::dispatch::{Dispatch, redispatch_to_queues, start_queue_at};
 use crate::error::{Error, Finding, IoError};
 use crate::format::checkpoint::Checkpoint;
 use crate::format::index_file::Geometry;
 use crate::format::queue_entry::QueueEntry;
-use crate::format::queue_table::TableReader;
 use crate::format::rebuild_note::RebuildNote;
 use crate::format::record::Record;
+use crate::format::watermark::Running;
 use crate::index::files as index_files;
 use crate::index::put::Index;
 use crate::limits::{BATCH_ENTRY_BYTES, CHECKPOINT_BYTES, MAX_QUEUE_TABLE_BYTES, QUEUE_ENTRY_BYTES};
@@ -34,9 +38,10 @@ use crate::options::Options;
 use crate::queue::batch::BatchTable;
 use crate::queue::batch_files::BatchFiles;
 use crate::queue::ext::{ExtEnds, ExtFiles, ExtPlan};
+use crate::queue::extent::Trust;
 use crate::queue::files::QueueFiles;
-use crate::queue::load::Trust;
 use crate::queue::table::QueueTable;
+use crate::queue::topics::Topic;
 use crate::queue::{BATCH_DIRECTORY, DIRECTORY, EXT_DIRECTORY};
 use crate::recovery::{self, Evidence};
 use crate::storage::{Clock, Storage};
@@ -91,11 +96,13 @@ pub fn rebuild<S: Storage, C: Clock>(
     let topics = TopicTable::load(storage, &mut findings)?;
     refuse_unsupported(storage, &topics.kinds)?;
     let segments = Segments::load(storage, options.segment_bytes, true, &mut findings)?;
+    let mut sidecar = Sidecar::read(storage)?;
+    let running = log_alone(storage, &segments, options, &sidecar)?;
     let note = match pending(storage)? {
         Some(note) => RebuildNote { queues: note.queues || what.queues, index: note.index || what.index, ..note },
         None => Note { storage, options, segments: &segments, topics: &topics }.make(what, &mut findings)?,
     };
-    begin(storage, &note)?;
+    begin(storage, &note, &mut sidecar, running)?;
     let mut build = Build::new(storage, clock, options, &topics, note)?;
     let messages = build.scan(&segments, &mut findings, progress)?;
     build.finish()?;
@@ -146,38 +153,57 @@ impl<S: Storage> Note<'_, S> {
         let (checkpoint_bytes, checkpoint) = load_checkpoint(storage)?;
         let sidecar = Sidecar::read(storage)?;
         let proven = sidecar.prove(storage, clean, &checkpoint_bytes, segments, options, findings)?;
-        let queue_bytes = match usual_file_bytes(storage, DIRECTORY, QUEUE_ENTRY_BYTES)? {
-            Some(bytes) => Some(bytes),
-            None => file_entries_of_table(storage).map(|entries| entries * QUEUE_ENTRY_BYTES),
+        let resumed = match proven {
+            Some(_) => None,
+            None => sidecar.resume(storage, clean, &checkpoint_bytes, segments, options, findings)?,
         };
+        let mut below = proven.as_ref().map(|proven| proven.closed.end).or(resumed.as_ref().map(|resumed| resumed.written));
+        let said = match (proven, resumed) {
+            (Some(proven), _) => proven.queues.or(proven.before),
+            (None, Some(resumed)) => resumed.queues.or(resumed.before),
+            (None, None) => None,
+        };
+        let said_entries = said.as_ref().map(|said| (said.files.file_entries, said.batch_files.file_entries));
+        let queue_bytes = usual_file_bytes(storage, DIRECTORY, QUEUE_ENTRY_BYTES)?;
         let batch_bytes = usual_file_bytes(storage, BATCH_DIRECTORY, BATCH_ENTRY_BYTES)?;
         let ext = storage.list(EXT_DIRECTORY)?.map(|_| usual_file_bytes(storage, EXT_DIRECTORY, 1));
-        let queue_file_entries = queue_bytes.map_or(u64::from(options.queue_file_entries), |bytes| bytes / QUEUE_ENTRY_BYTES);
+        let asked_entries = u64::from(options.queue_file_entries);
+        let entries = |bytes: Option<u64>, unit: u64, said: Option<u64>| bytes.map(|bytes| bytes / unit).or(said).unwrap_or(asked_entries);
 
         // How far the queues have come: no offset is to be given twice. Files that no queue can have tell nothing.
         let (mut queues, mut batches) = (QueueTable::default(), BatchTable::default());
-        let trust = if clean { Trust::Clean } else { Trust::Crashed };
-        let loaded = QueueFiles::load(storage, options.queue_file_entries, trust, false, &mut queues, &mut Vec::new());
-        let known = (trust, false);
+        let trust = (if clean { Trust::Clean } else { Trust::Crashed }, false);
+        let loaded = QueueFiles::load(storage, options.queue_file_entries, trust, &mut queues, &mut Vec::new());
         let loaded_batches =
-            BatchFiles::load(storage, options.queue_file_entries, known, &topics.kinds.batch, &queues, &mut batches, &mut Vec::new());
+            BatchFiles::load(storage, options.queue_file_entries, trust, &topics.kinds.batch, &queues, &mut batches, &mut Vec::new());
         let batch_queues = loaded_batches.map(|(_, loaded)| loaded).unwrap_or_default();
-        let mut below = proven.map(|proven| proven.closed.end);
-        let mut rows = Vec::new();
+        let (mut rows, mut batch_rows) = (Vec::new(), Vec::new());
+        if let Some(said) = &said {
+            rows.extend(
+                said.plain
+                    .places()
+                    .map(|place| row(said.plain.topic_of(place), said.plain.queue(place).id, said.plain.queue(place).next())),
+            );
+            batch_rows.extend(
+                said.batches
+                    .places()
+                    .map(|place| row(said.batches.topic_of(place), said.batches.queue(place).id, said.batches.queue(place).next())),
+            );
+        }
+        for queue in batch_queues.iter().filter(|queue| queue.last.is_some_and(|last| last.end() <= segments.extent())) {
+            let place = batches.queue(queue.place);
+            batch_rows.push(row(batches.topic_of(queue.place), place.id, place.next()));
+        }
         if let Ok((_, loaded)) = loaded {
             refuse_wrong_mount(segments, &loaded, &batch_queues)?;
-            let end = queues_end(segments, &queues, &loaded, &mut Vec::new())?;
             if clean && below.is_none() {
+                let end = queues_end(segments, &queues, &loaded, &mut Vec::new())?;
                 let batch_end = batch_queues.iter().filter_map(|queue| queue.last).map(|last| last.end());
-                let end = batch_end.filter(|&end| end <= segments.extent()).fold(end, u64::max);
-                below = Some(end);
+                below = Some(batch_end.filter(|&end| end <= segments.extent()).fold(end, u64::max));
             }
-            for queue in &loaded {
-                let is_known = queue.last.is_some_and(|last| last.end() <= segments.extent() || last.is_blank());
-                if is_known {
-                    let (topic, place) = (queues.topic_of(queue.place), queues.queue(queue.place));
-                    rows.push((topic.name.clone(), place.id, place.next()));
-                }
+            for queue in loaded.iter().filter(|queue| queue.last.is_some_and(|last| last.end() <= segments.extent() || last.is_blank())) {
+                let place = queues.queue(queue.place);
+                rows.push(row(queues.topic_of(queue.place), place.id, place.next()));
             }
         }
         let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
@@ -194,25 +220,49 @@ impl<S: Storage> Note<'_, S> {
             clean,
             below,
             stored_by: checkpoint.min_timestamp(),
-            queue_file_entries,
-            batch_file_entries: batch_bytes.map_or(u64::from(options.queue_file_entries), |bytes| bytes / BATCH_ENTRY_BYTES),
+            queue_file_entries: entries(queue_bytes, QUEUE_ENTRY_BYTES, said_entries.map(|(plain, _)| plain)),
+            batch_file_entries: entries(batch_bytes, BATCH_ENTRY_BYTES, said_entries.map(|(_, batch)| batch)),
             ext_file_bytes: ext.transpose()?.map(|bytes| bytes.unwrap_or(crate::queue::ext::DEFAULT_FILE_BYTES)),
             geometry: newest.map_or(sidecar.geometry.unwrap_or(asked), |newest| newest.geometry),
             checkpoint,
-            rows,
+            rows: greatest(rows),
+            batch_rows: greatest(batch_rows),
         })
     }
 }
 
-/// How long queue files were, by our queue table: for a store whose queues are gone.
-fn file_entries_of_table<S: Storage>(storage: &S) -> Option<u64> {
-    let mut bytes = [0; 256];
-    let read = storage.read_at(QUEUES_PATH, 0, &mut bytes).ok()?;
-    Some(TableReader::new(&bytes[..read]).header()?.file_entries)
+/// One row for each queue: the one that says most.
+fn greatest(mut rows: Vec<(String, i32, u64)>) -> Vec<(String, i32, u64)> {
+    rows.sort_unstable_by(|a, b| b.cmp(a));
+    rows.dedup_by(|a, b| (&a.0, a.1) == (&b.0, b.1));
+    rows
+}
+
+fn row<P: Copy>(topic: &Topic<P>, id: i32, next: u64) -> (String, i32, u64) {
+    (topic.name.clone(), id, next)
+}
+
+/// What the watermark may go on saying: how far the log was written, and nothing of what is derived from it.
+fn log_alone<S: Storage>(
+    storage: &S,
+    segments: &Segments<S::Segment>,
+    options: &Options,
+    sidecar: &Sidecar,
+) -> Result<Option<Running>, Error> {
+    let clean = storage.len(ABORT_PATH)?.is_none();
+    let (checkpoint, _) = load_checkpoint(storage)?;
+    if let Some(Proven { closed, .. }) = sidecar.prove(storage, clean, &checkpoint, segments, options, &mut Vec::new())? {
+        let session = sidecar.next_sequence();
+        let running =
+            Running { min: closed.min, durable: closed.end, last: closed.last, checkpoint: closed.checkpoint, derived: None, session };
+        return Ok(Some(running));
+    }
+    let resumed = sidecar.resume(storage, clean, &checkpoint, segments, options, &mut Vec::new())?;
+    Ok(resumed.map(|resumed| Running { derived: None, ..resumed.running }))
 }
 
 /// Says everywhere that the derived files are not complete, and removes them.
-fn begin<S: Storage>(storage: &S, note: &RebuildNote) -> Result<(), Error> {
+fn begin<S: Storage>(storage: &S, note: &RebuildNote, sidecar: &mut Sidecar, running: Option<Running>) -> Result<(), Error> {
     storage.create_dir(SIDECAR)?;
     write_marker(storage)?;
     let bytes = note.encode();
@@ -224,7 +274,10 @@ fn begin<S: Storage>(storage: &S, note: &RebuildNote) -> Result<(), Error> {
     storage.create(ABORT_BACKUP_PATH, 0)?;
     storage.create(ABORT_PATH, 0)?;
     storage.sync_dir("")?;
-    Sidecar::read(storage)?.supersede(storage)?;
+    if let Some(newest) = sidecar.newest.as_mut().filter(|_| note.index) {
+        newest.unindexed = None;
+    }
+    sidecar.supersede(storage, running)?;
     if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
         storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
     }
@@ -329,9 +382,9 @@ impl<'a, S: Storage, C: Clock> Build<'a, S, C> {
             if is_batch {
                 redispatch_to_batch_queue(&mut self.batches, record, &dispatch, flaws);
             }
-            redispatch_to_queues(&mut self.queues, record, &dispatch, !is_batch, self.queue_files.file_entries, flaws);
+            redispatch_to_queues(&mut self.queues, &self.batches, record, &dispatch, !is_batch, self.queue_files.file_entries, flaws);
         }
-        if self.note.index && self.options.index {
+        if self.note.index {
             enter(&mut self.index, self.clock, record, at, self.options.index_tags);
         }
     }
@@ -357,6 +410,12 @@ impl<'a, S: Storage, C: Clock> Build<'a, S, C> {
                 start_queue_at(&mut self.queues, place, last, self.queue_files.file_entries);
             }
             (self.queues.queue(place).next()..next).for_each(|_| self.queues.push(place, QueueEntry::BLANK));
+        }
+        for (topic, id, next) in core::mem::take(&mut self.note.batch_rows) {
+            if self.note.queues && next > 0 {
+                let place = self.batches.find_or_add(topic.as_bytes(), id);
+                self.batches.raise(place, next);
+            }
         }
     }
 

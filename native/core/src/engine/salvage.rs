@@ -24,8 +24,8 @@ use crate::log::segments::{self, Segments};
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::queue::DIRECTORY;
+use crate::queue::extent::Trust;
 use crate::queue::files::QueueFiles;
-use crate::queue::load::Trust;
 use crate::queue::table::QueueTable;
 use crate::storage::{Clock, EntryKind, Segment, Storage};
 
@@ -274,7 +274,7 @@ impl<T: Storage, C: Clock> Saving<'_, T, C> {
     fn compare_ends<S: Storage>(&mut self, from: &S) {
         let mut queues = QueueTable::default();
         let entries = self.to.options.queue_file_entries;
-        let Ok((_, loaded)) = QueueFiles::load(from, entries, Trust::Clean, false, &mut queues, &mut Vec::new()) else { return };
+        let Ok((_, loaded)) = QueueFiles::load(from, entries, (Trust::Clean, false), &mut queues, &mut Vec::new()) else { return };
         for queue in loaded {
             let (topic, id, had) = (&queues.topic_of(queue.place).name, queues.queue(queue.place).id, queues.queue(queue.place).next());
             let has = self.to.queues.find(topic.as_bytes(), id).map_or(0, |place| self.to.queues.queue(place).next());

@@ -49,7 +49,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     /// Queue and index files must not be written by a plan that knows nothing of a cut.
     pub(super) fn refuse_while_writing_behind(&self) -> Result<(), Error> {
-        if self.0.behind_in_flight {
+        if self.0.behind_in_flight || self.0.checkpoint_in_flight {
             return Err(Error::new(Code::Busy, "queue and index entries are being written; try again when that is done"));
         }
         Ok(())
@@ -94,10 +94,14 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return Ok(self.0.log.clear_ahead()?); // of a blank that was not whole
         }
         let engine = &mut *self.0;
+        engine.forget_watermark()?;
+        engine.take_back_written(to)?;
+        engine.break_seals(to)?;
         engine.lower_checkpoint(to, boundary.last.map_or(0, |(_, time)| time))?;
         engine.cut_log_back(to)?;
         engine.cuts += 1;
         engine.durable = engine.durable.min(to);
+        engine.durable_last = boundary.last.map_or(engine.log.segments().min(), |(at, _)| at);
         engine.confirmed = engine.confirmed.map(|confirmed| confirmed.min(to));
         (engine.last_record, engine.last_store_timestamp) = boundary.last.unwrap_or((engine.log.segments().min(), 0));
         engine.watches.cut(to);
@@ -117,21 +121,24 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         Ok(engine.unsynced.forget_missing(storage.as_ref())?)
     }
 
-    /// Forgets the queue entries whose records start at or above `to`. Returns the queues whose files hold such entries.
+    /// Forgets the queue entries whose records start at or above `to`. Returns the queues that had such entries: their files
+    /// may hold them even if they wait in memory, written by a plan that was put off or before they were hidden.
     pub(super) fn cut_queues(&mut self, to: u64) -> Result<(Vec<QueueIndex>, Vec<BatchIndex>), Error> {
         let engine = &mut *self.0;
         let (mut touched, mut touched_batches) = (Vec::new(), Vec::new());
         for place in engine.queues.places() {
-            if !engine.queues.cut_tail(place, to) {
-                continue; // its files hold older ones only
+            let before = engine.queues.queue(place).next();
+            if engine.queues.cut_tail(place, to) {
+                engine.queue_files.cut(engine.storage.as_ref(), &mut engine.queues, place, to)?;
             }
-            let held = engine.queue_files.cut(engine.storage.as_ref(), &mut engine.queues, place, to)?;
-            if held != engine.queues.queue(place).next() {
+            if engine.queues.queue(place).next() != before {
                 touched.push(place);
             }
         }
         for place in engine.batches.places() {
-            if engine.batch_files.cut_all(engine.storage.as_ref(), &mut engine.batches, place, to)? {
+            let before = engine.batches.queue(place).next();
+            let in_files = engine.batch_files.cut_all(engine.storage.as_ref(), &mut engine.batches, place, to)?;
+            if in_files || engine.batches.queue(place).next() != before {
                 touched_batches.push(place);
             }
         }

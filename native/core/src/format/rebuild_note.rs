@@ -7,7 +7,7 @@
 //! | header | `MORAINER`, u32 version 1, u32 what (1 queues, 2 index, 4 closed cleanly before), u64 log known below or 2^64 − 1, i64 log known by time |
 //! | sizes | u64 entries of a queue file, u64 of a batch queue file, u64 bytes of an extension file or 0, u32 slots, u32 entries of an index file |
 //! | checkpoint | 5 × i64, as it was before |
-//! | queues | u32 number, each u16 length of the topic, topic, i32 id, u64 next offset |
+//! | queues, then batch queues | u32 number, each u16 length of the topic, topic, i32 id, u64 next offset |
 //! | end | u32 CRC-32 of everything before |
 
 use alloc::string::String;
@@ -42,6 +42,7 @@ pub struct RebuildNote {
     pub checkpoint: Checkpoint,
     /// Topic, id and next offset of each queue.
     pub rows: Vec<(String, i32, u64)>,
+    pub batch_rows: Vec<(String, i32, u64)>,
 }
 
 impl RebuildNote {
@@ -60,14 +61,8 @@ impl RebuildNote {
         out.extend_from_slice(&self.geometry.slots.to_be_bytes());
         out.extend_from_slice(&self.geometry.entries.to_be_bytes());
         out.extend_from_slice(&self.checkpoint.encode()[..CHECKPOINT_FIELD_BYTES]);
-        let rows = self.rows.iter().filter_map(|row| Some((u16::try_from(row.0.len()).ok()?, row)));
-        out.extend_from_slice(&(rows.clone().count() as u32).to_be_bytes());
-        for (len, (topic, id, next)) in rows {
-            out.extend_from_slice(&len.to_be_bytes());
-            out.extend_from_slice(topic.as_bytes());
-            out.extend_from_slice(&id.to_be_bytes());
-            out.extend_from_slice(&next.to_be_bytes());
-        }
+        encode_rows(&self.rows, &mut out);
+        encode_rows(&self.batch_rows, &mut out);
         let crc = crc32(&out);
         out.extend_from_slice(&crc.to_be_bytes());
         out
@@ -92,16 +87,7 @@ impl RebuildNote {
         let ext_file_bytes = Some(size(1)?).filter(|&bytes| bytes > 0);
         let geometry = Geometry { slots: u32::from_be_bytes(take(&mut rest)?), entries: u32::from_be_bytes(take(&mut rest)?) };
         let checkpoint = Checkpoint::decode(&take::<CHECKPOINT_FIELD_BYTES>(&mut rest)?);
-        let count = u32::from_be_bytes(take(&mut rest)?);
-        let mut rows = Vec::new();
-        for _ in 0..count {
-            let len = u16::from_be_bytes(take(&mut rest)?);
-            let (topic, behind) = rest.split_at_checked(usize::from(len))?;
-            rest = behind;
-            let (id, next) = (i32::from_be_bytes(take(&mut rest)?), u64::from_be_bytes(take(&mut rest)?));
-            let possible = id >= 0 && next <= MAX_SAFE_INTEGER / QUEUE_ENTRY_BYTES;
-            rows.push((String::from(core::str::from_utf8(topic).ok().filter(|_| possible)?), id, next));
-        }
+        let (rows, batch_rows) = (decode_rows(&mut rest)?, decode_rows(&mut rest)?);
         let below = (below != u64::MAX).then_some(below);
         let note = Self {
             queues: what & QUEUES != 0,
@@ -115,9 +101,35 @@ impl RebuildNote {
             geometry,
             checkpoint,
             rows,
+            batch_rows,
         };
         (rest.is_empty() && below.is_none_or(|below| below <= MAX_SAFE_INTEGER)).then_some(note)
     }
+}
+
+fn encode_rows(rows: &[(String, i32, u64)], out: &mut Vec<u8>) {
+    let rows = rows.iter().filter_map(|row| Some((u16::try_from(row.0.len()).ok()?, row)));
+    out.extend_from_slice(&(rows.clone().count() as u32).to_be_bytes());
+    for (len, (topic, id, next)) in rows {
+        out.extend_from_slice(&len.to_be_bytes());
+        out.extend_from_slice(topic.as_bytes());
+        out.extend_from_slice(&id.to_be_bytes());
+        out.extend_from_slice(&next.to_be_bytes());
+    }
+}
+
+fn decode_rows(rest: &mut &[u8]) -> Option<Vec<(String, i32, u64)>> {
+    let count = u32::from_be_bytes(take(rest)?);
+    let mut rows = Vec::new();
+    for _ in 0..count {
+        let len = u16::from_be_bytes(take(rest)?);
+        let (topic, behind) = rest.split_at_checked(usize::from(len))?;
+        *rest = behind;
+        let (id, next) = (i32::from_be_bytes(take(rest)?), u64::from_be_bytes(take(rest)?));
+        let possible = id >= 0 && next <= MAX_SAFE_INTEGER / QUEUE_ENTRY_BYTES;
+        rows.push((String::from(core::str::from_utf8(topic).ok().filter(|_| possible)?), id, next));
+    }
+    Some(rows)
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

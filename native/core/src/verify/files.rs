@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::report::Remedy;
 use super::{Halt, Verifier};
 use crate::engine::plans::CHECKPOINT_PATH;
-use crate::engine::sidecar::{LOCK_MARKER, LOCK_PATH, QUEUES_PATH, WATERMARK_PATH};
+use crate::engine::sidecar::{LOCK_MARKER, LOCK_PATH, WATERMARK_PATH, queues_path};
 use crate::error::Error;
 use crate::format::crc::crc32;
 use crate::format::json::JsonReader;
@@ -73,12 +73,17 @@ impl<S: Storage> Verifier<'_, S> {
                 });
             }
         }
-        let mut marker = [0; LOCK_MARKER.len()];
-        let is_ours = self.storage.read_at(LOCK_PATH, 0, &mut marker).is_ok_and(|read| read == marker.len()) && marker == LOCK_MARKER;
+        let is_ours = self.is_ours();
         match Watermark::newest(&bytes).and_then(|newest| newest.closed) {
             Some(closed) if self.clean && is_ours => self.verify_closed(&closed),
             _ => Ok(()), // void: RocketMQ has been here, or the store was not closed
         }
+    }
+
+    /// Whether RocketMQ has not been here since we were.
+    pub(super) fn is_ours(&self) -> bool {
+        let mut marker = [0; LOCK_MARKER.len()];
+        self.storage.read_at(LOCK_PATH, 0, &mut marker).is_ok_and(|read| read == marker.len()) && marker == LOCK_MARKER
     }
 
     /// What our clean close has said, in a store that nobody has used since.
@@ -95,23 +100,23 @@ impl<S: Storage> Verifier<'_, S> {
                 format!("says that the log ended at {}, it ends at {end}", closed.end)
             });
         }
+        let path = queues_path(closed.queues.snapshot);
         let mut table = vec![0; closed.queues.bytes.min(MAX_QUEUE_TABLE_BYTES) as usize];
-        let read = self.storage.read_at(QUEUES_PATH, 0, &mut table).unwrap_or(0);
+        let read = self.storage.read_at(path, 0, &mut table).unwrap_or(0);
         if read != table.len() || crc32(&table) != closed.queues.crc {
-            self.report.push("sidecar", QUEUES_PATH, 0, 0, Remedy::Delete, || {
-                String::from("is not the queue table that the last close has written")
-            });
+            self.report
+                .push("sidecar", path, 0, 0, Remedy::Delete, || String::from("is not the queue table that the last close has written"));
             return Ok(());
         }
         let mut reader = TableReader::new(&table);
         let Some(header) = reader.header() else { return Ok(()) };
-        for _ in 0..header.topics {
+        for _ in 0..header.plain.topics {
             let Some(topic) = reader.topic() else { break };
             for _ in 0..topic.queues {
                 let Some(row) = reader.queue() else { break };
                 let seen = self.walked.simple.get(topic.name, row.id).map_or(0, |seen| seen.next);
                 if seen > row.next {
-                    self.report.push("sidecar", QUEUES_PATH, 0, 0, Remedy::Delete, || {
+                    self.report.push("sidecar", path, 0, 0, Remedy::Delete, || {
                         format!("says that queue {} of {} goes on at {}; its messages have come to {seen}", row.id, topic.name, row.next)
                     });
                 }

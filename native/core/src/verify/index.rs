@@ -47,7 +47,10 @@ impl IndexFiles {
     ) -> Result<Self, Error> {
         let mut slots = vec![0; 2 * Watermark::BYTES];
         let read = storage.read_at(WATERMARK_PATH, 0, &mut slots).unwrap_or(0);
-        let known = Watermark::newest(&slots[..read]).and_then(|newest| newest.geometry);
+        let newest = Watermark::newest(&slots[..read]);
+        let known = newest.and_then(|newest| newest.geometry);
+        // The store was kept without an index for a time.
+        let lacks_from = newest.and_then(|newest| newest.unindexed).unwrap_or(u64::MAX);
         let candidates: Vec<_> = known.into_iter().chain([options.geometry]).collect();
         let mut noticed = Vec::new();
         let mut files = files::load(storage, &candidates, &mut noticed)?;
@@ -63,7 +66,7 @@ impl IndexFiles {
             Some(_) if clean => u64::MAX,
             Some(last) => u64::try_from(last.header.end_physical).unwrap_or(0),
         };
-        Ok(Self { files, complete_below })
+        Ok(Self { files, complete_below: complete_below.min(lacks_from) })
     }
 
     /// Where the newest record starts that they name; −1 without any.

@@ -128,7 +128,7 @@ impl Keys {
     /// After the last record.
     pub(super) fn finish<S: Storage>(&mut self, storage: &S, report: &mut Report) {
         while let Some(placed) = self.peek(storage, report) {
-            if (placed.entry.physical.unsigned_abs()) < self.complete_below || self.complete_below == u64::MAX {
+            if placed.entry.physical.unsigned_abs() < self.complete_below {
                 self.dangling(&placed, report);
             }
             self.previous = placed.entry.physical;

@@ -95,6 +95,7 @@ impl<S: Storage> Verifier<'_, S> {
             let mut keys = Keys::new(&self.index, self.segments.min());
             self.end = self.walk(self.segments.min(), extent, extent, evidence, Some(&mut keys))?;
             keys.finish(self.storage, self.report);
+            self.verify_seals()?;
         } else {
             self.sample(extent, evidence)?;
         }

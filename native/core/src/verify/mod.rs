@@ -1,8 +1,7 @@
 //! Verifying: everything in a store held against everything else. Nothing is changed, no lock is taken.
 //!
 //! One scan of the log, then each queue file and each index file against the records that they lead to. Memory does not grow
-//! with the log: it is proportional to the number of queues, and to what is found ([`MAX_FAULTS`] at most). The digests of
-//! finished segments will be held against the bytes where [`log`] passes from one segment to the next.
+//! with the log: it is proportional to the number of queues, and to what is found ([`MAX_FAULTS`] at most).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,6 +25,7 @@ mod log;
 mod places;
 mod queues;
 mod report;
+mod seals;
 
 pub use report::{Fault, MAX_FAULTS, Remedy};
 

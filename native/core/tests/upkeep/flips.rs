@@ -1,7 +1,9 @@
 //! A byte of a store is flipped: verifying names the file and the place, or nobody reads that byte.
 
+use moraine_core::engine::sidecar::queues_path;
 use moraine_core::format::ext_unit::ExtUnit;
 use moraine_core::format::record::Head;
+use moraine_core::format::watermark::Watermark;
 use moraine_core::memory::MemoryStorage;
 
 use crate::kinds::*;
@@ -11,6 +13,9 @@ fn is_free(storage: &MemoryStorage, kind: &str, path: &str, at: usize) -> bool {
     let bytes = storage.contents(path).unwrap();
     if path == "lock" {
         return true; // another marker says that RocketMQ was here, which is no fault
+    }
+    if path == "moraine/live" || (path.starts_with("moraine/queues-") && path != named_table(storage)) {
+        return true; // of a store that was closed they say nothing
     }
     if path.starts_with("config/") {
         return true; // a word in JSON may be another one
@@ -25,6 +30,12 @@ fn is_free(storage: &MemoryStorage, kind: &str, path: &str, at: usize) -> bool {
         return in_blank(&bytes, at) || (kind == "without record CRCs" && !in_body(&bytes, at));
     }
     false
+}
+
+/// The queue table that counts.
+fn named_table(storage: &MemoryStorage) -> &'static str {
+    let closed = Watermark::newest(&storage.contents("moraine/watermark").unwrap()).unwrap().closed.unwrap();
+    queues_path(closed.queues.snapshot)
 }
 
 /// Behind the header of the blank at the end of a segment.

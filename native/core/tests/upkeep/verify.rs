@@ -4,9 +4,11 @@ use moraine_core::engine::Progress;
 use moraine_core::format::crc::{crc32, masked};
 use moraine_core::format::properties::RECORD_CRC_BYTES;
 use moraine_core::format::queue_entry::QueueEntry;
+use moraine_core::format::seal::Seal;
 use moraine_core::memory::MemoryClock;
 use moraine_core::options::Options;
 use moraine_core::verify::{MAX_FAULTS, Remedy, verify};
+use xxhash_rust::xxh64::xxh64;
 
 use crate::kinds::*;
 use crate::support::*;
@@ -127,6 +129,24 @@ fn queue_offsets_that_were_given_twice_or_left_out_are_named() {
     let found = verified(&storage, true).faults;
     let places: Vec<_> = found.iter().map(|fault| (fault.finding.kind, fault.finding.offset, fault.finding.length)).collect();
     assert_eq!(places, [("queue-gap", 60, 20), ("queue-missing", 100, 40)]);
+}
+
+#[test]
+fn a_finished_segment_is_held_against_its_seal() {
+    let storage = closed("plain");
+    let path = "commitlog/00000000000000004096";
+    let bytes = storage.contents(path).unwrap();
+    let seal = Seal { base: 4096, size: 4096, digest: xxh64(&bytes, 0) };
+    storage.place("moraine/seals", &seal.encode());
+    assert_eq!(faults(&storage, true), []);
+    assert_eq!(bytes[4095], 0, "in the blank, which no checksum covers");
+    storage.change(path, 4095, |byte| *byte = 7);
+    assert_eq!(faults(&storage, true), [("seal", path.to_owned())]);
+    storage.place("moraine/seals", &[&seal.encode()[..], b"no row of forty bytes, which is what rows have"].concat());
+    assert_eq!(faults(&storage, true), [("seal", path.to_owned()), ("sidecar", "moraine/seals".to_owned())]);
+    storage.place("lock", b"lock");
+    let found = faults(&storage, true);
+    assert!(found.iter().all(|(kind, _)| *kind != "seal"), "RocketMQ may have cut the log and written it on: {found:?}");
 }
 
 #[test]
