@@ -49,6 +49,8 @@ pub struct Options {
     pub create: bool,
     /// What the delay levels 1, 2 … mean, in ms (store-format §3.2).
     pub delay_levels: Vec<i64>,
+    /// Bytes kept on disk for a close that finds the disk full; 0: none.
+    pub reserve_bytes: u64,
     /// Process id for the `abort` file, as RocketMQ 5 writes it.
     pub process_id: u32,
 }
@@ -69,6 +71,7 @@ impl Default for Options {
             read_only: false,
             create: true,
             delay_levels: DEFAULT_DELAY_LEVELS_MS.to_vec(),
+            reserve_bytes: 0,
             process_id: 0,
         }
     }

@@ -52,6 +52,9 @@ pub struct OpenOptions {
     pub clock_ms: Option<f64>,
 }
 
+/// Room for a clean close on a full disk: for the entries of a hundred thousand messages.
+const RESERVE_BYTES: u64 = 4 << 20;
+
 impl OpenOptions {
     pub fn settings(self, path: String) -> Result<OpenSettings, Error> {
         let flush = match self.flush.as_str() {
@@ -89,6 +92,7 @@ impl OpenOptions {
                     .into_iter()
                     .map(|level| Ok(guard::offset("delayLevels", level)? as i64))
                     .collect::<Result<_, Error>>()?,
+                reserve_bytes: RESERVE_BYTES,
                 process_id: std::process::id(),
             },
         })
