@@ -143,7 +143,7 @@ fn a_finished_segment_is_held_against_its_seal() {
     storage.change(path, 4095, |byte| *byte = 7);
     assert_eq!(faults(&storage, true), [("seal", path.to_owned())]);
     storage.place("moraine/seals", &[&seal.encode()[..], b"no row of forty bytes, which is what rows have"].concat());
-    assert_eq!(faults(&storage, true), [("seal", path.to_owned()), ("sidecar", "moraine/seals".to_owned())]);
+    assert_eq!(faults(&storage, true), [("sidecar", "moraine/seals".to_owned()), ("seal", path.to_owned())]);
     storage.place("lock", b"lock");
     let found = faults(&storage, true);
     assert!(found.iter().all(|(kind, _)| *kind != "seal"), "RocketMQ may have cut the log and written it on: {found:?}");
