@@ -24,6 +24,8 @@ pub mod memory;
 pub mod options;
 pub mod queue;
 pub mod recovery;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod stats;
 pub mod storage;
 pub mod topics;

@@ -65,7 +65,8 @@ pub trait Segment {
     /// `write` fills all of it. When this returns an error nothing may be assumed about the range.
     fn fill<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError>;
 
-    /// Makes every byte from `at` to the end of the segment read as zero.
+    /// Makes every byte from `at` to the end of the segment read as zero; where something else stood there, after a power
+    /// cut too.
     fn zero_from(&self, at: u64) -> Result<(), IoError>;
 
     /// Makes bytes `from..to` survive a power cut.

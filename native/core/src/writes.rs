@@ -75,7 +75,12 @@ impl Writes {
                     if let Some((parent, _)) = path.rsplit_once('/') {
                         storage.create_dir(parent)?;
                     }
-                    storage.create(path, write.file_bytes)?;
+                    if let Err(failed) = storage.create(path, write.file_bytes) {
+                        // A file that was made and has no length yet would be taken for a whole one by the next write. Where
+                        // it cannot be removed either, the first failure is the one to be told.
+                        let _ = storage.remove(path);
+                        return Err(failed);
+                    }
                     storage.write_at(path, write.at, bytes)?;
                 }
                 outcome => outcome?,

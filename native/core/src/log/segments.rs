@@ -51,7 +51,8 @@ impl<G: Segment> Segments<G> {
     /// Opens what lies in the commit log's directory (store-format §0.2.1). The size found wins over `segment_bytes`.
     ///
     /// A last file that is empty or short comes from a crash while it was made: empty it is left out, short it is
-    /// extended (`repair`) or taken as it is. What is no log file is left alone and reported.
+    /// extended (`repair`) or taken as it is. So is one in the middle, which is reported: after a power cut the files made
+    /// since the last sync have their lengths or not, in any order. What is no log file is left alone and reported.
     pub fn load<S>(storage: &S, segment_bytes: u64, repair: bool, findings: &mut Vec<Finding>) -> Result<Self, Error>
     where
         S: Storage<Segment = G>,
@@ -93,9 +94,18 @@ impl<G: Segment> Segments<G> {
                     &format!("its name is no multiple of the size of the log's files, {size} bytes"),
                 ));
             }
-            if len != size {
-                if i != last || len > size {
-                    return Err(Error::corrupt(&path(base), 0, &format!("has {len} bytes, the files before have {size}")));
+            if len > size {
+                return Err(Error::corrupt(&path(base), 0, &format!("has {len} bytes, the files before have {size}")));
+            }
+            if len < size {
+                if i != last {
+                    findings.push(Finding {
+                        kind: "log-gap",
+                        file: path(base),
+                        offset: base + len,
+                        length: size - len,
+                        message: format!("has {len} bytes, the files before have {size}: what stood behind them is lost"),
+                    });
                 }
                 if repair {
                     storage.create(&path(base), size)?;

@@ -19,16 +19,16 @@ use crate::writes::{Unsynced, Writes};
 /// Entries read from a file at once.
 const CHUNK_ENTRIES: u64 = 512;
 
-/// A last file that is empty or short comes from a crash while it was made: the first goes, the second gets its size.
+/// Files that are empty or short come from a crash while they were made: an empty last one goes, any other gets its size.
+/// After a power cut files made since the last sync have their lengths or not, in any order.
 pub(super) fn repair_last<S: Storage>(storage: &S, dir: &str, list: &mut Vec<(u64, u64)>, file_bytes: u64) -> Result<(), Error> {
-    if let Some(&(base, len)) = list.last() {
-        let path = format!("{dir}/{}", names::file_name(base));
-        if len == 0 {
-            storage.remove(&path)?;
-            list.pop();
-        } else if len < file_bytes {
-            storage.create(&path, file_bytes)?;
-        }
+    if let Some(&(base, 0)) = list.last() {
+        storage.remove(&format!("{dir}/{}", names::file_name(base)))?;
+        list.pop();
+    }
+    for (base, len) in list.iter_mut().filter(|(_, len)| *len < file_bytes) {
+        storage.create(&format!("{dir}/{}", names::file_name(*base)), file_bytes)?;
+        *len = file_bytes;
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ mod hostile;
 mod light_queues;
 mod lost_queue_files;
 mod many_queues;
+mod power_cut;
 mod put_get;
 mod reopen;
 mod replicate;

@@ -1,0 +1,13 @@
+//! Crashes on a simulated disk: power cuts, deaths of the process and failing calls, and what must be found afterwards.
+
+mod disk;
+mod flaws;
+mod model;
+mod nth_call;
+mod ordering;
+mod random_workloads;
+mod run;
+mod small;
+mod states;
+mod verify;
+mod workload;

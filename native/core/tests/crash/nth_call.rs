@@ -1,0 +1,266 @@
+//! The N-th call fails, for N = 1, 2, 3 … until a workload passes untouched: once or from then on, with every kind of error.
+//! Nothing may panic, what fails says so by its code, and what is found afterwards is what was promised.
+
+use moraine_core::error::{Code, Error, IoKind};
+use moraine_core::format::record::Record;
+use moraine_core::options::FlushMode;
+use moraine_core::sim::{Affected, Failure, RandomChoices, SimClock, SimDisk, SimRandom};
+
+use super::flaws::{Flaws, REOPENED_AFTER_FAILED_SYNC};
+use super::model::{Model, body_and_properties};
+use super::random_workloads::{described, number};
+use super::run::{NOW, empty_disk, hand_over, open, take_over};
+use super::states::caught;
+use super::verify::{Outcome, Store, verify, well};
+use super::workload::{Draft, OWN, Step, Workload};
+
+const KINDS: [IoKind; 7] = [IoKind::Other, IoKind::Full, IoKind::Busy, IoKind::Denied, IoKind::Exists, IoKind::WrongType, IoKind::NotFound];
+
+/// A store whose calls may fail.
+struct Faulted<'a> {
+    workload: &'a Workload,
+    disk: SimDisk,
+    clock: SimClock,
+    store: Option<Store>,
+    model: Model,
+    acknowledged: u64,
+    /// What was acknowledged when a sync had failed and the store was opened again without a power cut.
+    before_loss: Option<u64>,
+    /// Messages of the put that failed last: they may be there although nobody was told.
+    unsure: Vec<Draft>,
+}
+
+impl Faulted<'_> {
+    /// Does what a host does with each step; ends where the store cannot be written any more.
+    fn carry_out(&mut self) -> Outcome {
+        self.open()?;
+        for step in &self.workload.steps {
+            let Some(mut store) = self.store.take() else { return Ok(()) };
+            if store.poisoned().is_some() {
+                return Ok(());
+            }
+            match step {
+                Step::Put(drafts) => self.put(&mut store, drafts, false)?,
+                Step::Group(drafts) => self.put(&mut store, drafts, true)?,
+                Step::Flush(meanwhile) => self.flush(&mut store, meanwhile)?,
+                Step::Behind(meanwhile) => self.write_behind(&mut store, meanwhile)?,
+                Step::Clock(by) => self.clock.jump(*by),
+                Step::Close | Step::Kill | Step::PowerCut(_) => {
+                    match store.writer().and_then(|mut writer| writer.close()) {
+                        Ok(()) => self.acknowledged = self.model.end,
+                        Err(error) => is_typed(&error)?,
+                    }
+                    drop(store);
+                    self.open()?;
+                    continue;
+                }
+            }
+            self.store = Some(store);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Outcome {
+        match open(&self.disk, &self.clock, &self.workload.options) {
+            Ok(store) => {
+                if self.disk.has_lost_a_sync() {
+                    self.before_loss.get_or_insert(self.acknowledged);
+                }
+                (self.acknowledged, self.store) = (self.acknowledged.max(self.adopt(&store)?), Some(store));
+                Ok(())
+            }
+            Err(error) => is_typed(&error),
+        }
+    }
+
+    /// Takes over what a put left that failed; returns the end of what is there.
+    fn adopt(&mut self, store: &Store) -> Result<u64, String> {
+        let end = store.reader().positions().end;
+        if end < self.model.end {
+            return Err(format!("the log ends at {end}, puts have returned up to {}", self.model.end));
+        }
+        let log = store.reader().log();
+        let mut bytes = Vec::new();
+        for draft in std::mem::take(&mut self.unsure) {
+            let at = [self.model.end, self.model.end.next_multiple_of(self.workload.options.segment_bytes)]
+                .into_iter()
+                .find(|&at| matches!(log.record_at(at, &mut bytes), Ok(Some(_))));
+            let Some(at) = at else { break };
+            let record = Record::parse(&bytes).map_err(|flaw| format!("{flaw}"))?;
+            if record.body() != body_and_properties(&draft).0 || record.topic() != OWN[draft.queue].0.as_bytes() {
+                return Err(format!("at {at} stands what nobody put there"));
+            }
+            let time = record.store_timestamp();
+            self.model.append(&draft, at, bytes.clone(), time);
+        }
+        if end > self.model.end {
+            // The blank in front of a message that never came.
+            self.model.blanks.push((self.model.end, end - self.model.end));
+            self.model.end = end;
+        }
+        Ok(end)
+    }
+
+    fn put(&mut self, store: &mut Store, drafts: &[Draft], together: bool) -> Outcome {
+        if drafts.is_empty() {
+            return Ok(());
+        }
+        let (results, outcome) = hand_over(store, drafts, together);
+        let stored = match outcome {
+            Ok(count) => count,
+            Err((stored, error)) => {
+                is_typed(&error)?;
+                if store.poisoned().is_some() {
+                    self.unsure = drafts[stored..].to_vec();
+                }
+                stored
+            }
+        };
+        take_over(&mut self.model, &self.disk, &self.workload.options, &drafts[..stored], &results)
+    }
+
+    fn flush(&mut self, store: &mut Store, meanwhile: &[Draft]) -> Outcome {
+        let plan = well("writer", store.writer())?.plan_flush();
+        self.put(store, meanwhile, false)?;
+        let Some(plan) = plan else { return Ok(()) };
+        match plan.run(&self.disk) {
+            Err(failed) => store.poison(failed.into()),
+            Ok(()) => {
+                let end = plan.end();
+                if let Ok(mut writer) = store.writer() {
+                    writer.flushed(plan);
+                    self.acknowledged = end;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_behind(&mut self, store: &mut Store, meanwhile: &[Draft]) -> Outcome {
+        let mut plan = well("writer", store.writer())?.plan_behind();
+        self.put(store, meanwhile, false)?;
+        while let Some(planned) = plan.take() {
+            let outcome = planned.run(&self.disk);
+            let Ok(mut writer) = store.writer() else { return Ok(()) };
+            match outcome {
+                Err(failed) if failed.kind == IoKind::Full => writer.put_off_behind(planned),
+                Err(failed) => store.poison(failed.into()),
+                Ok(()) => {
+                    writer.wrote_behind(planned);
+                    plan = writer.plan_behind();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The disk is well again: another process opens what is there, or what a power cut leaves of it.
+    fn finish(mut self, choice: u64) -> Outcome {
+        drop(self.store.take());
+        self.disk.fail(None);
+        let state = self.disk.state();
+        let cut = state.power_cut(&mut RandomChoices::new(choice));
+        let reopened = well("open after a failure", open(&SimDisk::over(state, 1), &self.clock, &self.workload.options))?;
+        let before = (self.model.clone(), self.unsure.clone());
+        self.adopt(&reopened)?;
+        verify(&reopened, &self.model).map_err(|flaw| format!("after the failure: {flaw}"))?;
+        let recovered = well("open after a power cut", open(&SimDisk::over(cut, 1), &self.clock, &self.workload.options))?;
+        let end = recovered.reader().positions().end;
+        if self.before_loss.is_some_and(|before| (before..self.acknowledged).contains(&end)) {
+            return Err(format!("{REOPENED_AFTER_FAILED_SYNC}: it ends at {end}, {} was acknowledged", self.acknowledged));
+        }
+        if end < self.acknowledged {
+            return Err(format!("after a power cut the log ends at {end}, {} was acknowledged", self.acknowledged));
+        }
+        let kept = match self.model.cut(end) {
+            Some(kept) => kept,
+            None => {
+                // Of a put that failed more is on the disk than in memory, where it was being taken back.
+                (self.model, self.unsure) = before;
+                self.adopt(&recovered).map_err(|flaw| format!("after a power cut: {flaw}"))?;
+                self.model
+            }
+        };
+        verify(&recovered, &kept).map_err(|flaw| format!("after a power cut: {flaw}"))
+    }
+}
+
+/// A failing disk is no reason to call an argument wrong or a store closed.
+fn is_typed(error: &Error) -> Outcome {
+    match error.code {
+        Code::Io | Code::Full | Code::Busy | Code::Poisoned | Code::Corrupt => Ok(()),
+        code => Err(format!("a failed call is told as {code:?}: {error}")),
+    }
+}
+
+/// Carries a workload out with a failure; says how many calls failed.
+fn with_failure(workload: &Workload, failure: Failure) -> (Outcome, u64) {
+    let disk = empty_disk(workload.seed);
+    disk.fail(Some(failure));
+    let mut failed = 0;
+    let outcome = caught(|| {
+        let mut faulted = Faulted {
+            workload,
+            disk,
+            clock: SimClock::at(NOW),
+            store: None,
+            model: Model::default(),
+            acknowledged: 0,
+            before_loss: None,
+            unsure: Vec::new(),
+        };
+        let outcome = faulted.carry_out();
+        failed = faulted.disk.failed();
+        outcome?;
+        faulted.finish(failure.call)
+    });
+    (outcome, failed)
+}
+
+/// Workloads that do everything, without crashes of their own.
+fn workloads() -> Vec<Workload> {
+    let calm = |step: &Step| !matches!(step, Step::Clock(_));
+    let count = |workload: &Workload, what: fn(&Step) -> bool| workload.steps.iter().filter(|step| what(step)).count();
+    let long = |workload: &Workload| {
+        count(workload, |step| matches!(step, Step::Close)) == 1
+            && count(workload, |step| matches!(step, Step::Behind(_))) >= 3
+            && count(workload, |step| matches!(step, Step::Put(_))) >= 4
+    };
+    let mode = |flush| move |workload: &Workload| workload.options.flush == flush;
+    let of = |flush| (1..).map(Workload::random).filter(mode(flush)).find(long).into_iter();
+    let chosen = of(FlushMode::Async).chain(of(FlushMode::Sync));
+    let without_clocks = |mut workload: Workload| {
+        workload.steps.retain(calm);
+        workload
+    };
+    chosen.map(without_clocks).collect()
+}
+
+#[test]
+fn whichever_call_fails_nothing_promised_is_lost() {
+    let mut flaws = Flaws::default();
+    let mut tried = 0;
+    // Every call in the long form; else of four calls one, for each kind another one.
+    let stride = if number("MORAINE_CRASH_STATES").unwrap_or(0) >= 100_000 { 1 } else { 4 };
+    let mut random = SimRandom::new(number("MORAINE_CRASH_SEED").unwrap_or(1));
+    for workload in workloads() {
+        for kind in KINDS {
+            for always in [false, true] {
+                for call in (random.below(stride)..).step_by(stride as usize) {
+                    let (outcome, failed) = with_failure(&workload, Failure { call, always, kind, affected: Affected::All });
+                    tried += 1;
+                    if let Err(flaw) = outcome {
+                        let what = format!("call {call} fails{} with {kind:?}", if always { ", and every later one," } else { "" });
+                        flaws.note(&flaw, || format!("{what}: {flaw}\n\n{}", described(&workload)));
+                    }
+                    if failed == 0 {
+                        break; // the workload has passed untouched
+                    }
+                }
+            }
+        }
+    }
+    println!("{tried} runs with a call that fails");
+    flaws.report();
+    assert!(tried > 1_000, "only {tried} runs");
+}

@@ -1,0 +1,134 @@
+//! Every workload of up to three steps of a small alphabet, a crash at every call of its last step (those of the steps
+//! before are the last ones of shorter workloads), and there every combination of old and new of all that is undecided, up
+//! to 2^12 of them.
+//!
+//! 2,000 states by default, spread over all workloads; MORAINE_CRASH_STATES=N tries so many, all of them when N is large
+//! enough. MORAINE_CRASH_MINUTES, MORAINE_CRASH_SEED as for random workloads.
+
+use std::time::{Duration, Instant};
+
+use moraine_core::options::{FlushMode, Options};
+use moraine_core::sim::{AllChoices, SimRandom};
+
+use super::flaws::Flaws;
+use super::random_workloads::{described, number};
+use super::run::Run;
+use super::states::{Expected, Tally, caught, check};
+use super::workload::{BATCH, Draft, Step, Workload};
+
+/// Things undecided that all combinations of are tried.
+const MOST: usize = 12;
+
+fn options(flush: FlushMode) -> Options {
+    Options { flush, segment_bytes: 1024, queue_file_entries: 2, index_slots: 4, index_entries: 4, ..Options::default() }
+}
+
+/// What a workload is made of; the number makes its messages different from all others.
+fn alphabet(number: u32) -> [Step; 9] {
+    let plain = Draft { number, body: 20, ..Draft::default() };
+    [
+        Step::Put(vec![Draft { keys: vec![0], tagged: true, ..plain.clone() }]),
+        Step::Put(vec![Draft { queue: 2, body: 600, ..plain.clone() }]),
+        Step::Put(vec![Draft { queue: 1, light: vec![0], keys: vec![1, 2], ..plain.clone() }]),
+        Step::Put(vec![Draft { queue: BATCH, inner: 2, ..plain.clone() }, Draft { transaction: 1, number: number + 1, ..plain.clone() }]),
+        Step::Flush(Vec::new()),
+        Step::Behind(Vec::new()),
+        Step::Flush(vec![plain]),
+        Step::Close,
+        Step::Kill,
+    ]
+}
+
+/// All workloads of up to `most` steps, in both flush modes, shorter ones first.
+fn workloads(most: u32) -> Vec<Workload> {
+    let letters = alphabet(0).len() as u64;
+    let mut all = Vec::new();
+    for length in 1..=most {
+        for word in 0..letters.pow(length) {
+            let step = |at: u32| alphabet(10 * at + 1).swap_remove_at((word / letters.pow(at) % letters) as usize);
+            let steps: Vec<Step> = (0..length).map(step).collect();
+            for flush in [FlushMode::Async, FlushMode::Sync] {
+                all.push(Workload { seed: all.len() as u64, options: options(flush), steps: steps.clone() });
+            }
+        }
+    }
+    all
+}
+
+trait SwapRemoveAt<T> {
+    fn swap_remove_at(self, at: usize) -> T;
+}
+
+impl<T, const N: usize> SwapRemoveAt<T> for [T; N] {
+    fn swap_remove_at(self, at: usize) -> T {
+        let mut all = Vec::from(self);
+        all.swap_remove(at)
+    }
+}
+
+/// Every combination at every call of the last step. False: there is no time, or enough.
+fn all_states(
+    workload: &Workload,
+    tally: &mut Tally,
+    flaws: &mut Flaws,
+    skip: &mut SimRandom,
+    one_in: u64,
+    enough: impl Fn(&Tally) -> bool,
+) -> bool {
+    let (run, outcome) = Run::whole(workload);
+    if let Err(flaw) = outcome {
+        flaws.note(&flaw, || format!("{flaw}\n\n{}", described(workload)));
+        return true;
+    }
+    tally.workloads += 1;
+    for (at, point) in run.points.iter().enumerate().filter(|(_, point)| point.step + 1 == workload.steps.len()) {
+        tally.points += 1;
+        let mut choices = AllChoices::new(MOST);
+        loop {
+            let state = point.crash.state.power_cut(&mut choices);
+            tally.exceeded += u64::from(choices.exceeded());
+            if skip.one_in(one_in) {
+                tally.states += 1;
+                let random = &mut SimRandom::new(at as u64);
+                if let Err(flaw) = caught(|| check(&state, Expected::after_power_cut(point), &workload.options, random, 0, tally)) {
+                    let place = format!("the power failed at call {at} (a {}), {:?} are new", point.crash.kind.name(), choices.taken());
+                    flaws.note(&flaw, || format!("{place}: {flaw}\n\n{}", described(workload)));
+                }
+            }
+            if enough(tally) {
+                return false;
+            }
+            if !choices.advance() {
+                break;
+            }
+        }
+    }
+    true
+}
+
+#[test]
+fn every_state_of_every_small_workload_is_recovered() {
+    let states = number("MORAINE_CRASH_STATES").unwrap_or(2_000);
+    let longest = number("MORAINE_CRASH_MINUTES").map_or(Duration::MAX, |minutes| Duration::from_secs(60 * minutes));
+    let started = Instant::now();
+    let (mut tally, mut flaws) = (Tally::default(), Flaws::default());
+    let all = workloads(3);
+    // One state of so many where there are to be fewer than all: some of some workloads.
+    let one_in = (ALL / states.max(1)).max(1);
+    let of_workloads = one_in.isqrt();
+    let mut skip = SimRandom::new(number("MORAINE_CRASH_SEED").unwrap_or(1));
+    let enough = |tally: &Tally| tally.states >= states || started.elapsed() >= longest;
+    let mut finished = true;
+    for workload in &all {
+        if skip.one_in(of_workloads) {
+            finished = finished && all_states(workload, &mut tally, &mut flaws, &mut skip, one_in.div_ceil(of_workloads), enough);
+        }
+    }
+    tally.print(started.elapsed());
+    println!("of {} workloads {}: {}", all.len(), tally.workloads, if finished && one_in == 1 { "everything" } else { "a part" });
+    flaws.report();
+    assert!(tally.states >= states.min(500) || started.elapsed() >= longest, "only {} states", tally.states);
+}
+
+/// States that there are, about.
+const ALL: u64 = 1_000_000;

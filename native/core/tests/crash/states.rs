@@ -1,0 +1,179 @@
+//! What a crash left is opened again, possibly crashes once more while it is, and must then answer like the model. A third of
+//! the states go on from there: new messages are put, the store is closed and opened once more.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use moraine_core::options::Options;
+use moraine_core::sim::{RandomChoices, SimClock, SimDisk, SimRandom, SimState};
+
+use super::model::Model;
+use super::run::{NOW, Point, open, put_well, take_over};
+use super::verify::{Outcome, Store, verify, well};
+use super::workload::{BATCH, Draft};
+
+/// Findings that a crash may give cause to. Anything else, such as a damaged range, is a flaw.
+const LEFT_BY_CRASHES: [&str; 6] = ["unclean", "cut", "clock", "sidecar", "index-geometry", "log-gap"];
+
+/// What must be found.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    /// Everything that may be there.
+    pub model: &'a Model,
+    /// What lies below must be there.
+    pub at_least: u64,
+    /// What lies above must not: it was lost before.
+    pub at_most: u64,
+}
+
+impl<'a> Expected<'a> {
+    pub fn after_power_cut(point: &'a Point) -> Self {
+        Self { model: &point.model, at_least: point.acknowledged, at_most: point.model.end }
+    }
+
+    pub fn after_death(point: &'a Point) -> Self {
+        Self { model: &point.model, at_least: point.returned.max(point.acknowledged), at_most: point.model.end }
+    }
+
+    fn exactly(&self, end: u64) -> Self {
+        Self { at_least: end, at_most: end, ..*self }
+    }
+}
+
+/// What was tried.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub workloads: u64,
+    pub points: u64,
+    pub states: u64,
+    pub repeated: u64,
+    /// Crashes within recovery, by depth.
+    pub deeper: [u64; 4],
+    pub undecided: u64,
+    /// States of points at which more was undecided than is gone through.
+    pub exceeded: u64,
+    /// States of the present workload.
+    pub seen: HashSet<u64>,
+}
+
+impl Tally {
+    pub fn print(&self, took: Duration) {
+        let core = cpu_seconds().map(|seconds| format!(", {:.0} a second of one core", self.states as f64 / seconds)).unwrap_or_default();
+        println!(
+            "{} crash states of {} workloads at {} calls ({} repeated ones passed by), {} undecided things each, {:?} crashes within recovery by depth: {:.0} states a second{core}",
+            self.states,
+            self.workloads,
+            self.points,
+            self.repeated,
+            self.undecided / self.states.max(1),
+            &self.deeper[1..],
+            self.states as f64 / took.as_secs_f64()
+        );
+    }
+}
+
+/// Time that this thread has run: other programs may have the core meanwhile.
+fn cpu_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(text.split(' ').next()?.parse::<f64>().ok()? / 1e9)
+}
+
+/// Recovers a state and holds it against what is expected. `depth`: how often it crashes again before.
+pub fn check(
+    state: &SimState,
+    expected: Expected<'_>,
+    options: &Options,
+    random: &mut SimRandom,
+    depth: usize,
+    tally: &mut Tally,
+) -> Outcome {
+    let last = expected.model.messages.last().map_or(NOW, |last| last.time);
+    let clock = SimClock::at(last + *random.pick(&[0, 0, 1, 5_000, 31_536_000_000, -3_600_000]));
+    let disk = SimDisk::over(state.clone(), random.next_u64());
+    if depth > 0 {
+        disk.record();
+    }
+    let store = well("open", open(&disk, &clock, options))?;
+    let end = store.reader().positions().end;
+    if end < expected.at_least || end > expected.at_most {
+        let Expected { at_least, at_most, .. } = expected;
+        return Err(format!("the log ends at {end}, want {at_least} to {at_most}"));
+    }
+    if depth > 0 {
+        let points = disk.take_points();
+        let crash = &points[random.below(points.len() as u64) as usize];
+        let state = crash.state.power_cut(&mut RandomChoices::new(random.next_u64()));
+        tally.deeper[depth] += 1;
+        // What was found once is found again.
+        return check(&state, expected.exactly(end), options, random, depth - 1, tally).map_err(|flaw| format!("crashed again: {flaw}"));
+    }
+    let model = expected.model.cut(end).ok_or_else(|| format!("the log ends at {end}, where nothing ends"))?;
+    verify(&store, &model)?;
+    let health = well("health", store.reader().health())?;
+    let strange = health.findings.iter().find(|finding| !LEFT_BY_CRASHES.contains(&finding.kind));
+    if let Some(finding) = strange {
+        return Err(format!("a finding: {finding:?}"));
+    }
+    let lost = expected.model.messages.get(model.messages.len()).map(|lost| &lost.draft);
+    if random.one_in(3) { goes_on(store, model, lost, &disk, &clock, random) } else { Ok(()) }
+}
+
+/// A recovered store takes messages, is closed or killed, and opened again. Where some were lost, a message like the first
+/// of them is put in half the cases: what followed it must not come back.
+fn goes_on(mut store: Store, mut model: Model, lost: Option<&Draft>, disk: &SimDisk, clock: &SimClock, random: &mut SimRandom) -> Outcome {
+    let options = store.reader().options().clone();
+    let like_lost = lost.filter(|_| random.one_in(2)).map(|lost| vec![Draft { number: 4 << 20, ..lost.clone() }]);
+    let drafts = like_lost.unwrap_or_else(|| new_messages(random));
+    let results = put_well(&mut store, &drafts, false)?;
+    take_over(&mut model, disk, &options, &drafts, &results)?;
+    let is_closed = random.one_in(2);
+    if is_closed {
+        well("close", store.writer().and_then(|mut writer| writer.close()))?;
+    }
+    drop(store);
+    let store = well("open once more", open(&disk.kill(), clock, &options))?;
+    verify(&store, &model).map_err(|flaw| format!("put, {} and opened again: {flaw}", if is_closed { "closed" } else { "killed" }))
+}
+
+fn new_messages(random: &mut SimRandom) -> Vec<Draft> {
+    vec![
+        Draft { number: 1 << 20, queue: 0, body: 60, tagged: true, keys: vec![0], light: vec![1], ..Draft::default() },
+        Draft { number: 2 << 20, queue: BATCH, body: 10, keys: vec![1], inner: 2, ..Draft::default() },
+        Draft { number: 3 << 20, queue: 1 + random.below(2) as usize, body: random.below(900) as usize, ..Draft::default() },
+    ]
+}
+
+/// A panic is a flaw like any other.
+pub fn caught(what: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(format!("panicked: {}", text.unwrap_or("with something that is no text")))
+    })
+}
+
+/// The power fails at a point, and a number decides what is lost. A state that was tried before is passed by.
+pub fn power_cut(at: usize, point: &Point, choice: u64, options: &Options, tally: &mut Tally) -> Outcome {
+    let mut choices = RandomChoices::new(choice);
+    let state = point.crash.state.power_cut(&mut choices);
+    let random = &mut SimRandom::new(choice ^ 0x5EED);
+    let depth = if random.one_in(6) { 1 + random.below(3) as usize } else { 0 };
+    if depth == 0 && !tally.seen.insert(choices.signature().wrapping_add(at as u64 * 0x9E37_79B9)) {
+        tally.repeated += 1;
+        return Ok(());
+    }
+    tally.states += 1;
+    tally.undecided += u64::from(choices.undecided());
+    caught(|| check(&state, Expected::after_power_cut(point), options, random, depth, tally))
+}
+
+/// The process dies at a point, within the call if it writes.
+pub fn death(points: &[Point], at: usize, choice: u64, options: &Options, tally: &mut Tally) -> Outcome {
+    let (point, random) = (&points[at], &mut SimRandom::new(choice));
+    let after = points.get(at + 1).map_or(&point.crash.state, |next| &next.crash.state);
+    let bytes = point.crash.written_bytes();
+    let count = random.below(bytes as u64 + 1) as usize;
+    let state = point.crash.killed_within(after, |byte| byte < count);
+    tally.states += 1;
+    caught(|| check(&state, Expected::after_death(point), options, random, 0, tally))
+}

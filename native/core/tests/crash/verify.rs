@@ -1,0 +1,153 @@
+//! Every answer of a store, held against the model.
+
+use std::fmt::Debug;
+
+use moraine_core::engine::{Boundary, Engine, GetRequest, GetStatus, Positions, Resolved, ScanItem, Scanner};
+use moraine_core::error::Error;
+use moraine_core::format::record::Record;
+use moraine_core::sim::{SimClock, SimDisk};
+
+use super::model::{Model, QUEUES, queue};
+use super::workload::{BATCH, KEYS, OWN};
+
+/// A power cut took the entry of a queue's first file, not that of a later one: see [`super::flaws::KNOWN`].
+pub const FIRST_FILE_LOST: &str = "the first file of a queue is lost";
+
+pub type Store = Engine<SimDisk, SimClock>;
+/// What differed, as a sentence.
+pub type Outcome = Result<(), String>;
+
+/// Fails with both values unless they are the same.
+pub fn same<T: PartialEq + Debug>(what: impl Fn() -> String, found: &T, expected: &T) -> Outcome {
+    if found == expected { Ok(()) } else { Err(format!("{}\n   found: {found:?}\nexpected: {expected:?}", what())) }
+}
+
+/// The value of a call that has to go well.
+pub fn well<T>(what: &str, outcome: Result<T, Error>) -> Result<T, String> {
+    outcome.map_err(|error| format!("{what} failed: {error}"))
+}
+
+/// Asks a store that was just opened everything there is to know: it must hold the model, no more and no less.
+pub fn verify(store: &Store, model: &Model) -> Outcome {
+    let positions = Positions { min: 0, end: model.end, durable: model.end, visible: model.end };
+    same(|| String::from("positions"), &store.reader().positions(), &positions)?;
+    scan(store, model)?;
+    let mut buffers = Buffers::default();
+    for number in 0..QUEUES {
+        whole_queue(store, model, number, &mut buffers)?;
+    }
+    names(store, model)?;
+    look_ups(store, model)
+}
+
+/// The log holds these records, these blanks and nothing else.
+fn scan(store: &Store, model: &Model) -> Outcome {
+    let mut scanner = Scanner::new(store.reader().log(), 0, u64::MAX);
+    let (mut messages, mut blanks) = (model.messages.iter(), model.blanks.iter());
+    while let Some(item) = well("scan", scanner.next_item())? {
+        match item {
+            ScanItem::Message { at, .. } => match messages.next() {
+                Some(message) if message.physical == at && message.bytes == scanner.message() => {}
+                expected => {
+                    let expected = expected.map(|message| (message.physical, message.draft.number));
+                    return Err(format!("scan: at {at} stands {:?}, want {expected:?}", scanner.message()));
+                }
+            },
+            ScanItem::Blank { at, size } => same(|| String::from("scan: blank"), &Some(&(at, size)), &blanks.next())?,
+            ScanItem::Damaged { at, size, reason } => return Err(format!("scan: {size} damaged bytes at {at}: {reason}")),
+        }
+    }
+    match (messages.next(), blanks.next()) {
+        (None, None) => Ok(()),
+        (message, blank) => Err(format!("scan: {:?} and {blank:?} are missing", message.map(|message| message.physical))),
+    }
+}
+
+#[derive(Default)]
+struct Buffers {
+    resolved: Resolved<moraine_core::sim::SimSegment>,
+    out: Vec<u8>,
+    offsets: Vec<f64>,
+}
+
+fn whole_queue(store: &Store, model: &Model, number: usize, buffers: &mut Buffers) -> Outcome {
+    let (topic, id) = queue(number);
+    let next = model.next[number];
+    let offsets = store.reader().offsets(topic.as_bytes(), id);
+    if offsets.min > 0 {
+        return Err(format!("{FIRST_FILE_LOST}: {topic} {id} begins at {} of {next}", offsets.min));
+    }
+    same(|| format!("offsets of {topic} {id}"), &(offsets.min, offsets.max, offsets.next), &(0, next, next))?;
+    let expected: Vec<_> = model.in_queue(number).collect();
+    let Buffers { resolved, out, offsets } = buffers;
+    let request = GetRequest { topic: topic.as_bytes(), queue_id: id, offset: 0, max: 4096, max_bytes: 1 << 20, filter: &[] };
+    well("get", store.reader().resolve(&request, resolved))?;
+    out.resize(expected.iter().map(|(_, _, message)| message.bytes.len()).sum(), 0);
+    offsets.resize(expected.len() + 1, 0.0);
+    let copied = well("get", resolved.copy(out, offsets))?;
+    let status = if next == 0 { GetStatus::NoMatchedLogicQueue } else { GetStatus::Found };
+    same(|| format!("get {topic} {id}"), &(resolved.status, copied.messages, copied.next), &(status, expected.len(), next))?;
+    let mut rest = &out[..];
+    for (&(offset, _, message), &found) in expected.iter().zip(offsets.iter()) {
+        let (record, behind) = rest.split_at(message.bytes.len());
+        if record != message.bytes || found as u64 != offset {
+            return Err(format!("get {topic} {id}: at {offset} stands another record, at {found}: {record:?}, want {:?}", message.bytes));
+        }
+        rest = behind;
+    }
+    let (first, entries) = well("entries", store.reader().entries(topic.as_bytes(), id, 0, 4096))?;
+    let found = entries.iter().map(|entry| (entry.physical, u64::from(entry.size), entry.tags_code));
+    let tags_code = |tagged: bool| if tagged { i64::from(b't') } else { 0 };
+    let wanted = expected.iter().map(|(_, _, message)| (message.physical, message.bytes.len() as u64, tags_code(message.draft.tagged)));
+    if first != 0 || !found.clone().eq(wanted.clone()) {
+        return same(|| format!("entries of {topic} {id}"), &found.collect::<Vec<_>>(), &wanted.collect());
+    }
+    times(store, number, &expected)
+}
+
+/// Offsets by time, where the clock was not followed backwards.
+fn times(store: &Store, number: usize, expected: &[(u64, u64, &super::model::Stored)]) -> Outcome {
+    let (topic, id) = queue(number);
+    for &(offset, _, message) in expected.iter().take(2).chain(expected.last()) {
+        let found = well("time", store.reader().time_of(topic.as_bytes(), id, offset))?;
+        same(|| format!("time of {topic} {id} {offset}"), &found, &Some(message.time))?;
+        if number != BATCH && expected.is_sorted_by_key(|(_, _, message)| message.time) {
+            let found = well("offset by time", store.reader().offset_by_time(topic.as_bytes(), id, message.time, Boundary::Lower))?;
+            let first = expected.iter().find(|(_, _, other)| other.time == message.time).map(|&(offset, _, _)| offset);
+            same(|| format!("offset of {topic} {id} by time {}", message.time), &Some(found), &first)?;
+        }
+    }
+    Ok(())
+}
+
+fn names(store: &Store, model: &Model) -> Outcome {
+    let mut expected: Vec<(&str, i32)> = (0..QUEUES).filter(|&number| model.next[number] > 0).map(queue).collect();
+    expected.sort_unstable();
+    let topics = store.reader().topics();
+    let mut found: Vec<(&str, i32)> = Vec::new();
+    for topic in &topics {
+        found.extend(store.reader().queues(topic.as_bytes()).into_iter().map(|id| (topic.as_str(), id)));
+    }
+    same(|| String::from("topics and queues"), &found, &expected)
+}
+
+fn look_ups(store: &Store, model: &Model) -> Outcome {
+    for topic in ["T", "U", "B"] {
+        for (number, key) in KEYS.iter().enumerate() {
+            let mut candidates = well("look-up", store.reader().lookup(topic.as_bytes(), key.as_bytes()))?;
+            let mut expected = model.messages.iter().rev().filter(|message| {
+                OWN[message.draft.queue].0 == topic && message.draft.keys.contains(&number) && message.draft.transaction != 3
+            });
+            while let Some(bytes) = well("look-up", candidates.next_record(i64::MIN, i64::MAX))? {
+                if expected.next().is_none_or(|message| message.bytes != bytes) {
+                    let found = Record::parse(bytes).map(|record| record.physical_offset());
+                    return Err(format!("look-up of {topic} {key}: found {found:?}, which is not the next one"));
+                }
+            }
+            if let Some(missing) = expected.next() {
+                return Err(format!("look-up of {topic} {key}: the message at {} is missing", missing.physical));
+            }
+        }
+    }
+    Ok(())
+}
