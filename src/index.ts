@@ -1,7 +1,15 @@
 export type { AppendBatch, AppendListener } from "./append-listeners.ts";
 export type { ArrivalOptions } from "./arrivals.ts";
 export type { PutResult, PutResults } from "./batch.ts";
-export type { EngineHealth, FileFact, Finding, IndexFileFact } from "./binding/contract.ts";
+export type {
+  EngineHealth,
+  FileFact,
+  Finding,
+  IndexFileFact,
+  RebuildResult,
+  SalvageResult,
+  VerifyFinding,
+} from "./binding/contract.ts";
 export type {
   FlushDiagnostics,
   ListenerDiagnostics,
@@ -25,4 +33,12 @@ export { type AppendOptions, type LogPositions, Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";
 export type { Table } from "./table.ts";
 export type { MessageFilter } from "./tag-filter.ts";
+export {
+  type RebuildOptions,
+  rebuildStore,
+  type SalvageOptions,
+  salvageStore,
+  type VerifyOptions,
+  verifyStore,
+} from "./upkeep.ts";
 export { encodeMessages } from "./wire-batch.ts";

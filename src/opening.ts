@@ -56,7 +56,7 @@ export async function openEngine(
   return { engineName: engine.name, engine: store };
 }
 
-function engineOptions(settings: Settings): EngineOptions {
+export function engineOptions(settings: Settings): EngineOptions {
   const { engine: _engine, onProgress: _onProgress, clock, ...options } = settings;
   return clock === undefined ? options : { ...options, clock };
 }

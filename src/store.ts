@@ -4,7 +4,7 @@ import type { AppendListener } from "./append-listeners.ts";
 import { checkOffset, readOptions } from "./arguments.ts";
 import type { ArrivalOptions } from "./arrivals.ts";
 import type { PutResult, PutResults } from "./batch.ts";
-import type { EngineHealth } from "./binding/contract.ts";
+import type { EngineHealth, VerifyFinding } from "./binding/contract.ts";
 import { type FlushDiagnostics, flushChannel } from "./diagnostics.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { FlushWaiters } from "./flush-waiters.ts";
@@ -21,6 +21,7 @@ import { checkScanOptions, followLog, type LogSource, type ScanItem, type ScanOp
 import type { StoredMessage } from "./stored-message.ts";
 import type { Table } from "./table.ts";
 import { Tables } from "./tables.ts";
+import { type VerifyOptions, verifyWith } from "./upkeep.ts";
 import { Waits } from "./waits.ts";
 import { Writer } from "./writer.ts";
 
@@ -70,6 +71,8 @@ export class Store {
   readonly #tables: Tables;
   readonly #waits: Waits;
   readonly #positions: Float64Array = new Float64Array(4);
+  /** What ends the verifying that goes on. */
+  readonly #verifying: Set<() => void> = new Set();
   #closing: Promise<void> | undefined;
 
   /** Where the runtime has `Symbol.asyncDispose`, `await using` closes the store. */
@@ -390,6 +393,19 @@ export class Store {
   }
 
   /**
+   * Holds everything on disk against everything else, as far as files are complete: see `verifyStore`. Resolves with what
+   * is wrong, and what mends it; rejects with `STORE_ABORTED`, and with `STORE_CLOSED` when the store is closed meanwhile.
+   */
+  async verify(options?: VerifyOptions): Promise<VerifyFinding[]> {
+    this.#lifecycle.checkReadable();
+    return verifyWith((deep, onProgress) => this.#engine.verify(deep, onProgress), options, {
+      add: (stop) => void this.#verifying.add(stop),
+      delete: (stop) => void this.#verifying.delete(stop),
+      error: () => this.#lifecycle.closedError(),
+    });
+  }
+
+  /**
    * Flushes, waits for work in flight, and releases the directory; always the same promise. Rejects where that
    * failed, and with `STORE_POISONED` where a sync failed before and no call has been told. Closed it is then, too.
    * A table that cannot be written is tried once more, and its error is the rejection where there is no other.
@@ -401,6 +417,7 @@ export class Store {
 
   async #close(): Promise<void> {
     this.#lifecycle.close();
+    for (const stop of this.#verifying) stop();
     this.#waits.end(this.#lifecycle.closedError());
     // While the lock is still ours.
     const unwritten = await this.#tables.close();

@@ -190,11 +190,69 @@ export interface EngineStore {
   health(): EngineHealth;
   /** Counters by name. */
   stats(): Record<string, number>;
+  /** Verifies the store as it is on disk, as far as its files are complete. */
+  verify(deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified>;
   /** Flushes, closes, releases the lock. Called once. */
   close(): Promise<void>;
+}
+
+/** Work that goes on beside the event loop. */
+export interface EngineTask<T> {
+  readonly done: Promise<T>;
+  /** Ends it early, where that can be: the result says that it is not complete. */
+  stop(): void;
+}
+
+/** What verifying found: a finding, and what mends it. */
+export interface VerifyFinding extends Finding {
+  /** A sentence: which command or deed mends it, or that nothing has to be done. */
+  remedy: string;
+}
+
+export interface EngineVerified {
+  /** False: stopped before everything was looked at. */
+  complete: boolean;
+  findings: VerifyFinding[];
+}
+
+/** What came of a rebuild. */
+export interface RebuildResult {
+  /** Messages in the log. */
+  messages: number;
+  findings: Finding[];
+}
+
+/** What was saved of a store. */
+export interface SalvageResult {
+  messages: number;
+  /** Bytes of their records. */
+  bytes: number;
+  /** Ranges of the old log that hold no whole record, and their bytes. */
+  lostRanges: number;
+  lostBytes: number;
+  /** What was lost, and what could not be taken over. */
+  findings: Finding[];
+}
+
+/** How far work has come: `done` of `total`, of what the phase counts. */
+export type TaskProgress = (phase: string, done: number, total: number) => void;
+
+/** Which derived files are made again. */
+export interface DerivedFiles {
+  queues: boolean;
+  index: boolean;
 }
 
 export interface Engine {
   readonly name: "native" | "wasm";
   open(path: string, options: EngineOptions, events: EngineEvents): Promise<EngineStore>;
+  /** Verifies the store in a directory, which nobody here has open. */
+  verify(path: string, options: EngineOptions, deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified>;
+  rebuild(
+    path: string,
+    options: EngineOptions,
+    what: DerivedFiles,
+    onProgress: TaskProgress,
+  ): EngineTask<RebuildResult>;
+  salvage(path: string, out: string, options: EngineOptions, onProgress: TaskProgress): EngineTask<SalvageResult>;
 }

@@ -4,10 +4,21 @@
  * The addon holds the process by nothing. What a caller waits for (an open, a flush, a close) does: see `ProcessHold`.
  */
 import { StoreError, type StoreErrorCode } from "../errors.ts";
-import type { AppendedColumns, Engine, EngineEvents, EngineHealth, EngineOptions, EngineStore } from "./contract.ts";
+import type {
+  AppendedColumns,
+  Engine,
+  EngineEvents,
+  EngineHealth,
+  EngineOptions,
+  EngineStore,
+  EngineTask,
+  EngineVerified,
+  TaskProgress,
+} from "./contract.ts";
+import { runTask, type TaskAddon, type TaskEvent } from "./native-task.ts";
 
-/** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, tasks.rs). */
-export interface Addon {
+/** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, tasks.rs, upkeep.rs). */
+export interface Addon extends TaskAddon {
   readonly FAILURE_PREFIX: string;
   readonly EVENT_PROGRESS: number;
   readonly EVENT_OPENED: number;
@@ -56,13 +67,33 @@ export interface Addon {
   queues(handle: number, topic: string): number[];
   health(handle: number): EngineHealth;
   stats(handle: number): Record<string, number>;
+  /** `handle`: that of the store, where it is open here for writing, else 0. */
+  verifyStore(path: string, options: AddonOptions, deep: boolean, handle: number, onEvent: TaskEvent): number;
+  rebuildStore(path: string, options: AddonOptions, queues: boolean, index: boolean, onEvent: TaskEvent): number;
+  salvageStore(path: string, out: string, options: AddonOptions, onEvent: TaskEvent): number;
 }
 
 type AddonOptions = Omit<EngineOptions, "clock"> & { clockMs?: number };
 type AddonEvent = (kind: number, first: number, second: number, text: string | null) => void;
 
 export function nativeEngine(addon: Addon): Engine {
-  return { name: "native", open: (path, options, events) => NativeStore.open(addon, path, options, events) };
+  const run = <T>(onProgress: TaskProgress, start: (onEvent: TaskEvent) => number): EngineTask<T> =>
+    runTask(addon, onProgress, fromJson, (onEvent) => called(addon, () => start(onEvent)));
+  return {
+    name: "native",
+    open: (path, options, events) => NativeStore.open(addon, path, options, events),
+    verify: (path, options, deep, onProgress) =>
+      run(onProgress, (onEvent) => addon.verifyStore(path, withoutClock(options), deep, 0, onEvent)),
+    rebuild: (path, options, { queues, index }, onProgress) =>
+      run(onProgress, (onEvent) => addon.rebuildStore(path, withoutClock(options), queues, index, onEvent)),
+    salvage: (path, out, options, onProgress) =>
+      run(onProgress, (onEvent) => addon.salvageStore(path, out, withoutClock(options), onEvent)),
+  };
+}
+
+function withoutClock(options: EngineOptions): AddonOptions {
+  const { clock: _clock, ...rest } = options;
+  return rest;
 }
 
 /** The two ends of a promise that an event settles. */
@@ -73,6 +104,8 @@ interface Awaited<T> {
 
 class NativeStore implements EngineStore {
   readonly #addon: Addon;
+  readonly #path: string;
+  readonly #options: EngineOptions;
   readonly #clock: (() => number) | undefined;
   readonly #events: EngineEvents;
   readonly #hold = new ProcessHold();
@@ -85,7 +118,7 @@ class NativeStore implements EngineStore {
 
   static open(addon: Addon, path: string, options: EngineOptions, events: EngineEvents): Promise<EngineStore> {
     const { clock, ...rest } = options;
-    const store = new NativeStore(addon, clock, events);
+    const store = new NativeStore(addon, path, options, events);
     return new Promise((resolve, reject) => {
       store.#opening = { resolve, reject };
       store.#handle = store.#call(() =>
@@ -95,9 +128,11 @@ class NativeStore implements EngineStore {
     });
   }
 
-  private constructor(addon: Addon, clock: (() => number) | undefined, events: EngineEvents) {
+  private constructor(addon: Addon, path: string, options: EngineOptions, events: EngineEvents) {
     this.#addon = addon;
-    this.#clock = clock;
+    this.#path = path;
+    this.#options = options;
+    this.#clock = options.clock;
     this.#events = events;
   }
 
@@ -244,6 +279,14 @@ class NativeStore implements EngineStore {
     return this.#call(() => this.#addon.stats(this.#handle));
   }
 
+  verify(deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified> {
+    const handle = this.#options.readOnly ? 0 : this.#handle;
+    const options = withoutClock(this.#options);
+    return runTask(this.#addon, onProgress, fromJson, (onEvent) =>
+      this.#call(() => this.#addon.verifyStore(this.#path, options, deep, handle, onEvent)),
+    );
+  }
+
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve, reject) => {
       this.#closing = { resolve, reject };
@@ -254,21 +297,29 @@ class NativeStore implements EngineStore {
   }
 
   #call<R>(call: () => R): R {
-    try {
-      return call();
-    } catch (error) {
-      throw this.#toStoreError(error);
-    }
+    return called(this.#addon, call);
   }
 
-  /** What the addon threw, as a StoreError; what napi-rs threw about an argument's type, too. */
   #toStoreError(error: unknown): StoreError {
-    if (error instanceof StoreError) return error;
-    const { message } = error as Error;
-    const prefix = this.#addon.FAILURE_PREFIX;
-    if (message.startsWith(prefix)) return fromJson(message.slice(prefix.length));
-    return new StoreError("STORE_INVALID_ARGUMENT", message, { cause: error });
+    return toStoreError(this.#addon, error);
   }
+}
+
+function called<R>(addon: Addon, call: () => R): R {
+  try {
+    return call();
+  } catch (error) {
+    throw toStoreError(addon, error);
+  }
+}
+
+/** What the addon threw, as a StoreError; what napi-rs threw about an argument's type, too. */
+function toStoreError(addon: Addon, error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const { message } = error as Error;
+  const prefix = addon.FAILURE_PREFIX;
+  if (message.startsWith(prefix)) return fromJson(message.slice(prefix.length));
+  return new StoreError("STORE_INVALID_ARGUMENT", message, { cause: error });
 }
 
 /**

@@ -27,6 +27,7 @@ const METHODS = [
   "table",
   "timeOf",
   "topics",
+  "verify",
 ];
 const GETTERS = {
   path: "string",
@@ -37,7 +38,15 @@ const GETTERS = {
   groups: "object",
 };
 
-const EXPORTS = { Store: "function", StoreError: "function", storeOptions: "object", encodeMessages: "function" };
+const EXPORTS = {
+  Store: "function",
+  StoreError: "function",
+  storeOptions: "object",
+  encodeMessages: "function",
+  verifyStore: "function",
+  rebuildStore: "function",
+  salvageStore: "function",
+};
 
 /** Options that `storeOptions` describes. */
 const OPTIONS = [

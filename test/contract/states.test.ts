@@ -54,6 +54,7 @@ const TABLE: Record<string, Answers> = {
   groups: READS,
   stats: READS,
   health: READS,
+  verify: READS,
   close: FACT,
 };
 

@@ -32,6 +32,7 @@ export const CALLS = {
   groups: (store) => store.groups.offset("readers", topic, 0),
   stats: (store) => store.stats(),
   health: (store) => store.health(),
+  verify: (store) => store.verify(),
   close: (store) => store.close(),
 };
 

@@ -35,7 +35,7 @@ describe("TypeScript", () => {
     ["src/index.ts"],
     ["src/store.ts"],
     [],
-    ["src/binding/load.ts", "src/binding/native.ts"],
+    ["src/binding/load.ts", "src/binding/native.ts", "src/binding/native-task.ts"],
     ["src/binding/contract.ts"],
     ["src/message.ts", "src/options.ts"],
     ["src/arguments.ts", "src/errors.ts"],
@@ -118,6 +118,7 @@ describe("Rust", () => {
     ["dispatch", "batch_dispatch"],
     ["recovery", "kinds"],
     ["engine"],
+    ["verify"],
   ];
   const ringOf = (room: string) => rings.findIndex((ring) => ring.includes(room));
   const core = files("native/core/src", /\.rs$/);

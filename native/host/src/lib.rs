@@ -21,6 +21,7 @@ mod owner;
 mod prefill;
 pub mod segment;
 pub mod shared;
+pub mod upkeep;
 
 pub use owner::Holder;
 pub use prefill::Ahead;

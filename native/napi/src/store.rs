@@ -56,7 +56,7 @@ pub struct OpenOptions {
 const RESERVE_BYTES: u64 = 4 << 20;
 
 impl OpenOptions {
-    fn settings(self, path: String) -> Result<OpenSettings, Error> {
+    pub fn settings(self, path: String) -> Result<OpenSettings, Error> {
         let flush = match self.flush.as_str() {
             "async" => FlushMode::Async,
             "sync" => FlushMode::Sync,

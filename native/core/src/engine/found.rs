@@ -148,7 +148,7 @@ fn load_queues<S: Storage>(
     Ok((Queues { plain, files, batches, batch_files }, loaded, loaded_batches))
 }
 
-fn refuse_unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<(), Error> {
+pub(super) fn refuse_unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<(), Error> {
     let reasons = kinds::unsupported(storage, topics)?;
     if reasons.is_empty() {
         return Ok(());

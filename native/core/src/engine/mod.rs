@@ -4,6 +4,7 @@
 //! around it, which covers resolving only: bytes are copied from pinned views, plans run without it.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -38,6 +39,8 @@ pub mod plans;
 pub mod put;
 pub mod read;
 mod rebuild;
+pub mod remake;
+mod remake_files;
 pub mod replicate;
 pub mod reserve;
 pub mod resolve;
@@ -45,7 +48,9 @@ mod resolve_batch;
 mod resumed;
 mod rows;
 mod run;
+pub mod salvage;
 pub mod seals;
+mod settled;
 pub mod sidecar;
 mod take_over;
 pub mod truncate;
@@ -73,6 +78,17 @@ pub struct Positions {
     pub end: u64,
     pub durable: u64,
     pub visible: u64,
+}
+
+/// How far the files of an open store are complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// End of the log.
+    pub end: u64,
+    /// Every message below has its entries in queue files.
+    pub queues_below: u64,
+    /// Index files from this name on take entries still.
+    pub index_open_from: Option<String>,
 }
 
 /// An open store.

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::found::Found;
+use super::remake;
 use super::replicate::Incoming;
 use super::rows::Queues;
 use super::run::Run;
@@ -31,6 +32,9 @@ impl<S: Storage, C: Clock> Engine<S, C> {
     /// is built in memory. STORE_UNSUPPORTED_FORMAT for kinds of stores that may only be read, STORE_CORRUPT for
     /// directories that cannot be one store.
     pub fn open(storage: Arc<S>, clock: C, options: Options, progress: &mut dyn FnMut(Progress)) -> Result<Self, Error> {
+        if !options.read_only {
+            remake::finish_pending(storage.as_ref(), &clock, &options, progress)?;
+        }
         // What is there.
         let mut found = Found::load(storage.as_ref(), &options)?;
         // What of it counts.

@@ -163,6 +163,7 @@ impl<S: Storage> Found<S> {
             }
         })?;
         self.findings.append(&mut dispatch_findings);
+        self.segments.name_files(&mut self.findings);
         progress(Progress { phase: "log", done: total, total });
         Ok(log_end)
     }

@@ -21,6 +21,7 @@ mod new_record;
 pub mod properties;
 pub mod queue_entry;
 pub mod queue_table;
+pub mod rebuild_note;
 pub mod record;
 mod record_crc;
 pub mod seal;

@@ -1,5 +1,6 @@
 //! The ordered run of segments: loading it from a directory, finding one by offset, adding and dropping.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -129,6 +130,29 @@ impl<G: Segment> Segments<G> {
         Ok(Self { segment_bytes: size, placed: Arc::new(placed) })
     }
 
+    /// Every file of the log that can be opened, each with the size that it has: of a log that [`Segments::load`] refuses,
+    /// to be read only.
+    pub fn load_what_opens<S>(storage: &S) -> Result<Self, Error>
+    where
+        S: Storage<Segment = G>,
+    {
+        let mut placed = Vec::new();
+        let mut sizes = BTreeMap::<u64, u64>::new();
+        for entry in storage.list(DIRECTORY)?.unwrap_or_default() {
+            if let Some(base) = names::parse_file_name(&entry.name).filter(|&base| base <= MAX_SAFE_INTEGER)
+                && (entry.kind, entry.len <= MAX_SEGMENT_BYTES) == (EntryKind::File, true)
+                && let Ok(segment) = storage.open_segment(&path(base))
+                && segment.size() > 0
+            {
+                *sizes.entry(segment.size()).or_default() += 1;
+                placed.push(Placed { base, segment });
+            }
+        }
+        placed.sort_unstable_by_key(|placed| placed.base);
+        let usual = sizes.into_iter().max_by_key(|&(size, count)| (count, size)).map_or(MIN_SEGMENT_BYTES, |(size, _)| size);
+        Ok(Self { segment_bytes: usual, placed: Arc::new(placed) })
+    }
+
     pub fn segment_bytes(&self) -> u64 {
         self.segment_bytes
     }
@@ -153,6 +177,15 @@ impl<G: Segment> Segments<G> {
     /// Offset behind the last byte of the last segment, 0 without any.
     pub fn extent(&self) -> u64 {
         self.placed.last().map_or(0, |last| last.base + last.segment.size())
+    }
+
+    /// Gives findings about places in the log the names of the files that hold these.
+    pub fn name_files(&self, findings: &mut [Finding]) {
+        for finding in findings.iter_mut().filter(|finding| finding.file.starts_with(DIRECTORY)) {
+            if let Some(placed) = self.find(finding.offset) {
+                finding.file = path(placed.base);
+            }
+        }
     }
 
     /// The segment that holds the byte at `offset`.

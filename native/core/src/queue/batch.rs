@@ -58,6 +58,11 @@ impl BatchQueue {
         self.tail.clear();
     }
 
+    /// The first entry that is in no file yet.
+    pub fn first_waiting(&self) -> Option<&BatchEntry> {
+        self.tail.front()
+    }
+
     /// Positions of the entries that the files hold: the first, and behind the last.
     pub fn held(&self) -> (u64, u64) {
         (self.first, self.held)
