@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use moraine_core::error::{IoError, IoKind};
 use moraine_core::memory::{MemorySegment, MemoryStorage};
-use moraine_core::storage::{DirectoryStamp, Entry, FileStamp, Segment, Storage};
+use moraine_core::storage::{DirectoryStamp, Entry, FileStamp, Segment, Space, Storage};
 
 /// What finds the disk full.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +111,17 @@ impl Storage for FaultyStorage {
     fn remove(&self, path: &str) -> Result<(), IoError> {
         self.full.change()?;
         self.memory.remove(path)
+    }
+    fn remove_dir(&self, dir: &str) -> Result<(), IoError> {
+        self.full.change()?;
+        self.memory.remove_dir(dir)
+    }
+    fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
+        self.full.change()?;
+        self.memory.rename(from, to)
+    }
+    fn space(&self, dir: &str) -> Result<Option<Space>, IoError> {
+        self.memory.space(dir)
     }
 }
 
