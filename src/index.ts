@@ -20,6 +20,8 @@ export { type OpenProgress, type StoreOptions, storeOptions } from "./options.ts
 export type { EntriesOptions, LookupOptions, QueueEntry, QueueOffsets } from "./queries.ts";
 export type { QueueCursor, ReadOptions } from "./queue-cursor.ts";
 export type { GetOptions } from "./queue-reader.ts";
+export type { Expired, ExpireOptions, Release } from "./retention.ts";
+export type { RetentionOptions } from "./retention-options.ts";
 export type { ScanItem, ScanOptions } from "./scan.ts";
 export { type AppendOptions, type LogPositions, Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";

@@ -17,6 +17,7 @@ import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
 import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
 import { checkReadOptions, QueueCursor, type ReadOptions } from "./queue-cursor.ts";
 import { type GetOptions, QueueReader } from "./queue-reader.ts";
+import { type Expired, type ExpireOptions, type Release, Retention } from "./retention.ts";
 import { checkScanOptions, followLog, type LogSource, type ScanItem, type ScanOptions, scanLog } from "./scan.ts";
 import type { StoredMessage } from "./stored-message.ts";
 import type { Table } from "./table.ts";
@@ -69,6 +70,7 @@ export class Store {
   readonly #waiters: FlushWaiters;
   readonly #tables: Tables;
   readonly #waits: Waits;
+  readonly #retention: Retention;
   readonly #positions: Float64Array = new Float64Array(4);
   #closing: Promise<void> | undefined;
 
@@ -85,6 +87,7 @@ export class Store {
     this.#writer = new Writer(opened.engine, lifecycle, settings, this.#waits);
     this.#reader = new QueueReader(opened.engine);
     this.#queries = new Queries(opened.engine);
+    this.#retention = new Retention(opened.engine, lifecycle);
     this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
     this.#tables = new Tables(lifecycle, settings.clock);
     lifecycle.open();
@@ -371,6 +374,36 @@ export class Store {
   get groups(): Groups {
     this.#lifecycle.checkReadable();
     return this.#tables.groups;
+  }
+
+  /**
+   * Removes files of the log, the oldest first and whole ones only: those whose messages were stored `before` a time, and
+   * those that lie in front of the newest `maxBytes`; without either, those that the option `retention` names, whatever the
+   * hour. One call removes `EXPIRE_BATCH_FILES` (10) at most, and `more` says whether another one would go on. The file that
+   * is written to stays, and so does what `retain` holds. Readers keep what they have of a file that goes.
+   *
+   * Rejects with `STORE_INVALID_ARGUMENT` where nothing says what may go, with `STORE_FULL` where there is no room to note
+   * what is to be removed, and as `flush` does.
+   */
+  expire(options?: ExpireOptions): Promise<Expired> {
+    return this.#retention.expire(options);
+  }
+
+  /**
+   * Deletes a topic, or the light queue of that name (`%LMQ%…`), with its queues; false where there is none. Its messages
+   * are not shown any more, except by `at`, `scan` and `onAppend`, which show the log until its files expire. If it is made
+   * again, its queue offsets go on where they were. The topic table and consumer offsets are left to the caller.
+   */
+  deleteTopic(topic: string): Promise<boolean> {
+    return this.#retention.deleteTopic(topic);
+  }
+
+  /**
+   * Holds the log from a physical offset on: neither `expire` nor the option `retention` removes a file that lies there,
+   * until the function is called that is returned, or the store is closed. It is also disposable (`using`).
+   */
+  retain(fromPhysicalOffset: number): Release {
+    return this.#retention.retain(fromPhysicalOffset);
   }
 
   /** Counters by name. */

@@ -4,9 +4,17 @@
  * The addon holds the process by nothing. What a caller waits for (an open, a flush, a close) does: see `ProcessHold`.
  */
 import { StoreError, type StoreErrorCode } from "../errors.ts";
-import type { AppendedColumns, Engine, EngineEvents, EngineHealth, EngineOptions, EngineStore } from "./contract.ts";
+import type {
+  AppendedColumns,
+  Engine,
+  EngineEvents,
+  EngineHealth,
+  EngineOptions,
+  EngineStore,
+  Expired,
+} from "./contract.ts";
 
-/** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, tasks.rs). */
+/** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, retention.rs, tasks.rs). */
 export interface Addon {
   readonly FAILURE_PREFIX: string;
   readonly EVENT_PROGRESS: number;
@@ -14,6 +22,7 @@ export interface Addon {
   readonly EVENT_FAILED: number;
   readonly EVENT_SETTLED: number;
   readonly EVENT_CLOSED: number;
+  readonly EVENT_DONE: number;
   open(path: string, options: AddonOptions, onEvent: AddonEvent): number;
   close(handle: number): void;
   put(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
@@ -54,6 +63,11 @@ export interface Addon {
   takeArrivals(handle: number, out: Float64Array): number;
   topics(handle: number): string[];
   queues(handle: number, topic: string): number[];
+  /** EVENT_DONE follows with the number of the errand. */
+  expire(handle: number, errand: number, before: number | undefined, maxBytes: number | undefined): void;
+  deleteTopic(handle: number, errand: number, topic: string): void;
+  retain(handle: number, from: number): number;
+  release(handle: number, hold: number): void;
   health(handle: number): EngineHealth;
   stats(handle: number): Record<string, number>;
 }
@@ -80,6 +94,9 @@ class NativeStore implements EngineStore {
   #opening: Awaited<EngineStore> | undefined;
   #closing: Awaited<void> | undefined;
   #closed: Promise<void> | undefined;
+  /** By number: what is asked for beside flushes. */
+  readonly #errands: Map<number, Awaited<unknown>> = new Map();
+  #lastErrand = 0;
   /** What the flushes asked for reach; undefined when all have settled. */
   #flushTarget: number | undefined;
 
@@ -107,9 +124,11 @@ class NativeStore implements EngineStore {
       this.#events.onProgress(text ?? "", first, second);
       return;
     }
-    const error = text === null ? undefined : fromJson(text);
+    const error = text === null || kind === addon.EVENT_DONE ? undefined : fromJson(text);
     if (kind === addon.EVENT_SETTLED) {
       this.#settled(first, error);
+    } else if (kind === addon.EVENT_DONE) {
+      this.#done(first, second === 0, text ?? "");
     } else if (kind === addon.EVENT_OPENED) {
       this.#hold.release();
       this.#opening?.resolve(this);
@@ -234,6 +253,49 @@ class NativeStore implements EngineStore {
 
   queues(topic: string): number[] {
     return this.#call(() => this.#addon.queues(this.#handle, topic));
+  }
+
+  expire(before: number | undefined, maxBytes: number | undefined): Promise<Expired> {
+    return this.#errand((errand) => this.#addon.expire(this.#handle, errand, before, maxBytes));
+  }
+
+  deleteTopic(topic: string): Promise<boolean> {
+    return this.#errand((errand) => this.#addon.deleteTopic(this.#handle, errand, topic));
+  }
+
+  retain(fromPhysicalOffset: number): () => void {
+    const hold = this.#call(() => this.#addon.retain(this.#handle, fromPhysicalOffset));
+    return () => {
+      try {
+        this.#call(() => this.#addon.release(this.#handle, hold));
+      } catch (error) {
+        // With the store all holds are gone.
+        if ((error as StoreError).code !== "STORE_CLOSED") throw error;
+      }
+    };
+  }
+
+  /** Asks for an errand, and holds the process until it is done. */
+  #errand<T>(ask: (errand: number) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#lastErrand += 1;
+      const errand = this.#lastErrand;
+      this.#call(() => {
+        if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
+        ask(errand);
+      });
+      this.#errands.set(errand, { resolve: (value) => resolve(value as T), reject });
+      this.#hold.take();
+    });
+  }
+
+  #done(errand: number, went: boolean, text: string): void {
+    const awaited = this.#errands.get(errand);
+    if (awaited === undefined) return;
+    this.#errands.delete(errand);
+    this.#hold.release();
+    if (went) awaited.resolve(JSON.parse(text));
+    else awaited.reject(fromJson(text));
   }
 
   health(): EngineHealth {

@@ -14,10 +14,11 @@ use moraine_core::error::{Code, Error, IoError, IoKind};
 use moraine_core::options::FlushMode;
 
 use crate::backlog::Patience;
+use crate::errands::{Errand, Looks};
 use crate::errno::io_error;
 use crate::files::HostStorage;
 use crate::lock::StoreLock;
-use crate::shared::{Core, Events, HostEngine};
+use crate::shared::{Core, Events, HostEngine, State};
 
 /// What callers ask of the thread.
 #[derive(Default)]
@@ -33,6 +34,7 @@ pub(crate) struct Signals {
 struct Asked {
     flush: bool,
     behind: bool,
+    errands: Vec<Errand>,
     armed: bool,
     end: Option<End>,
     ended: bool,
@@ -49,8 +51,11 @@ enum End {
 struct Work {
     flush: bool,
     behind: bool,
+    errands: Vec<Errand>,
     /// The interval has passed.
     due: bool,
+    /// It is time to look at what may be removed.
+    look: bool,
     end: Option<End>,
 }
 
@@ -68,6 +73,17 @@ impl Signals {
 
     pub(crate) fn ask_behind(&self) {
         self.ask(|asked| asked.behind = true);
+    }
+
+    /// Asks for an errand; false, and nothing follows, where the store is about to end.
+    pub(crate) fn ask_errand(&self, errand: Errand) -> bool {
+        let mut asked = self.lock();
+        if asked.end.is_some() || asked.ended {
+            return false;
+        }
+        asked.errands.push(errand);
+        self.wake.notify_one();
+        true
     }
 
     pub(crate) fn close(&self) {
@@ -100,11 +116,16 @@ impl Signals {
     /// Whether something is to be done that must not wait for the end of a round of writes behind.
     fn interrupt(&self, deadline: Option<Instant>) -> bool {
         let asked = self.lock();
-        asked.flush || asked.armed || asked.end.is_some() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        asked.flush
+            || asked.armed
+            || !asked.errands.is_empty()
+            || asked.end.is_some()
+            || deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// Waits for something to do. `deadline` is when the interval ends that began with the first put after idleness.
-    fn next(&self, deadline: &mut Option<Instant>, interval: Duration) -> Work {
+    /// Waits for something to do. `deadline` is when the interval ends that began with the first put after idleness, `look`
+    /// when it is time to look at what may be removed.
+    fn next(&self, deadline: &mut Option<Instant>, interval: Duration, look: Option<Instant>) -> Work {
         let mut asked = self.lock();
         loop {
             let now = Instant::now();
@@ -117,11 +138,13 @@ impl Signals {
                 // Before the engine is looked at: what is put from here on arms again.
                 self.armed.store(false, Ordering::Release);
             }
-            if due || asked.flush || asked.behind || asked.end.is_some() {
+            let look_due = look.is_some_and(|look| now >= look);
+            if due || look_due || asked.flush || asked.behind || !asked.errands.is_empty() || asked.end.is_some() {
                 let (flush, behind) = (std::mem::take(&mut asked.flush), std::mem::take(&mut asked.behind));
-                return Work { flush, behind, due, end: asked.end };
+                let errands = std::mem::take(&mut asked.errands);
+                return Work { flush, behind, errands, due, look: look_due, end: asked.end };
             }
-            asked = match *deadline {
+            asked = match [*deadline, look].into_iter().flatten().min() {
                 None => self.wake.wait(asked).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     self.wake.wait_timeout(asked, deadline.saturating_duration_since(now)).unwrap_or_else(PoisonError::into_inner).0
@@ -146,7 +169,7 @@ pub(crate) fn start(
     let flusher = Flusher { core, storage, lock, events };
     let thread = std::thread::Builder::new()
         .name("moraine-flush".into())
-        .spawn(move || flusher.run())
+        .spawn(move || flusher.live())
         .map_err(|error| io_error(&error, "clone", "moraine-flush"))?;
     Ok(thread.thread().id())
 }
@@ -159,7 +182,7 @@ struct Flusher {
 }
 
 impl Flusher {
-    fn run(mut self) {
+    fn live(mut self) {
         // A panic here is a defect; those who wait are told all the same.
         let worked = catch_unwind(AssertUnwindSafe(|| self.work()));
         let outcome = worked.unwrap_or_else(|_| {
@@ -178,8 +201,13 @@ impl Flusher {
     fn work(&self) -> Option<Result<(), Error>> {
         let mut deadline = None;
         let mut patience = Patience::default();
+        let mut looks = Looks::new(self.core.removes);
         loop {
-            let work = self.core.signals.next(&mut deadline, self.core.flush_interval);
+            let work = self.core.signals.next(&mut deadline, self.core.flush_interval, looks.next);
+            if work.end != Some(End::Abandon) {
+                // In front of a close: whoever asked is told.
+                work.errands.into_iter().for_each(|errand| self.run(errand));
+            }
             match work.end {
                 Some(End::Close) => return Some(self.close()),
                 Some(End::Abandon) => return None,
@@ -198,11 +226,37 @@ impl Flusher {
                     self.core.signals.arm();
                 }
             }
+            if work.look {
+                let before = self.durable();
+                looks.look(&self.core, self.storage.as_ref());
+                self.settle_after(before);
+            }
             if work.behind || work.due {
                 let kinds = self.decide(&mut patience, work.due);
                 let finished = self.write_behind(kinds, deadline);
                 patience.wrote(kinds, finished);
             }
+        }
+    }
+
+    fn run(&self, errand: Errand) {
+        let before = self.durable();
+        let outcome = errand.task.run(&self.core, self.storage.as_ref());
+        self.settle_after(before);
+        self.events.done(errand.number, outcome);
+    }
+
+    /// Tells of a sync that an errand needed, and of one that has failed.
+    fn settle_after(&self, durable_before: u64) {
+        let poison = self.core.engine(|engine| Ok(if engine.poisoned().is_some() { engine.writer().err() } else { None }));
+        let poison = poison.unwrap_or_default();
+        let newly_poisoned = poison.is_some() && self.core.state() == State::Open;
+        if newly_poisoned {
+            self.core.poisoned();
+        }
+        let durable = self.durable();
+        if newly_poisoned || durable != durable_before {
+            self.events.settled(durable, poison.as_ref().filter(|_| newly_poisoned));
         }
     }
 

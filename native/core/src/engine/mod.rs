@@ -27,15 +27,20 @@ mod batch;
 pub mod check;
 pub mod close;
 mod complete;
+pub mod delete_topic;
+pub mod expire;
 pub mod health;
+pub mod kept;
 pub(crate) mod known;
 pub mod open;
 pub mod plans;
 pub mod put;
 pub mod read;
+pub mod removal;
 pub mod replicate;
 pub mod resolve;
 mod resolve_batch;
+pub mod retention;
 mod run;
 pub mod sidecar;
 pub mod truncate;
@@ -96,6 +101,8 @@ pub struct Engine<S: Storage, C: Clock> {
     sidecar: Sidecar,
     /// Something is odd in the directories of the queues, and to be told at every open: none of them is to be left out.
     sidecar_withheld: bool,
+    kept: kept::KeptFile,
+    retention: retention::Retention,
     findings: Vec<Finding>,
     poison: Option<Error>,
     closed: bool,

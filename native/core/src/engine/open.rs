@@ -8,9 +8,11 @@ use alloc::vec::Vec;
 
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
 use super::complete::{Complete, correct_batch_mins, cut_batch_queues, last_batch, take_over_batch_queues};
+use super::kept::KeptFile;
 use super::known::{IndexClues, correct_min, last_message, lies_below, load_checkpoint, load_index, queues_end, refuse_wrong_mount};
 use super::plans::CHECKPOINT_PATH;
 use super::replicate::Incoming;
+use super::retention::Retention;
 use super::run::Run;
 use super::sidecar::{Sidecar, write_marker};
 use super::trusted::Proven;
@@ -66,7 +68,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             refuse_unsupported(storage.as_ref(), &topics.kinds)?;
         }
         let sidecar = Sidecar::read(storage.as_ref())?;
-        let segments = Segments::load(storage.as_ref(), options.segment_bytes, write, &mut findings)?;
+        let mut segments = Segments::load(storage.as_ref(), options.segment_bytes, write, &mut findings)?;
+        let mut kept = KeptFile::load(storage.as_ref(), &mut segments, &mut findings)?;
         let (checkpoint_bytes, mut checkpoint) = load_checkpoint(storage.as_ref())?;
         let mut proven = sidecar.prove(storage.as_ref(), clean, &checkpoint_bytes, &segments, &options, &mut findings)?;
         let trusted = proven.as_mut().and_then(|proven| proven.queues.take());
@@ -83,6 +86,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             }
         };
         let sidecar_withheld = findings.len() > noticed;
+        kept.hide(&mut queues);
         queue_files.ext = ExtFiles::load(storage.as_ref(), &mut findings)?;
         let mut batches = BatchTable::default();
         let (batch_files, loaded_batches) = BatchFiles::load(
@@ -150,7 +154,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             if at >= complete.least() {
                 let dispatch = Dispatch::of(record, at, &options.delay_levels);
                 let is_batch = belongs_to_batch_queue(&batches, &queues, &dispatch);
-                if is_batch && at >= complete.batch {
+                if is_batch && at >= complete.batch.max(queues.hidden_below(dispatch.topic)) {
                     redispatch_to_batch_queue(&mut batches, record, &dispatch, &mut dispatch_findings);
                 }
                 if at >= complete.simple {
@@ -190,6 +194,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             queues.places().try_for_each(|place| correct_min(storage.as_ref(), &queue_files, &mut queues, place, min))?;
         }
         correct_batch_mins(storage.as_ref(), &batch_files, &mut batches, min)?;
+        kept.settle(storage.as_ref(), (&queue_files, &mut queues), (&batch_files, &mut batches), log_end.end, &mut findings)?;
         let (last_record, last_store_timestamp) = match (log_end.last, &proven) {
             (Some(last), _) => last,
             (None, Some(Proven { closed, .. })) => closed.last.map_or((min, 0), |last| (last.at, last.store_timestamp)),
@@ -226,6 +231,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             clean,
             sidecar,
             sidecar_withheld,
+            kept,
+            retention: Retention::default(),
             findings,
             poison: None,
             closed: false,
@@ -288,6 +295,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             self.ext_ends = ext.take_over(storage.as_ref(), &self.queue_files, &self.queues, &mut self.unsynced)?;
         }
         take_over_batch_queues(storage.as_ref(), &self.batch_files, &self.batches, touched_batches, &mut self.unsynced)?;
+        self.take_over_kept()?;
         self.drop_distrusted_index_files(index_names)
     }
 

@@ -94,6 +94,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return Ok(self.0.log.clear_ahead()?); // of a blank that was not whole
         }
         let engine = &mut *self.0;
+        engine.unhide_from(to)?;
         engine.lower_checkpoint(to, boundary.last.map_or(0, |(_, time)| time))?;
         engine.cut_log_back(to)?;
         engine.cuts += 1;

@@ -16,6 +16,8 @@ pub struct Full {
     pub log: Rc<Cell<bool>>,
     /// Writes to other files.
     pub files: Rc<Cell<bool>>,
+    /// Writes that make a file longer.
+    pub new_files: Rc<Cell<bool>>,
     /// So many changes go through still; `None`: all.
     pub dies_in: Rc<Cell<Option<u32>>>,
     /// So many more writes to other files go through.
@@ -92,6 +94,9 @@ impl Storage for FaultyStorage {
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {
         self.full.change()?;
         check(&self.full.files, path)?;
+        if at + bytes.len() as u64 > self.memory.len(path)?.unwrap_or(0) {
+            check(&self.full.new_files, path)?;
+        }
         match self.full.files_left.get() {
             Some(0) => return check(&Cell::new(true), path),
             Some(left) => self.full.files_left.set(Some(left - 1)),
