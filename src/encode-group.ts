@@ -1,21 +1,18 @@
 /** A group of messages as the engine takes it: one topic and queue, what the group shares in each, and never cut. */
 import { types } from "node:util";
-import { Arena } from "./arena.ts";
 import { int32Error, integerError, isInt32, MAX_INT32, plainView, readOptions } from "./arguments.ts";
 import { BATCH_HEADER_BYTES } from "./binding/contract.ts";
-import type { MessageLimits } from "./encode.ts";
 import { bodyLength, checkedTopic, checkLong, errorInMessage, writeBody } from "./encode-fields.ts";
 import { writeHeader } from "./encode-header.ts";
 import { PropertyEncoder } from "./encode-properties.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
-import { type EncodedHost, HostEncoder } from "./hosts.ts";
+import type { EncodedHost } from "./hosts.ts";
 import { type GroupMessage, type GroupOptions, PropertyName } from "./message.ts";
+import { MessageEncoder } from "./message-encoder.ts";
 import { decodeProperties } from "./properties.ts";
 import { MAX_SYSTEM_TOPIC_BYTES } from "./topic.ts";
 import { forEachMessage, type GroupFields, groupMessage, readWireBatch, WIRE_OVERHEAD_BYTES } from "./wire-batch.ts";
 
-/** An arena larger than this is not kept. */
-const KEPT_BYTES = 8 * 1024 * 1024;
 /** No group is larger: no file of the log takes it. */
 const MAX_GROUP_BYTES = 2_147_483_647;
 const OPTIONS: readonly string[] = [
@@ -27,16 +24,12 @@ const OPTIONS: readonly string[] = [
   "properties",
 ] satisfies (keyof GroupOptions)[];
 const NO_PROPERTIES = new Uint8Array(0);
+const NO_NAMES: ReadonlySet<string> = new Set();
+const DECODER = new TextDecoder();
 
 /** Encodes one group at a time: `encode`, then `bytes`, then `release`. */
-export class GroupEncoder {
-  readonly #limits: MessageLimits;
-  readonly #bornHosts: HostEncoder = new HostEncoder("127.0.0.1", 0);
-  readonly #storeHosts: HostEncoder = new HostEncoder("127.0.0.1", 10_911);
-  readonly #properties: PropertyEncoder;
+export class GroupEncoder extends MessageEncoder {
   readonly #withoutCrc: PropertyEncoder = new PropertyEncoder(false);
-  #arena: Arena = new Arena();
-  #used = 0;
   #wireBytes = 0;
   #topic = "";
   #topicBytes: Uint8Array = NO_PROPERTIES;
@@ -44,31 +37,14 @@ export class GroupEncoder {
   #sysFlag = 0;
   #reconsumeTimes = 0;
   #bornTimestamp = 0;
-  #bornHost: EncodedHost = this.#bornHosts.encode(undefined, "bornHost");
-  #storeHost: EncodedHost = this.#storeHosts.encode(undefined, "storeHost");
-  /** Properties of the group itself. */
+  #bornHost: EncodedHost = this.bornHostEncoder.encode(undefined, "bornHost");
+  #storeHost: EncodedHost = this.storeHostEncoder.encode(undefined, "storeHost");
+  /** Properties of the group itself, and their names. */
   #shared: Uint8Array = NO_PROPERTIES;
-
-  constructor(limits: MessageLimits) {
-    this.#limits = limits;
-    this.#properties = new PropertyEncoder(limits.recordCrc);
-  }
-
-  get bytes(): Uint8Array {
-    return this.#arena.bytes;
-  }
-
-  get used(): number {
-    return this.#used;
-  }
+  #sharedNames: ReadonlySet<string> = NO_NAMES;
 
   get storeHost(): EncodedHost {
     return this.#storeHost;
-  }
-
-  /** Lets go of memory that only a large group needs. */
-  release(): void {
-    if (this.#arena.capacity > KEPT_BYTES) this.#arena = new Arena();
   }
 
   /** Encodes a group, and returns the number of its messages: one at least. */
@@ -87,24 +63,25 @@ export class GroupEncoder {
     if (!isInt32(sysFlag)) throw int32Error("options.sysFlag", sysFlag);
     if (!isInt32(reconsumeTimes)) throw int32Error("options.reconsumeTimes", reconsumeTimes);
     checkLong("options.bornTimestamp", bornTimestamp);
-    this.#bornHost = this.#bornHosts.encode(options.bornHost, "options.bornHost");
-    this.#storeHost = this.#storeHosts.encode(options.storeHost, "options.storeHost");
-    const arena = this.#arena;
+    this.#bornHost = this.bornHostEncoder.encode(options.bornHost, "options.bornHost");
+    this.#storeHost = this.storeHostEncoder.encode(options.storeHost, "options.storeHost");
+    const arena = this.arena;
     arena.at = 0;
     arena.reserve(MAX_SYSTEM_TOPIC_BYTES);
-    this.#topicBytes = arena.bytes.slice(0, checkedTopic(topic, arena, this.#limits.compat));
+    this.#topicBytes = arena.bytes.slice(0, checkedTopic(topic, arena, this.limits.compat));
+    this.#sharedNames = NO_NAMES;
     this.#shared = properties === undefined ? NO_PROPERTIES : this.#sharedProperties(properties);
     this.#topic = topic;
     this.#queueId = queueId;
     this.#sysFlag = sysFlag;
     this.#reconsumeTimes = reconsumeTimes;
     this.#bornTimestamp = bornTimestamp;
-    this.#used = 0;
+    this.end = 0;
     this.#wireBytes = 0;
   }
 
   #sharedProperties(properties: GroupOptions["properties"]): Uint8Array {
-    const arena = this.#arena;
+    const arena = this.arena;
     arena.at = 0;
     let length: number;
     try {
@@ -113,7 +90,9 @@ export class GroupEncoder {
       throw inOptions(error);
     }
     const shared = arena.bytes.slice(0, length);
-    const delay = decodeProperties(new TextDecoder().decode(shared)).get(PropertyName.delay);
+    const decoded = decodeProperties(DECODER.decode(shared));
+    this.#sharedNames = new Set(decoded.keys());
+    const delay = decoded.get(PropertyName.delay);
     if (Number(delay) > 0) {
       throw argumentError("options.properties", `property DELAY is ${shown(delay)}; a group cannot be delayed`);
     }
@@ -125,12 +104,13 @@ export class GroupEncoder {
       const fields = groupMessage(message);
       this.#checkPlace(fields);
       const { body, flag, tags, keys, properties } = fields;
-      const bodyBytes = bodyLength(body, this.#limits.maxMessageBytes);
+      const bodyBytes = bodyLength(body, this.limits.maxMessageBytes);
       const start = this.#startMessage(bodyBytes);
-      const arena = this.#arena;
+      const arena = this.arena;
       writeBody(body, arena);
       this.#endBody(bodyBytes);
-      const own = this.#properties.write(arena, tags, keys, undefined, properties);
+      const own = this.properties.write(arena, tags, keys, undefined, properties);
+      if (this.#sharedNames.size > 0) this.#checkNames(arena.bytes.subarray(arena.at - own, arena.at));
       this.#endMessage(start, bodyBytes, flag, own);
     } catch (error) {
       throw errorInMessage(error, index);
@@ -138,14 +118,25 @@ export class GroupEncoder {
     this.#checkSize();
   }
 
+  /** Refuses a property of a message that the group has too: who reads the message would not find its own. */
+  #checkNames(own: Uint8Array): void {
+    for (const name of decodeProperties(DECODER.decode(own)).keys()) {
+      if (!this.#sharedNames.has(name)) continue;
+      throw argumentError(
+        "properties",
+        `property ${shown(name)} is given twice: by the message and in options.properties; give it in one place`,
+      );
+    }
+  }
+
   /** Holds the group, as far as it was encoded, against what a store takes. */
   #checkSize(): void {
-    const { maxMessageBytes } = this.#limits;
+    const { maxMessageBytes } = this.limits;
     if (this.#wireBytes > maxMessageBytes) {
       throw tooLarge(this.#wireBytes, "in RocketMQ's wire form", maxMessageBytes, "(option maxMessageBytes)");
     }
-    if (this.#used > MAX_GROUP_BYTES) {
-      throw tooLarge(this.#used, "with all that its messages share", MAX_GROUP_BYTES, "to fit a file of the log");
+    if (this.end > MAX_GROUP_BYTES) {
+      throw tooLarge(this.end, "with all that its messages share", MAX_GROUP_BYTES, "to fit a file of the log");
     }
   }
 
@@ -163,12 +154,12 @@ export class GroupEncoder {
     return readWireBatch("messages", wire, (flag, bodyAt, bodyEnd, propertiesAt, end) => {
       const bodyBytes = bodyEnd - bodyAt;
       const start = this.#startMessage(bodyBytes);
-      const arena = this.#arena;
+      const arena = this.arena;
       arena.bytes.set(wire.subarray(bodyAt, bodyEnd), arena.at);
       this.#endBody(bodyBytes);
       const properties = propertiesAt < end ? wire.subarray(propertiesAt, end) : undefined;
       try {
-        const own = this.#properties.write(arena, undefined, undefined, undefined, properties);
+        const own = this.properties.write(arena, undefined, undefined, undefined, properties);
         this.#endMessage(start, bodyBytes, flag, own);
       } catch (error) {
         throw errorInMessage(error, index);
@@ -180,8 +171,8 @@ export class GroupEncoder {
 
   /** Makes room for header, body and topic of the next message, and stands where its body goes. */
   #startMessage(bodyBytes: number): number {
-    const arena = this.#arena;
-    const start = this.#used;
+    const arena = this.arena;
+    const start = this.end;
     arena.at = start;
     arena.reserve(BATCH_HEADER_BYTES + bodyBytes + this.#topicBytes.length);
     arena.at += BATCH_HEADER_BYTES;
@@ -189,15 +180,15 @@ export class GroupEncoder {
   }
 
   #endBody(bodyBytes: number): void {
-    this.#arena.at += bodyBytes;
-    this.#arena.writeBytes(this.#topicBytes);
+    this.arena.at += bodyBytes;
+    this.arena.writeBytes(this.#topicBytes);
   }
 
   #endMessage(start: number, bodyBytes: number, flag: number, ownProperties: number): void {
-    const arena = this.#arena;
-    const propertyBytes = this.#properties.writeShared(arena, this.#shared);
+    const arena = this.arena;
+    const propertyBytes = this.properties.writeShared(arena, this.#shared);
     this.#wireBytes += WIRE_OVERHEAD_BYTES + bodyBytes + ownProperties;
-    this.#used = writeHeader(
+    this.end = writeHeader(
       arena,
       start,
       bodyBytes,

@@ -8,25 +8,16 @@ import { int32Error, integerError, isInt32, MAX_INT32 } from "./arguments.ts";
 import { BATCH_HEADER_BYTES } from "./binding/contract.ts";
 import { bodyLength, checkedTopic, checkLong, errorInMessage, writeBody } from "./encode-fields.ts";
 import { writeHeader } from "./encode-header.ts";
-import { PropertyEncoder } from "./encode-properties.ts";
 import { argumentError, shown } from "./errors.ts";
-import { type EncodedHost, HostEncoder } from "./hosts.ts";
+import type { EncodedHost } from "./hosts.ts";
 import { INNER_BATCH_FLAGS, type InnerBatch, innerBatch } from "./inner-batch.ts";
 import { type InnerBatchMessage, type Message, PropertyName } from "./message.ts";
+import { KEPT_BYTES, MessageEncoder } from "./message-encoder.ts";
 import { namesProperty } from "./properties.ts";
 import { MAX_SYSTEM_TOPIC_BYTES, mayMultiDispatch } from "./topic.ts";
 
-/** A batch of more bytes goes to the engine in several calls, and no arena larger than this is kept. */
-const CHUNK_BYTES = 8 * 1024 * 1024;
-
-/** What the options of a store say about its messages. */
-export interface MessageLimits {
-  readonly maxMessageBytes: number;
-  /** Whether records have `__CRC32#`, which takes room in the property string. */
-  readonly recordCrc: boolean;
-  /** `"4.9"` refuses topics of more than 127 characters. */
-  readonly compat: "5" | "4.9";
-}
+/** A batch of more bytes goes to the engine in several calls: what an arena keeps. */
+const CHUNK_BYTES = KEPT_BYTES;
 
 /** Messages ready for one call of the engine. */
 export interface EncodedChunk {
@@ -36,13 +27,7 @@ export interface EncodedChunk {
 }
 
 /** Encodes one message or a batch at a time: `begin`, `add` for each, then `chunks` or `bytes`, then `release`. */
-export class Encoder {
-  readonly #limits: MessageLimits;
-  readonly #bornHosts: HostEncoder = new HostEncoder("127.0.0.1", 0);
-  readonly #storeHosts: HostEncoder = new HostEncoder("127.0.0.1", 10_911);
-  readonly #properties: PropertyEncoder;
-  #arena: Arena = new Arena();
-  #used = 0;
+export class Encoder extends MessageEncoder {
   #count = 0;
   #sealed: EncodedChunk[] = [];
   /** The last topic that was checked, once there is one: most batches have one. */
@@ -53,27 +38,13 @@ export class Encoder {
   #storeHost: EncodedHost | undefined;
   #storeHostOfEach: EncodedHost[] | undefined;
 
-  constructor(limits: MessageLimits) {
-    this.#limits = limits;
-    this.#properties = new PropertyEncoder(limits.recordCrc);
-  }
-
-  /** The messages that no call was cut off before. */
-  get bytes(): Uint8Array {
-    return this.#arena.bytes;
-  }
-
-  get used(): number {
-    return this.#used;
-  }
-
   /** The store host of every message, or of each where they differ. */
   get storeHosts(): EncodedHost | readonly EncodedHost[] {
     return this.#storeHostOfEach ?? (this.#storeHost as EncodedHost);
   }
 
   begin(): void {
-    this.#used = 0;
+    this.end = 0;
     this.#count = 0;
     this.#now = 0;
     this.#storeHost = undefined;
@@ -82,14 +53,13 @@ export class Encoder {
 
   /** Everything added, in as many pieces as there are to be calls. */
   chunks(): readonly EncodedChunk[] {
-    this.#sealed.push({ bytes: this.#arena.bytes, used: this.#used, count: this.#count });
+    this.#sealed.push({ bytes: this.arena.bytes, used: this.end, count: this.#count });
     return this.#sealed;
   }
 
-  /** Lets go of memory that is only needed for large messages and batches. */
-  release(): void {
+  override release(): void {
     if (this.#sealed.length > 0) this.#sealed = [];
-    if (this.#arena.capacity > CHUNK_BYTES) this.#arena = new Arena();
+    super.release();
   }
 
   /** Adds a message. `index` is its place in a batch, -1 outside of one; errors name the field behind it. */
@@ -115,8 +85,8 @@ export class Encoder {
     if (!isInt32(reconsumeTimes)) throw int32Error("reconsumeTimes", reconsumeTimes);
     checkLong("preparedTransactionOffset", preparedTransactionOffset);
     if (bornTimestamp !== undefined) checkLong("bornTimestamp", bornTimestamp);
-    const born = this.#bornHosts.encode(bornHost, "bornHost");
-    const store = this.#storeHosts.encode(storeHost, "storeHost");
+    const born = this.bornHostEncoder.encode(bornHost, "bornHost");
+    const store = this.storeHostEncoder.encode(storeHost, "storeHost");
 
     let inner: InnerBatch | undefined;
     if (message.innerBatch !== undefined) {
@@ -124,10 +94,10 @@ export class Encoder {
       body = inner.body;
       sysFlag |= INNER_BATCH_FLAGS;
     }
-    const bodyBytes = bodyLength(body, this.#limits.maxMessageBytes);
-    if (this.#used > 0 && this.#used + BATCH_HEADER_BYTES + bodyBytes > CHUNK_BYTES) this.#seal();
-    const start = this.#used;
-    const arena = this.#arena;
+    const bodyBytes = bodyLength(body, this.limits.maxMessageBytes);
+    if (this.end > 0 && this.end + BATCH_HEADER_BYTES + bodyBytes > CHUNK_BYTES) this.#seal();
+    const start = this.end;
+    const arena = this.arena;
     arena.at = start;
     arena.reserve(BATCH_HEADER_BYTES + bodyBytes + MAX_SYSTEM_TOPIC_BYTES);
     arena.at += BATCH_HEADER_BYTES;
@@ -135,12 +105,12 @@ export class Encoder {
     arena.at += bodyBytes;
     const topicBytes = this.#writeTopic(topic);
     if (multiDispatch !== undefined) checkMultiDispatch(topic, multiDispatch);
-    let propertyBytes = this.#properties.write(arena, tags, keys, multiDispatch, properties);
+    let propertyBytes = this.properties.write(arena, tags, keys, multiDispatch, properties);
     if (inner !== undefined) {
       checkInnerBatch(arena, propertyBytes, multiDispatch);
-      propertyBytes = this.#properties.writeShared(arena, inner.property);
+      propertyBytes = this.properties.writeShared(arena, inner.property);
     }
-    this.#used = writeHeader(
+    this.end = writeHeader(
       arena,
       start,
       bodyBytes,
@@ -160,12 +130,12 @@ export class Encoder {
   }
 
   #writeTopic(topic: string): number {
-    const arena = this.#arena;
+    const arena = this.arena;
     if (topic === this.#lastTopic && topic !== "") {
       arena.writeBytes(this.#lastTopicBytes);
       return this.#lastTopicBytes.length;
     }
-    const length = checkedTopic(topic, arena, this.#limits.compat);
+    const length = checkedTopic(topic, arena, this.limits.compat);
     this.#lastTopic = topic;
     this.#lastTopicBytes = arena.bytes.slice(arena.at, arena.at + length);
     arena.at += length;
@@ -192,9 +162,9 @@ export class Encoder {
 
   /** Ends the chunk at hand; the next message begins another. */
   #seal(): void {
-    this.#sealed.push({ bytes: this.#arena.bytes, used: this.#used, count: this.#count });
-    this.#arena = new Arena();
-    this.#used = 0;
+    this.#sealed.push({ bytes: this.arena.bytes, used: this.end, count: this.#count });
+    this.arena = new Arena();
+    this.end = 0;
     this.#count = 0;
   }
 }

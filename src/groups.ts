@@ -5,7 +5,7 @@ import { type JsonNode, JsonObject } from "./json/nodes.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { StoredTable } from "./stored-table.ts";
 import { LMQ_CONSUMER_OFFSET, TOPIC_GROUP_SEPARATOR, topicAndGroup } from "./table-shapes.ts";
-import { checkTopic, LIGHT_QUEUE_PREFIX } from "./topic.ts";
+import { checkPlainTopic, LIGHT_QUEUE_PREFIX } from "./topic.ts";
 
 /** How far a group has come in one queue. */
 export interface GroupOffset {
@@ -113,13 +113,9 @@ export class Groups {
   }
 
   /** Resolves when all offsets committed so far are on the disk, as `Table.flush`. */
-  flush(): Promise<void> {
-    try {
-      this.#lifecycle.checkWritable();
-      return this.#stored.persist();
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  async flush(): Promise<void> {
+    this.#lifecycle.checkWritable();
+    await this.#stored.persist();
   }
 
   #isLight(group: string): boolean {
@@ -181,7 +177,7 @@ export class Groups {
 
 function checkedKey(group: string, topic: string): string {
   checkGroup(group);
-  checkTopic(topic);
+  checkPlainTopic(topic);
   return topic + TOPIC_GROUP_SEPARATOR + group;
 }
 

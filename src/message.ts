@@ -84,7 +84,11 @@ export interface GroupOptions {
   readonly bornHost?: Host | undefined;
   readonly storeHost?: Host | undefined;
   readonly reconsumeTimes?: number | undefined;
-  /** Properties of the group itself, written behind those of each message, as RocketMQ 4.9 to 5.3 do. Default: none. */
+  /**
+   * Properties of the group itself, written behind those of each message, as RocketMQ 4.9 to 5.3 do. Default: none.
+   * A message that is an object has none of the same names. One of a wire batch may, as RocketMQ's brokers take it: its
+   * record has both then, and who reads it finds that of the group.
+   */
   readonly properties?: Message["properties"];
 }
 

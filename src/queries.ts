@@ -2,6 +2,7 @@
 import { checkInteger, checkOffset, checkQueueId, readOptions } from "./arguments.ts";
 import type { EngineStore } from "./binding/contract.ts";
 import { argumentError, shown } from "./errors.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import { messagesIn, type StoredMessage } from "./stored-message.ts";
 import { checkTopic } from "./topic.ts";
 
@@ -49,9 +50,11 @@ const ENTRY_STRIDE = 3;
 /** Checks the arguments of a question, and asks the engine. */
 export class Queries {
   readonly #engine: EngineStore;
+  readonly #lifecycle: Lifecycle;
 
-  constructor(engine: EngineStore) {
+  constructor(engine: EngineStore, lifecycle: Lifecycle) {
     this.#engine = engine;
+    this.#lifecycle = lifecycle;
   }
 
   at(physicalOffset: number): StoredMessage | undefined {
@@ -66,6 +69,7 @@ export class Queries {
     checkOffset("options.begin", begin);
     checkOffset("options.end", end);
     checkInteger("options.max", max, 1, MAX_LOOKUPS);
+    this.#checkStillOpen();
     return messagesIn(this.#engine.lookup(topic, key, begin, end, max));
   }
 
@@ -103,6 +107,7 @@ export class Queries {
     const { from = 0, max = DEFAULT_ENTRIES } = readOptions(options, ENTRIES_OPTIONS);
     checkOffset("options.from", from);
     checkInteger("options.max", max, 1, MAX_ENTRIES);
+    this.#checkStillOpen();
     const { entries } = this.#engine.entries(topic, queueId, from, max);
     const found: QueueEntry[] = [];
     for (let i = 0; i + ENTRY_STRIDE <= entries.length; i += ENTRY_STRIDE) {
@@ -113,6 +118,11 @@ export class Queries {
       });
     }
     return found;
+  }
+
+  /** A getter of an option may have closed the store. */
+  #checkStillOpen(): void {
+    this.#lifecycle.checkReadable();
   }
 }
 

@@ -4,6 +4,7 @@ import { byteLength, checkInteger, checkOffset, checkQueueId, isPlainMemory, rea
 import { type EngineStore, GET_HEAD, GetHead } from "./binding/contract.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { GetResult } from "./get-result.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import { type MessageFilter, TagFilter } from "./tag-filter.ts";
 import { TopicBytes } from "./topic.ts";
 
@@ -34,13 +35,15 @@ const KEPT_MESSAGES = 4096;
 
 export class QueueReader {
   readonly #engine: EngineStore;
+  readonly #lifecycle: Lifecycle;
   readonly #topic: TopicBytes = new TopicBytes();
   readonly #filter: TagFilter = new TagFilter();
   #scratch: Uint8Array = new Uint8Array(DEFAULT_BYTES);
   #columns: Float64Array = new Float64Array(GET_HEAD + DEFAULT_MESSAGES);
 
-  constructor(engine: EngineStore) {
+  constructor(engine: EngineStore, lifecycle: Lifecycle) {
     this.#engine = engine;
+    this.#lifecycle = lifecycle;
   }
 
   get(topic: string, queueId: number, queueOffset: number, options: GetOptions | undefined): GetResult {
@@ -59,6 +62,8 @@ export class QueueReader {
     const direct = into !== undefined && isPlainMemory(into);
     const room = into === undefined ? Number.POSITIVE_INFINITY : byteLength(into);
     let out = direct ? into : this.#scratchFor(Math.min(maxBytes, room));
+    // A getter of an option may have closed the store.
+    this.#lifecycle.checkReadable();
     for (;;) {
       this.#engine.get(this.#topic.bytes, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns);
       const needed = columns[GetHead.needed] as number;

@@ -11,6 +11,7 @@ import { FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
 import type { Groups } from "./groups.ts";
 import { Lifecycle, type StoreState } from "./lifecycle.ts";
+import { type LogPositions, Positions } from "./log-positions.ts";
 import type { GroupMessage, GroupOptions, InnerBatchMessage, Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
 import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
@@ -24,17 +25,6 @@ import type { Table } from "./table.ts";
 import { Tables } from "./tables.ts";
 import { Waits } from "./waits.ts";
 import { Writer } from "./writer.ts";
-
-/** Positions in the commit log, in bytes: minimum ≤ visible ≤ end, durable ≤ end. */
-export interface LogPositions {
-  readonly minOffset: number;
-  /** Behind the last record. */
-  readonly endOffset: number;
-  /** Everything below survives a power cut. */
-  readonly durableOffset: number;
-  /** Everything below can be read: `endOffset` with `flush: "async"`, `durableOffset` with `"sync"`. */
-  readonly visibleOffset: number;
-}
 
 export interface AppendOptions {
   /** When to settle: `"disk"` (default with `flush: "sync"`) once durable, `"memory"` (with `"async"`) once in the log. */
@@ -71,7 +61,7 @@ export class Store {
   readonly #tables: Tables;
   readonly #waits: Waits;
   readonly #retention: Retention;
-  readonly #positions: Float64Array = new Float64Array(4);
+  readonly #positions: Positions;
   #closing: Promise<void> | undefined;
 
   /** Where the runtime has `Symbol.asyncDispose`, `await using` closes the store. */
@@ -81,14 +71,15 @@ export class Store {
     if (key !== BY_OPEN) throw argumentError("new Store", "a store is made by Store.open(path, options)");
     this.#engineName = opened.engineName;
     this.#engine = opened.engine;
+    this.#positions = new Positions(opened.engine);
     this.#lifecycle = lifecycle;
     this.#settings = settings;
     this.#waits = new Waits(opened.engine, lifecycle, settings.flush);
     this.#writer = new Writer(opened.engine, lifecycle, settings, this.#waits);
-    this.#reader = new QueueReader(opened.engine);
-    this.#queries = new Queries(opened.engine);
+    this.#reader = new QueueReader(opened.engine, lifecycle);
+    this.#queries = new Queries(opened.engine, lifecycle);
     this.#retention = new Retention(opened.engine, lifecycle);
-    this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
+    this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#positions.read().durableOffset);
     this.#tables = new Tables(lifecycle, settings.clock);
     lifecycle.open();
   }
@@ -198,7 +189,7 @@ export class Store {
   flush(upTo?: number): Promise<number> {
     try {
       this.#lifecycle.checkWritable();
-      const { endOffset, durableOffset } = this.#readPositions();
+      const { endOffset, durableOffset } = this.#positions.read();
       const offset = upTo === undefined ? endOffset : checkOffset("upTo", upTo);
       if (offset > endOffset) {
         throw new StoreError(
@@ -233,6 +224,7 @@ export class Store {
   read(topic: string, queueId: number, options?: ReadOptions): QueueCursor {
     const { min } = this.offsets(topic, queueId);
     const checked = checkReadOptions(options);
+    this.#lifecycle.checkReadable();
     const source = {
       get: (offset: number, stretch: GetOptions) => this.get(topic, queueId, offset, stretch),
       wait: (offset: number, signal: AbortSignal | undefined) =>
@@ -260,8 +252,9 @@ export class Store {
   scan(options?: ScanOptions): Generator<ScanItem, void, undefined> | AsyncIterableIterator<ScanItem>;
   scan(options?: ScanOptions): Generator<ScanItem, void, undefined> | AsyncIterableIterator<ScanItem> {
     this.#lifecycle.checkReadable();
-    const { minOffset, visibleOffset } = this.#readPositions();
+    const { minOffset, visibleOffset } = this.#positions.read();
     const checked = checkScanOptions(options);
+    this.#lifecycle.checkReadable();
     const log: LogSource = {
       minOffset,
       visibleOffset: () => this.log.visibleOffset,
@@ -308,7 +301,8 @@ export class Store {
   /**
    * Calls `listener` with all messages that become visible from now on, in the order of the log, in batches of columns;
    * never inside `put`, none twice, none left out until the function that is returned is called. A delivery that is due
-   * keeps the process alive, a subscription does not. `close` delivers what is visible, and ends all subscriptions.
+   * keeps the process alive, a subscription does not. `close` delivers what is visible, with
+   * `flush: "sync"` once it has made everything so, and ends all subscriptions.
    *
    * A listener that throws, or returns a promise that rejects, stays subscribed: the failure is published on the channel
    * `moraine:listener`, and the first one of a listener is a warning of the process. It may put, close the store and
@@ -336,7 +330,7 @@ export class Store {
 
   get log(): LogPositions {
     this.#lifecycle.checkReadable();
-    return this.#readPositions();
+    return this.#positions.read();
   }
 
   /** All topics that have queues, in order. */
@@ -434,6 +428,7 @@ export class Store {
     this.#waits.end(this.#lifecycle.closedError());
     // While the lock is still ours.
     const unwritten = await this.#tables.close();
+    const untold = await this.#showAll();
     await this.#waits.listeners.drain();
     let failure: StoreError | undefined;
     try {
@@ -443,12 +438,29 @@ export class Store {
     } finally {
       this.#lifecycle.closed();
     }
-    if (this.#lifecycle.isPoisoned) failure = this.#lifecycle.unreportedPoison;
+    if (this.#lifecycle.isPoisoned) failure = this.#lifecycle.unreportedPoison ?? untold;
     // A close that went well has synced everything, whatever the last message about it said.
     if (failure === undefined) this.#waiters.settleAll();
     else this.#waiters.fail(failure);
     failure ??= unwritten;
     if (failure !== undefined) throw failure;
+  }
+
+  /**
+   * Before the last delivery to listeners: in a synchronous store closing makes visible what waits for its sync. Returns
+   * the failure of a sync that nobody else waited for.
+   */
+  async #showAll(): Promise<StoreError | undefined> {
+    if (this.#settings.flush !== "sync" || this.#waits.listeners.count === 0 || this.#lifecycle.isPoisoned) return;
+    const { endOffset, durableOffset } = this.#positions.read();
+    if (endOffset === durableOffset) return;
+    const isTold = this.#waiters.waiting > 0;
+    try {
+      await this.#waiters.wait(endOffset);
+    } catch (error) {
+      if (!isTold) return error as StoreError;
+    }
+    return;
   }
 
   #settled(durableOffset: number, error: StoreError | undefined): void {
@@ -468,18 +480,6 @@ export class Store {
     const error = this.#lifecycle.poison(cause, this.#waiters.waiting > 0);
     this.#waiters.fail(error);
     this.#waits.end(error);
-  }
-
-  #readPositions(): LogPositions {
-    const positions = this.#positions;
-    this.#engine.positions(positions);
-    const [minOffset, endOffset, durableOffset, visibleOffset] = positions as unknown as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    return { minOffset, endOffset, durableOffset, visibleOffset };
   }
 }
 

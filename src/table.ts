@@ -90,13 +90,9 @@ export class Table {
    * STORE_FULL, STORE_UNSUPPORTED (too large), STORE_READ_ONLY, STORE_POISONED; changes stay in memory then and are
    * tried again behind, with the next `flush`, and with `close`.
    */
-  flush(): Promise<void> {
-    try {
-      this.#lifecycle.checkWritable();
-      return this.#stored.persist();
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  async flush(): Promise<void> {
+    this.#lifecycle.checkWritable();
+    await this.#stored.persist();
   }
 
   #entries(): Map<string, JsonNode> {

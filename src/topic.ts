@@ -1,6 +1,7 @@
 /**
  * Topic names: 1 to 127 bytes of letters, digits, `%`, `|`, `-` and `_`; 255 where a name starts with `%RETRY%` or
- * `%DLQ%` (RocketMQ's TopicValidator; one character is one byte).
+ * `%DLQ%` (RocketMQ's TopicValidator; one character is one byte). Properties and folders of other writers make queues of
+ * other names too: whatever names a folder can be read.
  */
 import { argumentError, type StoreError, shown } from "./errors.ts";
 
@@ -85,10 +86,27 @@ export function topicError(argument: string, topic: unknown): StoreError {
   return argumentError(argument, `topic ${shown(topic)} cannot be written by this store`);
 }
 
+const ENCODER = new TextEncoder();
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /**
- * The bytes of the topic asked for last, so that reading one queue again and again encodes its topic once.
- * Records of other brokers may carry long topics without a prefix: for reading, 255 characters are fine.
+ * Writes a topic that no message can be put to, but that may be the name of a queue's folder: 1 to 255 bytes of UTF-8
+ * without a slash. Returns its length, 0 for none.
  */
+function writeFolder(topic: unknown, bytes: Uint8Array): number {
+  if (typeof topic !== "string" || topic.length > MAX_SYSTEM_TOPIC_BYTES || topic.includes("/")) return 0;
+  if (topic === "." || topic === ".." || LONE_SURROGATE.test(topic)) return 0;
+  const { read, written } = ENCODER.encodeInto(topic, bytes);
+  return read === topic.length ? written : 0;
+}
+
+function unreadableError(topic: unknown): StoreError {
+  if (typeof topic !== "string" || topic === "") return topicError("topic", topic);
+  const right = 'the topic of a queue is the name of a folder, 1 to 255 bytes of UTF-8 without "/"';
+  return argumentError("topic", `topic is ${shown(topic)}; ${right}`);
+}
+
+/** The bytes of the topic asked for last, so that reading one queue again and again encodes its topic once. */
 export class TopicBytes {
   readonly bytes: Uint8Array = new Uint8Array(MAX_SYSTEM_TOPIC_BYTES);
   #topic = "";
@@ -97,15 +115,22 @@ export class TopicBytes {
   /** Puts the topic into `bytes` and returns its length. */
   set(topic: string): number {
     if (topic === this.#topic && this.#length > 0) return this.#length;
-    const length = writeTopic(topic, this.bytes, 0);
+    const length = writeTopic(topic, this.bytes, 0) || writeFolder(topic, this.bytes);
     this.#topic = topic;
     this.#length = length;
-    if (length === 0) throw topicError("topic", topic);
+    if (length === 0) throw unreadableError(topic);
     return length;
   }
 }
 
 const checked: TopicBytes = new TopicBytes();
+
+const SCRATCH = new Uint8Array(MAX_SYSTEM_TOPIC_BYTES);
+
+/** Refuses what is no topic by RocketMQ's own rules, of at most 255 characters whatever it begins with. */
+export function checkPlainTopic(topic: string): void {
+  if (writeTopic(topic, SCRATCH, 0) === 0) throw topicError("topic", topic);
+}
 
 /** Refuses what cannot be the topic of a queue. */
 export function checkTopic(topic: string): void {

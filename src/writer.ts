@@ -2,12 +2,13 @@
 import { answerFor, type PutResult, type PutResults, PutResultsBuilder, singleResult } from "./batch.ts";
 import { type EngineStore, PUT_RESULT_HEADER } from "./binding/contract.ts";
 import { type PutDiagnostics, publishSegments, putChannel, segmentChannel } from "./diagnostics.ts";
-import { Encoder, type MessageLimits } from "./encode.ts";
+import { Encoder } from "./encode.ts";
 import { GroupEncoder } from "./encode-group.ts";
 import { argumentError, StoreError, shown, withDetails } from "./errors.ts";
 import type { EncodedHost } from "./hosts.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { GroupMessage, GroupOptions, InnerBatchMessage, Message } from "./message.ts";
+import type { MessageLimits } from "./message-encoder.ts";
 import type { Waits } from "./waits.ts";
 
 /** Numbers of an answer that are kept room for; one for a larger batch is made for it alone. */

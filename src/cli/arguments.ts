@@ -7,6 +7,12 @@ export class UsageError extends Error {}
 type Options = NonNullable<ParseArgsConfig["options"]>;
 type Values = Record<string, string | boolean | string[] | undefined>;
 
+/** A word of the command line, as `parseArgs` tells of it. */
+interface Token {
+  kind: string;
+  name?: string;
+}
+
 /** Options of every command; `--help` was seen before. */
 const COMMON: Options = { json: { type: "boolean" } };
 
@@ -19,17 +25,28 @@ export interface Arguments {
 
 /** Reads `DIR` and the options. */
 export function readArguments(args: string[], options: Options): Arguments {
-  let parsed: { values: object; positionals: string[] };
+  const known = { ...COMMON, ...options };
+  let parsed: { values: object; positionals: string[]; tokens: Token[] };
   try {
-    parsed = parseArgs({ args, options: { ...COMMON, ...options }, allowPositionals: true, strict: true });
+    parsed = parseArgs({ args, options: known, allowPositionals: true, strict: true, tokens: true });
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error });
   }
+  refuseRepeated(parsed.tokens, known);
   const values = parsed.values as Values;
   const [dir, ...rest] = parsed.positionals;
   if (dir === undefined || dir === "") throw new UsageError("the directory of the store is missing");
   if (rest.length > 0) throw new UsageError(`one directory is expected, "${rest[0]}" is one word too many`);
   return { dir, json: values.json === true, values };
+}
+
+function refuseRepeated(tokens: readonly Token[], options: Options): void {
+  const seen = new Set<string>();
+  for (const { kind, name } of tokens) {
+    if (kind !== "option" || name === undefined || options[name]?.multiple === true) continue;
+    if (seen.has(name)) throw new UsageError(`--${name} is given twice: give it once`);
+    seen.add(name);
+  }
 }
 
 /** The option as text, undefined when it was not given. */

@@ -23,9 +23,6 @@ const RECORD_CRC_BYTES = 20;
 /** Magic number of a record whose topic length has two bytes (RocketMQ 5.1 and later). */
 const MAGIC_V2 = 0xdaa320ab;
 
-/** A damaged record; a topic that RocketMQ would not take, but whose folder is there. */
-const UNREADABLE: ReadonlySet<string> = new Set(["STORE_CORRUPT", "STORE_INVALID_ARGUMENT"]);
-
 /** Offsets of a queue and the store times of its first and last message. */
 export interface QueueReport {
   topic: string;
@@ -103,7 +100,7 @@ function unlessBad<T>(otherwise: T, file: string, output: Output, ask: () => T):
   try {
     return ask();
   } catch (error) {
-    if (!(error instanceof StoreError) || !UNREADABLE.has(error.code)) throw error;
+    if (!(error instanceof StoreError) || error.code !== "STORE_CORRUPT") throw error;
     const { file: named = file, offset = 0 } = error.details;
     output.finding({ kind: "unreadable", file: named, offset, length: 0, message: error.message });
     return otherwise;

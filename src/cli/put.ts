@@ -1,4 +1,8 @@
 /** `moraine put DIR`: appends messages. The only command that changes a store. */
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Message, type PutResult, Store, StoreError, storeOptions } from "../index.ts";
 import { numberOption, readArguments, textOption, textsOption, UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -54,12 +58,14 @@ export const put: Command = {
     const isLines = values.lines === true;
     if (isLines && body !== undefined) throw new UsageError("--body and --lines are two sources of bodies: give one");
 
+    const first: Message = { ...header, body: Buffer.from(body ?? "", "utf8") };
+    if (!existsSync(join(dir, "commitlog"))) await tryInScratchStore(first);
     const store = await Store.open(dir);
     try {
       for (const finding of store.health().findings) output.finding(finding);
       const printer = new Printer(output, topic, header.queueId);
       if (isLines) await putLines(store, header, printer);
-      else await printer.print([store.put({ ...header, body: Buffer.from(body ?? "", "utf8") })]);
+      else await printer.print([store.put(first)]);
       await store.flush();
     } finally {
       await store.close();
@@ -77,6 +83,24 @@ function properties(pairs: readonly string[]): Map<string, string> {
     found.set(name, pair.slice(at + 1));
   }
   return found;
+}
+
+/**
+ * Puts the message, or an empty line's, into a store that is thrown away: what is wrong with it is known before there is
+ * a store for it.
+ */
+async function tryInScratchStore(message: Message): Promise<void> {
+  const scratch = await mkdtemp(join(tmpdir(), "moraine-put-"));
+  try {
+    const store = await Store.open(scratch, { index: false });
+    try {
+      store.put(message);
+    } finally {
+      await store.close();
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
 }
 
 /** A message for each line of standard input, as they come; Ctrl-C ends the input like its end. */

@@ -9,16 +9,20 @@ import { temporaryDirectory } from "./temporary-store.ts";
 interface Seen {
   wakeUps: number;
   cpuMs: number;
+  idle: { wakeUps: number; cpuMs: number };
   holding: string[];
   warnings: string[];
 }
 
-test.runIf(supports.threads)("a thousand waits cost nothing while they wait, and keep no process alive", async () => {
-  const child = [join(import.meta.dirname, "idle-waits.mjs"), await temporaryDirectory(), ENGINE];
-  const { stdout } = await promisify(execFile)(process.execPath, child, { timeout: 15_000 });
-  const seen = JSON.parse(stdout) as Seen;
-  expect(seen).toMatchObject({ holding: [], warnings: [] });
-  // The timer that ends the measurement wakes a thread or two; one poll every 100 ms would make 20.
-  expect(seen.wakeUps).toBeLessThan(10);
-  expect(seen.cpuMs).toBeLessThan(50);
-});
+test.runIf(supports.threads)(
+  "a thousand waits cost nothing while they wait, and keep no process alive",
+  async () => {
+    const child = [join(import.meta.dirname, "idle-waits.mjs"), await temporaryDirectory(), ENGINE];
+    const { stdout } = await promisify(execFile)(process.execPath, child, { timeout: 60_000 });
+    const seen = JSON.parse(stdout) as Seen;
+    expect(seen).toMatchObject({ holding: [], warnings: [] });
+    expect(seen.wakeUps).toBeLessThanOrEqual(seen.idle.wakeUps);
+    expect(seen.cpuMs).toBeLessThanOrEqual(seen.idle.cpuMs);
+  },
+  60_000,
+);

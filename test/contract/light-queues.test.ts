@@ -113,13 +113,57 @@ describe("a property string of the wire", () => {
     expect(bodies(store, "%LMQ%a")).toEqual(["m0", "m1"]);
   });
 
-  test.each(["%LMQ%a,other", "other,%LMQ%a", `%LMQ%${"x".repeat(251)}`])("that names %j is refused", async (names) => {
-    const store = await openStore();
-    const error = thrown(() => store.put(message({ properties: { INNER_MULTI_DISPATCH: names } })));
-    expect(error).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "properties" } });
-    expect(error.message).toContain("INNER_MULTI_DISPATCH");
-    expect(store.log.endOffset).toBe(0);
+  test.each(["%LMQ%a,other", "other,%LMQ%a", `%LMQ%${"x".repeat(251)}`, "%LMQ%../../x", "%LMQ%a/b"])(
+    "that names %j is refused",
+    async (names) => {
+      const store = await openStore();
+      const error = thrown(() => store.put(message({ properties: { INNER_MULTI_DISPATCH: names } })));
+      expect(error).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "properties" } });
+      expect(error.message).toContain("INNER_MULTI_DISPATCH");
+      expect(store.log.endOffset).toBe(0);
+    },
+  );
+
+  const names = ["%LMQ%a b", "%LMQ%a@b", "%LMQ%ä\u{1f600}", "%LMQ%a:b\\c", `%LMQ%${"x".repeat(250)}`, "%LMQ%"];
+  test.each(names)("makes a queue %j that is read as any other", async (name) => {
+    const directory = await temporaryDirectory();
+    const store = await openStore({}, directory);
+    const waiting = store.arrival(name, 0, 0);
+    store.put(message({ body: bytes("m"), tags: "t", keys: ["k"], properties: { INNER_MULTI_DISPATCH: name } }));
+    expect(await waiting).toBe(true);
+    await store.close();
+    for (const readOnly of [true, false]) {
+      const again = await openStore({ readOnly }, directory);
+      expect(again.topics()).toEqual([name, "orders"].sort());
+      expect(again.queues(name)).toEqual([0]);
+      expect(again.offsets(name, 0)).toEqual({ min: 0, max: 1, next: 1 });
+      expect(bodies(again, name)).toEqual(["m"]);
+      expect(again.entries(name, 0)).toEqual(again.entries("orders", 0));
+      expect(again.offsetByTime(name, 0, 0, "lower")).toBe(0);
+      expect(again.timeOf(name, 0, 0)).toBeGreaterThan(0);
+      expect(again.lookup(name, "k")).toEqual([]);
+      expect(await again.arrival(name, 0, 0)).toBe(true);
+      const read: string[] = [];
+      for await (const { body } of again.read(name, 0)) read.push(text(body));
+      expect(read).toEqual(["m"]);
+      await again.close();
+    }
   });
+
+  test.each(["%LMQ%a/b", "%LMQ%../../x", "a/b", ".", "..", "\ud800", "ä".repeat(128)])(
+    "cannot make a queue %j, and none is asked for",
+    async (name) => {
+      const store = await openStore();
+      for (const ask of [
+        () => store.get(name, 0, 0),
+        () => store.offsets(name, 0),
+        () => store.queues(name),
+        () => store.lookup(name, "k"),
+      ]) {
+        expect(thrown(ask)).toMatchObject({ code: "STORE_INVALID_ARGUMENT", details: { argument: "topic" } });
+      }
+    },
+  );
 
   test("of a retry leads nowhere, as in RocketMQ", async () => {
     const store = await openStore();

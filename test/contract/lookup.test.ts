@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { bytes, message, openStore, text, thrown } from "./temporary-store.ts";
+import { bytes, message, openStore, temporaryDirectory, text, thrown } from "./temporary-store.ts";
 
 describe("lookup", () => {
   test("finds the messages with a key, newest first", async () => {
@@ -81,11 +81,22 @@ describe("lookup", () => {
     expect(store.lookup("orders", "k")).toEqual([]);
   });
 
+  test("finds what was put without an index, once there is one again", async () => {
+    const directory = await temporaryDirectory();
+    for (const [n, index] of [true, false, false, true].entries()) {
+      const store = await openStore({ index }, directory);
+      store.put(message({ body: bytes(`m${n}`), keys: ["k"] }));
+      await store.close();
+    }
+    const store = await openStore({ readOnly: true }, directory);
+    expect(store.lookup("orders", "k").map(({ body }) => text(body))).toEqual(["m3", "m2", "m1", "m0"]);
+  });
+
   test.each([
     ["an empty key", ["orders", ""], "key"],
     ["a key with a space", ["orders", "a b"], "key"],
     ["a key that is no string", ["orders", 7], "key"],
-    ["a topic that is none", ["a b", "k"], "topic"],
+    ["a topic that is none", ["a/b", "k"], "topic"],
     ["begin below 0", ["orders", "k", { begin: -1 }], "options.begin"],
     ["end of text", ["orders", "k", { end: "now" }], "options.end"],
     ["max 0", ["orders", "k", { max: 0 }], "options.max"],

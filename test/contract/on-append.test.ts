@@ -147,6 +147,18 @@ describe("onAppend", () => {
     expect(seen.offsets()).toHaveLength(5);
   });
 
+  test("of a synchronous store is told of what closing made visible, before close resolves", async () => {
+    const store = await openStore({ flush: "sync", flushIntervalMs: 60_000 });
+    const seen = collector();
+    store.onAppend(seen.listener);
+    store.putBatch(messages(3));
+    await store.flush();
+    const results = store.putBatch(messages(10_000));
+    await store.close();
+    expect(seen.offsets()).toHaveLength(10_003);
+    expect(seen.batches.at(-1)?.endOffset).toBe([...results].at(-1)?.endOffset);
+  });
+
   test("gives messages that were put in any way", async () => {
     const store = await openStore();
     const seen = collector();

@@ -43,8 +43,57 @@ test.each(CALLS)("%s: a getter that closes the store", async (_name, option, cal
     if (result instanceof Object && "next" in result) await (result as AsyncGenerator).next();
     else await result;
   };
-  expect(await answer(walked)).toMatch(/^(STORE_CLOSED|ok)$/);
+  expect(await answer(walked)).toBe("STORE_CLOSED");
   await store.close();
+});
+
+test.each(["filter", "into", "maxBytes"])("get: a getter that closes the store, of %s", async (option) => {
+  const store = await openStore();
+  store.put(message());
+  let closed: Promise<void> | undefined;
+  const value = { filter: { tags: "*" }, into: new Uint8Array(1000), maxBytes: 1000 }[option];
+  const options = Object.defineProperty({}, option, {
+    enumerable: true,
+    get: () => {
+      closed = store.close();
+      return value;
+    },
+  });
+  expect(thrown(() => store.get("orders", 0, 0, options)).code).toBe("STORE_CLOSED");
+  await closed;
+  expect(thrown(() => store.get("orders", 0, 0, options)).code).toBe("STORE_CLOSED");
+});
+
+test("get and read: a filter whose getter closes the store", async () => {
+  for (const call of ["get", "read"] as const) {
+    const store = await openStore();
+    store.put(message());
+    const filter = Object.defineProperty({}, "tags", { enumerable: true, get: () => void store.close() });
+    const asked = () => (call === "get" ? store.get("orders", 0, 0, { filter }) : store.read("orders", 0, { filter }));
+    expect(thrown(asked).code).toBe("STORE_CLOSED");
+  }
+});
+
+test("put and putGroup: a getter of a message that closes the store", async () => {
+  for (const call of ["put", "putBatch", "putGroup", "append"] as const) {
+    const store = await openStore();
+    let closed: Promise<void> | undefined;
+    const closing = Object.defineProperty(call === "putGroup" ? {} : message(), "body", {
+      enumerable: true,
+      get: () => {
+        closed = store.close();
+        return new Uint8Array(1);
+      },
+    }) as ReturnType<typeof message>;
+    const asked = () =>
+      call === "putBatch"
+        ? store.putBatch([closing])
+        : call === "putGroup"
+          ? store.putGroup("orders", 0, [closing])
+          : store[call](closing);
+    expect(await answer(asked)).toBe("STORE_CLOSED");
+    await closed;
+  }
 });
 
 test("a getter of an option is read once", async () => {

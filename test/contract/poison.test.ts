@@ -43,6 +43,13 @@ describe.runIf(supports.faults)("a failed sync that somebody waits for", () => {
     expect(seen.bodies).toEqual(["durable"]);
   });
 
+  test("has the offsets of what can be read", () => {
+    const { max } = seen.offsets;
+    expect(max).toBeGreaterThanOrEqual(1);
+    expect(seen.offsets).toMatchObject({ min: 0, next: 3 });
+    expect(seen.readable).toEqual({ nextOffset: max, messages: max, entries: max });
+  });
+
   test("is published once", () => {
     expect(seen.published).toEqual([{ path: expect.any(String), code: "STORE_POISONED" }]);
   });
@@ -65,6 +72,13 @@ describe.runIf(supports.faults)("a failed sync that nobody waits for", () => {
 
   test("poisons the store all the same", () => {
     expect(seen.state).toBe("poisoned");
+  });
+
+  test("has the offsets of what can be read", () => {
+    const { max } = seen.offsets;
+    expect(max).toBeGreaterThanOrEqual(1);
+    expect(seen.offsets).toMatchObject({ min: 0, next: 2 });
+    expect(seen.readable).toEqual({ nextOffset: max, messages: max, entries: max });
   });
 
   test("ends every wait for messages", () => {

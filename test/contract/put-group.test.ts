@@ -67,6 +67,35 @@ describe("a group", () => {
     expect(raw.length).toBe(91 + 1 + "orders".length + expected.length);
   });
 
+  const both: [string, Partial<GroupMessage>, GroupOptions["properties"], string][] = [
+    ["a property", { properties: { A: "own" } }, { A: "shared" }, "A"],
+    ["a property in bytes", { properties: bytes("A\u0001own") }, bytes("B\u0001b\u0002A\u0001shared"), "A"],
+    ["tags", { tags: "own" }, { TAGS: "shared" }, "TAGS"],
+    ["keys", { keys: ["own"] }, new Map([["KEYS", "shared"]]), "KEYS"],
+  ];
+  test.each(both)("of objects that has %s of a message too is refused by name", async (_, fields, properties, name) => {
+    const store = await openStore();
+    const call = () => store.putGroup("orders", 0, [...group(1), { body: bytes("m"), ...fields }], { properties });
+    const error = thrown(call);
+    expect(error).toMatchObject({
+      code: "STORE_INVALID_ARGUMENT",
+      details: { argument: "messages[1].properties" },
+    });
+    expect(error.message).toContain(`"${name}" is given twice`);
+    expect(store.log.endOffset).toBe(0);
+  });
+
+  test("of the wire may repeat a property: the record has both, and that of the group is found, as with RocketMQ", async () => {
+    const store = await openStore({ recordCrc: false });
+    const wire = encodeMessages([{ body: bytes("m"), tags: "own", properties: { A: "own" } }]);
+    store.putGroup("orders", 0, wire, { properties: { A: "shared", TAGS: "shared" } });
+    const stored = store.get("orders", 0, 0, { filter: { tags: "shared" } }).messages[0];
+    expect(stored?.properties.get("A")).toBe("shared");
+    expect(text(stored?.raw as Uint8Array)).toContain(
+      "TAGS\u0001own\u0002A\u0001own\u0002A\u0001shared\u0002TAGS\u0001shared\u0002",
+    );
+  });
+
   test("has its own properties in front of the CRC of each record", async () => {
     const store = await openStore();
     const shared = new Map([["TRACE_ON", "true"]]);

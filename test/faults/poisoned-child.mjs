@@ -82,6 +82,9 @@ if (scenario === "told") {
   seen.state = store.state;
 }
 await poisoned;
+seen.offsets = store.offsets("orders", 0);
+const { nextOffset, messages: readable } = store.get("orders", 0, 0, { max: 1000 });
+seen.readable = { nextOffset, messages: readable.length, entries: store.entries("orders", 0).length };
 seen.waits = (await ended).map(({ reason }) => reason && facts(reason));
 const late = [store.arrival("orders", 0, 1000), store.read("orders", 0, { from: 1, follow: true }).next()];
 seen.lateWaits = (await Promise.allSettled(late)).map(({ reason }) => reason && facts(reason));

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { StoreErrorCode, StoreState } from "../../src/index.ts";
+import type { QueueOffsets, StoreErrorCode, StoreState } from "../../src/index.ts";
 
 const run = promisify(execFile);
 const beside = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -32,6 +32,9 @@ export interface PoisonedStore {
   tables?: Record<string, StoreErrorCode | "ok">;
   refusal?: ErrorFacts;
   bodies?: string[];
+  /** Of the queue, and what reading it to its end gives. */
+  offsets: QueueOffsets;
+  readable: { nextOffset: number; messages: number; entries: number };
   stateAfterClose: StoreState;
   published: { path: string; code: StoreErrorCode }[];
   reopened: { state: StoreState; bodies: string[]; put: string; flush: string };

@@ -10,7 +10,7 @@ import { appendWithOracle, oracleTest, readWithOracle } from "./oracle.ts";
 
 const SMALL = { segmentBytes: 16_384, queueFileEntries: 10, indexSlots: 64, indexEntries: 256 };
 
-describe("rmq5-batchcq", () => {
+describe.concurrent("rmq5-batchcq", () => {
   const deleted = [
     ["batchconsumequeue"],
     ["consumequeue"],
@@ -32,7 +32,7 @@ describe("rmq5-batchcq", () => {
   });
 });
 
-describe("a store of ours with batch queues", () => {
+describe.concurrent("a store of ours with batch queues", () => {
   oracleTest("is read and continued by RocketMQ, and by us", async () => {
     const dir = join(temporaryFolder(), "store");
     writeTopics(dir, { TopicInner: BATCH_QUEUES, TopicPlain: {} });

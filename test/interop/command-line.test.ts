@@ -48,13 +48,13 @@ describe("moraine inspect for a person", () => {
     expect(code).toBe(0);
   });
 
-  test("shows the rest where a topic cannot be asked for", async () => {
+  test("shows a topic of a name that RocketMQ would not take", async () => {
     const dir = unpack("rmq5-clean");
     cpSync(join(dir, "consumequeue/TopicA"), join(dir, "consumequeue/not a topic"), { recursive: true });
     const { code, out, err } = await moraine("inspect", dir);
     expect(out).toContain("TopicB: 60 entries in 2 queues");
-    expect(err).toEqual([expect.stringContaining("consumequeue/not a topic")]);
-    expect(code).toBe(2);
+    expect(out).toContain("not a topic: 250 entries in 4 queues");
+    expect({ code, err }).toEqual({ code: 0, err: [] });
   });
 
   test("names a crash on standard error and ends with 2", async () => {

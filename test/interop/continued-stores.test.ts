@@ -15,7 +15,7 @@ const CONTINUED = [
   "rmq5-broker",
 ];
 
-describe.each(CONTINUED)("%s", (name) => {
+describe.concurrent.each(CONTINUED)("%s", (name) => {
   oracleTest("after we appended and closed, RocketMQ finds its own messages and ours", async () => {
     const dir = unpack(name);
     const line = lineOf(name);

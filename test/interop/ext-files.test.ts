@@ -34,7 +34,7 @@ function expectUnits(found: Expected): void {
   }
 }
 
-describe(NAME, () => {
+describe.concurrent(NAME, () => {
   const deleted = [
     ["consumequeue"],
     ["consumequeue", "index"],

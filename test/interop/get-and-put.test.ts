@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Store } from "../../src/index.ts";
@@ -307,7 +307,12 @@ describe("moraine put", () => {
     { args: ["--topic", "no topic"], says: "STORE_INVALID_ARGUMENT" },
     { args: ["--topic", "t", "--queue", "-1"], says: "--queue" },
     { args: ["--topic", "t", "--queue", "x"], says: "--queue x: a whole number" },
+    { args: ["--topic", "t", "--topic", "u"], says: "--topic is given twice" },
+    { args: ["--topic", "t", "--json", "--json"], says: "--json is given twice" },
   ])("$args ends with 1, says what would be right, and stores nothing", async ({ args, says }) => {
+    const none = join(temporaryFolder(), "none");
+    expect(await moraine("put", none, ...args)).toMatchObject({ code: 1, out: [] });
+    expect(existsSync(none)).toBe(false);
     const dir = await smallStore();
     const { code, out, err } = await moraine("put", dir, ...args);
     expect({ code, out }).toEqual({ code: 1, out: [] });

@@ -1,13 +1,13 @@
 /** Light queues: RocketMQ's read and continued by us, ours read and continued by RocketMQ. */
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Message, Store } from "../../src/index.ts";
 import { expectSameAnswers } from "./answers.ts";
-import { type Expected, expectedFrom } from "./expected.ts";
+import type { Expected } from "./expected.ts";
 import { expectedOf, unpack } from "./fixtures.ts";
 import { temporaryFolder } from "./folders.ts";
-import { appendWithOracle, oracleTest, runOracle, type Scenario } from "./oracle.ts";
+import { appendWithOracle, oracleTest, readWithOracle, type Scenario } from "./oracle.ts";
 
 const SIZES = { segmentBytes: 65_536, queueFileEntries: 100, indexSlots: 64, indexEntries: 256 };
 const SCENARIO: Scenario = {
@@ -19,13 +19,7 @@ const SCENARIO: Scenario = {
 const LIGHT = ["%LMQ%a", "%LMQ%b", "%LMQ%c"];
 
 /** What RocketMQ with light queues finds in a copy of a store. */
-async function readWithLightQueues(dir: string): Promise<Expected> {
-  const file = join(temporaryFolder(), "scenario.json");
-  writeFileSync(file, JSON.stringify(SCENARIO));
-  const run = await runOracle("5", "read", dir, "--keys", "auto", "--times", "auto", "--scenario", file);
-  expect(run.code, run.err).toBe(0);
-  return expectedFrom(run.lines);
-}
+const readWithLightQueues = (dir: string): Promise<Expected> => readWithOracle("5", dir, SCENARIO);
 
 /** RocketMQ appends messages to two light queues each. */
 const append = (dir: string, firstMessage: number, count: number) =>
@@ -72,7 +66,7 @@ describe("rmq5-lmq answers as RocketMQ does", () => {
   });
 });
 
-describe("by turns", () => {
+describe.concurrent("by turns", () => {
   oracleTest("RocketMQ reads our light queues, from our files and from the log, and appends; so do we", async () => {
     const dir = join(temporaryFolder(), "store");
     let store = await Store.open(dir, { ...SIZES, recordCrc: false });

@@ -8,7 +8,7 @@ import { holdWithOracle, LINES, oracleTest, runOracle } from "./oracle.ts";
 
 const put = { topic: "orders", queues: 1, count: 3, size: 20, keys: "k{n}" };
 
-describe.each(LINES)("a store that RocketMQ %s has open", (line) => {
+describe.concurrent.each(LINES)("a store that RocketMQ %s has open", (line) => {
   oracleTest("is locked for us, can be read, and is ours when RocketMQ has closed it", async () => {
     const dir = join(temporaryFolder(), "store");
     const held = await holdWithOracle(line, dir, { seed: 1, steps: [put, { do: "hold" }, put] });
@@ -26,7 +26,7 @@ describe.each(LINES)("a store that RocketMQ %s has open", (line) => {
   });
 });
 
-describe.each(LINES)("a store that we have open", (line) => {
+describe.concurrent.each(LINES)("a store that we have open", (line) => {
   oracleTest(`is refused by RocketMQ ${line}, and loses nothing`, async () => {
     const dir = join(temporaryFolder(), "store");
     const store = await Store.open(dir, {

@@ -4,12 +4,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { onTestFinished, test } from "vitest";
+import { afterAll, test } from "vitest";
 import { type Expected, expectedFrom } from "./expected.ts";
 import { temporaryFolder } from "./folders.ts";
-
-/** The program. */
-export const ORACLE: string = join(import.meta.dirname, "oracle/oracle");
+import { ORACLE, ServedOracle } from "./served-oracle.ts";
 
 /** A JVM on a busy machine; the first run of a RocketMQ line also downloads and compiles. */
 export const ORACLE_TIMEOUT_MS = 300_000;
@@ -37,6 +35,15 @@ export function oracleTest(name: string, body: () => Promise<void>, timeoutMs: n
   }
 }
 
+/** One process a release for all tests of a file. */
+const served = new ServedOracle();
+const running = new Set<Running>();
+
+afterAll(async () => {
+  for (const { child } of running) child.kill("SIGKILL");
+  await served.end();
+});
+
 export interface OracleRun {
   code: number | null;
   lines: { kind: string }[];
@@ -53,9 +60,6 @@ interface Running {
 
 function start(args: readonly string[]): Running {
   const child = spawn(ORACLE, args, { stdio: ["pipe", "pipe", "pipe"] });
-  onTestFinished(() => {
-    child.kill("SIGKILL");
-  });
   const lines: { kind: string }[] = [];
   const waiting = new Map<string, (line: { kind: string }) => void>();
   createInterface({ input: child.stdout }).on("line", (text) => {
@@ -79,20 +83,18 @@ function start(args: readonly string[]): Running {
     });
     return Promise.race([coming, never]);
   };
-  return { child, ended, line };
+  const one: Running = { child, ended, line };
+  running.add(one);
+  const forget = (): boolean => running.delete(one);
+  void ended.then(forget, forget);
+  return one;
 }
 
-/** Runs the oracle to its end, whatever that is. */
+/** Runs an oracle of its own to its end, whatever that is. */
 export async function runOracle(line: Line, ...args: string[]): Promise<OracleRun> {
   const { child, ended } = start([...args, "--rocketmq", line]);
   child.stdin.end();
   return ended;
-}
-
-async function succeed(run: Promise<OracleRun>): Promise<{ kind: string }[]> {
-  const { code, lines, err } = await run;
-  if (code !== 0) throw new Error(`the oracle ended with ${code}: ${err || JSON.stringify(lines.at(-1))}`);
-  return lines;
 }
 
 /**
@@ -101,7 +103,7 @@ async function succeed(run: Promise<OracleRun>): Promise<{ kind: string }[]> {
  */
 export async function readWithOracle(line: Line, dir: string, scenario?: Scenario): Promise<Expected> {
   const told = scenario === undefined ? [] : ["--scenario", scenarioFile(scenario)];
-  return expectedFrom(await succeed(runOracle(line, "read", dir, ...told, "--keys", "auto", "--times", "auto")));
+  return expectedFrom(await served.ask(line, "read", dir, ...told, "--keys", "auto", "--times", "auto"));
 }
 
 /** A line of `--puts`. */
@@ -129,7 +131,7 @@ function scenarioFile(scenario: Scenario): string {
 
 /** Lets RocketMQ append to a store and close it; returns what it put. */
 export async function appendWithOracle(line: Line, dir: string, scenario: Scenario): Promise<PutLine[]> {
-  const lines = await succeed(runOracle(line, "append", dir, scenarioFile(scenario), "--puts"));
+  const lines = await served.ask(line, "append", dir, scenarioFile(scenario), "--puts");
   return lines.filter(({ kind }) => kind === "put") as PutLine[];
 }
 

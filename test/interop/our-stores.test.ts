@@ -16,7 +16,7 @@ const CASES = [
   { title: "default sizes", sizes: {}, recordCrc: true, messages: 30 },
 ];
 
-describe.each(LINES)("RocketMQ %s", (line) => {
+describe.concurrent.each(LINES)("RocketMQ %s", (line) => {
   for (const { title, sizes, recordCrc, messages } of CASES) {
     oracleTest(`finds in a store of ours what was put, and appends to it: ${title}`, async () => {
       const dir = join(temporaryFolder(), "store");

@@ -1,9 +1,12 @@
 /** Apache RocketMQ as a judge of many stores at once: one Java process that carries out commands (oracle/README.md, `serve`). */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { ORACLE } from "./oracle.ts";
+
+/** The program. */
+export const ORACLE: string = join(import.meta.dirname, "oracle/oracle");
 
 interface EndLine {
   kind: "end";

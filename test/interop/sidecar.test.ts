@@ -39,7 +39,7 @@ async function expectFoundRight(line: Line, dir: string): Promise<void> {
   await again.close();
 }
 
-describe.each(LINES)("between a clean close and the next open RocketMQ %s", (line) => {
+describe.concurrent.each(LINES)("between a clean close and the next open RocketMQ %s", (line) => {
   oracleTest("does nothing", async () => {
     await expectFoundRight(line, await closedStore(line));
   });

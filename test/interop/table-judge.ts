@@ -1,16 +1,8 @@
-/** RocketMQ's own classes as judges of tables: programs in oracle/tables, run from source on the oracle's libraries. */
-import { execFile } from "node:child_process";
+/** RocketMQ's own classes as judges of tables (oracle/README.md, "Tables"). */
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { temporaryFolder } from "./folders.ts";
-import { type Line, ORACLE_TIMEOUT_MS, runOracle } from "./oracle.ts";
-
-const run = promisify(execFile);
-const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "moraine-oracle");
-/** As the oracle has it: RocketMQ reaches into Java. */
-const OPENS = ["java.base/java.nio", "java.base/sun.nio.ch", "java.base/java.lang", "java.base/jdk.internal.ref"];
+import { type Line, runOracle } from "./oracle.ts";
 
 /** What RocketMQ found in one table. */
 export interface JudgedTable {
@@ -25,15 +17,9 @@ export async function judgeTables(
   dir: string,
   queues: "plain" | "lmq" = "plain",
 ): Promise<Record<string, JudgedTable>> {
-  // Without words it does nothing but see to its libraries.
-  await runOracle(line);
   const out = join(temporaryFolder(), "tables");
-  const libraries = join(cache, `rocketmq-${line}`, "lib/*");
-  const program = join(import.meta.dirname, `oracle/tables/Tables${line}.java`);
-  const opens = OPENS.map((name) => `--add-opens=${name}=ALL-UNNAMED`);
-  // RocketMQ keeps logs below the home directory.
-  const args = [...opens, `-Duser.home=${cache}`, "-cp", libraries, program, dir, out, queues];
-  await run("java", args, { timeout: ORACLE_TIMEOUT_MS });
+  const { code, err } = await runOracle(line, "tables", dir, out, queues);
+  if (code !== 0) throw new Error(`RocketMQ's tables ended with ${code}: ${err}`);
   const lines = readFileSync(out, "utf8").trim().split("\n");
   return Object.fromEntries(
     lines.map((each) => {

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { type JsonValue, Store } from "../../src/index.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { type JsonValue, Store, type StoreOptions } from "../../src/index.ts";
 import { fixtureNames, unpack } from "./fixtures.ts";
 import { temporaryFolder } from "./folders.ts";
 import { LINES, oracleTest } from "./oracle.ts";
@@ -9,9 +9,12 @@ import { judgeTables } from "./table-judge.ts";
 
 const SMALL = { segmentBytes: 65_536, indexSlots: 64, indexEntries: 256 };
 
-async function openStore(dir: string): Promise<Store> {
-  const store = await Store.open(dir, SMALL);
-  onTestFinished(() => store.close());
+const opened: Store[] = [];
+afterAll(() => Promise.all(opened.map((store) => store.close())));
+
+async function openStore(dir: string, options: StoreOptions = SMALL): Promise<Store> {
+  const store = await Store.open(dir, options);
+  opened.push(store);
   return store;
 }
 
@@ -48,8 +51,7 @@ describe.each(fixtureNames)("the tables of %s", (name) => {
 });
 
 test("offsets of RocketMQ's groups are answered", async () => {
-  const store = await Store.open(unpack("rmq5-broker"), { readOnly: true });
-  onTestFinished(() => store.close());
+  const store = await openStore(unpack("rmq5-broker"), { readOnly: true });
   expect(store.groups.all("probe-consumer")).toEqual(
     [51, 51, 50, 51].map((offset, queueId) => ({ topic: "ProbeTopic", queueId, offset })),
   );
@@ -67,7 +69,7 @@ const topic = (name: string): JsonValue => ({
   writeQueueNums: 8,
 });
 
-describe.each(LINES)("RocketMQ %s", (line) => {
+describe.concurrent.each(LINES)("RocketMQ %s", (line) => {
   oracleTest("loads the tables that we wrote, and we load them after it has written them", async () => {
     const dir = join(temporaryFolder(), "store");
     const store = await openStore(dir);
@@ -138,7 +140,7 @@ describe.each(LINES)("RocketMQ %s", (line) => {
   });
 });
 
-describe("RocketMQ 5 with light queues", () => {
+describe.concurrent("RocketMQ 5 with light queues", () => {
   oracleTest("goes on with the offsets that we committed in its table", async () => {
     const dir = join(temporaryFolder(), "store");
     await (await openStore(dir)).close();

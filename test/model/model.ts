@@ -1,6 +1,7 @@
 /** The store as plain arrays and maps: what was put, in order, and what follows from it. */
-import type { Message } from "../../src/index.ts";
-import { type Draft, KEYS, LIGHT_QUEUES, type Place, QUEUES, SCHEDULE, TAGS } from "./operations.ts";
+import type { InnerBatchMessage, Message } from "../../src/index.ts";
+import { INNER_BATCH, wireBatch } from "../contract/inner-batch.ts";
+import { BATCHES, type Draft, KEYS, LIGHT_QUEUES, type Place, QUEUES, SCHEDULE, TAGS } from "./operations.ts";
 
 /** Seconds of delay by level, from 1 on: RocketMQ's default, and those of DELAY_LEVELS. */
 const DELAYS = [
@@ -17,7 +18,10 @@ const HELD_MS = 600_000;
 
 /** A message as it must be found again. */
 export interface Stored {
-  readonly message: Message;
+  readonly message: Message | InnerBatchMessage;
+  readonly body: Uint8Array;
+  /** Offsets that it takes in its queue: the messages of an inner batch. */
+  readonly count: number;
   /** Undefined for what takes no place in its queue. */
   readonly queueOffset: number | undefined;
   readonly physicalOffset: number;
@@ -61,11 +65,28 @@ function textOf(properties: ReadonlyMap<string, string>): string {
   return [...properties].map(([name, value]) => `${name}\u0001${value}\u0002`).join("");
 }
 
+/** The messages of a queue with the offset that each begins at. */
+export function placed(messages: readonly Stored[]): { base: number; end: number; stored: Stored }[] {
+  let end = 0;
+  return messages.map((stored) => {
+    const base = end;
+    end += stored.count;
+    return { base, end, stored };
+  });
+}
+
+/** The offset behind the messages of a queue. */
+export function endOf(messages: readonly Stored[]): number {
+  return messages.reduce((sum, { count }) => sum + count, 0);
+}
+
 const queueKey = (topic: string, queueId: number) => `${topic} ${queueId}`;
 
 /** A draft as a message, with what the store makes of it. */
 export interface Prepared {
-  readonly message: Message;
+  readonly message: Message | InnerBatchMessage;
+  readonly body: Uint8Array;
+  readonly count: number;
   readonly properties: ReadonlyMap<string, string>;
   readonly light: readonly string[];
   readonly size: number;
@@ -122,10 +143,12 @@ export class Model {
   /** One of a group goes to no light queues. */
   prepare(draft: Draft, inGroup = false): Prepared {
     const [topic, queueId] = QUEUES[draft.queue] as (typeof QUEUES)[number];
-    const mayBeLight = !inGroup && topic !== SCHEDULE && !topic.startsWith("%RETRY%");
+    const isPlaced = draft.transaction === 0 || draft.transaction === 2;
+    const inner = topic === BATCHES && isPlaced && !inGroup ? draft.inner : 0;
+    const mayBeLight = !inGroup && topic !== BATCHES && topic !== SCHEDULE && !topic.startsWith("%RETRY%");
     const named = mayBeLight ? draft.light.map((light) => LIGHT_QUEUES[light] as string) : [];
     // Prepared and rolled back ones go nowhere.
-    const light = draft.transaction === 0 || draft.transaction === 2 ? named : [];
+    const light = isPlaced ? named : [];
     const tags = draft.tags === undefined ? undefined : TAGS[draft.tags];
     const keys = draft.keys.map((key) => KEYS[key] as string);
     const further = new Map<string, string>();
@@ -133,11 +156,13 @@ export class Model {
     if (draft.uniqKey !== undefined) further.set("UNIQ_KEY", KEYS[draft.uniqKey] as string);
     for (let i = 0; i < draft.further; i++) further.set(`p${i}`, `value ${i}`);
     const properties = new Map<string, string>();
+    if (inner > 0) properties.set("INNER_BASE", String(endOf(this.queue(topic, queueId))));
     if (tags !== undefined) properties.set("TAGS", tags);
     if (keys.length > 0) properties.set("KEYS", keys.join(" "));
     if (named.length > 0) properties.set("INNER_MULTI_DISPATCH", named.join(","));
     for (const [name, value] of further) properties.set(name, value);
-    const given = textOf(properties);
+    const given = textOf(new Map([...properties].filter(([name]) => name !== "INNER_BASE")));
+    if (inner > 0) properties.set("INNER_NUM", String(inner));
     if (light.length > 0) {
       const offsets = light.map((name) => this.queue(name, 0).length);
       properties.set("INNER_MULTI_QUEUE_OFFSET", offsets.join(","));
@@ -162,10 +187,12 @@ export class Model {
       const room = this.room >= overhead + rest ? this.room : largest;
       length = room - overhead - rest;
     }
-    const message: Message = {
+    const bodies = Array.from({ length: inner }, (_, i) => new Uint8Array(draft.body % 90).fill(i));
+    const body = inner > 0 ? wireBatch(bodies) : new Uint8Array(length).fill(length & 0xff);
+    const message = {
       topic,
       queueId,
-      body: new Uint8Array(length).fill(length & 0xff),
+      ...(inner > 0 ? { innerBatch: bodies.map((each) => ({ body: each })) } : { body }),
       flag: draft.body - 150,
       sysFlag: draft.transaction << 2,
       bornTimestamp: 1_600_000_000_000 + draft.body,
@@ -180,8 +207,8 @@ export class Model {
             ...(keys.length > 0 ? { keys } : {}),
             ...(named.length > 0 ? { multiDispatch: named } : {}),
           }),
-    };
-    return { message, properties, light, size: overhead + length };
+    } as Message | InnerBatchMessage;
+    return { message, body, count: Math.max(1, inner), properties, light, size: overhead + body.length };
   }
 
   /** The store time of what is put now. */
@@ -200,7 +227,7 @@ export class Model {
   }
 
   /** Puts a message at the end of the log. */
-  append({ message, properties, light, size }: Prepared, storeTimestamp: number): Stored {
+  append({ message, body, count, properties, light, size }: Prepared, storeTimestamp: number): Stored {
     this.makeRoom(size);
     const transaction = ((message.sysFlag ?? 0) >> 2) & 3;
     const takesPlace = transaction === 0 || transaction === 2;
@@ -212,11 +239,17 @@ export class Model {
     const delay = delays[Math.min(level, delays.length) - 1] ?? 0;
     const stored: Stored = {
       message,
-      queueOffset: takesPlace ? queue.length : undefined,
+      body,
+      count,
+      queueOffset: takesPlace ? endOf(queue) : undefined,
       physicalOffset: this.end,
       size,
       storeTimestamp,
-      sysFlag: (message.sysFlag ?? 0) | (message.bornHost ? 0x10 : 0) | (message.storeHost ? 0x20 : 0),
+      sysFlag:
+        (message.sysFlag ?? 0) |
+        (message.body === undefined ? INNER_BATCH : 0) |
+        (message.bornHost ? 0x10 : 0) |
+        (message.storeHost ? 0x20 : 0),
       properties,
       keys:
         transaction === 3

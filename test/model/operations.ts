@@ -15,9 +15,13 @@ export const QUEUES: readonly (readonly [topic: string, queueId: number])[] = [
   [`%RETRY%${"g".repeat(130)}`, 0],
   ["%LMQ%a", 0],
   ["%LMQ%b", 0],
+  ["B", 1],
 ];
-/** Queues that messages are put to; the others are light ones, reached by multiDispatch. */
+/** Queues that messages are put to. Behind them light ones, reached by multiDispatch, and the batch queue. */
 const OWN_QUEUES = 8;
+const BATCH_QUEUE = 10;
+/** The topic that has batch queues, by RocketMQ's topic table. */
+export const BATCHES = "B";
 export const LIGHT_QUEUES = ["%LMQ%a", "%LMQ%b"] as const;
 export const DELAY_LEVELS = [undefined, "2s 1m 3h"] as const;
 export const KEYS = ["k", "Aa", "BB", "AaBB", "BBAa", "T#t", "键", "0123456789ABCDEF0123456789ABCDEF"] as const;
@@ -37,6 +41,8 @@ export interface Draft {
   readonly delay: number | undefined;
   /** Light queues. */
   readonly light: readonly number[];
+  /** Messages of an inner batch, where the topic takes them; 0 for a plain message. */
+  readonly inner: number;
   /** Properties of the application. */
   readonly further: number;
   /** The properties come as the bytes of a property string, tags and keys among them. */
@@ -51,7 +57,7 @@ export type Place = { readonly in: number } | { readonly behind: number };
 
 /** What is different when a store is opened again. */
 export interface Change {
-  /** Of `consumequeue`, `index` and `checkpoint`, by bit: removed before. */
+  /** Of `consumequeue`, `index`, `checkpoint` and `batchconsumequeue`, by bit: removed before. */
   readonly lose: number;
   readonly flush: "sync" | "async";
   readonly flushIntervalMs: number;
@@ -63,6 +69,8 @@ export interface Change {
   readonly delayLevels: number;
   /** Other sizes are asked for; those on disk win. */
   readonly otherSizes: boolean;
+  /** Extension files are there from now on. */
+  readonly ext: boolean;
 }
 
 export type Question =
@@ -75,7 +83,7 @@ export type Question =
       tags: readonly number[];
       into: boolean;
     }
-  | { readonly ask: "read"; queue: number; from: Place; tags: readonly number[] }
+  | { readonly ask: "read" | "follow" | "batches"; queue: number; from: Place; tags: readonly number[] }
   | { readonly ask: "entries"; queue: number; from: Place; max: number }
   | { readonly ask: "offsets" | "names" | "log" | "stats" | "health"; queue: number }
   | { readonly ask: "offsetByTime"; queue: number; at: number; later: number; boundary: "lower" | "upper" }
@@ -115,7 +123,11 @@ const place: fc.Arbitrary<Place> = fc.oneof(
 );
 
 const draft: fc.Arbitrary<Draft> = fc.record({
-  queue: fc.oneof({ arbitrary: fc.nat(3), weight: 6 }, { arbitrary: fc.nat(OWN_QUEUES - 1), weight: 1 }),
+  queue: fc.oneof(
+    { arbitrary: fc.nat(3), weight: 6 },
+    { arbitrary: fc.nat(OWN_QUEUES - 1), weight: 1 },
+    { arbitrary: fc.constant(BATCH_QUEUE), weight: 1 },
+  ),
   body: fc.oneof({ arbitrary: fc.nat(300), weight: 8 }, { arbitrary: fc.nat(3000), weight: 1 }),
   filling: fc.oneof(
     { arbitrary: fc.constant(undefined), weight: 6 },
@@ -129,6 +141,7 @@ const draft: fc.Arbitrary<Draft> = fc.record({
     { arbitrary: fc.constant<number[]>([]), weight: 6 },
     { arbitrary: fc.uniqueArray(pick(LIGHT_QUEUES), { minLength: 1, maxLength: 2 }), weight: 1 },
   ),
+  inner: fc.nat(5),
   further: fc.nat(2),
   wire: nearly(4).map((not) => !not),
   transaction: fc.oneof(
@@ -171,7 +184,10 @@ const question: fc.Arbitrary<Question> = fc.oneof(
     }),
     weight: 6,
   },
-  { arbitrary: fc.record({ ask: fc.constant("read" as const), queue, from: place, tags: filter }), weight: 1 },
+  {
+    arbitrary: fc.record({ ask: fc.constantFrom("read", "follow", "batches"), queue, from: place, tags: filter }),
+    weight: 3,
+  },
   { arbitrary: fc.record({ ask: fc.constant("entries" as const), queue, from: place, max }), weight: 2 },
   { arbitrary: fc.record({ ask: fc.constantFrom("offsets", "names", "log", "stats", "health"), queue }), weight: 4 },
   {
@@ -209,7 +225,7 @@ const question: fc.Arbitrary<Question> = fc.oneof(
 );
 
 const change: fc.Arbitrary<Change> = fc.record({
-  lose: fc.oneof({ arbitrary: fc.constant(0), weight: 3 }, { arbitrary: fc.nat(7), weight: 1 }),
+  lose: fc.oneof({ arbitrary: fc.constant(0), weight: 3 }, { arbitrary: fc.nat(15), weight: 1 }),
   flush: fc.constantFrom("async", "sync"),
   flushIntervalMs: fc.constantFrom(3_600_000, 1),
   recordCrc: fc.boolean(),
@@ -218,6 +234,7 @@ const change: fc.Arbitrary<Change> = fc.record({
   compat: nearly(8).map((is5) => (is5 ? "5" : "4.9")),
   delayLevels: nearly(4).map((isDefault) => (isDefault ? 0 : 1)),
   otherSizes: nearly(8).map((not) => !not),
+  ext: nearly(8).map((not) => !not),
 });
 
 /** Ties, small steps, days, and corrections backwards that are held, or followed. */

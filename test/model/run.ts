@@ -1,10 +1,21 @@
 /** Operations, carried out on a store on real files and on the model. */
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   encodeMessages,
+  type InnerBatchMessage,
   type Message,
   type PutResults,
   Store,
@@ -12,8 +23,18 @@ import {
   type StoreOptions,
 } from "../../src/index.ts";
 import { ENGINE } from "../contract/engine.ts";
+import { BATCH_QUEUES, writeTopics } from "../contract/inner-batch.ts";
 import { type Kind, Model, type Prepared, type Stored } from "./model.ts";
-import { type Change, DELAY_LEVELS, type Draft, GROUPS, type Operation, QUEUES, type Wrong } from "./operations.ts";
+import {
+  BATCHES,
+  type Change,
+  DELAY_LEVELS,
+  type Draft,
+  GROUPS,
+  type Operation,
+  QUEUES,
+  type Wrong,
+} from "./operations.ts";
 import { ask, askEverything } from "./questions.ts";
 
 /** How often each operation had an effect, and what came of it. */
@@ -30,6 +51,7 @@ export async function run(operations: readonly Operation[], first: Partial<Chang
   const directory = mkdtempSync(join(PLACE, "moraine-model-"));
   const sequence = new Run(directory, counts);
   try {
+    writeTopics(join(directory, "0"), { [BATCHES]: BATCH_QUEUES });
     await sequence.open(first);
     for (const [number, operation] of operations.entries()) {
       await sequence.apply(operation).catch((error) => {
@@ -68,7 +90,8 @@ class Run {
   }
 
   async open(change: Partial<Change>): Promise<void> {
-    const { lose: _lose, otherSizes = false, delayLevels = 0, ...options } = change;
+    const { lose: _lose, otherSizes = false, ext = false, delayLevels = 0, ...options } = change;
+    if (ext) this.#keepExtensionFiles();
     this.#delayLevels = delayLevels;
     const sizes = otherSizes && this.#model.log.length > 0 ? { segmentBytes: 8192, queueFileEntries: 7 } : {};
     this.#options = {
@@ -165,6 +188,7 @@ class Run {
       compat: "5",
       delayLevels: this.#delayLevels,
       otherSizes: false,
+      ext: false,
     });
   }
 
@@ -193,6 +217,7 @@ class Run {
     const time = this.#model.tick(this.#now);
     const result = how === "put" ? store.put(prepared.message) : await store.append(prepared.message, { durability });
     const stored = this.#model.append(prepared, time);
+    if (stored.body !== stored.message.body) this.#count("inner batch");
     const { physicalOffset, queueOffset, size, storeTimestamp, endOffset } = result;
     assert.deepEqual(
       { physicalOffset, queueOffset, size, storeTimestamp, endOffset },
@@ -226,10 +251,11 @@ class Run {
 
   /** A message of a batch as it comes behind those that are stored by now. */
   #again(draft: Draft, prepared: Prepared): Prepared {
-    const { message, size } = prepared;
     const { properties, light } = this.#model.prepare(draft);
-    const offsets = (of: ReadonlyMap<string, string>) => of.get("INNER_MULTI_QUEUE_OFFSET")?.length ?? 0;
-    return { message, properties, light, size: size + offsets(properties) - offsets(prepared.properties) };
+    const offsets = (of: ReadonlyMap<string, string>) =>
+      `${of.get("INNER_MULTI_QUEUE_OFFSET") ?? ""}${of.get("INNER_BASE") ?? ""}`.length;
+    const size = prepared.size + offsets(properties) - offsets(prepared.properties);
+    return { ...prepared, properties, light, size };
   }
 
   /** A plain batch: consecutive offsets of one queue, never over the end of a file. */
@@ -238,7 +264,7 @@ class Run {
     const [topic, queueId] = QUEUES[queue] as (typeof QUEUES)[number];
     const fields = { queue, filling: undefined, transaction: 0, delay: undefined, further: 0, v6: false, light: [] };
     const batch = drafts.map((draft) => this.#model.prepare({ ...draft, ...fields, body: draft.body % 400 }, true));
-    const messages = batch.map(({ message: { body, flag, tags, keys, properties } }) => ({
+    const messages = batch.map(({ body, message: { flag, tags, keys, properties } }) => ({
       body,
       flag,
       tags,
@@ -281,10 +307,10 @@ class Run {
   }
 
   #putWrong(drafts: readonly Draft[], place: number, wrong: Wrong): void {
-    const batch: Message[] = drafts.map((draft) => this.#model.prepare(draft).message);
+    const batch = drafts.map((draft) => this.#model.prepare({ ...draft, inner: 0 }).message);
     const at = place % batch.length;
     const tooLarge = wrong === "body" || wrong === "properties";
-    batch[at] = { ...(batch[at] as Message), ...WRONG[wrong] };
+    batch[at] = { ...(batch[at] as Message | InnerBatchMessage), ...WRONG[wrong] } as Message;
     const isEarlier = batch.slice(0, at + 1).some(({ topic }) => this.#options.compat === "4.9" && topic.length > 127);
     assert.throws(
       () => this.#open.putBatch(batch),
@@ -328,11 +354,20 @@ class Run {
   }
 
   #lose(mask: number): void {
-    for (const [bit, path] of ["consumequeue", "index", "checkpoint"].entries()) {
+    for (const [bit, path] of ["consumequeue", "index", "checkpoint", "batchconsumequeue"].entries()) {
       if ((mask & (1 << bit)) === 0) continue;
       rmSync(join(this.#path, path), { recursive: true, force: true });
       this.#count(`${path} lost`);
     }
+  }
+
+  /** A store in which such a file is gives every entry a unit in one. */
+  #keepExtensionFiles(): void {
+    const folder = join(this.#path, "consumequeue_ext/T/0");
+    if (existsSync(folder)) return;
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "0".repeat(20)), new Uint8Array(200));
+    this.#count("extension files");
   }
 
   /** Closes the store, by which everything that was visible was told, in order. What the close itself syncs may be. */

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
+import { JsonObject } from "../../src/json/nodes.ts";
 import { printJson } from "../../src/json/print.ts";
 import { JsonError, readJson } from "../../src/json/read.ts";
 import { type JsonValue, nodeFrom, valueFrom } from "../../src/json/values.ts";
@@ -59,6 +60,22 @@ describe("what RocketMQ wrote", () => {
 });
 
 describe("reading", () => {
+  const list = JSON.parse(readFileSync(join(import.meta.dirname, "../fixtures/json-cases.json"), "utf8"));
+
+  test.each(list.cases as { text: string; strings?: Record<string, string>; refused?: true }[])(
+    "takes $text as the core does",
+    ({ text, strings, refused }) => {
+      expect(refused === true).toBe(strings === undefined);
+      if (refused) {
+        failure(text);
+        return;
+      }
+      const root = readJson(text);
+      const entries = root instanceof JsonObject ? [...root.entries] : [];
+      expect(Object.fromEntries(entries.filter(([, each]) => typeof each === "string"))).toEqual(strings);
+    },
+  );
+
   const json = fc.jsonValue({ depthSize: "medium", stringUnit: "binary" });
 
   it("gives what JSON.parse gives, with blanks anywhere", () => {

@@ -15,6 +15,7 @@ use crate::format::record::{Record, SYS_FLAG_INNER_BATCH, Transaction, transacti
 use crate::index::put::Index;
 use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
 use crate::log::segments;
+use crate::queue::batch::BatchTable;
 use crate::queue::table::{QueueIndex, QueueTable};
 use crate::queue::tail::Tail;
 use crate::storage::Clock;
@@ -120,6 +121,7 @@ pub fn delay_level(delay: &[u8]) -> Option<usize> {
 /// (durability: Java's own broken queues). Both are reported.
 pub fn redispatch_to_queues(
     table: &mut QueueTable,
+    batches: &BatchTable,
     record: &Record<'_>,
     dispatch: &Dispatch<'_>,
     own: bool,
@@ -144,7 +146,12 @@ pub fn redispatch_to_queues(
     }
     let mut flaw = None;
     for (name, queue_id, offset) in dispatch.beside(record.queue_id()) {
-        let entered = enter.at(name, queue_id, i64::try_from(offset).unwrap_or(i64::MAX), entry);
+        let entered = if batches.holds(name) {
+            // RocketMQ stops dispatching at such a record.
+            Err(Flaw("topic-kind", String::from("it has batch queues; the message is not read from it")))
+        } else {
+            enter.at(name, queue_id, i64::try_from(offset).unwrap_or(i64::MAX), entry)
+        };
         // One finding a record: it may name thousands.
         flaw = flaw
             .or(entered.err().map(|Flaw(kind, message)| Flaw(kind, format!("light queue {:?}: {message}", String::from_utf8_lossy(name)))));

@@ -1,5 +1,6 @@
 //! A log copied into a store on a real file system, taken back, and copied again.
 
+mod batch;
 mod directory;
 
 use std::collections::BTreeMap;
@@ -7,11 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use batch::batch;
 use directory::Directory;
-use moraine_core::batch::{BatchMessage, encode};
 use moraine_core::engine::Engine;
 use moraine_core::engine::put::{RESULT_HEADER, RESULT_STRIDE};
-use moraine_core::format::record::{Address, Host};
 use moraine_core::options::Options;
 use moraine_host::clock::HostClock;
 use moraine_host::files::{Access, HostStorage};
@@ -26,30 +26,6 @@ fn open(path: &Path) -> (Arc<HostStorage>, Store) {
     let options = Options { segment_bytes: 1 << 20, queue_file_entries: 1000, index_slots: 100, index_entries: 1000, ..Options::default() };
     let engine = Engine::open(storage.clone(), HostClock::System, options, &mut |_| {}).unwrap();
     (storage, engine)
-}
-
-/// Messages of queue 0 of topic `T`, each with a key.
-fn batch(bodies: &[Vec<u8>]) -> Vec<u8> {
-    let host = Host { address: Address::V4([127, 0, 0, 1]), port: 10911 };
-    let mut batch = Vec::new();
-    for (n, body) in bodies.iter().enumerate() {
-        let properties = format!("KEYS\x01k-{n}\x02");
-        let message = BatchMessage {
-            topic: b"T",
-            queue_id: 0,
-            flag: 0,
-            sys_flag: 0,
-            reconsume_times: 0,
-            born_timestamp: 0,
-            prepared_transaction_offset: 0,
-            born_host: host,
-            store_host: host,
-            body,
-            properties: properties.as_bytes(),
-        };
-        encode(&message, &mut batch);
-    }
-    batch
 }
 
 fn write_behind(storage: &HostStorage, store: &mut Store) {
@@ -93,7 +69,7 @@ fn a_copy_that_was_taken_back_and_made_again_has_the_same_files() {
     for round in 0..10 {
         let bodies: Vec<Vec<u8>> = (0..300).map(|n| vec![b'x'; 500 + (round * 300 + n) % 1500]).collect();
         let mut results = vec![0.0; RESULT_HEADER + RESULT_STRIDE * bodies.len()];
-        leader.writer().unwrap().put(&batch(&bodies), &mut results).unwrap();
+        leader.writer().unwrap().put(&batch("T", &bodies), &mut results).unwrap();
         starts.extend(results[RESULT_HEADER..].chunks_exact(RESULT_STRIDE).map(|numbers| numbers[0] as u64));
     }
     let end = leader.reader().positions().end;

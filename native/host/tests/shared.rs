@@ -1,5 +1,6 @@
 //! The engine behind its lock: put, get, group commit, close.
 
+mod batch;
 mod directory;
 mod store;
 

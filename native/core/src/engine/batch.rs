@@ -9,40 +9,77 @@ use super::check::Together;
 use crate::batch::BatchMessage;
 use crate::batch_dispatch::{count_wire_messages, parse_inner_num};
 use crate::dispatch::takes_queue_entry;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Finding};
 use crate::format::properties::INNER_BASE_NAME;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::{SYS_FLAG_COMPRESSED, SYS_FLAG_INNER_BATCH};
-use crate::queue::batch::{BatchIndex, BatchTable, BatchTopic};
+use crate::queue::batch::{BatchIndex, BatchTable};
 use crate::queue::batch_lookup::{self, position_of};
 use crate::queue::lookup::{Boundary, QueueOffsets};
 use crate::queue::table::QueueTable;
+use crate::queue::topics::Topic;
 use crate::storage::{Clock, Storage};
 use crate::topics::TopicTable;
 
 /// Bytes that INNER_BASE takes at most: name, separator, the greatest offset in digits, end.
 pub(super) const MAX_INNER_BASE_BYTES: usize = INNER_BASE_NAME.len() + 1 + 16 + 1;
 
-/// Learns whether a topic that has no queue yet is to have batch queues: the topic table may have been written since.
-/// Refuses a topic that has both kinds.
-pub(super) fn learn_topic<S: Storage>(
-    storage: &S,
-    topics: &mut TopicTable,
-    simple: &QueueTable,
-    batches: &mut BatchTable,
-    topic: &[u8],
-) -> Result<(), Error> {
-    if batches.is_mixed(topic) {
-        let topic = String::from_utf8_lossy(topic);
-        let message = format!("topic {topic} has plain and batch queues; correct config/topics.json or move the wrong ones away");
-        return Err(Error::new(Code::UnsupportedFormat, message).text("argument", "topic"));
-    }
-    if simple.topic(topic).is_none() && !batches.holds(topic) && topics.refresh(storage)? {
-        for name in topics.kinds.batch.iter().filter(|name| simple.topic(name.as_bytes()).is_none()) {
-            batches.add_topic(name.as_bytes());
+/// Where it is known which topics have which queues, and what is learned of new ones: for one call.
+pub(super) struct Learning<'a, S: Storage> {
+    pub storage: &'a S,
+    pub topics: &'a mut TopicTable,
+    pub findings: &'a mut Vec<Finding>,
+    pub simple: &'a QueueTable,
+    pub batches: &'a mut BatchTable,
+    /// The topic table was looked at in this call.
+    pub is_fresh: bool,
+}
+
+impl<S: Storage> Learning<'_, S> {
+    /// Learns whether the queues of a topic that has none yet are to be batch queues: the topic table may have been
+    /// written since. Refuses topics that cannot be written: with queues of both kinds, and of the compaction store.
+    pub fn topic(&mut self, topic: &[u8]) -> Result<(), Error> {
+        if self.batches.is_mixed(topic) {
+            let topic = String::from_utf8_lossy(topic);
+            let message = format!("topic {topic} has plain and batch queues; correct config/topics.json or move the wrong ones away");
+            return Err(Error::new(Code::UnsupportedFormat, message).text("argument", "topic"));
         }
+        self.kind(topic)?;
+        if self.topics.is_compaction(topic) {
+            let topic = String::from_utf8_lossy(topic);
+            let message =
+                format!("topic {topic} is a compaction topic (cleanup.policy=COMPACTION in config/topics.json); put it with RocketMQ");
+            return Err(Error::new(Code::UnsupportedFormat, message).text("argument", "topic"));
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// As [`Learning::topic`], for a light queue that a message names beside its own. RocketMQ never gets past a message
+    /// that names a batch queue there: it is refused.
+    pub fn light_queue(&mut self, name: &[u8]) -> Result<(), Error> {
+        self.kind(name)?;
+        if !self.batches.holds(name) && !self.batches.is_mixed(name) {
+            return Ok(());
+        }
+        let name = String::from_utf8_lossy(name);
+        let reason = format!("INNER_MULTI_DISPATCH names {name:?}, which has batch queues (queue.type=BatchCQ): none is a light queue");
+        Err(Error::argument("properties", reason))
+    }
+
+    /// … without refusing anything.
+    pub fn kind(&mut self, topic: &[u8]) -> Result<(), Error> {
+        let simple = self.simple;
+        if self.is_fresh || simple.topic(topic).is_some() || self.batches.holds(topic) {
+            return Ok(());
+        }
+        self.is_fresh = true;
+        if self.topics.refresh(self.storage, self.findings)? {
+            for name in self.topics.kinds.batch.iter().filter(|name| simple.topic(name.as_bytes()).is_none()) {
+                self.batches.add_topic(name.as_bytes());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether a message, what it says of an inner batch and its topic fit together; RocketMQ's MESSAGE_ILLEGAL otherwise.
@@ -102,7 +139,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     }
 
     pub(super) fn batch_queue_ids(&self, topic: &[u8]) -> Vec<i32> {
-        let ids = self.0.batches.topic(topic).into_iter().flat_map(BatchTopic::queue_ids);
+        let ids = self.0.batches.topic(topic).into_iter().flat_map(Topic::queue_ids);
         ids.filter(|&id| self.batch_queue(topic, id).is_some()).collect()
     }
 

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::batch::{MAX_INNER_BASE_BYTES, check_inner_batch, learn_topic};
+use super::batch::{Learning, MAX_INNER_BASE_BYTES, check_inner_batch};
 use super::put::record;
 use super::run::{Checked, Run, Text};
 use super::{Engine, Writer};
@@ -16,8 +16,6 @@ use crate::format::properties::{self, DispatchedPlaces, INNER_BASE_NAME, MULTI_Q
 use crate::format::record::{Transaction, transaction};
 use crate::limits::{MAX_PROPERTIES_BYTES, RECORD_OVERHEAD_BYTES};
 use crate::options::{Compat, Options};
-use crate::queue::batch::BatchTable;
-use crate::queue::table::QueueTable;
 use crate::storage::{Clock, Storage};
 
 /// How the messages of a batch belong together.
@@ -32,9 +30,10 @@ pub(super) enum Together {
 impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Number of messages, if every one of them can be stored.
     pub(super) fn check_batch(&mut self, batch: &[u8], together: Together) -> Result<usize, Error> {
-        let Engine { storage, options, queues, batches, topics, log, run, .. } = &mut *self.0;
+        let Engine { storage, options, queues, batches, topics, findings, log, run, .. } = &mut *self.0;
         run.begin();
-        let mut checks = Checks { options, queues, batches, run, together, largest_record: log.largest_record() };
+        let learning = Learning { storage: storage.as_ref(), topics, findings, simple: queues, batches, is_fresh: false };
+        let mut checks = Checks { options, learning, run, together, largest_record: log.largest_record() };
         let mut count = 0;
         let mut checked: Option<BatchMessage<'_>> = None;
         for message in BatchReader::new(batch) {
@@ -42,7 +41,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             let at = |error: Error| error.number("message", count as i64);
             if checked.is_none_or(|last| last.topic != message.topic) {
                 check_topic_name(options, message.topic).map_err(at)?;
-                learn_topic(storage.as_ref(), topics, queues, checks.batches, message.topic).map_err(at)?;
+                checks.learning.topic(message.topic).map_err(at)?;
             }
             if together == Together::Group {
                 checked.map_or(Ok(()), |first| check_same_queue(&first, &message)).map_err(at)?;
@@ -75,17 +74,16 @@ fn check_same_queue(first: &BatchMessage<'_>, message: &BatchMessage<'_>) -> Res
     Ok(())
 }
 
-struct Checks<'a> {
+struct Checks<'a, S: Storage> {
     options: &'a Options,
-    queues: &'a QueueTable,
-    batches: &'a mut BatchTable,
+    learning: Learning<'a, S>,
     run: &'a mut Run,
     together: Together,
     /// Bytes that fit an empty segment.
     largest_record: u64,
 }
 
-impl Checks<'_> {
+impl<S: Storage> Checks<'_, S> {
     /// `index` is the message's place in the batch.
     fn check(&mut self, message: &BatchMessage<'_>, index: usize) -> Result<(), Error> {
         if message.queue_id < 0 {
@@ -104,7 +102,7 @@ impl Checks<'_> {
         let mut is_light = false;
         let mut offset_bytes = 0;
         let inner_messages =
-            check_inner_batch(message, places.of(self.run.properties(text, message)).inner_num, self.batches, self.together)?;
+            check_inner_batch(message, places.of(self.run.properties(text, message)).inner_num, self.learning.batches, self.together)?;
         if inner_messages > 0 {
             text = Some(self.run.text_without(message.properties, &[RECORD_CRC_NAME, INNER_BASE_NAME]));
             places = properties::dispatched_places(self.run.properties(text, message));
@@ -123,7 +121,9 @@ impl Checks<'_> {
                     text = Some(self.run.text_without(message.properties, &[RECORD_CRC_NAME, MULTI_QUEUE_OFFSET_NAME]));
                 }
             } else if !light_queues::is_blank(names) {
-                offset_bytes += self.check_light_queues(message, names, index)?;
+                // The list's end counts where no CRC follows, in front of which a record's size has the end that the text lacks.
+                let record_end = usize::from(!self.options.record_crc);
+                offset_bytes += record_end + check_light_queues(&mut self.learning, message, names, index)?;
                 is_light = true;
                 text = Some(self.run.text_before_offsets(message.properties, inner_messages > 0));
             }
@@ -172,43 +172,52 @@ impl Checks<'_> {
         }
         Ok(())
     }
+}
 
-    /// Bytes that the list of the light queues' offsets takes at most. Its end counts where no CRC follows, in front of
-    /// which a record's size has the end that the text lacks.
-    fn check_light_queues(&self, message: &BatchMessage<'_>, names: &[u8], index: usize) -> Result<usize, Error> {
-        // Each message in front takes one offset of a queue, and one more if its own queue is the same.
-        let before = if is_light_queue(message.topic) { 2 * index as u64 + 1 } else { index as u64 };
-        let (mut bytes, mut light, mut other) = (usize::from(!self.options.record_crc), None, None);
-        for (n, name) in light_queues::items(names).enumerate() {
-            bytes += usize::from(n > 0);
-            if !is_light_queue(name) {
-                other = other.or(Some(name));
-                continue;
-            }
-            light = light.or(Some(name));
-            if name.contains(&b'/') {
-                bytes += 1;
-                continue;
-            }
-            if !names_a_directory(name) {
-                let message = format!("INNER_MULTI_DISPATCH names {:?}, which cannot be a light queue", shown(name));
-                return Err(Error::argument("properties", message));
-            }
-            let next = self.queues.find(name, LIGHT_QUEUE_ID).map_or(0, |place| self.queues.queue(place).next());
-            bytes += light_queues::digits(next + before);
+/// Bytes that the list of the light queues' offsets takes at most, without its end.
+fn check_light_queues<S: Storage>(
+    learning: &mut Learning<'_, S>,
+    message: &BatchMessage<'_>,
+    names: &[u8],
+    index: usize,
+) -> Result<usize, Error> {
+    // Each message in front takes one offset of a queue, and one more if its own queue is the same.
+    let before = if is_light_queue(message.topic) { 2 * index as u64 + 1 } else { index as u64 };
+    let (mut bytes, mut light, mut other) = (0, None, None);
+    for (n, name) in light_queues::items(names).enumerate() {
+        bytes += usize::from(n > 0);
+        if !is_light_queue(name) {
+            other = other.or(Some(name));
+            continue;
         }
-        match (light, other) {
-            // RocketMQ never gets past such a record, or leaves it out of the light queues that it names.
-            (Some(light), Some(other)) => {
-                let message = format!(
-                    "INNER_MULTI_DISPATCH names {:?} beside {:?}; it has light queues (%LMQ%…) only, or none",
-                    shown(other),
-                    shown(light)
-                );
-                Err(Error::argument("properties", message))
-            }
-            _ => Ok(bytes),
+        light = light.or(Some(name));
+        if !names_a_directory(name) {
+            // RocketMQ gives an offset in a queue with a slash in its name, and never an entry.
+            let message = format!(
+                "INNER_MULTI_DISPATCH names {:?}, which cannot be a light queue: its name is that of a directory, at most 255 \
+                 bytes of UTF-8 without a slash or control characters",
+                shown(name)
+            );
+            return Err(Error::argument("properties", message));
         }
+        let place = learning.simple.find(name, LIGHT_QUEUE_ID);
+        if place.is_none() || !learning.batches.is_empty() {
+            learning.light_queue(name)?;
+        }
+        let next = place.map_or(0, |place| learning.simple.queue(place).next());
+        bytes += light_queues::digits(next + before);
+    }
+    match (light, other) {
+        // RocketMQ never gets past such a record, or leaves it out of the light queues that it names.
+        (Some(light), Some(other)) => {
+            let message = format!(
+                "INNER_MULTI_DISPATCH names {:?} beside {:?}; it has light queues (%LMQ%…) only, or none",
+                shown(other),
+                shown(light)
+            );
+            Err(Error::argument("properties", message))
+        }
+        _ => Ok(bytes),
     }
 }
 

@@ -71,10 +71,14 @@ impl Complete {
     ) -> Result<Self, Error> {
         let holds_simple = simple.iter().any(|queue| queue.last.is_some());
         let holds_batches = batches.iter().any(|queue| queue.last.is_some());
+        // Entries of what is not scanned again, behind a hole.
+        let is_behind = |physical: u64| (min..known).contains(&physical);
+        let simple_holed = simple.iter().any(|queue| queue.behind.is_some_and(|entry| is_behind(entry.physical)));
+        let batch_holed = batches.iter().any(|queue| queue.behind.is_some_and(|entry| is_behind(entry.physical)));
         let simple_gone = if holds_batches { is_gone(storage, DIRECTORY, holds_simple)? } else { !holds_simple };
         let batch_gone = !table.is_empty() && if holds_simple { is_gone(storage, BATCH_DIRECTORY, holds_batches)? } else { !holds_batches };
         let start = |is_gone| if is_gone { min } else { known };
-        Ok(Self { end: known, simple: start(simple_gone), batch: start(batch_gone) })
+        Ok(Self { end: known, simple: start(simple_gone || simple_holed), batch: start(batch_gone || batch_holed) })
     }
 }
 
@@ -93,6 +97,10 @@ fn batch_queues_end<G: Segment>(
 ) -> Result<Option<u64>, Error> {
     let (mut end, mut lost) = (segments.min(), None);
     for queue in loaded {
+        if let Some(behind) = queue.behind {
+            lost = Some((queue.place, format!("entries are missing in front of the one of the message at {}", behind.physical)));
+            continue;
+        }
         let Some(last) = queue.last.filter(|last| last.physical >= segments.min()) else {
             continue; // nothing, or gone with the first files of the log
         };
@@ -100,12 +108,12 @@ fn batch_queues_end<G: Segment>(
         if recovery::was_written(segments, &entry)? {
             end = end.max(last.end());
         } else {
-            lost = Some((queue.place, last.physical));
+            let reason = format!("the newest entry says that a message lies at {}, where the log has none", last.physical);
+            lost = Some((queue.place, reason));
         }
     }
-    let Some((place, physical)) = lost else { return Ok(Some(end)) };
-    let (file, reason) =
-        (batch_files::directory(table, place), format!("the newest entry says that a message lies at {physical}, where the log has none"));
+    let Some((place, reason)) = lost else { return Ok(Some(end)) };
+    let file = batch_files::directory(table, place);
     if recovery::clean_evidence(segments, 0, [-1; 2]) == segments.min() {
         let reason = format!("{reason}, nor any other: is the right disk mounted at {}?", log::DIRECTORY);
         return Err(Error::corrupt(&file, 0, &reason));

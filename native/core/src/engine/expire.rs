@@ -9,7 +9,7 @@ use super::Engine;
 use super::kept;
 use super::removal::Corrections;
 use super::retention::Wish;
-use crate::error::{Error, IoError};
+use crate::error::{Error, IoError, IoKind};
 use crate::storage::{Clock, Storage};
 
 /// An engine behind its lock: pieces of a long task take it one after the other.
@@ -55,6 +55,7 @@ pub fn expire<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S, wis
     }
     // After a power cut the log must go on behind what was removed.
     sync_log(access, storage)?;
+    write_behind(access, storage)?;
     let mut corrections = Corrections::default();
     while access.engine(|engine| engine.writer()?.correct_queues(choice.minimum, &mut corrections))? {}
     let (old, new) = access.engine(|engine| {
@@ -98,6 +99,27 @@ pub(super) fn sync_log<S: Storage, C: Clock>(access: &impl Access<S, C>, storage
         engine.writer()?.flushed(plan);
         Ok(())
     })
+}
+
+/// Queue entries to their files, as far as there is room: RocketMQ looks for a queue's minimum in its first file alone, so
+/// none may come later that should be gone.
+fn write_behind<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S) -> Result<(), Error> {
+    while let Some(plan) = access.engine(|engine| Ok(engine.writer()?.plan_behind()))? {
+        match plan.run(storage) {
+            Ok(()) => access.engine(|engine| {
+                engine.writer()?.wrote_behind(plan);
+                Ok(())
+            })?,
+            Err(full) if full.kind == IoKind::Full => {
+                return access.engine(|engine| {
+                    engine.writer()?.put_off_behind(plan);
+                    Ok(())
+                });
+            }
+            Err(failed) => return access.engine(|engine| poison(engine, failed)),
+        }
+    }
+    Ok(())
 }
 
 fn poison<S: Storage, C: Clock>(engine: &mut Engine<S, C>, failed: IoError) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::Engine;
 use super::known::correct_min;
+use super::rows::Queues;
 use crate::dispatch::{names_a_directory, start_queue_at};
 use crate::error::{Error, Finding, IoError, IoKind};
 use crate::format::json::NotJson;
@@ -15,7 +16,6 @@ use crate::format::kept::Kept;
 use crate::log;
 use crate::log::segments::{self, Segments};
 use crate::queue::batch::BatchTable;
-use crate::queue::batch_files::BatchFiles;
 use crate::queue::batch_lookup;
 use crate::queue::files::QueueFiles;
 use crate::queue::table::{QueueIndex, QueueTable};
@@ -86,8 +86,7 @@ impl KeptFile {
     pub(super) fn settle<S: Storage>(
         &mut self,
         storage: &S,
-        (files, queues): (&QueueFiles, &mut QueueTable),
-        (batch_files, batches): (&BatchFiles, &mut BatchTable),
+        Queues { plain: queues, files, batches, batch_files }: &mut Queues,
         log_end: u64,
         findings: &mut Vec<Finding>,
     ) -> Result<(), Error> {

@@ -91,6 +91,8 @@ pub(super) struct IndexClues<'a> {
     pub(super) options: &'a Options,
     /// Geometry that our sidecar names.
     pub(super) known_geometry: Option<Geometry>,
+    /// Where our sidecar says that the index lacks messages.
+    pub(super) unindexed: Option<u64>,
     /// The store was closed cleanly.
     pub(super) clean: bool,
     pub(super) checkpoint: &'a Checkpoint,
@@ -108,7 +110,7 @@ pub(super) fn load_index<S: Storage>(
     end: u64,
     findings: &mut Vec<Finding>,
 ) -> Result<(Index, u64), Error> {
-    let IndexClues { options, known_geometry, clean, checkpoint } = *clues;
+    let IndexClues { options, known_geometry, unindexed, clean, checkpoint } = *clues;
     let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
     let candidates: Vec<Geometry> = known_geometry.into_iter().chain([asked]).collect();
     let mut files = index_files::load(storage, &candidates, findings)?;
@@ -125,7 +127,7 @@ pub(super) fn load_index<S: Storage>(
     let complete = clean && files.len() == found;
     let known = match files.last() {
         None => segments.min(),
-        Some(_) if complete => u64::MAX,
+        Some(_) if complete => unindexed.map_or(u64::MAX, |offset| offset.max(segments.min())),
         Some(last) => u64::try_from(last.header.end_physical).unwrap_or(0).max(segments.min()),
     };
     let active = match files.last() {

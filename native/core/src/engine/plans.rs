@@ -70,20 +70,20 @@ pub struct BehindPlan {
     batches: Vec<(BatchIndex, u64)>,
     ext: Vec<(QueueIndex, u64)>,
     index: Option<IndexProgress>,
-    /// An index file that is complete with this plan, and the checkpoint that says so.
-    sealed: Option<(String, Checkpoint)>,
+    /// An index file that is complete with this plan, and the time that `checkpoint` says so with.
+    sealed: Option<(String, i64)>,
 }
 
 impl BehindPlan {
     pub fn run<S: Storage>(&self, storage: &S) -> Result<(), IoError> {
         self.writes.run(storage)?;
-        if let Some((path, checkpoint)) = &self.sealed {
+        if let Some((path, time)) = &self.sealed {
             // A failed sync is never tried again, not even one that found the disk full.
             let failed = |failed| IoError { kind: IoKind::Other, ..failed };
             storage.sync(path).map_err(failed)?;
             storage.sync_dir(index::DIRECTORY).map_err(failed)?;
             // Its time alone: the others may have been taken back since the plan was made.
-            storage.write_at(CHECKPOINT_PATH, Checkpoint::INDEX_AT, &checkpoint.index.to_be_bytes())?;
+            storage.write_at(CHECKPOINT_PATH, Checkpoint::INDEX_AT, &time.to_be_bytes())?;
         }
         Ok(())
     }
@@ -154,10 +154,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             engine.batch_files.plan(&engine.batches, physical, &mut writes, &mut batches);
         }
         let sealed = match (&index, engine.index.full.front()) {
-            (Some(IndexProgress::Sealed), Some(file)) => {
-                engine.checkpoint.index = file.header.end_timestamp;
-                Some((file.path(), engine.checkpoint))
-            }
+            (Some(IndexProgress::Sealed), Some(file)) => Some((file.path(), file.header.end_timestamp)),
             _ => None,
         };
         if writes.is_empty() {
@@ -191,8 +188,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             engine.index.wrote(progress);
         }
         engine.unsynced.extend(plan.writes.paths());
-        if let Some((path, _)) = &plan.sealed {
+        if let Some((path, time)) = &plan.sealed {
             engine.unsynced.remove(path);
+            engine.checkpoint.index = *time; // not before: until then its file may not be on disk
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::index::lookup::positions;
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::queue::lookup::{self, Boundary, QueueOffsets};
-use crate::queue::table::{QueueIndex, Topic};
+use crate::queue::table::QueueIndex;
+use crate::queue::topics::Topic;
 use crate::storage::{Clock, Segment, Storage};
 
 /// Hash hits that one look-up follows; a key with more keeps its newest.
@@ -131,7 +132,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
 
     /// Topics that have a queue, in the order of their names.
     pub fn topics(&self) -> Vec<String> {
-        let has_queue = |topic: &&Topic| topic.places().any(|place| self.is_queue(place));
+        let has_queue = |topic: &&Topic<QueueIndex>| topic.places().any(|place| self.is_queue(place));
         let mut names: Vec<String> = self.0.queues.topics().filter(has_queue).map(|topic| topic.name.clone()).collect();
         names.extend(self.batch_topics());
         names.sort_unstable();

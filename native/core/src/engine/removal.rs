@@ -127,7 +127,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         }
         for &(place, min, position) in &corrections.batches {
             let begin = engine.batch_files.begin_at(&engine.batches, place, position);
-            let before = engine.batches.queue(place).begin();
+            let before = engine.batches.queue(place).held().0;
             let queue = engine.batches.queue_mut(place);
             queue.min = queue.min.max(min);
             if begin > before {

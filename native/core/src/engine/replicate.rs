@@ -6,8 +6,8 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::batch::learn_topic;
-use super::open::enter;
+use super::batch::Learning;
+use super::rebuild::enter;
 use super::{Reader, Writer};
 use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
 use crate::dispatch::{Dispatch, redispatch_to_queues, takes_queue_entry};
@@ -241,11 +241,20 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return Err(self.corrupt(&format!("{}", BadReason::Misplaced(record.physical_offset()))));
         }
         let engine = &mut *self.0;
-        learn_topic(engine.storage.as_ref(), &mut engine.topics, &engine.queues, &mut engine.batches, record.topic())?;
+        let dispatch = Dispatch::of(&record, at, &engine.options.delay_levels);
+        let mut learning = Learning {
+            storage: engine.storage.as_ref(),
+            topics: &mut engine.topics,
+            findings: &mut engine.findings,
+            simple: &engine.queues,
+            batches: &mut engine.batches,
+            is_fresh: false,
+        };
+        learning.topic(record.topic())?;
+        dispatch.beside(record.queue_id()).try_for_each(|(name, _, _)| learning.kind(name))?;
         engine.log.reserve(bytes.len() as u64)?;
         engine.log.append(bytes.len(), |out| out.copy_from_slice(bytes))?;
         let mut findings = Vec::new();
-        let dispatch = Dispatch::of(&record, at, &engine.options.delay_levels);
         enter_queues(&mut engine.queues, &mut engine.batches, &record, &dispatch, engine.queue_files.file_entries, &mut findings);
         if takes_queue_entry(dispatch.sys_flag) {
             engine.watches.appended(dispatch.topic, record.queue_id(), at);
@@ -337,7 +346,7 @@ fn enter_queues(
     if is_batch {
         redispatch_to_batch_queue(batches, record, dispatch, findings);
     }
-    redispatch_to_queues(queues, record, dispatch, !is_batch, file_entries, findings);
+    redispatch_to_queues(queues, batches, record, dispatch, !is_batch, file_entries, findings);
 }
 
 /// What the bytes at the end of the log begin.

@@ -74,8 +74,6 @@ pub struct Text {
 #[derive(Clone, Copy, Debug)]
 enum Named {
     Light(QueueIndex),
-    /// A light queue that has a slash in its name: RocketMQ gives it an offset, and never an entry.
-    Unreachable,
     /// No light queue: it gets no offset.
     Other,
 }
@@ -187,13 +185,12 @@ impl Run {
         self.named.clear();
         self.named.extend(light_queues::items(names).map(|name| match name {
             _ if !is_light_queue(name) => Named::Other,
-            _ if name.contains(&b'/') => Named::Unreachable,
             _ => Named::Light(queues.find_or_add(name, LIGHT_QUEUE_ID)),
         }));
         let from = self.beside.len();
         self.beside.extend(self.named.iter().filter_map(|named| match named {
             Named::Light(place) => Some(*place),
-            Named::Unreachable | Named::Other => None,
+            Named::Other => None,
         }));
         self.beside[from..].sort_unstable();
         let mut kept = from;
@@ -216,7 +213,6 @@ impl Run {
         self.texts.extend_from_within(text.at..text.at + text.len);
         let offsets = self.named.iter().map(|named| match named {
             Named::Light(place) => Some(queues.last_assigned(*place)),
-            Named::Unreachable => Some(0),
             Named::Other => None,
         });
         light_queues::write_offsets(offsets, &mut self.texts);

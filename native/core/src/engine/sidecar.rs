@@ -7,16 +7,14 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::Engine;
+use super::{Engine, rows};
 use crate::error::{Error, IoError, IoKind};
 use crate::format::crc::crc32;
 use crate::format::index_file::Geometry;
-use crate::format::queue_table::{Header, QueueRow, TopicRow};
 use crate::format::watermark::{Closed, LastRecord, TableIdentity, Watermark};
-use crate::limits::{MAX_QUEUE_TABLE_BYTES, QUEUE_ENTRY_BYTES};
+use crate::limits::MAX_QUEUE_TABLE_BYTES;
 use crate::log::view::LogView;
-use crate::queue;
-use crate::storage::{Clock, DirectoryStamp, Segment, Storage};
+use crate::storage::{Clock, Segment, Storage};
 
 /// The folder for what moraine adds to a store.
 pub const SIDECAR: &str = "moraine";
@@ -71,13 +69,13 @@ impl Sidecar {
     /// Before anything else is changed: from here on the sidecar says that the store is open.
     pub(super) fn supersede<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
         match self.newest {
-            Some(newest) if newest.closed.is_some() => self.write(storage, None, newest.geometry),
+            Some(newest) if newest.closed.is_some() => self.write(storage, Watermark { closed: None, ..newest }),
             _ => Ok(()),
         }
     }
 
-    fn write<S: Storage>(&mut self, storage: &S, closed: Option<Closed>, geometry: Option<Geometry>) -> Result<(), IoError> {
-        let slot = Watermark { sequence: self.sequence + 1, closed, geometry };
+    fn write<S: Storage>(&mut self, storage: &S, slot: Watermark) -> Result<(), IoError> {
+        let slot = Watermark { sequence: self.sequence + 1, ..slot };
         if !self.exists {
             storage.create(WATERMARK_PATH, 2 * Watermark::BYTES as u64)?;
             storage.sync_dir(SIDECAR)?;
@@ -134,7 +132,9 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             return Ok(()); // a log that ends in damage: nothing proves that it is still the same
         }
         let snapshot = self.sidecar.sequence + 1;
-        let table = self.encode_queues(storage.as_ref(), snapshot)?;
+        let queues = (&self.queues, self.queue_files.file_entries);
+        let batches = (&self.batches, self.batch_files.file_entries);
+        let table = rows::encode(storage.as_ref(), snapshot, queues, batches)?;
         if table.len() as u64 > MAX_QUEUE_TABLE_BYTES {
             return Ok(());
         }
@@ -146,52 +146,11 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         storage.sync_dir(SIDECAR)?;
         let queues = TableIdentity { snapshot, bytes: table.len() as u64, crc: crc32(&table) };
         let geometry = self.index.newest_geometry().or(self.sidecar.geometry);
-        self.sidecar.write(storage.as_ref(), Some(Closed { min, extent, end, last, checkpoint: self.checkpoint, queues }), geometry)
+        // Without an index what follows its newest file is indexed by the next open that keeps one.
+        let unindexed = self.index.newest().filter(|_| !self.options.index).and_then(|newest| u64::try_from(newest.end_physical).ok());
+        let closed = Some(Closed { min, extent, end, last, checkpoint: self.checkpoint, queues });
+        self.sidecar.write(storage.as_ref(), Watermark { sequence: 0, closed, geometry, unindexed })
     }
-
-    /// The queues that have files, and the stamps of their directories.
-    fn encode_queues(&self, storage: &S, snapshot: u64) -> Result<Vec<u8>, IoError> {
-        let directory = storage.directory_stamp(queue::DIRECTORY)?;
-        let mut header = Header { topics: 0, snapshot, file_entries: self.queue_files.file_entries, directory };
-        let (mut body, mut rows, mut path) = (Vec::new(), Vec::new(), String::new());
-        for topic in self.queues.topics() {
-            rows.clear();
-            let mut queues = 0;
-            for place in topic.places() {
-                let queue = self.queues.queue(place);
-                let directory = stamp_of(storage, &mut path, format_args!("{}/{}/{}", queue::DIRECTORY, topic.name, queue.id))?;
-                if queue.in_files && directory != DirectoryStamp::default() {
-                    let next = queue.next();
-                    let last_file = last_file(next, self.queue_files.file_entries);
-                    QueueRow { id: queue.id, min: queue.min, next, last_file, directory }.encode(&mut rows);
-                    queues += 1;
-                }
-            }
-            let directory = stamp_of(storage, &mut path, format_args!("{}/{}", queue::DIRECTORY, topic.name))?;
-            if queues > 0 && (TopicRow { name: &topic.name, queues, directory }).encode(&mut body) {
-                header.topics += 1;
-                body.append(&mut rows);
-            }
-        }
-        let mut table = Vec::with_capacity(body.len() + 64);
-        header.encode(&mut table);
-        table.append(&mut body);
-        Ok(table)
-    }
-}
-
-/// Where the last file of a queue starts that goes on at `next`.
-pub(super) fn last_file(next: u64, file_entries: u64) -> u64 {
-    let last = next.saturating_sub(1);
-    (last - last % file_entries) * QUEUE_ENTRY_BYTES
-}
-
-/// The stamp of a directory whose path is spelled out in `path`, which is kept between calls.
-pub(super) fn stamp_of<S: Storage>(storage: &S, path: &mut String, spelled: core::fmt::Arguments<'_>) -> Result<DirectoryStamp, IoError> {
-    path.clear();
-    // Writing to a String does not fail.
-    let _ = core::fmt::Write::write_fmt(path, spelled);
-    storage.directory_stamp(path)
 }
 
 /// What identifies the record at `at`; `None` where there is no whole one.

@@ -118,21 +118,24 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         Ok(engine.unsynced.forget_missing(storage.as_ref())?)
     }
 
-    /// Forgets the queue entries whose records start at or above `to`. Returns the queues whose files hold such entries.
+    /// Forgets the queue entries whose records start at or above `to`. Returns the queues that had such entries: their files
+    /// may hold them even if they wait in memory, written by a plan that was put off or before they were hidden.
     pub(super) fn cut_queues(&mut self, to: u64) -> Result<(Vec<QueueIndex>, Vec<BatchIndex>), Error> {
         let engine = &mut *self.0;
         let (mut touched, mut touched_batches) = (Vec::new(), Vec::new());
         for place in engine.queues.places() {
-            if !engine.queues.cut_tail(place, to) {
-                continue; // its files hold older ones only
+            let before = engine.queues.queue(place).next();
+            if engine.queues.cut_tail(place, to) {
+                engine.queue_files.cut(engine.storage.as_ref(), &mut engine.queues, place, to)?;
             }
-            let held = engine.queue_files.cut(engine.storage.as_ref(), &mut engine.queues, place, to)?;
-            if held != engine.queues.queue(place).next() {
+            if engine.queues.queue(place).next() != before {
                 touched.push(place);
             }
         }
         for place in engine.batches.places() {
-            if engine.batch_files.cut_all(engine.storage.as_ref(), &mut engine.batches, place, to)? {
+            let before = engine.batches.queue(place).next();
+            let in_files = engine.batch_files.cut_all(engine.storage.as_ref(), &mut engine.batches, place, to)?;
+            if in_files || engine.batches.queue(place).next() != before {
                 touched_batches.push(place);
             }
         }

@@ -5,7 +5,9 @@ use alloc::string::String;
 use crate::limits::MAX_SAFE_INTEGER;
 
 /// Nesting that is followed; RocketMQ's own files have six levels.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 256;
+/// Longest number.
+const MAX_NUMBER_BYTES: usize = 1000;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -25,6 +27,11 @@ impl<'a> JsonReader<'a> {
     pub fn new(text: &'a [u8]) -> Self {
         let at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         Self { text, at, depth: 0 }
+    }
+
+    /// Whether an object stands here.
+    pub fn is_object(&mut self) -> bool {
+        self.peek() == Ok(b'{')
     }
 
     /// Reads an object; `member` gets each name and reads its value, or skips it. Anything but an object is skipped.
@@ -52,7 +59,11 @@ impl<'a> JsonReader<'a> {
         let text = match self.peek()? {
             b'"' | b'\'' => self.quoted()?,
             b'{' | b'[' => return self.skip().map(|()| None),
-            _ => String::from_utf8_lossy(self.word()?).into_owned(),
+            _ => {
+                let from = self.at;
+                self.number_or_literal()?;
+                String::from_utf8_lossy(&self.text[from..self.at]).into_owned()
+            }
         };
         Ok(text.parse().ok().filter(|&number| number <= MAX_SAFE_INTEGER))
     }
@@ -62,7 +73,7 @@ impl<'a> JsonReader<'a> {
             b'{' => self.object(|reader, _| reader.skip()),
             b'[' => self.list(b']', Self::skip),
             b'"' | b'\'' => self.quoted().map(|_| ()),
-            _ => self.word().map(|_| ()),
+            _ => self.number_or_literal(),
         }
     }
 
@@ -102,17 +113,31 @@ impl<'a> JsonReader<'a> {
     fn name(&mut self) -> Result<String, NotJson> {
         match self.peek()? {
             b'"' | b'\'' => self.quoted(),
-            _ => Ok(String::from_utf8_lossy(self.word()?).into_owned()),
+            _ => {
+                let rest = &self.text[self.at..];
+                let length = Some(number_length(rest)).filter(|&length| length > 0).unwrap_or_else(|| word_length(rest));
+                self.at += length;
+                if length == 0 { Err(NotJson) } else { Ok(String::from_utf8_lossy(&rest[..length]).into_owned()) }
+            }
         }
     }
 
-    /// A number, a literal or a bare name.
-    fn word(&mut self) -> Result<&'a [u8], NotJson> {
+    fn number_or_literal(&mut self) -> Result<(), NotJson> {
         let rest = &self.text[self.at..];
-        let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_' | b'$' | b'%');
-        let length = rest.iter().position(|byte| !belongs(byte)).unwrap_or(rest.len());
+        let mut length = number_length(rest);
+        if length > MAX_NUMBER_BYTES {
+            return Err(NotJson);
+        }
+        if length == 0 {
+            length = word_length(rest);
+            if !matches!(&rest[..length], b"null" | b"true" | b"false") {
+                return Err(NotJson);
+            }
+        } else if matches!(rest.get(length), Some(b'L' | b'S' | b'B' | b'F' | b'D')) {
+            length += 1; // the type of a number, as fastjson marks it
+        }
         self.at += length;
-        if length == 0 { Err(NotJson) } else { Ok(&rest[..length]) }
+        Ok(())
     }
 
     fn quoted(&mut self) -> Result<String, NotJson> {
@@ -131,17 +156,24 @@ impl<'a> JsonReader<'a> {
 
     fn escaped(&mut self, out: &mut alloc::vec::Vec<u8>) -> Result<(), NotJson> {
         let plain = match self.next()? {
+            digit @ b'0'..=b'7' => digit - b'0',
             b'b' => 8,
-            b'f' => 12,
+            b'v' => 11,
+            b'f' | b'F' => 12,
             b'n' => b'\n',
             b'r' => b'\r',
             b't' => b'\t',
+            b'x' => {
+                let character = char::from(self.hexadecimal(2)? as u8);
+                out.extend_from_slice(character.encode_utf8(&mut [0; 2]).as_bytes());
+                return Ok(());
+            }
             b'u' => {
-                let first = self.unit()?;
+                let first = self.hexadecimal(4)?;
                 let mut units = alloc::vec![first];
                 if (0xD800..0xDC00).contains(&first) && self.text[self.at..].starts_with(b"\\u") {
                     self.at += 2;
-                    units.push(self.unit()?);
+                    units.push(self.hexadecimal(4)?);
                 }
                 out.extend_from_slice(String::from_utf16_lossy(&units).as_bytes());
                 return Ok(());
@@ -153,10 +185,10 @@ impl<'a> JsonReader<'a> {
         Ok(())
     }
 
-    /// Four hex digits.
-    fn unit(&mut self) -> Result<u16, NotJson> {
-        let digits = self.text.get(self.at..self.at + 4).ok_or(NotJson)?;
-        self.at += 4;
+    /// Two or four hex digits.
+    fn hexadecimal(&mut self, count: usize) -> Result<u16, NotJson> {
+        let digits = self.text.get(self.at..self.at + count).ok_or(NotJson)?;
+        self.at += count;
         let value = |digit: &u8| char::from(*digit).to_digit(16).ok_or(NotJson);
         digits.iter().try_fold(0, |unit, digit| Ok(unit << 4 | value(digit)? as u16))
     }
@@ -198,4 +230,35 @@ impl<'a> JsonReader<'a> {
         self.at += length;
         Ok(())
     }
+}
+
+/// Bytes of the number that stands at the front, as leniently as fastjson takes one: `+5`, `.5`, `1.`, `007`; 0 for none.
+fn number_length(text: &[u8]) -> usize {
+    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let sign = usize::from(matches!(text.first(), Some(b'+' | b'-')));
+    let whole = digits(sign);
+    let mut end = sign + whole;
+    let fraction = if text.get(end) == Some(&b'.') { digits(end + 1) } else { 0 };
+    if whole + fraction == 0 {
+        return 0;
+    }
+    if text.get(end) == Some(&b'.') {
+        end += 1 + fraction;
+    }
+    if matches!(text.get(end), Some(b'e' | b'E')) {
+        let from = end + 1 + usize::from(matches!(text.get(end + 1), Some(b'+' | b'-')));
+        let exponent = if from < text.len() { digits(from) } else { 0 };
+        if exponent > 0 {
+            end = from + exponent;
+        }
+    }
+    end
+}
+
+/// Bytes of the bare word that stands at the front; 0 for none.
+fn word_length(text: &[u8]) -> usize {
+    if text.first().is_none_or(u8::is_ascii_digit) {
+        return 0;
+    }
+    text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$')).count()
 }

@@ -4,28 +4,36 @@
 //!
 //! | part | fields |
 //! |---|---|
-//! | header | `MORAINEQ`, u32 version 1, u32 number of topics, u64 snapshot number, u64 entries of a queue file, stamp of `consumequeue` |
-//! | each topic | u16 length of its name, u32 number of its queues, stamp of its directory, name in UTF-8, queues |
-//! | each queue | i32 id, u64 min, u64 next, u64 start of its last file, stamp of its directory |
+//! | header | `MORAINEQ`, u32 version 2, u64 snapshot number, then of each kind (plain, batch): u32 number of topics, u64 entries of a queue file, stamp of `consumequeue` or `batchconsumequeue` |
+//! | each topic, the plain ones first | u16 length of its name, u32 number of its queues, stamp of its directory, name in UTF-8, queues |
+//! | each plain queue | i32 id, u64 min, u64 next, u64 start of its last file, stamp of its directory |
+//! | each batch queue | i32 id, u64 min, u64 next, u64 position of its first entry, u64 position behind its last one, stamp of its directory |
 //!
 //! Length and CRC-32 of the whole stand in the watermark.
 
 use alloc::vec::Vec;
 
-use crate::limits::{MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES, QUEUE_ENTRY_BYTES};
+use crate::limits::{BATCH_ENTRY_BYTES, MAX_BATCH_BASE, MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES, QUEUE_ENTRY_BYTES};
 use crate::storage::DirectoryStamp;
 
 const MAGIC: [u8; 8] = *b"MORAINEQ";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
+/// What holds for all queues of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct Kind {
     /// Number of topics that follow.
     pub topics: u32,
-    pub snapshot: u64,
     /// Entries of a queue file, the same in all queues.
     pub file_entries: u64,
     pub directory: DirectoryStamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub snapshot: u64,
+    pub plain: Kind,
+    pub batch: Kind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,14 +54,28 @@ pub struct QueueRow {
     pub directory: DirectoryStamp,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchRow {
+    pub id: i32,
+    /// Queue offsets, which count messages.
+    pub min: u64,
+    pub next: u64,
+    /// Positions, which count entries: those that the files hold.
+    pub first: u64,
+    pub held: u64,
+    pub directory: DirectoryStamp,
+}
+
 impl Header {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_be_bytes());
-        out.extend_from_slice(&self.topics.to_be_bytes());
         out.extend_from_slice(&self.snapshot.to_be_bytes());
-        out.extend_from_slice(&self.file_entries.to_be_bytes());
-        encode_stamp(self.directory, out);
+        for kind in [self.plain, self.batch] {
+            out.extend_from_slice(&kind.topics.to_be_bytes());
+            out.extend_from_slice(&kind.file_entries.to_be_bytes());
+            encode_stamp(kind.directory, out);
+        }
     }
 }
 
@@ -79,6 +101,16 @@ impl QueueRow {
     }
 }
 
+impl BatchRow {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.id.to_be_bytes());
+        for number in [self.min, self.next, self.first, self.held] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        encode_stamp(self.directory, out);
+    }
+}
+
 fn encode_stamp(stamp: DirectoryStamp, out: &mut Vec<u8>) {
     out.extend_from_slice(&stamp.changed.to_be_bytes());
     out.extend_from_slice(&stamp.identity.to_be_bytes());
@@ -94,14 +126,14 @@ impl<'a> TableReader<'a> {
 
     pub fn header(&mut self) -> Option<Header> {
         let (magic, version) = (self.array::<8>()?, self.array()?);
-        let header = Header {
-            topics: u32::from_be_bytes(self.array()?),
-            snapshot: self.number()?,
-            file_entries: self.number()?,
-            directory: self.stamp()?,
-        };
-        let possible = header.file_entries > 0 && header.file_entries <= MAX_SEGMENT_BYTES / QUEUE_ENTRY_BYTES;
-        (magic == MAGIC && u32::from_be_bytes(version) == VERSION && possible).then_some(header)
+        let snapshot = self.number()?;
+        let (plain, batch) = (self.kind(QUEUE_ENTRY_BYTES)?, self.kind(BATCH_ENTRY_BYTES)?);
+        (magic == MAGIC && u32::from_be_bytes(version) == VERSION).then_some(Header { snapshot, plain, batch })
+    }
+
+    fn kind(&mut self, entry_bytes: u64) -> Option<Kind> {
+        let kind = Kind { topics: u32::from_be_bytes(self.array()?), file_entries: self.number()?, directory: self.stamp()? };
+        (1..=MAX_SEGMENT_BYTES / entry_bytes).contains(&kind.file_entries).then_some(kind)
     }
 
     pub fn topic(&mut self) -> Option<TopicRow<'a>> {
@@ -121,6 +153,19 @@ impl<'a> TableReader<'a> {
             directory: self.stamp()?,
         };
         (row.min <= row.next && row.next <= MAX_SAFE_INTEGER / QUEUE_ENTRY_BYTES).then_some(row)
+    }
+
+    pub fn batch_queue(&mut self) -> Option<BatchRow> {
+        let row = BatchRow {
+            id: i32::from_be_bytes(self.array()?),
+            min: self.number()?,
+            next: self.number()?,
+            first: self.number()?,
+            held: self.number()?,
+            directory: self.stamp()?,
+        };
+        let possible = row.min <= row.next && row.next <= MAX_BATCH_BASE && row.first <= row.held && row.held <= MAX_BATCH_BASE;
+        possible.then_some(row)
     }
 
     /// Whether everything was read.

@@ -18,6 +18,7 @@
 //! | 80 | 5 × i64 | the fields of `checkpoint` |
 //! | 120 | u64 | number of the snapshot of the queue table |
 //! | 128 | u64, u32 | its length in bytes, and its CRC-32 |
+//! | 144 | u64 | 1 + offset from which the key index lacks messages: the store was kept without one; 0: it lacks none |
 //! | 256 | | room for positions and seals of files |
 //! | 4092 | u32 | CRC-32 of everything before |
 
@@ -38,6 +39,8 @@ pub struct Watermark {
     pub closed: Option<Closed>,
     /// How index files are laid out.
     pub geometry: Option<Geometry>,
+    /// Offset from which the index lacks messages.
+    pub unindexed: Option<u64>,
 }
 
 /// A store as it was when it was closed cleanly.
@@ -88,6 +91,7 @@ impl Watermark {
             put(20, &geometry.slots.to_be_bytes());
             put(24, &geometry.entries.to_be_bytes());
         }
+        put(144, &self.unindexed.map_or(0, |offset| offset + 1).to_be_bytes());
         if let Some(closed) = &self.closed {
             put(32, &closed.min.to_be_bytes());
             put(40, &closed.extent.to_be_bytes());
@@ -131,7 +135,8 @@ impl Watermark {
             _ => return None,
         };
         let known = geometry.slots > 0 && geometry.entries > 0;
-        Some(Watermark { sequence: offset(8)?, closed, geometry: known.then_some(geometry) })
+        let unindexed = offset(144)?.checked_sub(1);
+        Some(Watermark { sequence: offset(8)?, closed, geometry: known.then_some(geometry), unindexed })
     }
 
     /// The slot of a file that counts: the newer one that is whole.

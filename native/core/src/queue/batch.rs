@@ -4,24 +4,15 @@
 //! count messages.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::String;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
+use super::topics::{Topic, Topics};
 use crate::format::batch_entry::BatchEntry;
-use crate::format::hash::java_hash;
 
 /// Place of a batch queue in the table; never given to another one while the store is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BatchIndex(u32);
-
-#[derive(Debug)]
-pub struct BatchTopic {
-    pub name: String,
-    /// Java hash of `name#`: every index key of the topic starts with it.
-    pub key_hash: i32,
-    queues: BTreeMap<i32, BatchIndex>,
-}
 
 #[derive(Debug)]
 pub struct BatchQueue {
@@ -69,14 +60,14 @@ impl BatchQueue {
         self.tail.clear();
     }
 
-    /// Position of the first entry in the files.
-    pub fn begin(&self) -> u64 {
-        self.first
-    }
-
     /// The files begin at this position now.
     pub fn set_begin(&mut self, first: u64) {
         self.first = first;
+    }
+
+    /// Positions of the entries that the files hold: the first, and behind the last.
+    pub fn held(&self) -> (u64, u64) {
+        (self.first, self.held)
     }
 
     /// Position of the first entry in memory whose record starts at or above `physical`.
@@ -91,8 +82,7 @@ impl BatchQueue {
 
 #[derive(Debug, Default)]
 pub struct BatchTable {
-    topics: Vec<BatchTopic>,
-    by_name: BTreeMap<Vec<u8>, u32>,
+    topics: Topics<BatchIndex>,
     queues: Vec<BatchQueue>,
     waiting: Vec<BatchIndex>,
     waiting_entries: usize,
@@ -103,35 +93,41 @@ pub struct BatchTable {
 impl BatchTable {
     /// Whether the topic's queues are batch queues.
     pub fn holds(&self, topic: &[u8]) -> bool {
-        !self.by_name.is_empty() && self.by_name.contains_key(topic)
+        self.topics.index(topic).is_some()
     }
 
     pub fn find(&self, topic: &[u8], id: i32) -> Option<BatchIndex> {
-        self.topic(topic)?.queues.get(&id).copied()
+        self.topics.named(topic)?.place(id)
     }
 
     /// Makes the topic one of batch queues.
     pub fn add_topic(&mut self, name: &[u8]) {
-        if !self.by_name.contains_key(name) {
-            self.by_name.insert(name.to_owned(), self.topics.len() as u32);
-            let key_hash = java_hash(java_hash(0, name), b"#");
-            self.topics.push(BatchTopic { name: String::from_utf8_lossy(name).into_owned(), key_hash, queues: BTreeMap::new() });
-        }
+        self.topics.index_or_add(name);
     }
 
     /// The queue, made if there is none, starting at offset 0. `topic` is valid UTF-8 (lossy otherwise).
     pub fn find_or_add(&mut self, topic: &[u8], id: i32) -> BatchIndex {
-        if let Some(place) = self.find(topic, id) {
-            return place;
+        let (topic, new) = (self.topics.index_or_add(topic), BatchIndex(self.queues.len() as u32));
+        if let Ok(known) = self.topics.queue_or_add(topic, id, new) {
+            return known;
         }
-        self.add_topic(topic);
-        let topic = self.by_name[topic];
-        let place = BatchIndex(self.queues.len() as u32);
         let (first, held, next) = (0, 0, 0);
         let tail = VecDeque::new();
         self.queues.push(BatchQueue { topic, id, min: 0, first, held, tail, next, absent: false, assigned: 0, waiting: false });
-        self.topics[topic as usize].queues.insert(id, place);
-        place
+        new
+    }
+
+    /// Sets what the files of a queue hold: entries at `first..held`, messages of the queue offsets `min..next`.
+    pub fn load(&mut self, place: BatchIndex, first: u64, held: u64, next: u64, min: u64) {
+        let queue = &mut self.queues[place.0 as usize];
+        queue.set_held(first, held, next);
+        queue.min = min;
+    }
+
+    /// The queue goes on at `next` at least.
+    pub fn raise(&mut self, place: BatchIndex, next: u64) {
+        let queue = &mut self.queues[place.0 as usize];
+        queue.next = queue.next.max(next);
     }
 
     pub fn queue(&self, place: BatchIndex) -> &BatchQueue {
@@ -142,15 +138,15 @@ impl BatchTable {
         &mut self.queues[place.0 as usize]
     }
 
-    pub fn topic_of(&self, place: BatchIndex) -> &BatchTopic {
-        &self.topics[self.queues[place.0 as usize].topic as usize]
+    pub fn topic_of(&self, place: BatchIndex) -> &Topic<BatchIndex> {
+        self.topics.get(self.queues[place.0 as usize].topic)
     }
 
-    pub fn topic(&self, name: &[u8]) -> Option<&BatchTopic> {
-        self.by_name.get(name).map(|&index| &self.topics[index as usize])
+    pub fn topic(&self, name: &[u8]) -> Option<&Topic<BatchIndex>> {
+        self.topics.named(name)
     }
 
-    pub fn topics(&self) -> impl Iterator<Item = &BatchTopic> {
+    pub fn topics(&self) -> impl Iterator<Item = &Topic<BatchIndex>> {
         self.topics.iter()
     }
 
@@ -161,7 +157,7 @@ impl BatchTable {
 
     /// Whether no topic has batch queues.
     pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.topics.is_empty()
     }
 
     /// Marks a topic as one that has queues of both kinds.
@@ -274,12 +270,5 @@ impl BatchTable {
             queue.waiting = !queue.tail.is_empty();
             queue.waiting
         });
-    }
-}
-
-impl BatchTopic {
-    /// Queue ids in ascending order.
-    pub fn queue_ids(&self) -> impl Iterator<Item = i32> {
-        self.queues.keys().copied()
     }
 }

@@ -2,19 +2,16 @@
 
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::batch::{BatchIndex, BatchTable};
 use super::batch_files::BatchFiles;
-use super::files::{list, missing_files, refuse_far_files, repair_last};
-use super::load::{Trust, directories};
+use super::extent::{self, Extent, Trust};
 use super::table::QueueTable;
 use super::{BATCH_DIRECTORY, DIRECTORY};
 use crate::error::{Error, Finding};
 use crate::format::batch_entry::BatchEntry;
-use crate::format::names;
-use crate::limits::{BATCH_ENTRY_BYTES, MAX_SEGMENT_BYTES};
 use crate::storage::Storage;
 
 /// What a batch queue's files held when they were loaded.
@@ -23,6 +20,8 @@ pub struct LoadedBatchQueue {
     pub place: BatchIndex,
     /// Its newest entry.
     pub last: Option<BatchEntry>,
+    /// The first entry behind a hole.
+    pub behind: Option<BatchEntry>,
 }
 
 impl BatchFiles {
@@ -40,87 +39,35 @@ impl BatchFiles {
         table: &mut BatchTable,
         findings: &mut Vec<Finding>,
     ) -> Result<(Self, Vec<LoadedBatchQueue>), Error> {
-        for topic in configured {
-            table.add_topic(topic.as_bytes());
-        }
-        let mut found = Vec::new();
-        for topic in directories(storage, BATCH_DIRECTORY)? {
-            let topic_dir = format!("{BATCH_DIRECTORY}/{}", topic.name);
-            let mixed = simple.topic(topic.name.as_bytes()).is_some();
-            for queue in directories(storage, &topic_dir)? {
-                let dir = format!("{topic_dir}/{}", queue.name);
-                let Some(id) = queue.name.parse::<i32>().ok().filter(|id| id.to_string() == queue.name) else {
-                    continue; // RocketMQ too takes only directories whose name is a number for queues
-                };
-                let files = list(storage, &dir, findings)?;
-                if !files.is_empty() && (!mixed || configured.contains(&topic.name)) {
-                    found.push((topic.name.clone(), id, dir, files));
-                }
-            }
-            if mixed && !configured.contains(&topic.name) {
-                report_mixed(&topic.name, table, findings);
-            }
-        }
-        for topic in configured {
-            if simple.topic(topic.as_bytes()).is_some() {
-                report_mixed(topic, table, findings);
-            }
-        }
-        let bytes = found.iter().find_map(|(_, _, _, files)| files.iter().map(|&(_, len)| len).find(|&len| len > 0));
-        let files = match bytes {
-            Some(bytes) if bytes % BATCH_ENTRY_BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => Self { file_entries: bytes / BATCH_ENTRY_BYTES },
-            Some(bytes) => {
-                let reason = format!(
-                    "{bytes} bytes are no size for batch queue files: want a multiple of {BATCH_ENTRY_BYTES}, at most {MAX_SEGMENT_BYTES}"
-                );
-                return Err(Error::corrupt(BATCH_DIRECTORY, 0, &reason));
-            }
-            None => Self { file_entries: u64::from(file_entries) },
+        table.configure(configured, simple, findings);
+        let (mut found_mixed, is_mixed) = (Vec::new(), |topic: &str| simple.topic(topic.as_bytes()).is_some());
+        let wanted = |topic: &str| {
+            let is_wanted = configured.contains(topic) || !is_mixed(topic);
+            found_mixed.extend((!is_wanted).then(|| String::from(topic)));
+            is_wanted
         };
+        let found = extent::find::<S, BatchEntry>(storage, wanted, findings)?;
+        found_mixed.iter().for_each(|topic| report_mixed(topic, table, findings));
+        let files = Self { file_entries: extent::file_entries::<BatchEntry>(&found, file_entries)? };
         let mut loaded = Vec::with_capacity(found.len());
-        for (topic, id, dir, mut list) in found {
-            if repair {
-                repair_last(storage, &dir, &mut list, files.file_bytes())?;
-            }
-            if list.is_empty() {
-                continue;
-            }
-            refuse_far_files(&dir, &list, BATCH_ENTRY_BYTES)?;
-            findings.extend(missing_files(&dir, &list, files.file_bytes()));
-            let (first, held, last) = files.bounds(storage, &dir, &list, trust)?;
-            let place = table.find_or_add(topic.as_bytes(), id);
-            table.queue_mut(place).set_held(first, held, last.map_or(0, |last| last.next()));
-            loaded.push(LoadedBatchQueue { place, last });
+        for mut queue in found {
+            let extent = queue.extent(storage, files.file_entries, (trust, repair), findings)?;
+            let Some(Extent { first, end, last, behind }) = extent else { continue };
+            let place = table.find_or_add(queue.topic.as_bytes(), queue.id);
+            table.queue_mut(place).set_held(first, end, last.map_or(0, |last: BatchEntry| last.next()));
+            loaded.push(LoadedBatchQueue { place, last, behind });
         }
         Ok((files, loaded))
     }
+}
 
-    /// First position, the one behind the last entry, and that entry.
-    fn bounds<S: Storage>(
-        &self,
-        storage: &S,
-        dir: &str,
-        files: &[(u64, u64)],
-        trust: Trust,
-    ) -> Result<(u64, u64, Option<BatchEntry>), Error> {
-        for (i, &(base, len)) in files.iter().enumerate() {
-            if base % self.file_bytes() != 0 || len > self.file_bytes() || (len < self.file_bytes() && i + 1 != files.len()) {
-                let reason = format!("{len} bytes at {base} do not fit batch queue files of {} bytes", self.file_bytes());
-                return Err(Error::corrupt(&format!("{dir}/{}", names::file_name(base)), 0, &reason));
-            }
+impl BatchTable {
+    /// Adds the topics that `configured` says have batch queues, and reports those that have plain ones.
+    pub fn configure(&mut self, configured: &BTreeSet<String>, simple: &QueueTable, findings: &mut Vec<Finding>) {
+        configured.iter().for_each(|topic| self.add_topic(topic.as_bytes()));
+        for topic in configured.iter().filter(|topic| simple.topic(topic.as_bytes()).is_some()) {
+            report_mixed(topic, self, findings);
         }
-        let first = files[0].0 / BATCH_ENTRY_BYTES;
-        for &(base, len) in files.iter().rev() {
-            let path = format!("{dir}/{}", names::file_name(base));
-            let count = match trust {
-                Trust::Clean => bisect(storage, &path, len / BATCH_ENTRY_BYTES)?,
-                Trust::Crashed => walk(storage, &path, len / BATCH_ENTRY_BYTES)?,
-            };
-            if count > 0 {
-                return Ok((first, base / BATCH_ENTRY_BYTES + count, entry_in(storage, &path, count - 1)?));
-            }
-        }
-        Ok((first, first, None))
     }
 }
 
@@ -140,33 +87,4 @@ fn report_mixed(topic: &str, table: &mut BatchTable, findings: &mut Vec<Finding>
              not start, here {kept} answers and nothing is put to it. Correct config/topics.json, or move the wrong directory away"
         ),
     });
-}
-
-fn entry_in<S: Storage>(storage: &S, path: &str, number: u64) -> Result<Option<BatchEntry>, Error> {
-    let mut raw = [0; BatchEntry::BYTES];
-    let read = storage.read_at(path, number * BATCH_ENTRY_BYTES, &mut raw)?;
-    Ok(BatchEntry::decode(&raw).filter(|_| read == raw.len()))
-}
-
-/// Number of entries of a file whose entries are a run from its start.
-fn bisect<S: Storage>(storage: &S, path: &str, capacity: u64) -> Result<u64, Error> {
-    let (mut low, mut high) = (0, capacity);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match entry_in(storage, path, middle)? {
-            Some(_) => low = middle + 1,
-            None => high = middle,
-        }
-    }
-    Ok(low)
-}
-
-/// Number of entries before the first hole.
-fn walk<S: Storage>(storage: &S, path: &str, capacity: u64) -> Result<u64, Error> {
-    for number in 0..capacity {
-        if entry_in(storage, path, number)?.is_none() {
-            return Ok(number);
-        }
-    }
-    Ok(capacity)
 }

@@ -9,8 +9,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::EXT_DIRECTORY;
+use super::extent::directories;
 use super::files::{QueueFiles, list, read_or_hole, zero_to_end};
-use super::load::directories;
 use super::table::{QueueIndex, QueueTable};
 use crate::error::{Error, Finding};
 use crate::format::ext_unit::{self, END_MARK, ExtUnit};
@@ -24,6 +24,8 @@ use crate::writes::{Unsynced, Writes};
 pub const DEFAULT_FILE_BYTES: u64 = 48 * 1024 * 1024;
 /// Smallest file that takes a unit with the greatest bit map that RocketMQ makes by itself, and the mark.
 const MIN_FILE_BYTES: u64 = 64;
+/// Newest entries whose addresses are held against each other.
+const LAST_ENTRIES: u64 = 64;
 /// Bytes read from a file at once.
 const CHUNK_BYTES: usize = 4096;
 
@@ -120,13 +122,21 @@ impl ExtFiles {
         let Some(last) = queue.tail.first().checked_sub(1).filter(|&last| last >= queue.min) else {
             return Ok(0); // no entry is in a file: no address is in use
         };
-        let address = files.entry(storage, table, place, last)?.and_then(|entry| ext_unit::offset_of(entry.tags_code));
-        if let Some(offset) = address.filter(|&offset| offset <= MAX_SAFE_INTEGER)
+        // Addresses ascend: a newest one that is not the greatest is damaged.
+        let raw = QueueFiles { ext: None, ..*files };
+        let (mut newest, mut before) = (None, None);
+        let from = (last + 1).saturating_sub(LAST_ENTRIES).max(queue.min);
+        raw.read(storage, table, place, from, last + 1 - from, |_, entry| {
+            before = before.max(newest);
+            newest = entry.and_then(|entry| ext_unit::offset_of(entry.tags_code)).filter(|&offset| offset <= MAX_SAFE_INTEGER);
+            true
+        })?;
+        if let Some(offset) = newest.filter(|_| newest > before)
             && let Some(bytes) = ExtReader::new(storage, *self, dir).unit(offset)?.map(|unit| unit.size())
         {
             return Ok(offset + bytes);
         }
-        // The newest entry was written without a unit, or its unit is damaged: others may have theirs up to the last one.
+        // Or it was written without a unit, or its unit is damaged: others may have theirs up to the last one.
         self.walk(storage, dir)
     }
 

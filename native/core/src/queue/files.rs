@@ -17,7 +17,7 @@ use crate::storage::{EntryKind, Storage};
 use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
-pub(super) const CHUNK_ENTRIES: u64 = 512;
+const CHUNK_ENTRIES: u64 = 512;
 
 /// A last file that is empty or short comes from a crash while it was made: the first goes, the second gets its size.
 pub(super) fn repair_last<S: Storage>(storage: &S, dir: &str, list: &mut Vec<(u64, u64)>, file_bytes: u64) -> Result<(), Error> {
@@ -257,19 +257,28 @@ impl QueueFiles {
     }
 }
 
-/// Refuses files that lie too far apart for the entries between them to be looked for one by one.
-pub(super) fn refuse_far_files(dir: &str, files: &[(u64, u64)], entry_bytes: u64) -> Result<(), Error> {
-    let span = |pair: &[(u64, u64)]| pair[1].0.saturating_sub(pair[0].0.saturating_add(pair[0].1)) / entry_bytes;
+/// Leaves out files in front of a gap, or several, too great for the entries there to be looked for one by one: the queue
+/// begins behind. The files stay as they are.
+pub(super) fn leave_out_far_files(dir: &str, files: &mut Vec<(u64, u64)>, entry_bytes: u64) -> Option<Finding> {
     let mut missing = 0;
-    for pair in files.windows(2) {
-        missing += span(pair);
-        if missing > MAX_MISSING_ENTRIES {
-            let path = format!("{dir}/{}", names::file_name(pair[1].0));
-            let reason = format!("{missing} entries are missing in front of it: it cannot belong to this queue; move it away");
-            return Err(Error::corrupt(&path, 0, &reason));
-        }
-    }
-    Ok(())
+    let served = files.windows(2).rposition(|pair| {
+        missing += pair[1].0.saturating_sub(pair[0].0.saturating_add(pair[0].1)) / entry_bytes;
+        missing > MAX_MISSING_ENTRIES
+    })?;
+    let (last, first) = (files[served], files[served + 1].0);
+    files.drain(..=served);
+    let gap = last.0.saturating_add(last.1);
+    Some(Finding {
+        kind: "queue-gap",
+        file: format!("{dir}/{}", names::file_name(gap)),
+        offset: 0,
+        length: first.saturating_sub(gap),
+        message: format!(
+            "and those behind it are missing, more than {MAX_MISSING_ENTRIES} entries in all: the queue begins at {}, the \
+             messages in front are not shown. Put the files back, or move the wrong ones away",
+            names::file_name(first)
+        ),
+    })
 }
 
 /// (start, length) of the files of a queue, by start. What is no queue file is reported and left alone.

@@ -7,11 +7,13 @@ pub mod batch_files;
 pub mod batch_load;
 pub mod batch_lookup;
 pub mod ext;
+pub mod extent;
 pub mod files;
 pub mod load;
 pub mod lookup;
 pub mod table;
 pub mod tail;
+pub mod topics;
 
 /// Directory of the consume queues, relative to the store.
 pub const DIRECTORY: &str = "consumequeue";

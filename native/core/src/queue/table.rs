@@ -1,28 +1,15 @@
 //! The table of all queues: names to queues, counters, and which have entries that wait for their files.
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::tail::{Tail, TailBuffers};
-use crate::format::hash::java_hash;
+use super::topics::{Topic, Topics};
 use crate::format::queue_entry::QueueEntry;
 
 /// Place of a queue in the table; never given to another queue while the store is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QueueIndex(u32);
-
-#[derive(Debug)]
-pub struct Topic {
-    pub name: String,
-    /// Java hash of `name#`: every index key of the topic starts with it.
-    pub key_hash: i32,
-    /// (queue id, place), by queue id.
-    queues: Vec<(i32, QueueIndex)>,
-}
 
 #[derive(Debug)]
 pub struct Queue {
@@ -52,10 +39,7 @@ impl Queue {
 
 #[derive(Debug, Default)]
 pub struct QueueTable {
-    topics: Vec<Topic>,
-    /// Places of the topics by the hash of their names, which stand in `topics` alone.
-    by_name: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    topics: Topics<QueueIndex>,
     queues: Vec<Queue>,
     buffers: TailBuffers,
     /// Queues with entries in no file and in no plan, those that waited longest first.
@@ -72,49 +56,18 @@ const MAX_BLANKS: u64 = 4_000_000;
 
 impl QueueTable {
     pub fn find(&self, topic: &[u8], id: i32) -> Option<QueueIndex> {
-        self.topics[self.topic_index(topic)? as usize].place(id)
+        self.topics.named(topic)?.place(id)
     }
 
     /// The queue, made if there is none, starting at offset 0. `topic` is valid UTF-8 (lossy otherwise).
     pub fn find_or_add(&mut self, topic: &[u8], id: i32) -> QueueIndex {
-        let topic_index = match self.topic_index(topic) {
-            Some(index) => index,
-            None => self.add_topic(topic),
-        };
-        let known = &self.topics[topic_index as usize].queues;
-        let at = match known.binary_search_by_key(&id, |&(known, _)| known) {
-            Ok(at) => return known[at].1,
-            Err(at) => at,
-        };
-        let place = QueueIndex(self.queues.len() as u32);
-        self.queues.push(Queue {
-            topic: topic_index,
-            id,
-            min: 0,
-            tail: Tail::default(),
-            fill_from: None,
-            in_files: false,
-            absent: false,
-            assigned: 0,
-            waiting: false,
-        });
-        self.topics[topic_index as usize].queues.insert(at, (id, place));
-        place
-    }
-
-    fn topic_index(&self, name: &[u8]) -> Option<u32> {
-        let same = |&index: &u32| self.topics[index as usize].name.as_bytes() == name;
-        self.by_name.find(self.hasher.hash_one(name), same).copied()
-    }
-
-    fn add_topic(&mut self, name: &[u8]) -> u32 {
-        let index = self.topics.len() as u32;
-        let key_hash = java_hash(java_hash(0, name), b"#");
-        let text = String::from_utf8_lossy(name).into_owned();
-        self.topics.push(Topic { name: text, key_hash, queues: Vec::new() });
-        let Self { topics, by_name, hasher, .. } = self;
-        by_name.insert_unique(hasher.hash_one(name), index, |&other| hasher.hash_one(topics[other as usize].name.as_bytes()));
-        index
+        let (topic, new) = (self.topics.index_or_add(topic), QueueIndex(self.queues.len() as u32));
+        if let Ok(known) = self.topics.queue_or_add(topic, id, new) {
+            return known;
+        }
+        let (min, tail) = (0, Tail::default());
+        self.queues.push(Queue { topic, id, min, tail, fill_from: None, in_files: false, absent: false, assigned: 0, waiting: false });
+        new
     }
 
     pub fn queue(&self, place: QueueIndex) -> &Queue {
@@ -125,15 +78,15 @@ impl QueueTable {
         &mut self.queues[place.0 as usize]
     }
 
-    pub fn topic_of(&self, place: QueueIndex) -> &Topic {
-        &self.topics[self.queues[place.0 as usize].topic as usize]
+    pub fn topic_of(&self, place: QueueIndex) -> &Topic<QueueIndex> {
+        self.topics.get(self.queues[place.0 as usize].topic)
     }
 
-    pub fn topic(&self, name: &[u8]) -> Option<&Topic> {
-        self.topic_index(name).map(|index| &self.topics[index as usize])
+    pub fn topic(&self, name: &[u8]) -> Option<&Topic<QueueIndex>> {
+        self.topics.named(name)
     }
 
-    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+    pub fn topics(&self) -> impl Iterator<Item = &Topic<QueueIndex>> {
         self.topics.iter()
     }
 
@@ -264,21 +217,5 @@ impl QueueTable {
         if queue.waiting {
             self.waiting.push_back(place);
         }
-    }
-}
-
-impl Topic {
-    pub fn place(&self, id: i32) -> Option<QueueIndex> {
-        let at = self.queues.binary_search_by_key(&id, |&(known, _)| known).ok()?;
-        Some(self.queues[at].1)
-    }
-
-    /// Queue ids in ascending order.
-    pub fn queue_ids(&self) -> impl Iterator<Item = i32> {
-        self.queues.iter().map(|&(id, _)| id)
-    }
-
-    pub fn places(&self) -> impl Iterator<Item = QueueIndex> {
-        self.queues.iter().map(|&(_, place)| place)
     }
 }

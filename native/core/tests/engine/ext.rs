@@ -177,3 +177,25 @@ fn a_size_that_no_unit_fits_into_is_refused() {
     let error = open(&storage, small()).err().expect("refused");
     assert!(error.message.contains("40 bytes are no size for extension files"), "{error}");
 }
+
+#[test]
+fn a_damaged_newest_address_makes_no_new_unit_overwrite_an_old_one() {
+    for leads_to in [0, 20, 66 * 3, 66 * 7] {
+        let (storage, clock) = (with_ext(), MemoryClock::at(NOW));
+        let mut store = open_at(&storage, small(), &clock).unwrap();
+        put_tagged(&mut store, &clock, 0..25);
+        close(store);
+        let address = moraine_core::format::ext_unit::address_of(leads_to).to_be_bytes();
+        for (at, byte) in address.iter().enumerate() {
+            storage.change("consumequeue/T/0/00000000000000000400", 4 * 20 + 12 + at, |there| *there = *byte);
+        }
+        let mut store = open_at(&storage, small(), &clock).unwrap();
+        put_tagged(&mut store, &clock, 25..40);
+        close(store);
+        let store = open_at(&storage, small(), &clock).unwrap();
+        let mut shown = shown(&store);
+        shown[24] = code(24); // the damaged one
+        assert_eq!(shown, codes(0..40), "{leads_to}");
+        assert_eq!(all(&store), numbered(0..40), "{leads_to}");
+    }
+}

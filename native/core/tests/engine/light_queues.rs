@@ -104,16 +104,50 @@ fn one_record_is_read_from_every_queue_that_it_names_also_after_a_crash_and_with
 fn queues_that_are_no_light_ones_get_no_offset_and_no_entry() {
     let storage = MemoryStorage::default();
     let mut store = open(&storage, plain()).unwrap();
-    for names in ["other", "a,b", ",", " ", "%LMQ%a/b,%LMQ%c"] {
+    for names in ["other", "a,b", ",", " ", "%LMQ%a b,%LMQ%c"] {
         put_to(&mut store, "m", names);
     }
     let offsets: Vec<_> = properties_of(&store).iter().map(|string| string.split('\u{2}').nth(1).unwrap().to_owned()).collect();
     let of = |list: &str| format!("INNER_MULTI_QUEUE_OFFSET\u{1}{list}");
     assert_eq!(offsets, [of(""), of(","), of(""), String::new(), of("0,0")]);
-    assert_eq!(store.reader().topics(), ["%LMQ%c", "T"]);
+    assert_eq!(store.reader().topics(), ["%LMQ%a b", "%LMQ%c", "T"]);
     close(store);
     storage.remove_tree("consumequeue");
-    assert_eq!(open(&storage, plain()).unwrap().reader().topics(), ["%LMQ%c", "T"]);
+    assert_eq!(open(&storage, plain()).unwrap().reader().topics(), ["%LMQ%a b", "%LMQ%c", "T"]);
+}
+
+#[test]
+fn a_light_queue_that_is_no_directory_is_refused_and_one_found_in_the_log_is_passed_by() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, plain()).unwrap();
+    for name in ["%LMQ%a/b", "%LMQ%../../x", "%LMQ%a\u{1f}b"] {
+        let list = format!("%LMQ%c,{name}");
+        let (stored, error) = put(&mut store, &[message(b"m", dispatched_to(&list).as_bytes())]).unwrap_err();
+        assert_eq!((stored, error.code), (0, Code::InvalidArgument), "{name:?}");
+        assert!(error.message.contains(&format!("{name:?}")), "{error}");
+    }
+    assert_eq!(store.reader().positions().end, 0);
+    close(store);
+    // What RocketMQ wrote: an offset, and no entry.
+    let properties = format!("{}INNER_MULTI_QUEUE_OFFSET\u{1}0,0", dispatched_to("%LMQ%a/b,%LMQ%c"));
+    let record = BatchMessage { topic: b"%RETRY%g", ..message(b"m", properties.as_bytes()) };
+    let log = log_of(&[record], "%RETRY%g", "T%RETRYg");
+    let mut store = open(&storage, plain()).unwrap();
+    store.writer().unwrap().append_log(0, &log).unwrap();
+    assert_eq!(store.reader().topics(), ["%LMQ%c", "T%RETRYg"]);
+    assert_eq!(light(&store, "%LMQ%c"), ["m"]);
+}
+
+/// The log of a store with these messages, with another topic of the same length in it: what is put to a topic of
+/// retries keeps the offsets that it names.
+fn log_of(messages: &[BatchMessage<'_>], topic: &str, renamed: &str) -> Vec<u8> {
+    let mut store = open(&MemoryStorage::default(), plain()).unwrap();
+    put(&mut store, messages).unwrap();
+    let mut log = Vec::new();
+    store.reader().read_log(0, 4096, &mut log).unwrap();
+    let at = log.windows(topic.len()).position(|bytes| bytes == topic.as_bytes()).unwrap();
+    log[at..at + topic.len()].copy_from_slice(renamed.as_bytes());
+    log
 }
 
 #[test]
@@ -311,7 +345,7 @@ proptest! {
     fn what_the_log_says_of_light_queues_is_what_putting_made(
         puts in prop::collection::vec(
             prop::collection::vec(
-                (prop::collection::vec(prop::sample::select(&["%LMQ%a", "%LMQ%b", "%LMQ%c", "%LMQ%d/e", "x", ""][..]), 0..5), 0..4_usize),
+                (prop::collection::vec(prop::sample::select(&["%LMQ%a", "%LMQ%b", "%LMQ%c", "%LMQ%d e", "%LMQ%d/e", "x", ""][..]), 0..5), 0..4_usize),
                 1..12,
             ),
             1..8,

@@ -27,5 +27,7 @@ mod replicate;
 mod replicate_kinds;
 mod retention;
 mod sidecar;
+mod sidecar_batches;
+mod topic_kinds;
 mod truncate;
 mod watch;

@@ -424,6 +424,39 @@ fn keys_that_a_crash_took_are_found_again_once_the_store_keeps_an_index_again() 
 }
 
 #[test]
+fn keys_of_a_time_without_an_index_are_found_once_there_is_one_again() {
+    for before in [0, 1, 40, 70] {
+        for (crashes, again) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
+            let storage = MemoryStorage::default();
+            let mut store = open(&storage, small()).unwrap();
+            put_numbered(&mut store, before);
+            close(store);
+            let mut left = storage;
+            for session in 0..again {
+                let mut store = open(&left, Options { index: false, ..small() }).unwrap();
+                for n in before + 10 * session..before + 10 * (session + 1) {
+                    put_number(&mut store, n);
+                }
+                if crashes {
+                    flush(&mut store, &left);
+                    write_behind(&mut store, &left);
+                    left = left.snapshot();
+                } else {
+                    close(store);
+                }
+            }
+            let count = before + 10 * again;
+            assert_complete(&open(&left.snapshot(), Options { read_only: true, ..small() }).unwrap(), count);
+            let mut store = open(&left, small()).unwrap();
+            assert_complete(&store, count);
+            put_number(&mut store, count);
+            close(store);
+            assert_complete(&open(&left, small()).unwrap(), count + 1);
+        }
+    }
+}
+
+#[test]
 fn queues_that_are_half_built_again_when_the_next_crash_comes_are_built_once_more() {
     for clean in [true, false] {
         let storage = MemoryStorage::default();

@@ -1,5 +1,6 @@
 //! The log as raw bytes: a store that is fed another one's log becomes that store, whatever the pieces.
 
+use crate::support::store_files::{assert_same_files, files};
 use crate::support::*;
 use moraine_core::engine::GetStatus;
 use moraine_core::error::{Code, Detail, Error};
@@ -46,32 +47,6 @@ fn raw(store: &Store, from: u64) -> Vec<u8> {
 fn append(store: &mut Store, bytes: &[u8]) -> Result<u64, Error> {
     let at = store.reader().raw_end();
     store.writer()?.append_log(at, bytes)
-}
-
-/// RocketMQ's files: path and contents, index files by their order.
-fn files(storage: &MemoryStorage) -> Vec<(String, Vec<u8>)> {
-    let mut index_files = 0;
-    let of_rocketmq =
-        |path: &String| ["commitlog/", "consumequeue/", "index/"].iter().any(|dir| path.starts_with(dir)) || path == "checkpoint";
-    let named = storage.paths().into_iter().filter(of_rocketmq).map(|path| {
-        let contents = storage.contents(&path).unwrap();
-        if path.starts_with("index/") {
-            index_files += 1;
-            return (format!("index/{index_files}"), contents);
-        }
-        (path, contents)
-    });
-    named.collect()
-}
-
-fn assert_same_files(one: &MemoryStorage, other: &MemoryStorage) {
-    let (one, other) = (files(one), files(other));
-    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&one), names(&other));
-    for ((name, here), (_, there)) in one.iter().zip(&other) {
-        let different = here.iter().zip(there).position(|(a, b)| a != b);
-        assert!(here == there, "{name} differs at {different:?}");
-    }
 }
 
 /// A store in which `messages` were put, and its storage.
@@ -132,7 +107,7 @@ proptest! {
         }
         close(follower);
         close(leader);
-        assert_same_files(&storage, &leader_storage);
+        assert_same_files(&files(&storage), &files(&leader_storage), "follower and leader");
     }
 
     #[test]
@@ -164,7 +139,7 @@ proptest! {
             append(&mut follower, &log[end..]).unwrap();
             close(follower);
             close(leader);
-            assert_same_files(&storage, &leader_storage);
+            assert_same_files(&files(&storage), &files(&leader_storage), "follower and leader");
         }
     }
 

@@ -1,6 +1,8 @@
 //! Copying and taking back a log whose messages go to queues of every kind: plain and light ones, batch queues, and
 //! extension files beside them.
 
+use crate::support::batches::wire;
+use crate::support::store_files::{assert_same_files, lasting_files};
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::{GetRequest, GetStatus, Resolved};
@@ -16,19 +18,6 @@ fn storage() -> MemoryStorage {
     storage.place("config/topics.json", TOPICS);
     storage.place("consumequeue_ext/T/0/00000000000000000000", &[0; 200]);
     storage
-}
-
-fn wire(count: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    for n in 0..count {
-        let body = format!("{n}");
-        out.extend_from_slice(&(22 + body.len() as i32).to_be_bytes());
-        out.extend_from_slice(&[0; 12]);
-        out.extend_from_slice(&(body.len() as i32).to_be_bytes());
-        out.extend_from_slice(body.as_bytes());
-        out.extend_from_slice(&[0; 2]);
-    }
-    out
 }
 
 /// Message `n`; where it begins in the log.
@@ -91,27 +80,6 @@ fn answers(store: &Store) -> Vec<String> {
     answers
 }
 
-/// RocketMQ's files; index files by their order. A queue that holds nothing may keep a file of zeros.
-fn files(storage: &MemoryStorage) -> Vec<(String, Vec<u8>)> {
-    let of_queues = |path: &str| path.contains("consumequeue");
-    let is_ours = |path: &String| of_queues(path) || ["commitlog/", "index/"].iter().any(|dir| path.starts_with(dir));
-    let named = storage.paths().into_iter().filter(is_ours).map(|path| {
-        let contents = storage.contents(&path).unwrap();
-        (if path.starts_with("index/") { String::from("index") } else { path }, contents)
-    });
-    named.filter(|(path, contents)| !of_queues(path) || contents.iter().any(|&byte| byte != 0)).collect()
-}
-
-fn assert_same_files(one: &MemoryStorage, other: &MemoryStorage, what: &str) {
-    let (one, other) = (files(one), files(other));
-    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&one), names(&other), "{what}");
-    for ((name, here), (_, there)) in one.iter().zip(&other) {
-        let different = here.iter().zip(there).position(|(a, b)| a != b);
-        assert!(here == there, "{what}: {name} differs at {different:?}");
-    }
-}
-
 #[test]
 fn a_follower_has_all_kinds_of_queues() {
     let (leader_storage, _, leader, _) = store_of(MESSAGES, None);
@@ -132,7 +100,7 @@ fn a_follower_has_all_kinds_of_queues() {
         assert_eq!(answers(&follower), expected);
         assert_eq!(answers(&open(&follower_storage.snapshot(), small()).unwrap()), expected, "after a crash");
         close(follower);
-        assert_same_files(&follower_storage, &leader_storage, &format!("pieces of {length} bytes"));
+        assert_same_files(&lasting_files(&follower_storage), &lasting_files(&leader_storage), &format!("pieces of {length} bytes"));
     }
 }
 
@@ -153,7 +121,7 @@ fn taken_back_it_is_a_store_that_never_held_the_rest() {
             assert_eq!(answers(&store), answers(&plain), "{what}: put again");
             close(store);
             close(plain);
-            assert_same_files(&storage, &plain_storage, &what);
+            assert_same_files(&lasting_files(&storage), &lasting_files(&plain_storage), &what);
             assert_eq!(
                 answers(&open(&storage, small()).unwrap()),
                 answers(&open(&plain_storage, small()).unwrap()),

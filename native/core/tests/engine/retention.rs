@@ -146,6 +146,21 @@ fn what_is_left_answers_as_before_and_nothing_else_is_shown() {
 }
 
 #[test]
+fn entries_that_waited_in_memory_leave_no_files_either() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    while store.reader().positions().end <= 3 * SEGMENT {
+        put_number(&mut store, 0);
+    }
+    let (store, outcome) = run(store, &storage, keep(0));
+    assert_eq!(outcome.unwrap().files, 3);
+    let min = store.reader().offsets(b"T", 0).min;
+    close(store);
+    let first = storage.paths().into_iter().find(|path| path.starts_with("consumequeue/")).unwrap();
+    assert_eq!(first, format!("consumequeue/T/0/{:020}", min / 10 * 10 * 20));
+}
+
+#[test]
 fn readers_keep_what_they_hold() {
     let storage = MemoryStorage::default();
     let (store, _) = filled(&storage, small(), 3);

@@ -168,10 +168,7 @@ impl Model {
             if draft.open_end {
                 properties.push(2);
             }
-            let offset = |name: &str| match name.contains('/') {
-                true => 0,
-                false => self.next(&(String::from(name), 0)) + u64::from(topic == name),
-            };
+            let offset = |name: &str| self.next(&(String::from(name), 0)) + u64::from(topic == name);
             let offsets: Vec<String> = light.iter().map(|name| offset(name).to_string()).collect();
             properties.extend_from_slice(format!("INNER_MULTI_QUEUE_OFFSET\u{1}{}\u{2}", offsets.join(",")).as_bytes());
         }
@@ -203,7 +200,7 @@ impl Model {
             tags: given.tags,
             keys: given.keys,
             inner,
-            light: light.into_iter().filter(|name| !name.contains('/')).collect(),
+            light,
             tags_code,
             indexed: self.kind.index,
         }

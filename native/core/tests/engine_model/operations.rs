@@ -8,7 +8,7 @@ use proptest::prelude::*;
 pub const SCHEDULE: &str = "SCHEDULE_TOPIC_XXXX";
 
 /// What a message may name beside its own queue: light queues, and one that nobody can reach.
-pub const LIGHT: [&str; 3] = ["%LMQ%a", "%LMQ%b", "%LMQ%a/x"];
+pub const LIGHT: [&str; 3] = ["%LMQ%a", "%LMQ%b", "%LMQ%a x"];
 
 /// The topic that has batch queues, by the topic table.
 pub const BATCHES: &str = "B";

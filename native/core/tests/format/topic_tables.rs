@@ -1,6 +1,6 @@
 //! The topic table, as RocketMQ writes it and as others may.
 
-use moraine_core::format::json::NotJson;
+use moraine_core::format::json::{JsonReader, NotJson};
 use moraine_core::topics::{TopicKinds, parse};
 use proptest::prelude::*;
 
@@ -60,6 +60,47 @@ fn what_is_no_json_is_refused() {
         assert_eq!(parse(wrong.as_bytes()), Err(NotJson), "{wrong}");
     }
     assert_eq!(parse("[".repeat(100_000).as_bytes()), Err(NotJson), "too deep");
+}
+
+#[test]
+fn json_is_read_as_the_list_of_cases_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../test/fixtures/json-cases.json");
+    let list: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let cases = list["cases"].as_array().unwrap();
+    assert!(cases.len() > 100);
+    for case in cases {
+        let text = case["text"].as_str().unwrap();
+        let mut reader = JsonReader::new(text.as_bytes());
+        let mut strings = serde_json::Map::new();
+        let read = reader.object(|reader, name| {
+            match reader.string()? {
+                Some(value) => strings.insert(name.into(), value.into()),
+                None => strings.remove(name),
+            };
+            Ok(())
+        });
+        let found = if read.is_ok() && reader.is_at_end() { serde_json::Value::Object(strings) } else { serde_json::Value::Null };
+        assert_eq!(found, case["strings"], "{text:?}");
+        assert_eq!(found.is_null(), case["refused"] == true, "{text:?}");
+    }
+}
+
+#[test]
+fn of_what_is_there_twice_the_last_counts() {
+    let (batch, simple) = (r#"{"attributes":{"queue.type":"BatchCQ"}}"#, r#"{"attributes":{"queue.type":"SimpleCQ"}}"#);
+    let table = |topics: &str| parse(format!(r#"{{"topicConfigTable":{{{topics}}}}}"#).as_bytes());
+    assert_eq!(table(&format!(r#""A":{batch},"A":{simple},"B":{simple},"B":{batch}"#)), Ok(kinds(&["B"], &[])));
+    assert_eq!(table(r#""A":{"attributes":{"queue.type":"BatchCQ","queue.type":"SimpleCQ"}}"#), Ok(kinds(&[], &[])));
+    assert_eq!(table(r#""A":{"attributes":{"cleanup.policy":"COMPACTION"},"attributes":{}}"#), Ok(kinds(&[], &[])));
+    let twice = format!(r#"{{"topicConfigTable":{{"A":{batch}}},"topicConfigTable":{{"B":{batch}}}}}"#);
+    assert_eq!(parse(twice.as_bytes()), Ok(kinds(&["B"], &[])));
+}
+
+#[test]
+fn a_table_is_an_object() {
+    for text in ["[]", "null", "1", "\"x\"", ""] {
+        assert_eq!(parse(text.as_bytes()), Err(NotJson), "{text}");
+    }
 }
 
 proptest! {

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod batches;
+pub mod store_files;
 
 use std::sync::Arc;
 

@@ -4,10 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use moraine_core::batch::{BatchMessage, encode};
 use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::error::Error;
-use moraine_core::format::record::{Address, Host};
 use moraine_core::options::Options;
 use moraine_host::clock::HostClock;
 use moraine_host::shared::{Done, Events, GetHead, GetRequest, OpenSettings, Shared};
@@ -92,34 +90,10 @@ pub fn close(store: &Shared, listener: &Listener) -> Result<(), Error> {
     listener.wait_for("the close", |told| told.closed.is_some()).closed.unwrap()
 }
 
-/// A batch of messages with one body each to queue 0 of `topic`, with the key `k-N`, N their place in the batch.
-pub fn batch(topic: &str, bodies: &[Vec<u8>]) -> Vec<u8> {
-    let host = Host { address: Address::V4([127, 0, 0, 1]), port: 10911 };
-    let mut batch = Vec::new();
-    for (i, body) in bodies.iter().enumerate() {
-        let properties = format!("KEYS\x01k-{i}\x02");
-        let message = BatchMessage {
-            topic: topic.as_bytes(),
-            queue_id: 0,
-            flag: 0,
-            sys_flag: 0,
-            reconsume_times: 0,
-            born_timestamp: 0,
-            prepared_transaction_offset: 0,
-            born_host: host,
-            store_host: host,
-            body,
-            properties: properties.as_bytes(),
-        };
-        encode(&message, &mut batch);
-    }
-    batch
-}
-
 /// Puts bodies and returns the end offset.
 pub fn put(store: &Shared, topic: &str, bodies: &[Vec<u8>]) -> Result<u64, Error> {
     let mut results = vec![0.0; RESULT_HEADER + 3 * bodies.len()];
-    let stored = store.put(&batch(topic, bodies), &mut results).map_err(|(_, error)| error)?;
+    let stored = store.put(&crate::batch::batch(topic, bodies), &mut results).map_err(|(_, error)| error)?;
     assert_eq!(stored, bodies.len());
     Ok(results[1] as u64)
 }

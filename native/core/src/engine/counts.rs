@@ -1,0 +1,107 @@
+//! What counts of what an open found: up to where the log is known to have been written, and the queues are complete.
+//!
+//! There is one answer for each way in which a store can have ended; a new kind of evidence is a new one here.
+
+use alloc::string::String;
+
+use super::close::ABORT_PATH;
+use super::complete::Complete;
+use super::found::Found;
+use super::known::queues_end;
+use super::trusted::Proven;
+use crate::error::{Error, Finding};
+use crate::format::watermark::Closed;
+use crate::recovery::{self, Evidence};
+use crate::storage::Storage;
+
+/// Where the scan of the log begins, and what it does with damage.
+pub(super) struct Counts {
+    /// Why a range of the log is known to have held records.
+    pub evidence: Evidence,
+    /// The offsets below which queues need no record.
+    pub complete: Complete,
+    /// The queues of these kinds have lost files: what is left of them is dropped.
+    pub lost: Lost,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lost {
+    pub plain: bool,
+    pub batches: bool,
+}
+
+impl<S: Storage> Found<S> {
+    pub fn counts(&mut self, storage: &S) -> Result<Counts, Error> {
+        let lost = self.lost();
+        match &self.proven {
+            Some(Proven { closed, before: None, .. }) => Ok(Counts {
+                evidence: Evidence::Below(closed.end),
+                complete: Complete { simple: closed.end, batch: closed.end, end: closed.end },
+                lost,
+            }),
+            Some(Proven { closed: Closed { end, .. }, .. }) if lost.plain || lost.batches => self.with_lost_queues(storage, *end, lost),
+            _ if self.clean => self.closed_by_others(storage),
+            _ => self.ended_abruptly(storage),
+        }
+    }
+
+    /// Holds the queues against what the sidecar says of them, where somebody has been in their directories.
+    fn lost(&mut self) -> Lost {
+        let Some(before) = self.proven.as_ref().and_then(|proven| proven.before.as_ref()) else { return Lost::default() };
+        let (plain, batches) = (before.lost(&self.queues.plain), before.lost_batches(&self.queues.batches));
+        let lost = Lost { plain: plain.is_some(), batches: batches.is_some() };
+        // Who removes all of them wants them to be built again.
+        self.findings.extend(plain.filter(|_| !self.loaded.is_empty()));
+        self.findings.extend(batches.filter(|_| !self.loaded_batches.is_empty()));
+        lost
+    }
+
+    /// Closed by us: the log ends where the sidecar says.
+    fn with_lost_queues(&mut self, storage: &S, end: u64, lost: Lost) -> Result<Counts, Error> {
+        let min = self.segments.min();
+        let complete = match lost.batches {
+            true => Complete { simple: end, batch: min, end },
+            false => Complete { simple: end, ..self.complete_of_clean_store(storage, end)? },
+        };
+        let simple = if lost.plain { min } else { end };
+        Ok(Counts { evidence: Evidence::Below(end), complete: Complete { simple, ..complete }, lost })
+    }
+
+    /// Closed cleanly, but nothing of ours says how.
+    fn closed_by_others(&mut self, storage: &S) -> Result<Counts, Error> {
+        let queues_end = queues_end(&self.segments, &self.queues.plain, &self.loaded, &mut self.findings)?;
+        let complete = self.complete_of_clean_store(storage, queues_end)?;
+        let indexed = self.index.newest().map_or(-1, |newest| newest.end_physical);
+        let known = recovery::clean_evidence(&self.segments, complete.end, [self.checkpoint.confirm_offset, indexed]);
+        Ok(Counts { evidence: Evidence::Below(known), complete, lost: Lost::default() })
+    }
+
+    fn complete_of_clean_store(&mut self, storage: &S, simple_end: u64) -> Result<Complete, Error> {
+        let Self { segments, loaded, queues, loaded_batches, findings, .. } = self;
+        Complete::of_clean_store(storage, segments, simple_end, loaded, &queues.batches, loaded_batches, findings)
+    }
+
+    /// Killed, or open elsewhere: `checkpoint` says up to which time records and queues were on disk.
+    fn ended_abruptly(&mut self, storage: &S) -> Result<Counts, Error> {
+        if !self.segments.is_empty() {
+            self.findings.push(unclean());
+        }
+        let time = self.checkpoint.min_timestamp();
+        let known = recovery::start_segment(&self.segments, time);
+        let Self { segments, loaded, queues, loaded_batches, .. } = self;
+        let complete = Complete::of_crashed_store(storage, segments.min(), known, loaded, &queues.batches, loaded_batches)?;
+        Ok(Counts { evidence: Evidence::StoredBy(time), complete, lost: Lost::default() })
+    }
+}
+
+fn unclean() -> Finding {
+    Finding {
+        kind: "unclean",
+        file: String::from(ABORT_PATH),
+        offset: 0,
+        length: 0,
+        message: String::from(
+            "the store was not closed, or is open elsewhere; queues and index were built again from the log where needed",
+        ),
+    }
+}

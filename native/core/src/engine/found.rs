@@ -1,0 +1,125 @@
+//! What an open finds: all that the files of a store say of themselves, before the log is looked at.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::close::ABORT_PATH;
+use super::kept::KeptFile;
+use super::known::{IndexClues, load_checkpoint, load_index, refuse_wrong_mount};
+use super::rows::Queues;
+use super::sidecar::Sidecar;
+use super::trusted::Proven;
+use crate::error::{Code, Error, Finding};
+use crate::format::checkpoint::Checkpoint;
+use crate::index::put::Index;
+use crate::kinds;
+use crate::log::segments::Segments;
+use crate::options::Options;
+use crate::queue::batch::BatchTable;
+use crate::queue::batch_files::BatchFiles;
+use crate::queue::batch_load::LoadedBatchQueue;
+use crate::queue::ext::ExtFiles;
+use crate::queue::extent::Trust;
+use crate::queue::files::QueueFiles;
+use crate::queue::load::LoadedQueue;
+use crate::queue::table::QueueTable;
+use crate::storage::Storage;
+use crate::topics::{TopicKinds, TopicTable};
+
+pub(super) struct Found<S: Storage> {
+    /// `abort` is not there.
+    pub clean: bool,
+    pub topics: TopicTable,
+    pub segments: Segments<S::Segment>,
+    pub checkpoint: Checkpoint,
+    pub sidecar: Sidecar,
+    /// See the field of the engine.
+    pub sidecar_withheld: bool,
+    /// What the sidecar proves, if it counts.
+    pub proven: Option<Proven>,
+    pub queues: Queues,
+    /// The queues that were loaded from their files.
+    pub loaded: Vec<LoadedQueue>,
+    pub loaded_batches: Vec<LoadedBatchQueue>,
+    /// The index files that count, and the offset from which messages have to be indexed again.
+    pub index: Index,
+    pub index_known: u64,
+    /// What no log can give back.
+    pub kept: KeptFile,
+    pub findings: Vec<Finding>,
+}
+
+impl<S: Storage> Found<S> {
+    /// Nothing is changed but last files of queues that a crash left empty or short.
+    pub fn load(storage: &S, options: &Options) -> Result<Self, Error> {
+        let write = !options.read_only;
+        let mut findings = Vec::new();
+        let clean = storage.len(ABORT_PATH)?.is_none();
+        let topics = TopicTable::load(storage, &mut findings)?;
+        if write {
+            refuse_unsupported(storage, &topics.kinds)?;
+        }
+        let sidecar = Sidecar::read(storage)?;
+        let mut segments = Segments::load(storage, options.segment_bytes, write, &mut findings)?;
+        let kept = KeptFile::load(storage, &mut segments, &mut findings)?;
+        let (checkpoint_bytes, checkpoint) = load_checkpoint(storage)?;
+        let mut proven = sidecar.prove(storage, clean, &checkpoint_bytes, &segments, options, &mut findings)?;
+
+        let noticed = findings.len();
+        let (mut queues, loaded, loaded_batches) = match proven.as_mut().and_then(|proven| proven.queues.take()) {
+            Some(mut queues) => {
+                queues.batches.configure(&topics.kinds.batch, &queues.plain, &mut findings);
+                (queues, Vec::new(), Vec::new())
+            }
+            None => load_queues(storage, options, clean, &topics.kinds, &mut findings)?,
+        };
+        let sidecar_withheld = findings.len() > noticed;
+        kept.hide(&mut queues.plain);
+        queues.files.ext = ExtFiles::load(storage, &mut findings)?;
+        refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
+        let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
+        let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean, checkpoint: &checkpoint };
+        let (index, index_known) = load_index(storage, &clues, &segments, segments.extent(), &mut findings)?;
+        Ok(Self {
+            clean,
+            topics,
+            segments,
+            checkpoint,
+            sidecar,
+            sidecar_withheld,
+            proven,
+            queues,
+            loaded,
+            loaded_batches,
+            index,
+            index_known,
+            kept,
+            findings,
+        })
+    }
+}
+
+/// The queues, by what their directories hold.
+fn load_queues<S: Storage>(
+    storage: &S,
+    options: &Options,
+    clean: bool,
+    kinds: &TopicKinds,
+    findings: &mut Vec<Finding>,
+) -> Result<(Queues, Vec<LoadedQueue>, Vec<LoadedBatchQueue>), Error> {
+    let trust = (if clean { Trust::Clean } else { Trust::Crashed }, !options.read_only);
+    let (mut plain, mut batches) = (QueueTable::default(), BatchTable::default());
+    let asked = options.queue_file_entries;
+    let (files, loaded) = QueueFiles::load(storage, asked, trust, &mut plain, findings)?;
+    let (batch_files, loaded_batches) = BatchFiles::load(storage, asked, trust, &kinds.batch, &plain, &mut batches, findings)?;
+    Ok((Queues { plain, files, batches, batch_files }, loaded, loaded_batches))
+}
+
+fn refuse_unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<(), Error> {
+    let reasons = kinds::unsupported(storage, topics)?;
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let message = format!("this store cannot be written yet: {}; open it with readOnly: true, or with RocketMQ", reasons.join("; "));
+    Err(Error::new(Code::UnsupportedFormat, message))
+}

@@ -1,0 +1,189 @@
+//! Where the log ends, and what its records give back to queues and index. In memory: no file changes here.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::complete::{correct_batch_mins, cut_batch_queues, last_batch};
+use super::counts::Counts;
+use super::found::Found;
+use super::known::{IndexClues, correct_min, last_message, lies_below, load_index};
+use super::open::Progress;
+use super::trusted::Proven;
+use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
+use crate::dispatch::{Dispatch, redispatch_to_queues};
+use crate::error::Error;
+use crate::format::hash::java_hash;
+use crate::format::record::Record;
+use crate::index::put::Index;
+use crate::log::view::LogView;
+use crate::options::Options;
+use crate::queue::batch::BatchIndex;
+use crate::queue::table::QueueIndex;
+use crate::queue::tail::Tail;
+use crate::recovery::{self, Evidence, LogEnd};
+use crate::storage::{Clock, Storage};
+
+/// Bytes of the log between two reports of progress.
+const PROGRESS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What was found beyond what the files say.
+pub(super) struct Rebuilt {
+    pub log_end: LogEnd,
+    /// Where the scan of the log began.
+    pub scanned_from: u64,
+    /// Position and store time of the last record.
+    pub last: (u64, i64),
+    /// Queues whose files hold more than counts.
+    pub touched: Vec<QueueIndex>,
+    pub touched_batches: Vec<BatchIndex>,
+    /// The index files that count.
+    pub index_names: BTreeSet<String>,
+}
+
+impl<S: Storage> Found<S> {
+    pub fn rebuild(
+        &mut self,
+        storage: &S,
+        clock: &impl Clock,
+        options: &Options,
+        counts: &Counts,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Rebuilt, Error> {
+        let touched = self.drop_plain_entries(storage, counts)?;
+        let touched_batches = self.drop_batch_entries(storage, counts)?;
+        let indexed_to = self.index.newest().map_or(0, |newest| newest.end_physical);
+        let mut index_names = self.index.names();
+        let least = counts.complete.least();
+        let scanned_from = if options.index { least.min(self.index_known) } else { least };
+        let log_end = self.scan(clock, options, counts, scanned_from, progress)?;
+        if let Some(before) = self.proven.as_ref().and_then(|proven| proven.before.as_ref()) {
+            before.raise(&mut self.queues.plain, self.queues.files.file_entries, &mut self.findings);
+            before.raise_batches(&mut self.queues.batches);
+        }
+        if !lies_below(indexed_to, log_end.end) {
+            index_names = self.index_again(storage, clock, options, log_end.end)?;
+        }
+        self.findings.extend(recovery::cut_finding(&self.segments, &log_end));
+        self.correct_mins(storage)?;
+        self.kept.settle(storage, &mut self.queues, log_end.end, &mut self.findings)?;
+        let last = self.last_record(storage, &log_end)?;
+        Ok(Rebuilt { log_end, scanned_from, last, touched, touched_batches, index_names })
+    }
+
+    /// Forgets the entries that the scan makes again; the queues whose files are to be cleared of them.
+    fn drop_plain_entries(&mut self, storage: &S, counts: &Counts) -> Result<Vec<QueueIndex>, Error> {
+        let (table, mut touched) = (&mut self.queues.plain, Vec::new());
+        for queue in &self.loaded {
+            if counts.lost.plain {
+                // Also what the files do not reach in front of their first entry.
+                (table.queue_mut(queue.place).min, table.queue_mut(queue.place).tail) = (0, Tail::default());
+                touched.push(queue.place);
+                continue;
+            }
+            let held = self.queues.files.cut(storage, table, queue.place, counts.complete.simple)?;
+            if held != table.queue(queue.place).next() || queue.behind.is_some() {
+                touched.push(queue.place);
+            }
+        }
+        Ok(touched)
+    }
+
+    fn drop_batch_entries(&mut self, storage: &S, counts: &Counts) -> Result<Vec<BatchIndex>, Error> {
+        let table = &mut self.queues.batches;
+        if counts.lost.batches {
+            let touched: Vec<_> = self.loaded_batches.iter().map(|queue| queue.place).collect();
+            touched.iter().for_each(|&place| table.load(place, 0, 0, 0, 0));
+            return Ok(touched);
+        }
+        let mut touched = cut_batch_queues(storage, &self.queues.batch_files, table, counts.complete.batch)?;
+        touched.extend(self.loaded_batches.iter().filter(|queue| queue.behind.is_some()).map(|queue| queue.place));
+        Ok(touched)
+    }
+
+    /// Goes through the log and enters what queues and index lack.
+    fn scan(
+        &mut self,
+        clock: &impl Clock,
+        options: &Options,
+        counts: &Counts,
+        from: u64,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<LogEnd, Error> {
+        let Counts { complete, evidence, .. } = *counts;
+        let total = self.segments.extent().saturating_sub(from);
+        let (mut reported, mut dispatch_findings) = (0, Vec::new());
+        let file_entries = self.queues.files.file_entries;
+        let (plain, batches, index) = (&mut self.queues.plain, &mut self.queues.batches, &mut self.index);
+        let index_known = self.index_known;
+        let log_end = recovery::scan(&self.segments, from, evidence, &mut self.findings, |at, record| {
+            if at >= complete.least() {
+                let dispatch = Dispatch::of(record, at, &options.delay_levels);
+                let is_batch = belongs_to_batch_queue(batches, plain, &dispatch);
+                if is_batch && at >= complete.batch.max(plain.hidden_below(dispatch.topic)) {
+                    redispatch_to_batch_queue(batches, record, &dispatch, &mut dispatch_findings);
+                }
+                if at >= complete.simple {
+                    redispatch_to_queues(plain, batches, record, &dispatch, !is_batch, file_entries, &mut dispatch_findings);
+                }
+            }
+            if options.index && at >= index_known {
+                enter(index, clock, record, at, options.index_tags);
+            }
+            if at - from >= reported + PROGRESS_BYTES {
+                reported = at - from;
+                progress(Progress { phase: "log", done: reported, total });
+            }
+        })?;
+        self.findings.append(&mut dispatch_findings);
+        progress(Progress { phase: "log", done: total, total });
+        Ok(log_end)
+    }
+
+    /// The index tells of records behind the end of the log: it is loaded without those files, and filled up again.
+    fn index_again(&mut self, storage: &S, clock: &impl Clock, options: &Options, end: u64) -> Result<BTreeSet<String>, Error> {
+        let Self { segments, sidecar, clean, checkpoint, .. } = self;
+        let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
+        let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean: *clean, checkpoint };
+        let (mut index, known) = load_index(storage, &clues, segments, end, &mut Vec::new())?;
+        let names = index.names();
+        if options.index {
+            recovery::scan(segments, known.min(end), Evidence::Below(end), &mut Vec::new(), |at, record| {
+                if at < end {
+                    enter(&mut index, clock, record, at, options.index_tags);
+                }
+            })?;
+        }
+        self.index = index;
+        Ok(names)
+    }
+
+    /// Smallest offsets whose messages the log still holds. Those of the sidecar are right already.
+    fn correct_mins(&mut self, storage: &S) -> Result<(), Error> {
+        if self.proven.as_ref().is_some_and(|proven| proven.before.is_none()) {
+            return Ok(());
+        }
+        let (min, queues) = (self.segments.min(), &mut self.queues);
+        queues.plain.places().try_for_each(|place| correct_min(storage, &queues.files, &mut queues.plain, place, min))?;
+        correct_batch_mins(storage, &queues.batch_files, &mut queues.batches, min)
+    }
+
+    fn last_record(&self, storage: &S, log_end: &LogEnd) -> Result<(u64, i64), Error> {
+        let (min, queues) = (self.segments.min(), &self.queues);
+        let log = LogView::new(self.segments.clone(), log_end.end);
+        Ok(match (log_end.last, &self.proven) {
+            (Some(last), _) => last,
+            (None, Some(Proven { closed, .. })) => closed.last.map_or((min, 0), |last| (last.at, last.store_timestamp)),
+            (None, None) => last_message(storage, &queues.files, &queues.plain, &log)?
+                .max(last_batch(storage, &queues.batch_files, &queues.batches, &log)?)
+                .unwrap_or((min, 0)),
+        })
+    }
+}
+
+/// Enters the keys of a record found in the log.
+pub(super) fn enter(index: &mut Index, clock: &impl Clock, record: &Record<'_>, at: u64, with_tags: bool) {
+    let key_hash = java_hash(java_hash(0, record.topic()), b"#");
+    Dispatch::of(record, at, &[]).index(index, clock, key_hash, with_tags);
+    index.enter(clock);
+}

@@ -1,0 +1,96 @@
+//! Taking a store over: its files are brought to what was found, and say that it is open. Only now anything changes.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+
+use super::Engine;
+use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
+use super::complete::take_over_batch_queues;
+use super::plans::CHECKPOINT_PATH;
+use super::rebuild::Rebuilt;
+use super::sidecar::write_marker;
+use crate::error::Error;
+use crate::format::index_file::parse_file_name;
+use crate::limits::CHECKPOINT_BYTES;
+use crate::log;
+use crate::log::append::LogWriter;
+use crate::log::segments;
+use crate::storage::{Clock, Segment, Storage};
+
+impl<S: Storage, C: Clock> Engine<S, C> {
+    /// Queues are built again that `checkpoint` calls complete: it says so no more, until they are. A second crash would
+    /// leave some of them half built.
+    pub(super) fn take_back_queues(&mut self) -> Result<(), Error> {
+        if self.storage.len(CHECKPOINT_PATH)?.is_none() {
+            return Ok(());
+        }
+        self.checkpoint.logics = 0;
+        self.storage.write_at(CHECKPOINT_PATH, 0, &self.checkpoint.encode())?;
+        Ok(self.storage.sync(CHECKPOINT_PATH)?)
+    }
+
+    /// Brings the files to what was found, and marks the store as open. Every step can be repeated.
+    pub(super) fn take_over(&mut self, rebuilt: &Rebuilt) -> Result<(), Error> {
+        let storage = Arc::clone(&self.storage);
+        // First: what the sidecar alone tells of, such as a queue that was removed, is being built again, and nothing else
+        // makes the next open do it should this one be killed.
+        storage.create(ABORT_BACKUP_PATH, 0)?;
+        storage.create(ABORT_PATH, 0)?;
+        storage.write_at(ABORT_PATH, 0, self.options.process_id.to_string().as_bytes())?;
+        storage.sync_dir("")?;
+        self.sidecar.supersede(storage.as_ref())?;
+        if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
+            storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
+        }
+        write_marker(storage.as_ref())?;
+        storage.sync_dir("")?;
+        self.cut_log(rebuilt.log_end.end)?;
+        if !self.clean {
+            // What was read may be in the page cache only: its writer died before the sync.
+            self.log.between(rebuilt.scanned_from).try_for_each(|(segment, from, to)| segment.sync(from, to))?;
+        }
+        for &place in &rebuilt.touched {
+            self.queue_files.clear_behind(storage.as_ref(), &self.queues, place, &mut self.unsynced)?;
+        }
+        if let Some(ext) = self.queue_files.ext {
+            self.ext_ends = ext.take_over(storage.as_ref(), &self.queue_files, &self.queues, &mut self.unsynced)?;
+        }
+        take_over_batch_queues(storage.as_ref(), &self.batch_files, &self.batches, &rebuilt.touched_batches, &mut self.unsynced)?;
+        self.take_over_kept()?;
+        self.drop_distrusted_index_files(&rebuilt.index_names)
+    }
+
+    /// Removes the segments behind the end, and zeroes the rest of the one that it lies in: RocketMQ leaves stale
+    /// records there, and takes them for new ones (store-format trap 12).
+    fn cut_log(&mut self, end: u64) -> Result<(), Error> {
+        let mut segments = self.log.segments().clone();
+        for placed in segments.split_off(end + 1).iter().rev() {
+            self.storage.remove(&segments::path(placed.base))?;
+        }
+        if let Some(active) = segments.last() {
+            let at = end.saturating_sub(active.base);
+            if at < active.segment.size() {
+                active.segment.zero_from(at)?;
+            }
+            self.storage.sync_dir(log::DIRECTORY)?;
+        }
+        self.log = LogWriter::new(segments, end);
+        Ok(())
+    }
+
+    /// Index files that were left out of the index: what they lead to is indexed again in new ones, which may get the
+    /// names of these.
+    fn drop_distrusted_index_files(&mut self, trusted: &BTreeSet<String>) -> Result<(), Error> {
+        let mut entries = self.storage.list(crate::index::DIRECTORY)?.unwrap_or_default();
+        entries.retain(|entry| parse_file_name(&entry.name).is_some() && !trusted.contains(&entry.name));
+        for entry in &entries {
+            self.storage.remove(&format!("{}/{}", crate::index::DIRECTORY, entry.name))?;
+        }
+        if !entries.is_empty() {
+            self.storage.sync_dir(crate::index::DIRECTORY)?;
+        }
+        Ok(())
+    }
+}

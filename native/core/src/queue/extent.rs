@@ -1,0 +1,219 @@
+//! How far the files of a queue go, of either kind: which there are, and where their entries end (store-format §3.1, §3.7).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::files::{leave_out_far_files, list, missing_files, repair_last};
+use super::{BATCH_DIRECTORY, DIRECTORY};
+use crate::error::{Error, Finding};
+use crate::format::batch_entry::BatchEntry;
+use crate::format::names;
+use crate::format::queue_entry::QueueEntry;
+use crate::limits::{BATCH_ENTRY_BYTES, MAX_SEGMENT_BYTES, QUEUE_ENTRY_BYTES};
+use crate::storage::{Entry, EntryKind, Storage};
+
+/// How far the entries of a file are to be believed when its last one is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Closed cleanly: entries are a run from the start.
+    Clean,
+    /// A crash may have left holes: the run ends at the first.
+    Crashed,
+}
+
+/// An entry of the files of one kind.
+pub(super) trait FileEntry: Copy {
+    const BYTES: u64;
+    /// Where the queues of the kind have their directories.
+    const DIRECTORY: &'static str;
+    /// What its files are called.
+    const FILES: &'static str;
+    /// A file holds so many entries that a clean end is found by bisection. It would not see a hole.
+    const MANY: bool;
+
+    /// `None` where there is none.
+    fn parse(raw: &[u8]) -> Option<Self>;
+}
+
+impl FileEntry for QueueEntry {
+    const BYTES: u64 = QUEUE_ENTRY_BYTES;
+    const DIRECTORY: &'static str = DIRECTORY;
+    const FILES: &'static str = "queue files";
+    const MANY: bool = true;
+
+    fn parse(raw: &[u8]) -> Option<Self> {
+        Self::decode(raw.first_chunk()?)
+    }
+}
+
+impl FileEntry for BatchEntry {
+    const BYTES: u64 = BATCH_ENTRY_BYTES;
+    const DIRECTORY: &'static str = BATCH_DIRECTORY;
+    const FILES: &'static str = "batch queue files";
+    const MANY: bool = false;
+
+    fn parse(raw: &[u8]) -> Option<Self> {
+        Self::decode(raw.first_chunk()?)
+    }
+}
+
+/// A queue that has files.
+pub(super) struct FoundQueue {
+    pub topic: String,
+    pub id: i32,
+    dir: String,
+    /// (start, length), by start.
+    files: Vec<(u64, u64)>,
+}
+
+/// What the files of a queue hold: entries at `first..end`, counted from the start of the queue.
+pub(super) struct Extent<E> {
+    pub first: u64,
+    pub end: u64,
+    /// The last of them.
+    pub last: Option<E>,
+    /// The first entry behind a hole: the run was longer once.
+    pub behind: Option<E>,
+}
+
+/// The queues of a kind whose topics are `wanted`, by topic.
+pub(super) fn find<S: Storage, E: FileEntry>(
+    storage: &S,
+    mut wanted: impl FnMut(&str) -> bool,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<FoundQueue>, Error> {
+    let mut found = Vec::new();
+    for topic in directories(storage, E::DIRECTORY)? {
+        if !wanted(&topic.name) {
+            continue;
+        }
+        let topic_dir = format!("{}/{}", E::DIRECTORY, topic.name);
+        for queue in directories(storage, &topic_dir)? {
+            let dir = format!("{topic_dir}/{}", queue.name);
+            let Some(id) = queue.name.parse::<i32>().ok().filter(|id| id.to_string() == queue.name) else {
+                continue; // RocketMQ too takes only directories whose name is a number for queues
+            };
+            let files = list(storage, &dir, findings)?;
+            if !files.is_empty() {
+                found.push(FoundQueue { topic: topic.name.clone(), id, dir, files });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Entries of one file, by the first one that holds any; `asked` where there is none.
+pub(super) fn file_entries<E: FileEntry>(found: &[FoundQueue], asked: u32) -> Result<u64, Error> {
+    match found.iter().flat_map(|queue| &queue.files).map(|&(_, len)| len).find(|&len| len > 0) {
+        Some(bytes) if bytes % E::BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => Ok(bytes / E::BYTES),
+        Some(bytes) => {
+            let (files, entry) = (E::FILES, E::BYTES);
+            let reason = format!("{bytes} bytes are no size for {files}: want a multiple of {entry}, at most {MAX_SEGMENT_BYTES}");
+            Err(Error::corrupt(E::DIRECTORY, 0, &reason))
+        }
+        None => Ok(u64::from(asked)),
+    }
+}
+
+impl FoundQueue {
+    /// What its files hold; `None` if that was nothing but an empty file, which is gone now.
+    ///
+    /// A last file that is empty or short comes from a crash while it was made. RocketMQ starts with neither, so with
+    /// `repair` the first goes and the second gets its size.
+    pub fn extent<S: Storage, E: FileEntry>(
+        &mut self,
+        storage: &S,
+        file_entries: u64,
+        (trust, repair): (Trust, bool),
+        findings: &mut Vec<Finding>,
+    ) -> Result<Option<Extent<E>>, Error> {
+        let file_bytes = file_entries * E::BYTES;
+        if repair {
+            repair_last(storage, &self.dir, &mut self.files, file_bytes)?;
+        }
+        findings.extend(leave_out_far_files(&self.dir, &mut self.files, E::BYTES));
+        let Some(&(start, _)) = self.files.first() else { return Ok(None) };
+        findings.extend(missing_files(&self.dir, &self.files, file_bytes));
+        self.refuse_odd_files::<E>(file_bytes)?;
+        let (first, mut behind) = (start / E::BYTES, None);
+        for &(base, len) in self.files.iter().rev() {
+            let path = format!("{}/{}", self.dir, names::file_name(base));
+            let count = if trust == Trust::Clean && E::MANY {
+                bisect::<S, E>(storage, &path, len / E::BYTES)?
+            } else {
+                let (count, hidden) = walk(storage, &path, len / E::BYTES)?;
+                behind = hidden.or(behind);
+                count
+            };
+            if count > 0 {
+                let last = entry_in(storage, &path, count - 1)?;
+                return Ok(Some(Extent { first, end: base / E::BYTES + count, last, behind }));
+            }
+        }
+        Ok(Some(Extent { first, end: first, last: None, behind }))
+    }
+
+    fn refuse_odd_files<E: FileEntry>(&self, file_bytes: u64) -> Result<(), Error> {
+        for (i, &(base, len)) in self.files.iter().enumerate() {
+            if base % file_bytes != 0 || len > file_bytes || (len < file_bytes && i + 1 != self.files.len()) {
+                let reason = format!("{len} bytes at {base} do not fit {} of {file_bytes} bytes", E::FILES);
+                return Err(Error::corrupt(&format!("{}/{}", self.dir, names::file_name(base)), 0, &reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The directories in one, by name.
+pub(super) fn directories<S: Storage>(storage: &S, dir: &str) -> Result<Vec<Entry>, Error> {
+    let mut entries = storage.list(dir)?.unwrap_or_default();
+    entries.retain(|entry| entry.kind == EntryKind::Directory);
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+fn entry_in<S: Storage, E: FileEntry>(storage: &S, path: &str, number: u64) -> Result<Option<E>, Error> {
+    let mut buffer = [0; BATCH_ENTRY_BYTES as usize]; // the longer kind
+    let raw = &mut buffer[..E::BYTES as usize];
+    let read = storage.read_at(path, number * E::BYTES, raw)?;
+    Ok(E::parse(raw).filter(|_| read == raw.len()))
+}
+
+/// Number of entries of a file whose entries are a run from its start.
+fn bisect<S: Storage, E: FileEntry>(storage: &S, path: &str, capacity: u64) -> Result<u64, Error> {
+    let (mut low, mut high) = (0, capacity);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match entry_in::<S, E>(storage, path, middle)? {
+            Some(_) => low = middle + 1,
+            None => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// Bytes read from a file at once.
+const CHUNK_BYTES: usize = 8192;
+
+/// Number of entries before the first hole, and the first one found behind it: it is looked for in the chunk of the hole and
+/// in the next.
+fn walk<S: Storage, E: FileEntry>(storage: &S, path: &str, capacity: u64) -> Result<(u64, Option<E>), Error> {
+    let mut buffer = [0; CHUNK_BYTES];
+    let (mut at, mut hole) = (0, None);
+    while at < capacity && hole.is_none_or(|hole| at <= hole + CHUNK_BYTES as u64 / E::BYTES) {
+        let wanted = (capacity - at).min(CHUNK_BYTES as u64 / E::BYTES);
+        let bytes = &mut buffer[..(wanted * E::BYTES) as usize];
+        let read = storage.read_at(path, at * E::BYTES, bytes)?;
+        bytes[read..].fill(0);
+        for raw in bytes.chunks_exact(E::BYTES as usize) {
+            match (E::parse(raw), hole) {
+                (Some(entry), Some(hole)) => return Ok((hole, Some(entry))),
+                (None, None) => hole = Some(at),
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+    Ok((hole.unwrap_or(at), None))
+}
