@@ -27,6 +27,8 @@ pub struct MemoryStorage {
     changed: Rc<RefCell<BTreeMap<String, u64>>>,
     listed: Rc<RefCell<Vec<String>>>,
     space: Rc<Cell<Option<Space>>>,
+    /// Which running system it is on.
+    boot: Rc<Cell<Option<u64>>>,
 }
 
 impl MemoryStorage {
@@ -37,7 +39,9 @@ impl MemoryStorage {
         let directories = Rc::new(RefCell::new(self.directories.borrow().clone()));
         let entry_changes = Rc::new(RefCell::new(self.entry_changes.borrow().clone()));
         let changed = Rc::new(RefCell::new(self.changed.borrow().clone()));
-        Self { files, directories, entry_changes, changed, changes: Rc::new(Cell::new(self.changes.get())), ..Self::default() }
+        let changes = Rc::new(Cell::new(self.changes.get()));
+        let boot = Rc::new(Cell::new(self.boot.get()));
+        Self { files, directories, entry_changes, changed, changes, boot, ..Self::default() }
     }
 
     /// Sets when a file was last modified, in ms since the epoch. By itself a file here is as old as time.
@@ -48,6 +52,11 @@ impl MemoryStorage {
     /// Sets the room that there is said to be.
     pub fn set_space(&self, space: Option<Space>) {
         self.space.set(space);
+    }
+
+    /// The system that this storage is on was started for the `n`th time.
+    pub fn boot(&self, n: u64) {
+        self.boot.set(Some(n));
     }
 
     /// Contents of a file.
@@ -158,6 +167,10 @@ impl Storage for MemoryStorage {
             entries.extend(name_in(path).map(|name| Entry { name, kind: EntryKind::File, len: bytes.borrow().len() as u64 }));
         }
         Ok(Some(entries))
+    }
+
+    fn identity(&self) -> Result<Option<u64>, IoError> {
+        Ok(self.boot.get())
     }
 
     fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {

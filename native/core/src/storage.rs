@@ -87,6 +87,18 @@ pub trait Storage {
     /// Entries of a directory in no particular order; `None` if there is no such directory.
     fn list(&self, dir: &str) -> Result<Option<Vec<Entry>>, IoError>;
 
+    /// Tells a storage on a running system from any other: another number after the system was started anew, in another
+    /// place, or mounted again. `None` where that cannot be known.
+    fn identity(&self) -> Result<Option<u64>, IoError> {
+        Ok(None)
+    }
+
+    /// The first place at or behind `at` in a file that may hold something else than zeros; `None`: nothing up to its end.
+    fn next_data(&self, path: &str, at: u64) -> Result<Option<u64>, IoError> {
+        let _ = path;
+        Ok(Some(at))
+    }
+
     /// Stamp of a directory.
     fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError>;
 

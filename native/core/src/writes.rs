@@ -126,10 +126,18 @@ impl Unsynced {
 
     /// Syncs the files, and every directory on the way to them: one that was made must not be lost with what is in it.
     pub fn sync<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
+        self.sync_each(storage, &mut || {})
+    }
+
+    /// As [`Unsynced::sync`]; calls `between` after each file.
+    pub fn sync_each<S: Storage>(&mut self, storage: &S, between: &mut dyn FnMut()) -> Result<(), IoError> {
         if self.everything {
             storage.sync_all()?;
         }
-        self.paths.iter().try_for_each(|path| storage.sync(path))?;
+        for path in &self.paths {
+            storage.sync(path)?;
+            between();
+        }
         directories_above(&self.paths).into_iter().try_for_each(|directory| storage.sync_dir(directory))?;
         *self = Self::default();
         Ok(())

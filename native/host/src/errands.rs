@@ -62,14 +62,14 @@ impl Looks {
         Self { next: enabled.then_some(now), last: now }
     }
 
-    /// Looks, and says when to look again: soon, if more is to be removed than at once. A failure is a finding of the next
-    /// look's, unless it has ended writing: then there is none.
-    pub(crate) fn look(&mut self, core: &Core, storage: &HostStorage) {
+    /// Looks; true if something was removed. A failure is a finding, and tried again, unless writing has ended.
+    pub(crate) fn look(&mut self, core: &Core, storage: &HostStorage) -> bool {
         let now = Instant::now();
         let elapsed = now.saturating_duration_since(self.last);
         self.last = now;
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let outcome = expire(core, storage, Wish::Due { elapsed_ms });
+        let removed = outcome.as_ref().is_ok_and(|expired| expired.files > 0);
         self.next = match outcome {
             Err(error) if matches!(error.code, Code::Poisoned | Code::Closed | Code::ReadOnly) => None,
             Err(error) => {
@@ -82,5 +82,6 @@ impl Looks {
             }
             Ok(_) => now.checked_add(RETENTION_INTERVAL),
         };
+        removed
     }
 }

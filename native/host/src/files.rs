@@ -12,6 +12,8 @@ use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Space, 
 use crate::background::Background;
 use crate::descriptors::Descriptors;
 use crate::errno::{io_error, read_only, wrong_type};
+use crate::holes::data_from;
+use crate::identity;
 use crate::prefill::Ahead;
 use crate::segment::HostSegment;
 
@@ -162,6 +164,19 @@ impl Storage for HostStorage {
             }
         }
         Ok(Some(entries))
+    }
+
+    fn identity(&self) -> Result<Option<u64>, IoError> {
+        match &self.directory {
+            Some(directory) => identity::of_place(directory).map_err(|error| io_error(&error, "statx", "")),
+            None => Ok(None),
+        }
+    }
+
+    fn next_data(&self, path: &str, at: u64) -> Result<Option<u64>, IoError> {
+        let file = self.file(path)?;
+        let len = file.metadata().map_err(|error| io_error(&error, "fstat", path))?.len();
+        Ok(data_from(&file, path, at, len)?.map(|(from, _)| from))
     }
 
     fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {

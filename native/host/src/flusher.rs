@@ -9,16 +9,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use moraine_core::engine::{Behind, BehindPlan};
+use moraine_core::engine::{Behind, BehindPlan, SealPlan, Writer};
 use moraine_core::error::{Code, Error, IoError, IoKind};
 use moraine_core::options::FlushMode;
 
 use crate::backlog::Patience;
+use crate::clock::HostClock;
 use crate::errands::{Errand, Looks};
 use crate::errno::io_error;
 use crate::files::HostStorage;
 use crate::lock::StoreLock;
 use crate::shared::{Core, Events, HostEngine, State};
+
+/// Time of writing after which the durable position is said on disk again.
+const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What callers ask of the thread.
 #[derive(Default)]
@@ -123,6 +127,11 @@ impl Signals {
             || deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
+    /// Whether a flush is asked for; whoever is told so carries it out.
+    fn take_flush(&self) -> bool {
+        std::mem::take(&mut self.lock().flush)
+    }
+
     /// Waits for something to do. `deadline` is when the interval ends that began with the first put after idleness, `look`
     /// when it is time to look at what may be removed.
     fn next(&self, deadline: &mut Option<Instant>, interval: Duration, look: Option<Instant>) -> Work {
@@ -201,6 +210,8 @@ impl Flusher {
     fn work(&self) -> Option<Result<(), Error>> {
         let mut deadline = None;
         let mut patience = Patience::default();
+        let mut marked = Instant::now();
+        let mut sealing = None;
         let mut looks = Looks::new(self.core.removes);
         loop {
             let work = self.core.signals.next(&mut deadline, self.core.flush_interval, looks.next);
@@ -221,6 +232,7 @@ impl Flusher {
             };
             if work.flush || interval_flush {
                 self.flush();
+                self.watermark(&mut marked);
                 if self.core.mode == FlushMode::Sync {
                     // What is durable now may leave memory, with the next interval.
                     self.core.signals.arm();
@@ -228,13 +240,17 @@ impl Flusher {
             }
             if work.look {
                 let before = self.durable();
-                looks.look(&self.core, self.storage.as_ref());
+                if looks.look(&self.core, self.storage.as_ref()) {
+                    self.core.signals.arm();
+                }
                 self.settle_after(before);
             }
             if work.behind || work.due {
                 let kinds = self.decide(&mut patience, work.due);
                 let finished = self.write_behind(kinds, deadline);
                 patience.wrote(kinds, finished);
+                self.checkpoint(deadline);
+                self.seal(deadline, &mut sealing);
             }
         }
     }
@@ -243,6 +259,8 @@ impl Flusher {
         let before = self.durable();
         let outcome = errand.task.run(&self.core, self.storage.as_ref());
         self.settle_after(before);
+        // What the sidecar says has to be said anew.
+        self.core.signals.arm();
         self.events.done(errand.number, outcome);
     }
 
@@ -278,6 +296,88 @@ impl Flusher {
         self.events.settled(durable, settled.err().as_ref());
     }
 
+    /// Says on disk how far the log is durable: now and then.
+    fn watermark(&self, marked: &mut Instant) {
+        let now = marked.elapsed() >= WATERMARK_INTERVAL;
+        // Refused in a poisoned store.
+        let Ok(Some(mut plan)) = self.core.engine(|engine| Ok(engine.writer()?.plan_watermark(now))) else { return };
+        *marked = Instant::now();
+        match plan.run(self.storage.as_ref()) {
+            Ok(()) => self.settle(|writer| {
+                writer.watermarked(plan);
+                Ok(())
+            }),
+            Err(failed) => self.fail(failed),
+        }
+    }
+
+    /// Once enough was put since the last time: everything to its file and synced, and said on disk. What cannot be
+    /// ended now is gone on with when this thread looks again.
+    fn checkpoint(&self, deadline: Option<Instant>) {
+        let begun = self.core.engine(|engine| {
+            let mut writer = engine.writer()?;
+            let due = writer.checkpoint_is_due();
+            if due {
+                writer.begin_checkpoint();
+            }
+            Ok(due)
+        });
+        if !matches!(begun, Ok(true)) {
+            return;
+        }
+        self.flush();
+        self.write_behind(Behind::All, deadline);
+        let mut plan = match self.core.engine(|engine| Ok(engine.writer()?.plan_checkpoint())) {
+            Ok(Ok(Some(plan))) => plan,
+            Ok(Ok(None)) => return self.core.signals.arm(),
+            Ok(Err(failed)) => return self.fail(failed),
+            Err(_) => return, // poisoned: whoever waits has been told
+        };
+        let outcome = plan.run(self.storage.as_ref(), &mut || {
+            if self.core.signals.take_flush() {
+                self.flush();
+            }
+        });
+        match outcome {
+            Ok(()) => self.settle(|writer| writer.checkpointed(plan)),
+            Err(failed) => self.fail(failed),
+        }
+    }
+
+    /// Takes the digests of finished segments, until there is something more urgent: then it asks to be gone on with.
+    fn seal(&self, deadline: Option<Instant>, sealing: &mut Option<SealPlan<HostStorage>>) {
+        loop {
+            let plan = sealing.take().or_else(|| self.core.engine(|engine| Ok(engine.writer()?.plan_seal())).ok().flatten());
+            let Some(mut plan) = plan else { return };
+            let read = loop {
+                if self.core.signals.interrupt(deadline) {
+                    *sealing = Some(plan);
+                    return self.core.signals.ask_behind();
+                }
+                match plan.step() {
+                    Ok(false) => {}
+                    read => break read,
+                }
+            };
+            // What cannot be read is found by whoever reads it.
+            self.settle(|writer| writer.sealed(plan, read.is_err()));
+        }
+    }
+
+    /// Takes note of what was carried out; in a store that is poisoned by now there is nothing to be noted.
+    fn settle(&self, settle: impl FnOnce(&mut Writer<'_, HostStorage, HostClock>) -> Result<(), IoError>) {
+        let settled = self.core.engine(|engine| Ok(settle(&mut engine.writer()?)));
+        if let Ok(Err(failed)) = settled {
+            self.fail(failed);
+        }
+    }
+
+    fn fail(&self, failed: IoError) {
+        let error = self.poison(failed);
+        self.core.backlog.release();
+        self.events.settled(self.durable(), Some(&error));
+    }
+
     /// What is to be written behind now. What is left waiting is looked at again in an interval.
     fn decide(&self, patience: &mut Patience, due: bool) -> Behind {
         let state = self.core.engine(|engine| Ok((engine.reader().positions().end, engine.writer()?.queues_are_worth_writing())));
@@ -297,9 +397,7 @@ impl Flusher {
                 if failed.kind == IoKind::Full && self.put_off(plan) {
                     return true;
                 }
-                let error = self.poison(failed);
-                self.core.backlog.release();
-                self.events.settled(self.durable(), Some(&error));
+                self.fail(failed);
                 return true;
             }
             let written = self.core.engine(|engine| {

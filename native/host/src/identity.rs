@@ -1,7 +1,14 @@
 //! Which process it is: what an owner file says, as text with one fact a line (`name value`).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt;
+
+use rustix::fs::{AtFlags, StatxFlags};
+use xxhash_rust::xxh64::xxh64;
+
+/// Another one after each start of the system.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What an owner file calls this engine, which holds the system lock as well.
 pub(crate) const ENGINE: &str = "native";
@@ -26,7 +33,7 @@ impl Identity {
             pid: std::process::id() as i32,
             pid_namespace: fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino()),
             start_time: fs::read_to_string("/proc/self/stat").map_or(0, |stat| start_time(&stat)),
-            boot: fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().into()),
+            boot: fs::read_to_string(BOOT_ID).map_or_else(|_| String::new(), |id| id.trim().into()),
             nonce,
         }
     }
@@ -55,6 +62,14 @@ impl Identity {
     }
 }
 
+/// The boot, the mount and the directory, as one number; `None` where the system does not tell them.
+pub(crate) fn of_place(directory: &File) -> io::Result<Option<u64>> {
+    let Ok(boot) = fs::read_to_string(BOOT_ID) else { return Ok(None) };
+    let stat = rustix::fs::statx(directory, "", AtFlags::EMPTY_PATH, StatxFlags::INO | StatxFlags::MNT_ID)?;
+    let text = format!("{boot} {} {}:{} {}", stat.stx_mnt_id, stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
+    Ok(Some(xxh64(text.as_bytes(), 0)))
+}
+
 /// Field 22 of `/proc/PID/stat`. The second one, the name, may hold spaces and brackets of its own.
 pub(crate) fn start_time(stat: &str) -> u64 {
     let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
@@ -80,6 +95,13 @@ mod tests {
             assert_eq!(Identity::from_text(&text[..cut]), None, "{cut} bytes");
         }
         assert_eq!(Identity::from_text("engine native\npid -1\npid-namespace 1\nstart-time 1\nboot b\nnonce n\n"), None);
+    }
+
+    #[test]
+    fn a_place_is_the_same_until_it_is_another_directory() {
+        let place = |path: &str| of_place(&File::open(path).unwrap()).unwrap().expect("a system that tells");
+        assert_eq!(place("/proc"), place("/proc"));
+        assert_ne!(place("/proc"), place("/"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     fn settle(&mut self) -> Result<(), Error> {
         let storage = alloc::sync::Arc::clone(&self.0.storage);
+        self.0.begun = None; // everything goes to its file
         if let Some(plan) = self.plan_flush() {
             plan.run(storage.as_ref())?;
             self.flushed(plan);

@@ -10,7 +10,7 @@ use super::found::Found;
 use super::known::queues_end;
 use super::trusted::Proven;
 use crate::error::{Error, Finding};
-use crate::format::watermark::Closed;
+use crate::format::watermark::{Closed, Derived};
 use crate::recovery::{self, Evidence};
 use crate::storage::Storage;
 
@@ -33,6 +33,9 @@ pub(super) struct Lost {
 impl<S: Storage> Found<S> {
     pub fn counts(&mut self, storage: &S) -> Result<Counts, Error> {
         let lost = self.lost();
+        if let Some(resumed) = self.resumed.as_ref().map(|resumed| (resumed.written, resumed.running.derived)) {
+            return self.killed(storage, resumed, lost);
+        }
         match &self.proven {
             Some(Proven { closed, before: None, .. }) => Ok(Counts {
                 evidence: Evidence::Below(closed.end),
@@ -47,6 +50,12 @@ impl<S: Storage> Found<S> {
 
     /// Holds the queues against what the sidecar says of them, where somebody has been in their directories.
     fn lost(&mut self) -> Lost {
+        if let Some(before) = self.resumed.as_ref().and_then(|resumed| resumed.before.as_ref()) {
+            let lost = before.lost(&self.queues.plain).or_else(|| before.lost_batches(&self.queues.batches));
+            let there_are_some = !self.loaded.is_empty() || !self.loaded_batches.is_empty();
+            self.findings.extend(lost.filter(|_| there_are_some));
+            return Lost { plain: true, batches: true };
+        }
         let Some(before) = self.proven.as_ref().and_then(|proven| proven.before.as_ref()) else { return Lost::default() };
         let (plain, batches) = (before.lost(&self.queues.plain), before.lost_batches(&self.queues.batches));
         let lost = Lost { plain: plain.is_some(), batches: batches.is_some() };
@@ -65,6 +74,19 @@ impl<S: Storage> Found<S> {
         };
         let simple = if lost.plain { min } else { end };
         Ok(Counts { evidence: Evidence::Below(end), complete: Complete { simple, ..complete }, lost })
+    }
+
+    /// Killed, but the running watermark counts.
+    fn killed(&mut self, storage: &S, (written, derived): (u64, Option<Derived>), lost: Lost) -> Result<Counts, Error> {
+        let evidence = Evidence::Below(written);
+        match derived {
+            Some(derived) => {
+                self.findings.push(unclean());
+                let from = if lost.plain { self.segments.min() } else { derived.upto };
+                Ok(Counts { evidence, complete: Complete { simple: from, batch: from, end: from }, lost })
+            }
+            None => Ok(Counts { evidence, ..self.ended_abruptly(storage)? }),
+        }
     }
 
     /// Closed cleanly, but nothing of ours says how.

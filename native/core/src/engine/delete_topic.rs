@@ -36,10 +36,11 @@ pub fn delete_topic<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &
     };
     let found = access.engine(|engine| {
         let writer = engine.writer()?;
-        writer.refuse_while_writing_behind()?;
+        writer.refuse_while_busy()?;
         Ok(writer.doom(name))
     })?;
     let Some(doomed) = found else { return Ok(false) };
+    access.engine(|engine| Ok(engine.forget_watermark()?))?;
     // What is hidden must not be given to other messages by a power cut.
     sync_log(access, storage)?;
     let kept = access.engine(|engine| Ok(engine.writer()?.kept_without(&doomed)))?;

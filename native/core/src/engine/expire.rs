@@ -5,11 +5,11 @@
 
 use core::cell::RefCell;
 
-use super::Engine;
 use super::kept;
 use super::removal::Corrections;
 use super::retention::Wish;
-use crate::error::{Error, IoError, IoKind};
+use super::{Engine, Writer};
+use crate::error::{Code, Error, IoError, IoKind};
 use crate::storage::{Clock, Storage};
 
 /// An engine behind its lock: pieces of a long task take it one after the other.
@@ -44,7 +44,7 @@ pub struct Expired {
 pub fn expire<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S, wish: Wish) -> Result<Expired, Error> {
     let (rules, before) = access.engine(|engine| {
         let writer = &mut engine.writer()?;
-        writer.refuse_while_writing_behind()?;
+        writer.refuse_while_busy()?;
         let before = writer.0.log.segments().min();
         Ok((writer.rules(wish)?, before))
     })?;
@@ -53,6 +53,7 @@ pub fn expire<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S, wis
     if choice.files == 0 {
         return Ok(nothing);
     }
+    access.engine(|engine| Ok(engine.forget_watermark()?))?;
     // After a power cut the log must go on behind what was removed.
     sync_log(access, storage)?;
     write_behind(access, storage)?;
@@ -85,6 +86,17 @@ pub fn expire<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S, wis
     })?;
     outcome?;
     Ok(Expired { files: choice.files as u64, bytes: choice.minimum - before, minimum: choice.minimum, more: choice.more })
+}
+
+impl<S: Storage, C: Clock> Writer<'_, S, C> {
+    /// Queue files and what the sidecar says of them must not change hands while some of them go.
+    pub(super) fn refuse_while_busy(&self) -> Result<(), Error> {
+        self.refuse_while_writing_behind()?;
+        match self.0.checkpoint_in_flight {
+            true => Err(Error::new(Code::Busy, "a queue checkpoint is being written; try again when that is done")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Makes everything durable that was put before the call.

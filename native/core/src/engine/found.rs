@@ -6,11 +6,14 @@ use alloc::vec::Vec;
 use super::close::ABORT_PATH;
 use super::kept::KeptFile;
 use super::known::{IndexClues, load_checkpoint, load_index, refuse_wrong_mount};
+use super::resumed::Resumed;
 use super::rows::Queues;
+use super::seals::Seals;
 use super::sidecar::Sidecar;
 use super::trusted::Proven;
 use crate::error::{Code, Error, Finding};
 use crate::format::checkpoint::Checkpoint;
+use crate::format::watermark::{Derived, Running};
 use crate::index::put::Index;
 use crate::kinds;
 use crate::log::segments::Segments;
@@ -35,9 +38,13 @@ pub(super) struct Found<S: Storage> {
     pub sidecar: Sidecar,
     /// See the field of the engine.
     pub sidecar_withheld: bool,
-    /// What the sidecar proves, if it counts.
+    /// What the sidecar proves, if it counts: of a store that was closed, or of one that was not.
     pub proven: Option<Proven>,
+    pub resumed: Option<Resumed>,
     pub queues: Queues,
+    /// They are what the sidecar says; otherwise what their files hold.
+    pub queues_said: bool,
+    pub seals: Seals,
     /// The queues that were loaded from their files.
     pub loaded: Vec<LoadedQueue>,
     pub loaded_batches: Vec<LoadedBatchQueue>,
@@ -65,8 +72,16 @@ impl<S: Storage> Found<S> {
         let (checkpoint_bytes, checkpoint) = load_checkpoint(storage)?;
         let mut proven = sidecar.prove(storage, clean, &checkpoint_bytes, &segments, options, &mut findings)?;
 
+        let mut resumed = match proven {
+            Some(_) => None,
+            None => sidecar.resume(storage, clean, &checkpoint_bytes, &segments, options, &mut findings)?,
+        };
+
         let noticed = findings.len();
-        let (mut queues, loaded, loaded_batches) = match proven.as_mut().and_then(|proven| proven.queues.take()) {
+        let said = proven.as_mut().and_then(|proven| proven.queues.take());
+        let said = said.or_else(|| resumed.as_mut().and_then(|resumed| resumed.queues.take()));
+        let queues_said = said.is_some();
+        let (mut queues, loaded, loaded_batches) = match said {
             Some(mut queues) => {
                 queues.batches.configure(&topics.kinds.batch, &queues.plain, &mut findings);
                 (queues, Vec::new(), Vec::new())
@@ -77,8 +92,10 @@ impl<S: Storage> Found<S> {
         kept.hide(&mut queues.plain);
         queues.files.ext = ExtFiles::load(storage, &mut findings)?;
         refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
+        let seals = if proven.is_some() || resumed.is_some() { Seals::load(storage)? } else { Seals::default() };
+        let derived = resumed.as_ref().and_then(|resumed| resumed.running.derived);
         let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
-        let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean, checkpoint: &checkpoint };
+        let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean, checkpoint: &checkpoint, derived };
         let (index, index_known) = load_index(storage, &clues, &segments, segments.extent(), &mut findings)?;
         Ok(Self {
             clean,
@@ -88,7 +105,10 @@ impl<S: Storage> Found<S> {
             sidecar,
             sidecar_withheld,
             proven,
+            resumed,
             queues,
+            queues_said,
+            seals,
             loaded,
             loaded_batches,
             index,
@@ -96,6 +116,25 @@ impl<S: Storage> Found<S> {
             kept,
             findings,
         })
+    }
+}
+
+impl<S: Storage> Found<S> {
+    /// What the watermark may go on saying while the store is open, before anything is put.
+    pub fn running(&self) -> Option<Running> {
+        if let Some(Resumed { running, .. }) = &self.resumed {
+            return Some(Running { derived: running.derived.filter(|_| self.queues_said), ..*running });
+        }
+        let closed = self.proven.as_ref()?.closed;
+        let session = self.sidecar.next_sequence();
+        let derived = Derived {
+            upto: closed.end,
+            min: closed.min,
+            queues: closed.queues,
+            index: self.index.mark().filter(|_| self.index_known == u64::MAX),
+        };
+        let derived = Some(derived).filter(|_| self.queues_said);
+        Some(Running { min: closed.min, durable: closed.end, last: closed.last, checkpoint: closed.checkpoint, derived, session })
     }
 }
 

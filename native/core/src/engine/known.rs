@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use super::plans::CHECKPOINT_PATH;
 use crate::error::{Error, Finding};
 use crate::format::checkpoint::Checkpoint;
-use crate::format::index_file::Geometry;
+use crate::format::index_file::{Geometry, parse_file_name};
+use crate::format::watermark::Derived;
 use crate::index::active::ActiveFile;
 use crate::index::files::{self as index_files, SealedFile};
 use crate::index::put::Index;
@@ -96,6 +97,8 @@ pub(super) struct IndexClues<'a> {
     /// The store was closed cleanly.
     pub(super) clean: bool,
     pub(super) checkpoint: &'a Checkpoint,
+    /// The store was killed, and up to here its index is complete.
+    pub(super) derived: Option<Derived>,
 }
 
 /// The index files that count, and the offset from which messages have to be indexed again.
@@ -110,17 +113,26 @@ pub(super) fn load_index<S: Storage>(
     end: u64,
     findings: &mut Vec<Finding>,
 ) -> Result<(Index, u64), Error> {
-    let IndexClues { options, known_geometry, unindexed, clean, checkpoint } = *clues;
+    let IndexClues { options, known_geometry, unindexed, clean, checkpoint, derived } = *clues;
     let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
     let candidates: Vec<Geometry> = known_geometry.into_iter().chain([asked]).collect();
     let mut files = index_files::load(storage, &candidates, findings)?;
     let geometry = files.last().map_or(asked, |file| file.geometry);
+    let mut marked = None;
     if !clean {
         let complete = |file: &SealedFile| file.header.count >= file.geometry.entries && file.header.end_timestamp <= checkpoint.index;
         // Without an index nothing is entered that the crash took: files with such a gap would later pass for complete.
         let kept = if options.index || options.read_only { files.len() } else { 0 };
         let trusted = files.iter().take(kept).take_while(|file| complete(file)).count();
+        let mark = derived.and_then(|derived| Some((derived.upto, derived.index?))).filter(|_| options.index);
+        marked = mark.zip(files.get(trusted).cloned()).filter(|((_, mark), file)| {
+            parse_file_name(&file.name) == Some(mark.name) && (1..=file.geometry.entries).contains(&mark.header.count)
+        });
         files.truncate(trusted);
+    }
+    if let Some(((upto, mark), file)) = marked {
+        let active = ActiveFile::rebuild(storage, file.name, file.geometry, mark.header)?;
+        return Ok((Index::new(geometry, files, Some(active)), upto));
     }
     let found = files.len();
     files.truncate(files.iter().take_while(|file| lies_below(file.header.end_physical, end)).count());

@@ -25,6 +25,7 @@ use sidecar::Sidecar;
 pub mod appended;
 mod batch;
 pub mod check;
+pub mod checkpointing;
 pub mod close;
 mod complete;
 mod counts;
@@ -34,6 +35,7 @@ mod found;
 pub mod health;
 pub mod kept;
 pub(crate) mod known;
+mod live;
 pub mod open;
 pub mod plans;
 pub mod put;
@@ -43,9 +45,11 @@ pub mod removal;
 pub mod replicate;
 pub mod resolve;
 mod resolve_batch;
+mod resumed;
 pub mod retention;
 mod rows;
 mod run;
+pub mod seals;
 pub mod sidecar;
 mod take_over;
 pub mod truncate;
@@ -53,10 +57,12 @@ mod trusted;
 pub mod watch;
 
 pub use appended::Appended;
+pub use checkpointing::{CheckpointPlan, WatermarkPlan};
 pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{Behind, BehindPlan, FlushPlan};
 pub use resolve::{Copied, GetRequest, GetStatus, Resolved};
+pub use seals::SealPlan;
 pub use watch::WatchId;
 
 pub use crate::log::scan::{ScanItem, Scanner};
@@ -89,6 +95,8 @@ pub struct Engine<S: Storage, C: Clock> {
     index: Index,
     /// Everything below survives a power cut. Moved on by [`Writer::flushed`] alone; [`Writer::truncate`] takes it back.
     durable: u64,
+    /// Position of the newest record below.
+    durable_last: u64,
     /// Position of the newest record, and its store time.
     last_record: u64,
     last_store_timestamp: i64,
@@ -102,6 +110,13 @@ pub struct Engine<S: Storage, C: Clock> {
     /// Derived files written since they were synced.
     unsynced: Unsynced,
     behind_in_flight: bool,
+    /// A queue checkpoint that waits for entries to be written.
+    begun: Option<checkpointing::Begun>,
+    checkpoint_in_flight: bool,
+    /// Number of the watermark's slot with which the store was opened.
+    session: u64,
+    live: Option<live::Live<S::Segment>>,
+    seals: seals::Seals,
     clean: bool,
     sidecar: Sidecar,
     /// Something is odd in the directories of the queues, and to be told at every open: none of them is to be left out.

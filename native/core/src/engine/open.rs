@@ -40,18 +40,19 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let rebuilt = found.rebuild(storage.as_ref(), &clock, &options, &counts, progress)?;
         // From here on it is ours.
         let vouched = recovery::start_segment(&found.segments, found.checkpoint.min_timestamp());
+        let running = found.running();
         let mut engine = Self::new(storage, clock, options, found, rebuilt.log_end.end, rebuilt.last);
         if !engine.options.read_only {
             if counts.complete.least() < vouched {
                 engine.take_back_queues()?;
             }
-            engine.take_over(&rebuilt)?;
+            engine.take_over(&rebuilt, running)?;
         }
         Ok(engine)
     }
 
     fn new(storage: Arc<S>, clock: C, mut options: Options, found: Found<S>, end: u64, last: (u64, i64)) -> Self {
-        let Found { clean, topics, segments, mut checkpoint, sidecar, sidecar_withheld, queues, index, kept, findings, .. } = found;
+        let Found { clean, topics, segments, mut checkpoint, sidecar, sidecar_withheld, queues, index, kept, findings, seals, .. } = found;
         let Queues { plain: queues, files: queue_files, batches, batch_files } = queues;
         let (last_record, last_store_timestamp) = last;
         if last_store_timestamp > 0 {
@@ -63,6 +64,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         Self {
             log: LogWriter::new(segments, end),
             durable: end,
+            durable_last: last_record,
             storage,
             clock,
             options,
@@ -82,6 +84,11 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             checkpoint,
             unsynced: Unsynced::default(),
             behind_in_flight: false,
+            begun: None,
+            checkpoint_in_flight: false,
+            session: 0,
+            live: None,
+            seals,
             clean,
             sidecar,
             sidecar_withheld,

@@ -44,6 +44,8 @@ pub struct FlushPlan<S: Storage> {
     directory: bool,
     ranges: Vec<(Arc<S::Segment>, u64, u64)>,
     end: u64,
+    /// The newest record below `end`.
+    last: u64,
     /// Cuts of the log before the plan: it says nothing about what is written after another.
     cuts: u64,
 }
@@ -98,13 +100,20 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return None;
         }
         let ranges = engine.log.between(engine.durable).collect();
-        Some(FlushPlan { directory: engine.log.take_directory_dirty(), ranges, end: engine.log.end(), cuts: engine.cuts })
+        Some(FlushPlan {
+            directory: engine.log.take_directory_dirty(),
+            ranges,
+            end: engine.log.end(),
+            last: engine.last_record,
+            cuts: engine.cuts,
+        })
     }
 
     /// A plan was carried out: moves the durable position.
     pub fn flushed(&mut self, plan: FlushPlan<S>) {
         if plan.cuts == self.0.cuts {
             self.0.durable = self.0.durable.max(plan.end);
+            self.0.durable_last = plan.last;
         }
         self.0.stats.flushes += 1;
         let visible = self.0.visible();
@@ -141,6 +150,8 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             FlushMode::Async => u64::MAX,
         };
         let physical = engine.confirmed.map_or(physical, |confirmed| physical.min(confirmed));
+        // What is to be said of a queue checkpoint must not be overtaken.
+        let physical = engine.begun.map_or(physical, |begun| physical.min(begun.upto));
         let mut writes = Writes::default();
         let mut queues = Vec::new();
         let index = engine.index.plan(INDEX_BYTES, engine.durable, &mut writes);

@@ -101,6 +101,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     /// What was stored may be visible now: the head of the results.
     fn sum_up(&mut self, store_timestamp: i64, results: &mut [f64]) {
+        self.0.note_written();
         let visible = self.0.visible();
         self.0.watches.reached(visible);
         let ready = self.0.watches.ready() as f64;

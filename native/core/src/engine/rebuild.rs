@@ -9,6 +9,7 @@ use super::counts::Counts;
 use super::found::Found;
 use super::known::{IndexClues, correct_min, last_message, lies_below, load_index};
 use super::open::Progress;
+use super::rows::Queues;
 use super::trusted::Proven;
 use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
 use crate::dispatch::{Dispatch, redispatch_to_queues};
@@ -57,7 +58,7 @@ impl<S: Storage> Found<S> {
         let least = counts.complete.least();
         let scanned_from = if options.index { least.min(self.index_known) } else { least };
         let log_end = self.scan(clock, options, counts, scanned_from, progress)?;
-        if let Some(before) = self.proven.as_ref().and_then(|proven| proven.before.as_ref()) {
+        if let Some(before) = self.take_before() {
             before.raise(&mut self.queues.plain, self.queues.files.file_entries, &mut self.findings);
             before.raise_batches(&mut self.queues.batches);
         }
@@ -71,8 +72,22 @@ impl<S: Storage> Found<S> {
         Ok(Rebuilt { log_end, scanned_from, last, touched, touched_batches, index_names })
     }
 
+    /// The queues as the sidecar says that they were, where their files are not.
+    fn take_before(&mut self) -> Option<Queues> {
+        let proven = self.proven.as_mut().and_then(|proven| proven.before.take());
+        proven.or_else(|| self.resumed.as_mut().and_then(|resumed| resumed.before.take()))
+    }
+
+    /// Killed, and the queues are those that the watermark speaks of: their files may hold more, and not in one piece.
+    fn is_resumed(&self) -> bool {
+        self.resumed.is_some() && self.queues_said
+    }
+
     /// Forgets the entries that the scan makes again; the queues whose files are to be cleared of them.
     fn drop_plain_entries(&mut self, storage: &S, counts: &Counts) -> Result<Vec<QueueIndex>, Error> {
+        if self.is_resumed() {
+            return Ok(self.queues.plain.places().collect());
+        }
         let (table, mut touched) = (&mut self.queues.plain, Vec::new());
         for queue in &self.loaded {
             if counts.lost.plain {
@@ -90,6 +105,9 @@ impl<S: Storage> Found<S> {
     }
 
     fn drop_batch_entries(&mut self, storage: &S, counts: &Counts) -> Result<Vec<BatchIndex>, Error> {
+        if self.is_resumed() {
+            return Ok(self.queues.batches.places().collect());
+        }
         let table = &mut self.queues.batches;
         if counts.lost.batches {
             let touched: Vec<_> = self.loaded_batches.iter().map(|queue| queue.place).collect();
@@ -144,7 +162,7 @@ impl<S: Storage> Found<S> {
     fn index_again(&mut self, storage: &S, clock: &impl Clock, options: &Options, end: u64) -> Result<BTreeSet<String>, Error> {
         let Self { segments, sidecar, clean, checkpoint, .. } = self;
         let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
-        let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean: *clean, checkpoint };
+        let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean: *clean, checkpoint, derived: None };
         let (mut index, known) = load_index(storage, &clues, segments, end, &mut Vec::new())?;
         let names = index.names();
         if options.index {
@@ -160,10 +178,12 @@ impl<S: Storage> Found<S> {
 
     /// Smallest offsets whose messages the log still holds. Those of the sidecar are right already.
     fn correct_mins(&mut self, storage: &S) -> Result<(), Error> {
-        if self.proven.as_ref().is_some_and(|proven| proven.before.is_none()) {
+        let min = self.segments.min();
+        let derived = self.resumed.as_ref().and_then(|resumed| resumed.running.derived);
+        if self.queues_said && derived.is_none_or(|derived| derived.min == min) {
             return Ok(());
         }
-        let (min, queues) = (self.segments.min(), &mut self.queues);
+        let queues = &mut self.queues;
         queues.plain.places().try_for_each(|place| correct_min(storage, &queues.files, &mut queues.plain, place, min))?;
         correct_batch_mins(storage, &queues.batch_files, &mut queues.batches, min)
     }
@@ -174,6 +194,10 @@ impl<S: Storage> Found<S> {
         Ok(match (log_end.last, &self.proven) {
             (Some(last), _) => last,
             (None, Some(Proven { closed, .. })) => closed.last.map_or((min, 0), |last| (last.at, last.store_timestamp)),
+            (None, None) if self.resumed.is_some() => {
+                let last = self.resumed.as_ref().and_then(|resumed| resumed.running.last);
+                last.map_or((min, 0), |last| (last.at, last.store_timestamp))
+            }
             (None, None) => last_message(storage, &queues.files, &queues.plain, &log)?
                 .max(last_batch(storage, &queues.batch_files, &queues.batches, &log)?)
                 .unwrap_or((min, 0)),

@@ -147,6 +147,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     fn tell_watches(&mut self) {
+        self.0.note_written();
         let visible = self.0.visible();
         self.0.watches.reached(visible);
     }

@@ -12,7 +12,6 @@ use crate::dispatch::{names_a_directory, start_queue_at};
 use crate::error::{Finding, IoError};
 use crate::format::queue_table::{BatchRow, Header, Kind, QueueRow, TableReader, TopicRow};
 use crate::format::record::MIN_BYTES;
-use crate::format::watermark::Closed;
 use crate::limits::QUEUE_ENTRY_BYTES;
 use crate::options::Options;
 use crate::queue::batch::BatchTable;
@@ -32,14 +31,14 @@ pub(super) struct Queues {
     pub batch_files: BatchFiles,
 }
 
-/// The table of the queues that have something to be said of, and the stamps of their directories.
+/// The table of what the files of all queues hold; with the stamps of their directories if `stamped` is there.
 pub(super) fn encode<S: Storage>(
-    storage: &S,
+    stamped: Option<&S>,
     snapshot: u64,
     (queues, file_entries): (&QueueTable, u64),
     (batches, batch_file_entries): (&BatchTable, u64),
 ) -> Result<Vec<u8>, IoError> {
-    let mut stamps = Stamps { storage, path: String::new() };
+    let mut stamps = Stamps { storage: stamped, path: String::new() };
     let mut body = Vec::new();
     let plain_topics = encode_topics(
         &mut stamps,
@@ -48,9 +47,9 @@ pub(super) fn encode<S: Storage>(
         &mut body,
         |place, directory, rows| {
             let queue = queues.queue(place);
-            let is_kept = queue.in_files && directory != DirectoryStamp::default();
+            let is_kept = queue.in_files && (stamped.is_none() || directory != DirectoryStamp::default());
             if is_kept {
-                let next = queue.next();
+                let next = queue.tail.first();
                 QueueRow { id: queue.id, min: queue.min, next, last_file: last_file(next, file_entries), directory }.encode(rows);
             }
             is_kept
@@ -65,10 +64,11 @@ pub(super) fn encode<S: Storage>(
         |place, directory, rows| {
             let queue = batches.queue(place);
             // Also of one without a file: its messages are gone, and their offsets are not given again.
-            let is_kept = queue.next() > 0;
+            let next = queue.next_held();
+            let is_kept = next > 0;
             if is_kept {
                 let (first, held) = queue.held();
-                BatchRow { id: queue.id, min: queue.min, next: queue.next(), first, held, directory }.encode(rows);
+                BatchRow { id: queue.id, min: queue.min, next, first, held, directory }.encode(rows);
             }
             is_kept
         },
@@ -116,10 +116,16 @@ fn last_file(next: u64, file_entries: u64) -> u64 {
 }
 
 /// The queues of a table, and whether their directories are as they were; `None`: these bytes are no table of that number.
-pub(super) fn decode<S: Storage>(storage: &S, bytes: &[u8], closed: &Closed, options: &Options) -> Result<Option<(Queues, bool)>, IoError> {
-    let mut stamps = Stamps { storage, path: String::new() };
+pub(super) fn decode<S: Storage>(
+    storage: &S,
+    bytes: &[u8],
+    snapshot: u64,
+    end: u64,
+    options: &Options,
+) -> Result<Option<(Queues, bool)>, IoError> {
+    let mut stamps = Stamps { storage: Some(storage), path: String::new() };
     let mut reader = TableReader::new(bytes);
-    let Some(Header { plain, batch, .. }) = reader.header().filter(|header| header.snapshot == closed.queues.snapshot) else {
+    let Some(Header { plain, batch, .. }) = reader.header().filter(|header| header.snapshot == snapshot) else {
         return Ok(None);
     };
     let (mut queues, mut batches) = (QueueTable::default(), BatchTable::default());
@@ -139,7 +145,7 @@ pub(super) fn decode<S: Storage>(storage: &S, bytes: &[u8], closed: &Closed, opt
                     })
                 } else {
                     // An entry for each record at most.
-                    reader.batch_queue().filter(|row| row.held - row.first <= closed.end / u64::from(MIN_BYTES)).map(|row| {
+                    reader.batch_queue().filter(|row| row.held - row.first <= end / u64::from(MIN_BYTES)).map(|row| {
                         let place = batches.find_or_add(topic.name.as_bytes(), row.id);
                         batches.load(place, row.first, row.held, row.next, row.min);
                         (row.id, row.directory)
@@ -229,15 +235,17 @@ fn lost(root: &str, topic: &str, id: i32, min: u64, next: u64) -> Finding {
 
 /// Stamps of directories; the path is kept between calls.
 struct Stamps<'a, S> {
-    storage: &'a S,
+    /// `None`: they are all taken for unknown.
+    storage: Option<&'a S>,
     path: String,
 }
 
 impl<S: Storage> Stamps<'_, S> {
     fn of(&mut self, spelled: fmt::Arguments<'_>) -> Result<DirectoryStamp, IoError> {
+        let Some(storage) = self.storage else { return Ok(DirectoryStamp::default()) };
         self.path.clear();
         // Writing to a String does not fail.
         let _ = fmt::Write::write_fmt(&mut self.path, spelled);
-        self.storage.directory_stamp(&self.path)
+        storage.directory_stamp(&self.path)
     }
 }

@@ -11,7 +11,7 @@ use super::{Engine, rows};
 use crate::error::{Error, IoError, IoKind};
 use crate::format::crc::crc32;
 use crate::format::index_file::Geometry;
-use crate::format::watermark::{Closed, LastRecord, TableIdentity, Watermark};
+use crate::format::watermark::{Closed, LastRecord, Running, TableIdentity, Watermark};
 use crate::limits::MAX_QUEUE_TABLE_BYTES;
 use crate::log::view::LogView;
 use crate::storage::{Clock, Segment, Storage};
@@ -19,11 +19,17 @@ use crate::storage::{Clock, Segment, Storage};
 /// The folder for what moraine adds to a store.
 pub const SIDECAR: &str = "moraine";
 pub const WATERMARK_PATH: &str = "moraine/watermark";
-pub const QUEUES_PATH: &str = "moraine/queues";
+/// Queue tables, written in turn: the one that the watermark refers to is never written over.
+pub const QUEUES_PATHS: [&str; 2] = ["moraine/queues-0", "moraine/queues-1"];
 /// RocketMQ writes `lock` into the first bytes of this file whenever it starts.
 pub const LOCK_PATH: &str = "lock";
 /// What we write there instead: while it stands, RocketMQ has not been here.
 pub const LOCK_MARKER: [u8; 4] = *b"mrn1";
+
+/// Where the queue table of a snapshot stands.
+pub fn queues_path(snapshot: u64) -> &'static str {
+    QUEUES_PATHS[(snapshot % 2) as usize]
+}
 
 /// The watermark file, as it was found.
 #[derive(Debug)]
@@ -38,12 +44,17 @@ pub(super) struct Sidecar {
     /// Geometry of the index, if the store has not been RocketMQ's since it was written.
     pub(super) geometry: Option<Geometry>,
     sequence: u64,
+    /// The newest queue table that a slot refers to.
+    snapshot: u64,
+    /// What the newest slot says of a store that is open for writing, if that is true.
+    pub(super) running: Option<Running>,
 }
 
 impl Sidecar {
     /// Reads what is there. Bytes that are no watermark are as good as none.
     pub(super) fn read<S: Storage>(storage: &S) -> Result<Self, IoError> {
-        let mut sidecar = Self { exists: false, blocked: false, newest: None, damaged: false, geometry: None, sequence: 0 };
+        let mut sidecar =
+            Self { exists: false, blocked: false, newest: None, damaged: false, geometry: None, sequence: 0, snapshot: 0, running: None };
         let file = match storage.len(WATERMARK_PATH) {
             Ok(None) => return Ok(sidecar),
             Ok(Some(_)) => {
@@ -60,31 +71,77 @@ impl Sidecar {
         sidecar.newest = Watermark::newest(&file);
         sidecar.damaged = slots.iter().any(|slot| slot.iter().any(|&byte| byte != 0) && Watermark::decode(slot).is_none());
         sidecar.sequence = sidecar.newest.map_or(0, |newest| newest.sequence);
+        sidecar.snapshot = sidecar.newest.and_then(|newest| newest.snapshot()).unwrap_or(0);
         if marker_stands(storage)? {
             sidecar.geometry = sidecar.newest.and_then(|newest| newest.geometry);
         }
         Ok(sidecar)
     }
 
-    /// Before anything else is changed: from here on the sidecar says that the store is open.
-    pub(super) fn supersede<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
+    /// Before anything else is changed: from here on the sidecar says that the store is open, and only what holds.
+    pub(super) fn supersede<S: Storage>(&mut self, storage: &S, running: Option<Running>) -> Result<(), IoError> {
+        self.running = running;
         match self.newest {
-            Some(newest) if newest.closed.is_some() => self.write(storage, Watermark { closed: None, ..newest }),
+            Some(newest) if newest.closed.is_some() || newest.running != running => {
+                self.write(storage, Watermark { closed: None, running, ..newest })
+            }
             _ => Ok(()),
         }
     }
 
+    /// Nothing of what was said while the store is open holds any more.
+    pub(super) fn void<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
+        self.write(storage, Watermark { geometry: self.geometry, ..Watermark::default() })
+    }
+
     fn write<S: Storage>(&mut self, storage: &S, slot: Watermark) -> Result<(), IoError> {
-        let slot = Watermark { sequence: self.sequence + 1, ..slot };
-        if !self.exists {
+        let slot = Watermark { sequence: self.next_sequence(), ..slot };
+        slot.write(storage, self.exists)?;
+        self.wrote(&slot);
+        Ok(())
+    }
+
+    /// A slot was written.
+    pub(super) fn wrote(&mut self, slot: &Watermark) {
+        (self.exists, self.sequence, self.running, self.geometry) = (true, slot.sequence, slot.running, slot.geometry);
+        self.snapshot = slot.snapshot().unwrap_or(self.snapshot);
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.exists
+    }
+
+    /// Number of the slot that is written next.
+    pub(super) fn next_sequence(&self) -> u64 {
+        self.sequence + 1
+    }
+
+    /// Number of the queue table that is written next.
+    pub(super) fn next_snapshot(&self) -> u64 {
+        self.snapshot + 1
+    }
+
+    /// Nothing can be written where the watermark belongs.
+    pub(super) fn is_unusable(&self) -> bool {
+        self.blocked
+    }
+}
+
+impl Watermark {
+    /// Writes the slot; without a file it is made.
+    pub(super) fn write<S: Storage>(&self, storage: &S, exists: bool) -> Result<(), IoError> {
+        if !exists {
+            storage.create_dir(SIDECAR)?;
             storage.create(WATERMARK_PATH, 2 * Watermark::BYTES as u64)?;
             storage.sync_dir(SIDECAR)?;
-            self.exists = true;
         }
-        storage.write_at(WATERMARK_PATH, slot.slot_at(), &slot.encode())?;
-        storage.sync(WATERMARK_PATH)?;
-        self.sequence = slot.sequence;
-        Ok(())
+        storage.write_at(WATERMARK_PATH, self.slot_at(), &self.encode())?;
+        storage.sync(WATERMARK_PATH)
+    }
+
+    fn snapshot(&self) -> Option<u64> {
+        let derived = self.running.and_then(|running| running.derived).map(|derived| derived.queues.snapshot);
+        self.closed.map(|closed| closed.queues.snapshot).or(derived)
     }
 }
 
@@ -131,25 +188,36 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         if last.is_none() && end != min {
             return Ok(()); // a log that ends in damage: nothing proves that it is still the same
         }
-        let snapshot = self.sidecar.sequence + 1;
-        let queues = (&self.queues, self.queue_files.file_entries);
-        let batches = (&self.batches, self.batch_files.file_entries);
-        let table = rows::encode(storage.as_ref(), snapshot, queues, batches)?;
+        let snapshot = self.sidecar.next_snapshot();
+        let table = self.encode_queues(Some(storage.as_ref()), snapshot)?;
         if table.len() as u64 > MAX_QUEUE_TABLE_BYTES {
             return Ok(());
         }
         storage.create_dir(SIDECAR)?;
-        storage.remove(QUEUES_PATH)?;
-        storage.create(QUEUES_PATH, 0)?;
-        storage.write_at(QUEUES_PATH, 0, &table)?;
-        storage.sync(QUEUES_PATH)?;
+        let path = queues_path(snapshot);
+        storage.remove(path)?;
+        storage.create(path, 0)?;
+        storage.write_at(path, 0, &table)?;
+        storage.sync(path)?;
         storage.sync_dir(SIDECAR)?;
         let queues = TableIdentity { snapshot, bytes: table.len() as u64, crc: crc32(&table) };
         let geometry = self.index.newest_geometry().or(self.sidecar.geometry);
-        // Without an index what follows its newest file is indexed by the next open that keeps one.
-        let unindexed = self.index.newest().filter(|_| !self.options.index).and_then(|newest| u64::try_from(newest.end_physical).ok());
+        let unindexed = self.unindexed();
         let closed = Some(Closed { min, extent, end, last, checkpoint: self.checkpoint, queues });
-        self.sidecar.write(storage.as_ref(), Watermark { sequence: 0, closed, geometry, unindexed })
+        self.sidecar.write(storage.as_ref(), Watermark { closed, geometry, unindexed, ..Watermark::default() })
+    }
+}
+
+impl<S: Storage, C: Clock> Engine<S, C> {
+    /// Without an index what follows its newest file is indexed by the next open that keeps one.
+    pub(super) fn unindexed(&self) -> Option<u64> {
+        self.index.newest().filter(|_| !self.options.index).and_then(|newest| u64::try_from(newest.end_physical).ok())
+    }
+
+    /// The table of what the files of all queues hold; with the stamps of their directories if `stamped` is there.
+    pub(super) fn encode_queues(&self, stamped: Option<&S>, snapshot: u64) -> Result<Vec<u8>, IoError> {
+        let queues = (&self.queues, self.queue_files.file_entries);
+        rows::encode(stamped, snapshot, queues, (&self.batches, self.batch_files.file_entries))
     }
 }
 

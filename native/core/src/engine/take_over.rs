@@ -8,11 +8,14 @@ use alloc::sync::Arc;
 use super::Engine;
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
 use super::complete::take_over_batch_queues;
+use super::live::Live;
 use super::plans::CHECKPOINT_PATH;
 use super::rebuild::Rebuilt;
+use super::seals::SEALS_PATH;
 use super::sidecar::write_marker;
 use crate::error::Error;
 use crate::format::index_file::parse_file_name;
+use crate::format::watermark::Running;
 use crate::limits::CHECKPOINT_BYTES;
 use crate::log;
 use crate::log::append::LogWriter;
@@ -32,7 +35,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
     }
 
     /// Brings the files to what was found, and marks the store as open. Every step can be repeated.
-    pub(super) fn take_over(&mut self, rebuilt: &Rebuilt) -> Result<(), Error> {
+    /// `running` is what the watermark may say of it.
+    pub(super) fn take_over(&mut self, rebuilt: &Rebuilt, running: Option<Running>) -> Result<(), Error> {
         let storage = Arc::clone(&self.storage);
         // First: what the sidecar alone tells of, such as a queue that was removed, is being built again, and nothing else
         // makes the next open do it should this one be killed.
@@ -40,7 +44,11 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         storage.create(ABORT_PATH, 0)?;
         storage.write_at(ABORT_PATH, 0, self.options.process_id.to_string().as_bytes())?;
         storage.sync_dir("")?;
-        self.sidecar.supersede(storage.as_ref())?;
+        self.session = running.map_or(self.sidecar.next_sequence(), |running| running.session);
+        self.sidecar.supersede(storage.as_ref(), running)?;
+        if running.is_none() {
+            storage.remove(SEALS_PATH)?; // RocketMQ may have written other segments
+        }
         if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
             storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
         }
@@ -59,7 +67,10 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         }
         take_over_batch_queues(storage.as_ref(), &self.batch_files, &self.batches, &rebuilt.touched_batches, &mut self.unsynced)?;
         self.take_over_kept()?;
-        self.drop_distrusted_index_files(&rebuilt.index_names)
+        self.drop_distrusted_index_files(&rebuilt.index_names)?;
+        self.seals.begin_at(self.log.segments().last().map_or(0, |active| active.base));
+        self.live = Live::create(storage.as_ref(), self.session, rebuilt.log_end.end).unwrap_or(None);
+        Ok(())
     }
 
     /// Removes the segments behind the end, and zeroes the rest of the one that it lies in: RocketMQ leaves stale

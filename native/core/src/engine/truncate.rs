@@ -49,7 +49,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     /// Queue and index files must not be written by a plan that knows nothing of a cut.
     pub(super) fn refuse_while_writing_behind(&self) -> Result<(), Error> {
-        if self.0.behind_in_flight {
+        if self.0.behind_in_flight || self.0.checkpoint_in_flight {
             return Err(Error::new(Code::Busy, "queue and index entries are being written; try again when that is done"));
         }
         Ok(())
@@ -95,10 +95,14 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         }
         let engine = &mut *self.0;
         engine.unhide_from(to)?;
+        engine.forget_watermark()?;
+        engine.take_back_written(to)?;
+        engine.break_seals(to)?;
         engine.lower_checkpoint(to, boundary.last.map_or(0, |(_, time)| time))?;
         engine.cut_log_back(to)?;
         engine.cuts += 1;
         engine.durable = engine.durable.min(to);
+        engine.durable_last = boundary.last.map_or(engine.log.segments().min(), |(at, _)| at);
         engine.confirmed = engine.confirmed.map(|confirmed| confirmed.min(to));
         (engine.last_record, engine.last_store_timestamp) = boundary.last.unwrap_or((engine.log.segments().min(), 0));
         engine.watches.cut(to);

@@ -5,13 +5,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::rows::{self, Queues};
-use super::sidecar::{QUEUES_PATH, Sidecar, WATERMARK_PATH, distrusted, marker_stands};
+use super::sidecar::{Sidecar, WATERMARK_PATH, distrusted, marker_stands, queues_path};
 use crate::dispatch::takes_queue_entry;
 use crate::error::{Error, Finding};
 use crate::format::checkpoint::Checkpoint;
 use crate::format::crc::crc32;
 use crate::format::record::Record;
-use crate::format::watermark::{Closed, LastRecord};
+use crate::format::watermark::{Closed, LastRecord, TableIdentity};
 use crate::limits::MAX_QUEUE_TABLE_BYTES;
 use crate::log::segments::Segments;
 use crate::log::view::LogView;
@@ -58,12 +58,13 @@ impl Sidecar {
             findings.push(distrusted(WATERMARK_PATH, reason));
             return Ok(None);
         }
-        let Some(bytes) = read_table(storage, &closed)? else {
-            findings.push(distrusted(QUEUES_PATH, "it is not the queue table that the last close has written"));
+        let path = queues_path(closed.queues.snapshot);
+        let Some(bytes) = read_table(storage, &closed.queues)? else {
+            findings.push(distrusted(path, "it is not the queue table that the last close has written"));
             return Ok(None);
         };
-        let Some((queues, untouched)) = rows::decode(storage, &bytes, &closed, options)? else {
-            findings.push(distrusted(QUEUES_PATH, "it is no queue table"));
+        let Some((queues, untouched)) = rows::decode(storage, &bytes, closed.queues.snapshot, closed.end, options)? else {
+            findings.push(distrusted(path, "it is no queue table"));
             return Ok(None);
         };
         let is_trusted = untouched && newest_is_there(storage, &queues, &closed, segments)?;
@@ -93,7 +94,7 @@ fn same_log<G: Segment>(closed: &Closed, segments: &Segments<G>) -> Result<Resul
     Ok(Ok(()))
 }
 
-fn is_there<G: Segment>(view: &LogView<G>, last: &LastRecord, end: u64) -> Result<bool, Error> {
+pub(super) fn is_there<G: Segment>(view: &LogView<G>, last: &LastRecord, end: u64) -> Result<bool, Error> {
     if last.at.saturating_add(u64::from(last.size)) > end || view.rest(last.at) < u64::from(last.size) {
         return Ok(false);
     }
@@ -102,16 +103,16 @@ fn is_there<G: Segment>(view: &LogView<G>, last: &LastRecord, end: u64) -> Resul
 }
 
 /// The bytes of the queue table, if they are those that the watermark names.
-fn read_table<S: Storage>(storage: &S, closed: &Closed) -> Result<Option<Vec<u8>>, Error> {
-    let len = closed.queues.bytes;
+pub(super) fn read_table<S: Storage>(storage: &S, table: &TableIdentity) -> Result<Option<Vec<u8>>, Error> {
+    let (path, len) = (queues_path(table.snapshot), table.bytes);
     // Something that is no file in its place is as good as none.
-    let Ok(Some(there)) = storage.len(QUEUES_PATH) else { return Ok(None) };
+    let Ok(Some(there)) = storage.len(path) else { return Ok(None) };
     if there != len || len > MAX_QUEUE_TABLE_BYTES {
         return Ok(None);
     }
     let mut bytes = vec![0; len as usize];
-    let read = storage.read_at(QUEUES_PATH, 0, &mut bytes)?;
-    Ok((read == bytes.len() && crc32(&bytes) == closed.queues.crc).then_some(bytes))
+    let read = storage.read_at(path, 0, &mut bytes)?;
+    Ok((read == bytes.len() && crc32(&bytes) == table.crc).then_some(bytes))
 }
 
 /// Whether the queue of the last record leads to it: files that were put back in place leave no trace in directories.

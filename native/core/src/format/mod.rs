@@ -5,7 +5,7 @@
 //! specification (store-format).
 
 pub mod batch_entry;
-mod big_endian;
+pub(crate) mod big_endian;
 pub mod blank;
 pub mod bloom;
 pub mod checkpoint;
@@ -24,4 +24,5 @@ pub mod queue_entry;
 pub mod queue_table;
 pub mod record;
 mod record_crc;
+pub mod seal;
 pub mod watermark;

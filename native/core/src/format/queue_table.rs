@@ -1,4 +1,4 @@
-//! `moraine/queues`: the table of all queues as a clean close left them, so that opening walks no directories.
+//! `moraine/queues-0` and `-1`: tables of all queues, so that opening walks no directories.
 //!
 //! Numbers are big-endian. A stamp (two u64) tells of changes to a directory: see [`DirectoryStamp`].
 //!

@@ -17,6 +17,9 @@ const PAGE_SLOTS: usize = 1024;
 /// Slots read at once when a file is opened.
 const LOAD_SLOTS: usize = 16 * PAGE_SLOTS;
 
+/// Entries read at once when slots are made from them.
+const LOAD_ENTRIES: usize = 1 << 15;
+
 /// An index file with room, or one that is full and not yet sealed on disk.
 #[derive(Debug)]
 pub struct ActiveFile {
@@ -58,6 +61,30 @@ impl ActiveFile {
             }
         }
         Ok(Self::with_slots(name, geometry, header, slots, false))
+    }
+
+    /// Takes up a file of which only the entries that `header` counts are known to be whole: what the slots were is told
+    /// by them. Reads all of them.
+    pub fn rebuild<S: Storage>(storage: &S, name: String, geometry: Geometry, header: Header) -> Result<Self, Error> {
+        let path = format!("{DIRECTORY}/{name}");
+        let mut slots = vec![0; geometry.slots as usize];
+        let mut raw = vec![0; LOAD_ENTRIES * INDEX_ENTRY_BYTES as usize];
+        let (mut number, mut slots_used) = (1, 0);
+        while number < header.count {
+            let wanted = ((header.count - number) as usize).min(LOAD_ENTRIES);
+            let raw = &mut raw[..wanted * INDEX_ENTRY_BYTES as usize];
+            let read = storage.read_at(&path, geometry.entry_at(number), raw)?;
+            raw[read..].fill(0);
+            for bytes in raw.as_chunks::<{ INDEX_ENTRY_BYTES as usize }>().0 {
+                let slot = &mut slots[geometry.slot_of(IndexEntry::decode(bytes).key_hash) as usize];
+                slots_used += u32::from(*slot == 0);
+                *slot = number;
+                number += 1;
+            }
+        }
+        let mut file = Self::with_slots(name, geometry, Header { slots_used, ..header }, slots, true);
+        file.dirty_pages.fill(true);
+        Ok(file)
     }
 
     fn with_slots(name: String, geometry: Geometry, header: Header, slots: Vec<u32>, header_dirty: bool) -> Self {

@@ -3,10 +3,12 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use super::active::ActiveFile;
 use super::files::SealedFile;
 use crate::format::index_file::{Geometry, Header, file_name, parse_file_name};
+use crate::format::watermark::IndexMark;
 use crate::storage::Clock;
 use crate::writes::Writes;
 
@@ -121,6 +123,22 @@ impl Index {
         let is_below = |file: &&SealedFile| u64::try_from(file.header.end_physical).is_ok_and(|end| end < minimum);
         let below = self.sealed.iter().take(self.sealed.len().saturating_sub(others)).take_while(is_below).count();
         self.sealed.drain(..below).map(|file| file.name).collect()
+    }
+
+    /// The file that takes entries, as it is now.
+    pub fn mark(&self) -> Option<IndexMark> {
+        let active = self.active.as_ref()?;
+        Some(IndexMark { name: parse_file_name(&active.name)?, header: active.header })
+    }
+
+    /// Whether all that the index held when `mark` was taken is in its files, and full ones are sealed.
+    pub fn holds(&self, mark: &IndexMark) -> bool {
+        let name = |file: &ActiveFile| parse_file_name(&file.name).unwrap_or(i64::MAX);
+        self.full.iter().chain(&self.active).all(|file| match name(file).cmp(&mark.name) {
+            Ordering::Less => false,
+            Ordering::Equal => file.written_entries() >= mark.header.count,
+            Ordering::Greater => true,
+        })
     }
 
     /// Entries in no file yet.

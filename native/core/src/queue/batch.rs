@@ -35,6 +35,11 @@ pub struct BatchQueue {
 }
 
 impl BatchQueue {
+    /// Queue offset behind the last message that its files lead to.
+    pub fn next_held(&self) -> u64 {
+        self.tail.front().map_or(self.next, |first| first.base)
+    }
+
     /// Offset that the next message gets.
     pub fn next(&self) -> u64 {
         self.next
@@ -201,6 +206,11 @@ impl BatchTable {
     /// Entries that are in no file yet.
     pub fn waiting_entries(&self) -> usize {
         self.waiting_entries
+    }
+
+    /// Whether all entries of records below `physical` are in files.
+    pub fn none_waits_below(&self, physical: u64) -> bool {
+        self.waiting.iter().all(|&place| self.queue(place).first_at_or_above(physical) == self.queue(place).held)
     }
 
     /// Queues with entries that are in no file yet.

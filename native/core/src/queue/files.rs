@@ -315,6 +315,10 @@ pub(super) fn zero_to_end<S: Storage>(storage: &S, path: &str, at: u64, len: u64
     let mut cleared = false;
     let mut at = at;
     while at < len {
+        at = match storage.next_data(path, at)? {
+            Some(data) if data < len => data,
+            _ => break,
+        };
         let wanted = (len - at).min(4096) as usize;
         let read = storage.read_at(path, at, &mut buffer[..wanted])?;
         if read == 0 {

@@ -151,6 +151,14 @@ impl QueueTable {
         self.waiting_entries
     }
 
+    /// Whether all entries of records below `physical` are in files. Looks at each queue that waits.
+    pub fn none_waits_below(&self, physical: u64) -> bool {
+        self.waiting.iter().all(|&place| {
+            let tail = &self.queue(place).tail;
+            tail.first_at_or_above(physical) == tail.first()
+        })
+    }
+
     /// Number of queues with entries that are in no file and in no plan.
     pub fn waiting_queues(&self) -> usize {
         self.waiting.len()

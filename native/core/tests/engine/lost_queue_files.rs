@@ -6,7 +6,7 @@ use crate::faulty::FaultyStorage;
 use crate::support::batches::*;
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
-use moraine_core::engine::sidecar::{QUEUES_PATH, WATERMARK_PATH};
+use moraine_core::engine::sidecar::{WATERMARK_PATH, queues_path};
 use moraine_core::engine::{Engine, GetStatus};
 use moraine_core::format::crc::crc32;
 use moraine_core::format::queue_table::{Header, Kind, QueueRow, TopicRow};
@@ -219,7 +219,7 @@ fn rows_far_above_the_log_cost_bounded_memory_and_no_message() {
     let mut watermark = storage.contents(WATERMARK_PATH).unwrap();
     watermark[slot.slot_at() as usize..][..4096].copy_from_slice(&slot.encode());
     storage.place(WATERMARK_PATH, &watermark);
-    storage.place(QUEUES_PATH, &table);
+    storage.place(queues_path(slot.closed.unwrap().queues.snapshot), &table);
     let mut store = open(&storage, options()).unwrap();
     assert!(store.writer().unwrap().pending_entries() < 5_000_000);
     assert_eq!(all(&store), numbered(0..40));

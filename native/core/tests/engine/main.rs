@@ -11,6 +11,7 @@ mod vectors;
 mod appended;
 mod batch;
 mod batch_files;
+mod checkpointing;
 mod delay_levels;
 mod delete_topic;
 mod ext;

@@ -2,10 +2,13 @@
 
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
-use moraine_core::engine::sidecar::{LOCK_MARKER, LOCK_PATH, QUEUES_PATH, WATERMARK_PATH};
+use moraine_core::engine::sidecar::{LOCK_MARKER, LOCK_PATH, QUEUES_PATHS, WATERMARK_PATH};
 use moraine_core::format::watermark::Watermark;
 use moraine_core::memory::MemoryStorage;
 use moraine_core::options::Options;
+
+/// The queue table of a store that was closed once.
+const QUEUES_PATH: &str = QUEUES_PATHS[1];
 
 fn put_to(store: &mut Store, topic: &str, queue_id: i32, body: &str) -> u64 {
     let one = BatchMessage { topic: topic.as_bytes(), queue_id, ..message(body.as_bytes(), b"KEYS\x01k\x02") };
@@ -117,8 +120,8 @@ fn the_table_is_synced_before_the_slot_that_names_it_and_that_before_abort_goes(
     let last: Vec<&str> = syncs.iter().rev().take(6).map(String::as_str).collect();
     assert_eq!(last[..2], ["sync-dir ", "sync moraine/watermark"]);
     let position = |call: &str| syncs.iter().rposition(|sync| sync == call).unwrap();
-    assert!(position("sync checkpoint") < position("sync moraine/queues"));
-    assert!(position("sync moraine/queues") < position("sync moraine/watermark"));
+    assert!(position("sync checkpoint") < position("sync moraine/queues-1"));
+    assert!(position("sync moraine/queues-1") < position("sync moraine/watermark"));
 }
 
 /// What may happen to a closed store, and whether the next open tells that it does not believe the sidecar.

@@ -7,11 +7,14 @@ use crate::support::batches::*;
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::Engine;
-use moraine_core::engine::sidecar::{QUEUES_PATH, WATERMARK_PATH};
+use moraine_core::engine::sidecar::{QUEUES_PATHS, WATERMARK_PATH};
 use moraine_core::format::crc::crc32;
 use moraine_core::format::watermark::Watermark;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
+
+/// The queue table of a store that was closed once.
+const QUEUES_PATH: &str = QUEUES_PATHS[1];
 
 const ENTRY: usize = 46;
 
@@ -115,8 +118,10 @@ fn where_rocketmq_has_closed_the_store_an_entry_that_is_missing_within_a_file_is
 #[test]
 fn an_entry_that_is_missing_after_a_crash_is_found_too() {
     let storage = closed();
-    let clock = MemoryClock::at(NOW + 60_000);
+    let clock = MemoryClock::at(NOW + 1000);
     let mut store = open_at(&storage, small(), &clock).unwrap();
+    (0..40).for_each(|_| _ = put_inner(&mut store, 5)); // segments behind those of queue 1
+    clock.set(NOW + 60_000);
     (0..40).for_each(|_| _ = put_inner(&mut store, 5));
     let expected = walk(&store);
     close(store);

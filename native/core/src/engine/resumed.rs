@@ -1,0 +1,129 @@
+//! When the running watermark of a killed store counts, and what it proves: how far the log was written, and how far queues
+//! and index were complete. RocketMQ may have been here in between, or a backup may have been put back: then it is void.
+
+use alloc::vec::Vec;
+
+use super::live;
+use super::rows::{self, Queues};
+use super::sidecar::{Sidecar, WATERMARK_PATH, distrusted, marker_stands, queues_path};
+use super::trusted::{is_there, read_table};
+use crate::error::{Error, Finding};
+use crate::format::checkpoint::Checkpoint;
+use crate::format::watermark::{Derived, Running};
+use crate::log::segments::Segments;
+use crate::log::view::LogView;
+use crate::options::Options;
+use crate::storage::{Segment, Storage};
+
+/// What a store that was not closed says of itself.
+pub(super) struct Resumed {
+    pub(super) running: Running,
+    /// Everything below was written: the log had no hole there when its process died.
+    pub(super) written: u64,
+    /// The queues as they were at `running.derived`, if their files still hold all of it.
+    pub(super) queues: Option<Queues>,
+    /// The queues as they were then, if some files do not.
+    pub(super) before: Option<Queues>,
+}
+
+impl Sidecar {
+    /// What the running watermark proves; `None` if there is none, or it is void.
+    pub(super) fn resume<S: Storage>(
+        &self,
+        storage: &S,
+        clean: bool,
+        checkpoint: &[u8],
+        segments: &Segments<S::Segment>,
+        options: &Options,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Option<Resumed>, Error> {
+        let Some(mut running) = self.newest.and_then(|newest| newest.running) else { return Ok(None) };
+        if clean || !marker_stands(storage)? || !may_be_ours(checkpoint, &running.checkpoint) {
+            return Ok(None);
+        }
+        if let Err(reason) = reaches(&running, segments)? {
+            findings.push(distrusted(WATERMARK_PATH, reason));
+            return Ok(None);
+        }
+        let written = live::written(storage, running.session)?.filter(|&written| written <= segments.extent());
+        let written = written.unwrap_or(0).max(running.durable);
+        let (mut queues, mut before) = (None, None);
+        if let Some(derived) = running.derived {
+            match table(storage, &derived, options)? {
+                Some(table) if table.are_in_files(storage, derived.upto)? => queues = Some(table),
+                Some(table) => before = Some(table),
+                None => {
+                    let path = queues_path(derived.queues.snapshot);
+                    findings.push(distrusted(path, "it is not the queue table that the watermark speaks of"));
+                    running.derived = None;
+                }
+            }
+        }
+        Ok(Some(Resumed { running, written, queues, before }))
+    }
+}
+
+fn table<S: Storage>(storage: &S, derived: &Derived, options: &Options) -> Result<Option<Queues>, Error> {
+    let Some(bytes) = read_table(storage, &derived.queues)? else { return Ok(None) };
+    let decoded = rows::decode(storage, &bytes, derived.queues.snapshot, derived.upto, options)?;
+    Ok(decoded.map(|(queues, _)| queues))
+}
+
+/// Whether nobody else has written `checkpoint`: a crash may have left a version before, and times are taken back and
+/// those of index files moved on without a word in the watermark.
+fn may_be_ours(bytes: &[u8], ours: &Checkpoint) -> bool {
+    let found = Checkpoint::decode(bytes);
+    (found.master_flushed_offset, found.confirm_offset) == (ours.master_flushed_offset, ours.confirm_offset)
+        && found.physic <= ours.physic
+        && found.logics <= ours.logics
+        && bytes == found.encode()
+}
+
+/// Whether the log holds what the watermark says to be durable.
+fn reaches<G: Segment>(running: &Running, segments: &Segments<G>) -> Result<Result<(), &'static str>, Error> {
+    let upto = running.derived.map_or(running.durable, |derived| derived.upto);
+    let possible = running.min <= segments.min()
+        && segments.min() <= upto
+        && upto <= running.durable
+        && running.durable <= segments.extent()
+        && (running.last.is_some() || running.durable == running.min);
+    if !possible {
+        return Ok(Err("the log has other files than the watermark speaks of"));
+    }
+    let view = LogView::new(segments.clone(), segments.extent());
+    match running.last.filter(|last| last.at >= segments.min()) {
+        Some(last) if !is_there(&view, &last, running.durable)? => {
+            Ok(Err("the last durable record of the log is not the one that it names"))
+        }
+        _ => Ok(Ok(())),
+    }
+}
+
+impl Queues {
+    /// Whether each queue's files begin and end as they should: what is missing has to be built again.
+    fn are_in_files<S: Storage>(&self, storage: &S, upto: u64) -> Result<bool, Error> {
+        let Self { plain, files, batches, batch_files } = self;
+        for place in plain.places() {
+            let queue = plain.queue(place);
+            if queue.min >= queue.next() {
+                continue;
+            }
+            let first = files.entry(storage, plain, place, queue.min)?;
+            let last = files.entry(storage, plain, place, queue.next() - 1)?;
+            if first.is_none() || !last.is_some_and(|last| !last.is_blank() && last.end() <= upto) {
+                return Ok(false);
+            }
+        }
+        for place in batches.places() {
+            let (first, held) = batches.queue(place).held();
+            if first >= held {
+                continue;
+            }
+            let last = batch_files.entry(storage, batches, place, held - 1)?;
+            if !last.is_some_and(|last| last.end() <= upto && last.next() == batches.queue(place).next()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
