@@ -57,6 +57,18 @@ fn filled(storage: &FaultyStorage) -> Store {
     store
 }
 
+/// Says on disk that everything is there: a queue checkpoint.
+fn checkpoint(store: &mut Store, storage: &FaultyStorage) {
+    store.writer().unwrap().begin_checkpoint();
+    let plan = store.writer().unwrap().plan_flush().unwrap();
+    plan.run(storage).unwrap();
+    store.writer().unwrap().flushed(plan);
+    write_behind(store, storage);
+    let mut plan = store.writer().unwrap().plan_checkpoint().unwrap().unwrap();
+    plan.run(storage, &mut || {}).unwrap();
+    store.writer().unwrap().checkpointed(plan).unwrap();
+}
+
 fn next(store: &Store, topic: &str) -> u64 {
     store.reader().offsets(topic.as_bytes(), 0).next
 }
@@ -89,11 +101,15 @@ fn check_run(store: &Store, topic: &str, what: &str) {
 
 #[test]
 fn a_death_at_any_call_loses_nothing_and_brings_nothing_back() {
-    for gone in [&[][..], &["consumequeue", "index", "checkpoint", "moraine"]] {
+    let everything = &["consumequeue", "index", "checkpoint", "moraine"][..];
+    for (gone, checkpointed) in [(&[][..], false), (&[], true), (everything, false)] {
         for delete_first in [false, true] {
             for dies_in in 0.. {
                 let storage = FaultyStorage::default();
-                let store = filled(&storage);
+                let mut store = filled(&storage);
+                if checkpointed {
+                    checkpoint(&mut store, &storage);
+                }
                 let nexts = ["early", "T", "D"].map(|topic| (topic, next(&store, topic)));
                 let cell = RefCell::new(store);
                 storage.full.dies_in.set(Some(dies_in));
@@ -108,7 +124,7 @@ fn a_death_at_any_call_loses_nothing_and_brings_nothing_back() {
                 storage.full.dies_in.set(None);
                 let crashed = FaultyStorage { memory: storage.memory.snapshot(), ..FaultyStorage::default() };
                 gone.iter().for_each(|gone| crashed.memory.remove_tree(gone));
-                let what = format!("without {gone:?}, deletion {delete_first}, death after {dies_in} changes");
+                let what = format!("without {gone:?}, checkpoint {checkpointed}, deletion {delete_first}, death after {dies_in} changes");
                 let mut store = open(&crashed, small());
                 assert!(store.reader().positions().min >= minimum, "{what}: the minimum went back");
                 assert!(!kinds(&store).iter().any(|kind| ["log-gap", "queue-gap", "kept"].contains(kind)), "{what}: {:?}", kinds(&store));
