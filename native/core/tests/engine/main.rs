@@ -18,6 +18,7 @@ mod ext;
 mod full_disk;
 mod groups;
 mod hostile;
+mod interleaved;
 mod kept;
 mod light_queues;
 mod lost_queue_files;
