@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const ORACLE = fileURLToPath(new URL("../../test/interop/oracle/oracle", import.meta.url));
+export const ORACLE = fileURLToPath(new URL("../../test/interop/oracle/oracle", import.meta.url));
 
 /** The ways to put that RocketMQ's best figure is taken from. */
 const PUT_WAYS = [

@@ -64,6 +64,8 @@ pub struct Options {
     pub delay_levels: Vec<i64>,
     /// What may be removed without being asked for; `None`: nothing.
     pub retention: Option<RetentionPolicy>,
+    /// Bytes kept on disk for a close that finds the disk full; 0: none.
+    pub reserve_bytes: u64,
     /// Process id for the `abort` file, as RocketMQ 5 writes it.
     pub process_id: u32,
 }
@@ -85,6 +87,7 @@ impl Default for Options {
             create: true,
             delay_levels: DEFAULT_DELAY_LEVELS_MS.to_vec(),
             retention: None,
+            reserve_bytes: 0,
             process_id: 0,
         }
     }

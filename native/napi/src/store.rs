@@ -54,6 +54,9 @@ pub struct OpenOptions {
     pub clock_ms: Option<f64>,
 }
 
+/// Room for a clean close on a full disk: for the entries of a hundred thousand messages.
+const RESERVE_BYTES: u64 = 4 << 20;
+
 impl OpenOptions {
     fn settings(self, path: String) -> Result<OpenSettings, Error> {
         let flush = match self.flush.as_str() {
@@ -92,6 +95,7 @@ impl OpenOptions {
                     .map(|level| Ok(guard::offset("delayLevels", level)? as i64))
                     .collect::<Result<_, Error>>()?,
                 retention: self.retention.map(|retention| retention.policy()).transpose()?,
+                reserve_bytes: RESERVE_BYTES,
                 process_id: std::process::id(),
             },
         })

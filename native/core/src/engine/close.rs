@@ -32,10 +32,10 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             self.flushed(plan);
         }
         while let Some(plan) = self.plan_behind() {
-            plan.run(storage.as_ref())?;
+            self.with_reserve(|storage| plan.run(storage))?;
             self.wrote_behind(plan);
         }
-        self.write_index_slots(storage.as_ref())?;
+        self.write_index_slots()?;
         let engine = &mut *self.0;
         engine.unsynced.sync(storage.as_ref())?;
         if engine.last_store_timestamp > 0 {
@@ -46,19 +46,20 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         storage.write_at(CHECKPOINT_PATH, 0, &engine.checkpoint.encode())?;
         storage.sync(CHECKPOINT_PATH)?;
         engine.write_sidecar()?;
+        engine.fill_reserve()?;
         storage.remove(ABORT_PATH)?;
         storage.sync_dir("")?;
         Ok(())
     }
 
-    fn write_index_slots(&mut self, storage: &S) -> Result<(), Error> {
-        let Some(active) = self.0.index.active.as_mut() else {
-            return Ok(());
-        };
+    fn write_index_slots(&mut self) -> Result<(), Error> {
         let mut writes = Writes::default();
+        let Some(active) = &self.0.index.active else { return Ok(()) };
         active.plan_slots(&mut writes);
-        writes.run(storage)?;
-        active.wrote_slots();
+        self.with_reserve(|storage| writes.run(storage))?;
+        if let Some(active) = &mut self.0.index.active {
+            active.wrote_slots();
+        }
         self.0.unsynced.extend(writes.paths());
         Ok(())
     }

@@ -43,6 +43,7 @@ pub mod read;
 mod rebuild;
 pub mod removal;
 pub mod replicate;
+pub mod reserve;
 pub mod resolve;
 mod resolve_batch;
 mod resumed;
@@ -110,6 +111,8 @@ pub struct Engine<S: Storage, C: Clock> {
     /// Derived files written since they were synced.
     unsynced: Unsynced,
     behind_in_flight: bool,
+    /// The last write behind found the disk full.
+    disk_full: bool,
     /// A queue checkpoint that waits for entries to be written.
     begun: Option<checkpointing::Begun>,
     checkpoint_in_flight: bool,

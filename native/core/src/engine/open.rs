@@ -84,6 +84,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             checkpoint,
             unsynced: Unsynced::default(),
             behind_in_flight: false,
+            disk_full: false,
             begun: None,
             checkpoint_in_flight: false,
             session: 0,

@@ -178,6 +178,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// A plan met a full disk: its entries stay in memory, and are planned again when there may be room.
     pub fn put_off_behind(&mut self, plan: BehindPlan) {
         self.0.behind_in_flight = false;
+        self.0.disk_full = true;
         plan.queues.iter().for_each(|&(place, _)| self.0.queues.wait_again(place));
     }
 
@@ -185,6 +186,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     pub fn wrote_behind(&mut self, plan: BehindPlan) {
         let engine = &mut *self.0;
         engine.behind_in_flight = false;
+        engine.disk_full = false;
         for &(place, upto) in &plan.queues {
             engine.queues.written(place, upto);
         }

@@ -69,7 +69,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     fn put_checked(&mut self, batch: &[u8], count: usize, results: &mut [f64]) -> Result<usize, (usize, Error)> {
         let store_timestamp = self.0.next_store_timestamp();
-        if store_timestamp <= self.0.checkpoint.min_timestamp() {
+        if store_timestamp <= self.0.checkpoint.min_timestamp() || store_timestamp < self.0.checkpoint.index {
             self.0.take_back_checkpoint(store_timestamp).map_err(|e| (0, self.poison_unless_harmless(e)))?;
         }
         let mut messages = BatchReader::new(batch);
@@ -110,7 +110,11 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     /// Derived entries wait in memory until they are written behind; past a bound the put does it itself.
     pub(super) fn make_room_for_entries(&mut self) -> Result<(), Error> {
-        while self.pending_entries() > MAX_WAITING_ENTRIES && !self.0.behind_in_flight {
+        let most = match self.0.entries_on_a_full_disk() {
+            most if most > 0 && self.0.disk_full => most.min(MAX_WAITING_ENTRIES),
+            _ => MAX_WAITING_ENTRIES,
+        };
+        while self.pending_entries() > most && !self.0.behind_in_flight {
             let Some(plan) = self.plan_behind() else { break };
             if let Err(failed) = plan.run(self.0.storage.as_ref()) {
                 let full = failed.kind == IoKind::Full;
@@ -124,7 +128,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             }
             self.wrote_behind(plan);
         }
-        if self.pending_entries() > MAX_WAITING_ENTRIES {
+        if self.pending_entries() > most {
             let message = format!("{} queue and index entries wait for the disk; try again when it has caught up", self.pending_entries());
             return Err(Error::new(Code::Busy, message));
         }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use moraine_core::engine::reserve::RESERVE_PATH;
 use moraine_core::error::{IoError, IoKind};
 use moraine_core::memory::{MemorySegment, MemoryStorage};
 use moraine_core::storage::{DirectoryStamp, Entry, FileStamp, Segment, Space, Storage};
@@ -115,6 +116,9 @@ impl Storage for FaultyStorage {
     }
     fn remove(&self, path: &str) -> Result<(), IoError> {
         self.full.change()?;
+        if path == RESERVE_PATH {
+            self.full.files.set(false);
+        }
         self.memory.remove(path)
     }
     fn remove_dir(&self, dir: &str) -> Result<(), IoError> {

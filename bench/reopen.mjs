@@ -1,0 +1,102 @@
+// `npm run bench -- --only reopen [--gigabytes N] [--rounds N]`: opening a store whose process was killed, and building
+// queues and index from the log alone, against RocketMQ on a copy of the same store.
+import { execFileSync, spawnSync } from "node:child_process";
+import { closeSync, copyFileSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ORACLE } from "./peers/rocketmq.mjs";
+
+/** What opening after a kill has to keep to, and how many times faster than RocketMQ it and a rebuild have to be. */
+const LONGEST_OPEN_MILLIS = 500;
+const LEAST_OPEN_RATIO = 20;
+const LEAST_REBUILD_RATIO = 5;
+/** What is built again where it is missing. */
+const DERIVED = ["consumequeue", "index", "checkpoint", "moraine"];
+
+const child = fileURLToPath(new URL("./load/reopen.mjs", import.meta.url));
+
+function ours(mode, dir, ...more) {
+  // A child that kills itself at its end is no failure.
+  const { stdout, signal, status } = spawnSync(process.execPath, [child, mode, dir, ...more.map(String)], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  if (status !== 0 && signal !== "SIGKILL") throw new Error(`${mode} left with ${signal ?? status}`);
+  return stdout === "" ? undefined : JSON.parse(stdout);
+}
+
+function theirs(dir) {
+  writeFileSync(join(dir, "abort"), "1");
+  const out = execFileSync(ORACLE, ["read", dir, "--in-place", "--open-only"], {
+    encoding: "utf8",
+    maxBuffer: 2 ** 30,
+  });
+  return JSON.parse(out.trim().split("\n").at(-1));
+}
+
+/** Whether the system lets go of what it keeps of files: only for who may. */
+function dropCaches() {
+  try {
+    execFileSync("sync");
+    const file = openSync("/proc/sys/vm/drop_caches", "w");
+    writeFileSync(file, "3");
+    closeSync(file);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function run(inDirectory, gigabytes, rounds) {
+  return inDirectory((dir) => {
+    const [mine, his, checkpoint] = ["moraine", "rocketmq", "checkpoint"].map((name) => join(dir, name));
+    ours("write", mine, gigabytes);
+    execFileSync("cp", ["-a", "--sparse=always", mine, his]);
+    copyFileSync(join(mine, "checkpoint"), checkpoint);
+    const figures = { warm: [], cold: [], rebuild: [] };
+    for (let round = 0; round < rounds; round++) {
+      for (const state of ["warm", "cold"]) {
+        const timed = (open) => (state === "warm" || dropCaches() ? open() : undefined);
+        const a = timed(() => ours("open", mine));
+        copyFileSync(checkpoint, join(his, "checkpoint")); // or each open would begin where the one before has come to
+        const b = timed(() => theirs(his));
+        if (a && b) figures[state].push([a.openMillis, b.openMillis, a.residentBytes]);
+      }
+    }
+    for (let round = 0; round < rounds; round++) {
+      for (const name of DERIVED)
+        for (const store of [mine, his]) rmSync(join(store, name), { recursive: true, force: true });
+      const a = ours("rebuild", mine);
+      const b = theirs(his);
+      figures.rebuild.push([a.closedMillis, b.openMillis, a.residentBytes]);
+      ours("open", mine);
+    }
+    report(gigabytes, rounds, figures);
+    return { gigabytes, ...figures };
+  });
+}
+
+function report(gigabytes, rounds, { warm, cold, rebuild }) {
+  console.log(`\na store of ${gigabytes} GB, ${rounds} rounds, medians: moraine, RocketMQ`);
+  const row = (name, figures, verdicts) => {
+    if (figures.length === 0) return console.log(`  ${name.padEnd(44)} not measured`);
+    const [a, b, bytes] = [0, 1, 2].map((n) => median(figures.map((one) => one[n])));
+    console.log(
+      `  ${name.padEnd(44)} ${Math.round(a)} ms, ${Math.round(b)} ms (${Math.round(bytes / 2 ** 20)} MiB resident)`,
+    );
+    for (const [what, met] of verdicts(a, b / a)) console.log(`  → ${what} ${met ? "met" : "MISSED"}`);
+  };
+  const opened = (millis, ratio) => [
+    [`${(ratio).toFixed(1)} × faster; target ${LEAST_OPEN_RATIO} ×`, ratio >= LEAST_OPEN_RATIO],
+    [`target ${LONGEST_OPEN_MILLIS} ms`, millis <= LONGEST_OPEN_MILLIS],
+  ];
+  row("open after a kill, warm", warm, opened);
+  row("open after a kill, cold", cold, opened);
+  row("queues and index from the log, ours closed", rebuild, (_, ratio) => [
+    [`${ratio.toFixed(1)} × faster; target ${LEAST_REBUILD_RATIO} ×`, ratio >= LEAST_REBUILD_RATIO],
+  ]);
+}
+
+function median(values) {
+  return values.toSorted((x, y) => x - y)[Math.floor(values.length / 2)];
+}
