@@ -63,7 +63,7 @@ pub fn expire<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S, wis
         let writer = engine.writer()?;
         Ok((writer.0.kept.kept.clone(), writer.kept_from(choice.minimum, &corrections.emptied)))
     })?;
-    kept::write(storage, &new)?;
+    let gave_reserve = kept::write_with_reserve(storage, &new)?;
     let begun = access.engine(|engine| {
         let mut writer = engine.writer()?;
         if writer.0.retention.held_from() < choice.minimum {
@@ -82,6 +82,9 @@ pub fn expire<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S, wis
             engine.report_clock(reason, choice.files);
         }
         engine.writer()?.removed(&removal);
+        if gave_reserve {
+            engine.fill_reserve()?; // there is room again
+        }
         Ok(())
     })?;
     outcome?;

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::Engine;
 use super::known::correct_min;
+use super::reserve::RESERVE_PATH;
 use super::rows::Queues;
 use crate::dispatch::{names_a_directory, start_queue_at};
 use crate::error::{Error, Finding, IoError, IoKind};
@@ -300,6 +301,17 @@ pub(super) fn write<S: Storage>(storage: &S, kept: &Kept) -> Result<(), IoError>
         }
     }
     Ok(())
+}
+
+/// As [`write`]; where there is no room for the first version, the reserve makes some: true then, and it is gone.
+pub(super) fn write_with_reserve<S: Storage>(storage: &S, kept: &Kept) -> Result<bool, IoError> {
+    match write(storage, kept) {
+        Err(full) if full.kind == IoKind::Full && matches!(storage.len(RESERVE_PATH), Ok(Some(_))) => {
+            storage.remove(RESERVE_PATH)?;
+            write(storage, kept).map(|()| true)
+        }
+        outcome => outcome.map(|()| false),
+    }
 }
 
 /// Blanks behind the text, to a whole number of blocks: another version of the same number of blocks takes no new room.

@@ -9,6 +9,7 @@ use moraine_core::batch::{self, BatchMessage};
 use moraine_core::engine::delete_topic::delete_topic;
 use moraine_core::engine::expire::expire;
 use moraine_core::engine::put::RESULT_HEADER;
+use moraine_core::engine::reserve::RESERVE_PATH;
 use moraine_core::engine::retention::Wish;
 use moraine_core::engine::{Engine, GetStatus, Resolved};
 use moraine_core::error::Code;
@@ -181,6 +182,21 @@ fn without_room_for_the_first_version_nothing_goes() {
     storage.full.new_files.set(false);
     assert_eq!(expire(&cell, &storage, EVERYTHING).unwrap().files, 3);
     assert_eq!(delete_topic(&cell, &storage, b"D"), Ok(true));
+}
+
+#[test]
+fn the_reserve_makes_room_for_the_first_version() {
+    let storage = FaultyStorage::default();
+    drop(filled(&storage));
+    let cell = RefCell::new(open(&storage, Options { reserve_bytes: 10_000, ..small() }));
+    cell.borrow_mut().writer().unwrap().close().unwrap();
+    let cell = RefCell::new(open(&storage, Options { reserve_bytes: 10_000, ..small() }));
+    assert_eq!(storage.memory.contents(RESERVE_PATH).map(|reserve| reserve.len()), Some(10_000));
+    storage.full.new_files.set(true);
+    assert_eq!(expire(&cell, &storage, EVERYTHING).unwrap().files, 3);
+    let removed = format!("remove {RESERVE_PATH}");
+    assert_eq!(storage.memory.calls().iter().filter(|call| **call == removed).count(), 1);
+    assert_eq!(storage.memory.contents(RESERVE_PATH).map(|reserve| reserve.len()), Some(10_000), "there is room for it again");
 }
 
 #[test]

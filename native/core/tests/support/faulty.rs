@@ -118,6 +118,7 @@ impl Storage for FaultyStorage {
         self.full.change()?;
         if path == RESERVE_PATH {
             self.full.files.set(false);
+            self.full.new_files.set(false);
         }
         self.memory.remove(path)
     }
