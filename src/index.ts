@@ -19,17 +19,21 @@ export type {
   SegmentDiagnostics,
 } from "./diagnostics.ts";
 export { StoreError, type StoreErrorCode, type StoreErrorDetails, type StoreErrorOptions } from "./errors.ts";
+export type { AppendOptions } from "./flush-waiters.ts";
 export type { GetResult, GetStatus } from "./get-result.ts";
 export type { GroupOffset, Groups } from "./groups.ts";
 export type { JsonValue } from "./json/values.ts";
 export type { StoreState } from "./lifecycle.ts";
+export type { LogPositions } from "./log-positions.ts";
 export type { GroupMessage, GroupOptions, Host, InnerBatchMessage, Message } from "./message.ts";
 export { type OpenProgress, type StoreOptions, storeOptions } from "./options.ts";
 export type { EntriesOptions, LookupOptions, QueueEntry, QueueOffsets } from "./queries.ts";
 export type { QueueCursor, ReadOptions } from "./queue-cursor.ts";
 export type { GetOptions } from "./queue-reader.ts";
+export type { Expired, ExpireOptions, Release } from "./retention.ts";
+export type { RetentionOptions } from "./retention-options.ts";
 export type { ScanItem, ScanOptions } from "./scan.ts";
-export { type AppendOptions, type LogPositions, Store } from "./store.ts";
+export { Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";
 export type { Table } from "./table.ts";
 export type { MessageFilter } from "./tag-filter.ts";

@@ -4,6 +4,7 @@
  * An engine throws `StoreError` from every member. Offsets and times are integers below 2^53.
  */
 import type { StoreError } from "../errors.ts";
+import type { RetentionRules } from "../retention-options.ts";
 
 /** Bytes in front of each message of a batch; the layout is drawn in native/core/src/batch.rs. */
 export const BATCH_HEADER_BYTES = 88;
@@ -49,10 +50,24 @@ export interface EngineOptions {
   maxMessageBytes: number;
   /** What the delay levels 1, 2 … mean, in ms. */
   delayLevels: number[];
+  /** Files of the log that go without being asked for. */
+  retention?: RetentionRules;
   readOnly: boolean;
   create: boolean;
   /** Milliseconds since the epoch for every store timestamp, instead of the system's clock (tests). */
   clock?: () => number;
+}
+
+/** What `expire` has removed. */
+export interface Expired {
+  /** Files of the log. */
+  readonly files: number;
+  /** Bytes of the log in front of the new minimum. */
+  readonly bytes: number;
+  /** Physical offset that the log begins at now. */
+  readonly minOffset: number;
+  /** More may go than one call removes: another one would go on. */
+  readonly more: boolean;
 }
 
 export interface EngineEvents {
@@ -192,6 +207,12 @@ export interface EngineStore {
   stats(): Record<string, number>;
   /** Verifies the store as it is on disk, as far as its files are complete. */
   verify(deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified>;
+  /** Removes files of the log, up to `EXPIRE_BATCH_FILES`; neither argument: by the option `retention`. */
+  expire(before: number | undefined, maxBytes: number | undefined): Promise<Expired>;
+  /** Deletes a topic; false where there is none. */
+  deleteTopic(topic: string): Promise<boolean>;
+  /** Holds the log from a physical offset on; the function gives the hold up, also of a store that is closed. */
+  retain(fromPhysicalOffset: number): () => void;
   /** Flushes, closes, releases the lock. Called once. */
   close(): Promise<void>;
 }

@@ -13,11 +13,12 @@ import type {
   EngineStore,
   EngineTask,
   EngineVerified,
+  Expired,
   TaskProgress,
 } from "./contract.ts";
 import { runTask, type TaskAddon, type TaskEvent } from "./native-task.ts";
 
-/** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, tasks.rs, upkeep.rs). */
+/** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, retention.rs, tasks.rs, upkeep.rs). */
 export interface Addon extends TaskAddon {
   readonly FAILURE_PREFIX: string;
   readonly EVENT_PROGRESS: number;
@@ -25,6 +26,7 @@ export interface Addon extends TaskAddon {
   readonly EVENT_FAILED: number;
   readonly EVENT_SETTLED: number;
   readonly EVENT_CLOSED: number;
+  readonly EVENT_DONE: number;
   open(path: string, options: AddonOptions, onEvent: AddonEvent): number;
   close(handle: number): void;
   put(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
@@ -65,6 +67,11 @@ export interface Addon extends TaskAddon {
   takeArrivals(handle: number, out: Float64Array): number;
   topics(handle: number): string[];
   queues(handle: number, topic: string): number[];
+  /** EVENT_DONE follows with the number of the errand. */
+  expire(handle: number, errand: number, before: number | undefined, maxBytes: number | undefined): void;
+  deleteTopic(handle: number, errand: number, topic: string): void;
+  retain(handle: number, from: number): number;
+  release(handle: number, hold: number): void;
   health(handle: number): EngineHealth;
   stats(handle: number): Record<string, number>;
   /** `handle`: that of the store, where it is open here for writing, else 0. */
@@ -113,6 +120,9 @@ class NativeStore implements EngineStore {
   #opening: Awaited<EngineStore> | undefined;
   #closing: Awaited<void> | undefined;
   #closed: Promise<void> | undefined;
+  /** By number: what is asked for beside flushes. */
+  readonly #errands: Map<number, Awaited<unknown>> = new Map();
+  #lastErrand = 0;
   /** What the flushes asked for reach; undefined when all have settled. */
   #flushTarget: number | undefined;
 
@@ -142,9 +152,11 @@ class NativeStore implements EngineStore {
       this.#events.onProgress(text ?? "", first, second);
       return;
     }
-    const error = text === null ? undefined : fromJson(text);
+    const error = text === null || kind === addon.EVENT_DONE ? undefined : fromJson(text);
     if (kind === addon.EVENT_SETTLED) {
       this.#settled(first, error);
+    } else if (kind === addon.EVENT_DONE) {
+      this.#done(first, second === 0, text ?? "");
     } else if (kind === addon.EVENT_OPENED) {
       this.#hold.release();
       this.#opening?.resolve(this);
@@ -269,6 +281,49 @@ class NativeStore implements EngineStore {
 
   queues(topic: string): number[] {
     return this.#call(() => this.#addon.queues(this.#handle, topic));
+  }
+
+  expire(before: number | undefined, maxBytes: number | undefined): Promise<Expired> {
+    return this.#errand((errand) => this.#addon.expire(this.#handle, errand, before, maxBytes));
+  }
+
+  deleteTopic(topic: string): Promise<boolean> {
+    return this.#errand((errand) => this.#addon.deleteTopic(this.#handle, errand, topic));
+  }
+
+  retain(fromPhysicalOffset: number): () => void {
+    const hold = this.#call(() => this.#addon.retain(this.#handle, fromPhysicalOffset));
+    return () => {
+      try {
+        this.#call(() => this.#addon.release(this.#handle, hold));
+      } catch (error) {
+        // With the store all holds are gone.
+        if ((error as StoreError).code !== "STORE_CLOSED") throw error;
+      }
+    };
+  }
+
+  /** Asks for an errand, and holds the process until it is done. */
+  #errand<T>(ask: (errand: number) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#lastErrand += 1;
+      const errand = this.#lastErrand;
+      this.#call(() => {
+        if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
+        ask(errand);
+      });
+      this.#errands.set(errand, { resolve: (value) => resolve(value as T), reject });
+      this.#hold.take();
+    });
+  }
+
+  #done(errand: number, went: boolean, text: string): void {
+    const awaited = this.#errands.get(errand);
+    if (awaited === undefined) return;
+    this.#errands.delete(errand);
+    this.#hold.release();
+    if (went) awaited.resolve(JSON.parse(text));
+    else awaited.reject(fromJson(text));
   }
 
   health(): EngineHealth {

@@ -8,6 +8,7 @@ mod background;
 mod backlog;
 pub mod clock;
 mod descriptors;
+pub mod errands;
 mod errno;
 mod fault;
 pub mod files;

@@ -18,6 +18,7 @@ mod failure;
 mod guard;
 mod hot;
 mod report;
+mod retention;
 mod store;
 mod tasks;
 mod upkeep;

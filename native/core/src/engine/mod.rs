@@ -30,8 +30,11 @@ pub mod checkpointing;
 pub mod close;
 mod complete;
 mod counts;
+pub mod delete_topic;
+pub mod expire;
 mod found;
 pub mod health;
+pub mod kept;
 pub(crate) mod known;
 mod live;
 pub mod open;
@@ -41,11 +44,13 @@ pub mod read;
 mod rebuild;
 pub mod remake;
 mod remake_files;
+pub mod removal;
 pub mod replicate;
 pub mod reserve;
 pub mod resolve;
 mod resolve_batch;
 mod resumed;
+pub mod retention;
 mod rows;
 mod run;
 pub mod salvage;
@@ -135,6 +140,8 @@ pub struct Engine<S: Storage, C: Clock> {
     sidecar: Sidecar,
     /// Something is odd in the directories of the queues, and to be told at every open: none of them is to be left out.
     sidecar_withheld: bool,
+    kept: kept::KeptFile,
+    retention: retention::Retention,
     findings: Vec<Finding>,
     poison: Option<Error>,
     closed: bool,

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use super::found::Found;
 use super::remake;
 use super::replicate::Incoming;
+use super::retention::Retention;
 use super::rows::Queues;
 use super::run::Run;
 use super::{Engine, Stats};
@@ -55,7 +56,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
     }
 
     fn new(storage: Arc<S>, clock: C, mut options: Options, found: Found<S>, end: u64, last: (u64, i64)) -> Self {
-        let Found { clean, topics, segments, mut checkpoint, sidecar, sidecar_withheld, queues, index, findings, seals, .. } = found;
+        let Found { clean, topics, segments, mut checkpoint, sidecar, sidecar_withheld, queues, index, kept, findings, seals, .. } = found;
         let Queues { plain: queues, files: queue_files, batches, batch_files } = queues;
         let (last_record, last_store_timestamp) = last;
         if last_store_timestamp > 0 {
@@ -96,6 +97,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             clean,
             sidecar,
             sidecar_withheld,
+            kept,
+            retention: Retention::default(),
             findings,
             poison: None,
             closed: false,

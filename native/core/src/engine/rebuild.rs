@@ -67,6 +67,7 @@ impl<S: Storage> Found<S> {
         }
         self.findings.extend(recovery::cut_finding(&self.segments, &log_end));
         self.correct_mins(storage)?;
+        self.kept.settle(storage, &mut self.queues, log_end.end, &mut self.findings)?;
         let last = self.last_record(storage, &log_end)?;
         Ok(Rebuilt { log_end, scanned_from, last, touched, touched_batches, index_names })
     }
@@ -147,7 +148,7 @@ impl<S: Storage> Found<S> {
             if at >= complete.least() {
                 let dispatch = Dispatch::of(record, at, &options.delay_levels);
                 let is_batch = belongs_to_batch_queue(batches, plain, &dispatch);
-                if is_batch && at >= complete.batch {
+                if is_batch && at >= complete.batch.max(plain.hidden_below(dispatch.topic)) {
                     redispatch_to_batch_queue(batches, record, &dispatch, &mut dispatch_findings);
                 }
                 if at >= complete.simple {

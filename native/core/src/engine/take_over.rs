@@ -68,6 +68,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             self.ext_ends = ext.take_over(storage.as_ref(), &self.queue_files, &self.queues, &mut self.unsynced)?;
         }
         take_over_batch_queues(storage.as_ref(), &self.batch_files, &self.batches, &rebuilt.touched_batches, &mut self.unsynced)?;
+        self.take_over_kept()?;
         self.drop_distrusted_index_files(&rebuilt.index_names)?;
         self.fill_reserve()?;
         self.seals.begin_at(self.log.segments().last().map_or(0, |active| active.base));

@@ -15,6 +15,7 @@ mod flaw;
 pub mod hash;
 pub mod index_file;
 pub mod json;
+pub mod kept;
 pub mod light_queues;
 pub mod names;
 mod new_record;

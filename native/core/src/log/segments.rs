@@ -208,6 +208,14 @@ impl<G: Segment> Segments<G> {
         self.placed = Arc::new(list);
     }
 
+    /// Takes the segments that start below `offset` off the list.
+    pub fn drop_below(&mut self, offset: u64) -> Vec<Placed<G>> {
+        let mut list: Vec<Placed<G>> = self.placed.iter().cloned().collect();
+        let kept = list.split_off(list.partition_point(|placed| placed.base < offset));
+        self.placed = Arc::new(kept);
+        list
+    }
+
     /// Takes the segments that start at or above `offset` off the list.
     pub fn split_off(&mut self, offset: u64) -> Vec<Placed<G>> {
         let mut list: Vec<Placed<G>> = self.placed.iter().cloned().collect();

@@ -16,7 +16,7 @@ use super::random::SimRandom;
 use super::segment::SimSegment;
 use super::state::{Node, ROOT, SimState};
 use crate::error::{IoError, IoKind};
-use crate::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Storage};
+use crate::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Space, Storage};
 
 /// What a disk holds, and what goes on around it.
 #[derive(Debug)]
@@ -437,5 +437,30 @@ impl Storage for SimDisk {
         let parent = machine.state.find_directory("unlink", dir)?;
         machine.state.change_directory(parent, |directory, changes| directory.remove(name, changes));
         Ok(())
+    }
+
+    fn remove_dir(&self, dir: &str) -> Result<(), IoError> {
+        let machine = &mut *self.0.borrow_mut();
+        let node = match machine.state.find_directory("rmdir", dir) {
+            Ok(node) => node,
+            Err(missing) if missing.kind == IoKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if machine.state.directory(node).is_some_and(|directory| !directory.current.is_empty()) {
+            return Err(IoError::new(IoKind::Other, "rmdir", dir, "directory not empty"));
+        }
+        machine.plain(CallKind::Remove, dir)?;
+        let (above, name) = dir.rsplit_once('/').unwrap_or(("", dir));
+        let parent = machine.state.find_directory("rmdir", above)?;
+        machine.state.change_directory(parent, |directory, changes| directory.remove(name, changes));
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
+        SimDisk::rename(self, from, to)
+    }
+
+    fn space(&self, _dir: &str) -> Result<Option<Space>, IoError> {
+        Ok(None)
     }
 }
