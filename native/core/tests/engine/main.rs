@@ -25,6 +25,7 @@ mod put_get;
 mod reopen;
 mod replicate;
 mod replicate_kinds;
+mod resumed;
 mod sidecar;
 mod sidecar_batches;
 mod topic_kinds;
