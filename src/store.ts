@@ -460,10 +460,9 @@ export class Store {
   async #showAll(): Promise<StoreError | undefined> {
     if (this.#settings.flush !== "sync" || this.#waits.listeners.count === 0 || this.#lifecycle.isPoisoned) return;
     const { endOffset, durableOffset } = this.#positions.read();
-    if (endOffset === durableOffset) return;
     const isTold = this.#waiters.waiting > 0;
     try {
-      await this.#waiters.wait(endOffset);
+      if (durableOffset < endOffset) await this.#waiters.wait(endOffset);
     } catch (error) {
       if (!isTold) return error as StoreError;
     }

@@ -117,6 +117,8 @@ pub struct Engine<S: Storage, C: Clock> {
     /// Position of the newest record, and its store time.
     last_record: u64,
     last_store_timestamp: i64,
+    /// How often store times went back.
+    steps_back: u64,
     /// Messages from here on are not shown, once a confirm offset was told.
     confirmed: Option<u64>,
     /// What has come of the next record of a log that is copied from another store.
@@ -139,6 +141,7 @@ pub struct Engine<S: Storage, C: Clock> {
     clean: bool,
     sidecar: Sidecar,
     /// Something is odd in the directories of the queues, and to be told at every open: none of them is to be left out.
+    /// Or the queues are too many for their table.
     sidecar_withheld: bool,
     kept: kept::KeptFile,
     retention: retention::Retention,

@@ -20,6 +20,8 @@ use crate::index::put::Index;
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::queue::batch::BatchIndex;
+use crate::queue::batch_files::BatchFiles;
+use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueIndex;
 use crate::queue::tail::Tail;
 use crate::recovery::{self, Evidence, LogEnd};
@@ -51,6 +53,11 @@ impl<S: Storage> Found<S> {
         counts: &Counts,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Rebuilt, Error> {
+        if self.is_resumed() && !options.read_only {
+            // Queues that came later may have files, which hold more than the log has kept, and not in one piece.
+            QueueFiles::add_others(storage, &mut self.queues.plain)?;
+            BatchFiles::add_others(storage, &self.queues.plain, &mut self.queues.batches)?;
+        }
         let touched = self.drop_plain_entries(storage, counts)?;
         let touched_batches = self.drop_batch_entries(storage, counts)?;
         let indexed_to = self.index.newest().map_or(0, |newest| newest.end_physical);

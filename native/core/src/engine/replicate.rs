@@ -242,6 +242,12 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return Err(self.corrupt(&format!("{}", BadReason::Misplaced(record.physical_offset()))));
         }
         let engine = &mut *self.0;
+        if record.store_timestamp() < engine.last_store_timestamp {
+            engine.steps_back += 1; // the leader's clock did
+        }
+        if record.store_timestamp() <= engine.checkpoint.min_timestamp() {
+            engine.take_back_checkpoint(record.store_timestamp())?;
+        }
         let dispatch = Dispatch::of(&record, at, &engine.options.delay_levels);
         let mut learning = Learning {
             storage: engine.storage.as_ref(),

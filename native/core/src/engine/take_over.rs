@@ -25,7 +25,8 @@ use crate::storage::{Clock, Segment, Storage};
 
 impl<S: Storage, C: Clock> Engine<S, C> {
     /// Queues are built again that `checkpoint` calls complete: it says so no more, until they are. A second crash would
-    /// leave some of them half built.
+    /// leave some of them half built. Nothing else in it changes: a sidecar that tells of lost queues is to count until
+    /// they are back.
     pub(super) fn take_back_queues(&mut self) -> Result<(), Error> {
         if self.storage.len(CHECKPOINT_PATH)?.is_none() {
             return Ok(());

@@ -28,6 +28,7 @@ mod put_get;
 mod reopen;
 mod replicate;
 mod replicate_kinds;
+mod resumed;
 mod retention;
 mod sidecar;
 mod sidecar_batches;
