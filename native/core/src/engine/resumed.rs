@@ -69,14 +69,15 @@ fn table<S: Storage>(storage: &S, derived: &Derived, options: &Options) -> Resul
     Ok(decoded.map(|(queues, _)| queues))
 }
 
-/// Whether nobody else has written `checkpoint`: a crash may have left a version before, and times are taken back and
-/// those of index files moved on without a word in the watermark.
+/// Whether nobody else has written `checkpoint`: a crash may have left a version before, or none, or the file without its
+/// length, and times are taken back, those of index files moved on, and the confirm offset set by every recovery without a
+/// word in the watermark.
 fn may_be_ours(bytes: &[u8], ours: &Checkpoint) -> bool {
     let found = Checkpoint::decode(bytes);
-    (found.master_flushed_offset, found.confirm_offset) == (ours.master_flushed_offset, ours.confirm_offset)
+    found.master_flushed_offset == ours.master_flushed_offset
         && found.physic <= ours.physic
         && found.logics <= ours.logics
-        && bytes == found.encode()
+        && found.encode().starts_with(bytes)
 }
 
 /// Whether the log holds what the watermark says to be durable.
