@@ -1,5 +1,22 @@
 /** Group commit as seen from here: many wait, one sync settles all that it covers. */
-import type { StoreError } from "./errors.ts";
+import { readOptions } from "./arguments.ts";
+import { argumentError, type StoreError, shown } from "./errors.ts";
+
+export interface AppendOptions {
+  /** When to settle: `"disk"` (default with `flush: "sync"`) once durable, `"memory"` (with `"async"`) once in the log. */
+  readonly durability?: "disk" | "memory" | undefined;
+}
+
+const APPEND_OPTIONS: readonly string[] = ["durability"];
+
+/** When an `append` with these options settles, in a store with this `flush`. */
+export function durabilityOf(options: AppendOptions | undefined, flush: "async" | "sync"): "disk" | "memory" {
+  const { durability = flush === "sync" ? "disk" : "memory" } = readOptions(options, APPEND_OPTIONS);
+  if (durability !== "disk" && durability !== "memory") {
+    throw argumentError("options.durability", `durability is ${shown(durability)}; it must be "disk" or "memory"`);
+  }
+  return durability;
+}
 
 interface Waiter {
   /** Settled once the log is durable up to here. */

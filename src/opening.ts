@@ -56,9 +56,13 @@ export async function openEngine(
   return { engineName: engine.name, engine: store };
 }
 
-function engineOptions(settings: Settings): EngineOptions {
-  const { engine: _engine, onProgress: _onProgress, clock, ...options } = settings;
-  return clock === undefined ? options : { ...options, clock };
+export function engineOptions(settings: Settings): EngineOptions {
+  const { engine: _engine, onProgress: _onProgress, clock, retention, ...options } = settings;
+  return {
+    ...options,
+    ...(retention === undefined ? {} : { retention }),
+    ...(clock === undefined ? {} : { clock }),
+  };
 }
 
 /** Passes on how far opening has come. A listener that throws is not called again. */

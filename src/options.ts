@@ -1,6 +1,7 @@
 /** What a store can be told when it is opened. What is on disk wins: sizes are taken from the files found. */
 import { readOptions } from "./arguments.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
+import { type RetentionOptions, type RetentionRules, retentionRules } from "./retention-options.ts";
 
 /** How far opening has come. `done` and `total` are bytes. */
 export interface OpenProgress {
@@ -39,6 +40,11 @@ export interface StoreOptions {
    * with the units s, m, h and d. A greater level counts as the last. Must be what the broker of the store has.
    */
   readonly delayLevels?: string | undefined;
+  /**
+   * Files of the log that go by themselves, the oldest first: looked at every 10 seconds, `EXPIRE_BATCH_FILES` (10) at a
+   * time. Without it nothing is removed but by `expire` and `deleteTopic`.
+   */
+  readonly retention?: RetentionOptions | undefined;
   /** Takes no lock and changes nothing; sees a live store of another process as far as it can be read. */
   readonly readOnly?: boolean | undefined;
   /** Whether a store is created where there is none. */
@@ -66,6 +72,11 @@ interface ChoiceOption<T> {
 interface TextOption {
   readonly kind: "text";
   readonly default: string;
+}
+
+/** An object of options of its own; see the type of the option. */
+interface GroupOption {
+  readonly kind: "group";
 }
 
 interface FunctionOption {
@@ -105,6 +116,7 @@ interface OptionTable {
   readonly compat: ChoiceOption<"5" | "4.9">;
   readonly maxMessageBytes: NumberOption;
   readonly delayLevels: TextOption;
+  readonly retention: GroupOption;
   readonly readOnly: ChoiceOption<boolean>;
   readonly create: ChoiceOption<boolean>;
   readonly engine: ChoiceOption<"auto" | "native" | "wasm">;
@@ -125,6 +137,7 @@ export const storeOptions: OptionTable = {
   indexTags: choice(false, true),
   compat: choice<"5" | "4.9">("5", "4.9"),
   maxMessageBytes: integer("bytes", 4_194_304, 1, 536_870_912),
+  retention: { kind: "group" },
   delayLevels: { kind: "text", default: "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h" },
   readOnly: choice(false, true),
   create: choice(true, false),
@@ -150,6 +163,8 @@ export interface Settings {
   readonly maxMessageBytes: number;
   /** Milliseconds for the levels 1, 2 … */
   readonly delayLevels: number[];
+  /** Only the rules that were given; undefined without any. */
+  readonly retention: RetentionRules | undefined;
   readonly readOnly: boolean;
   readonly create: boolean;
   readonly engine: "auto" | "native" | "wasm";
@@ -173,6 +188,7 @@ export function storeSettings(options: StoreOptions | undefined): Settings {
     compat: chosen("compat", given.compat, storeOptions.compat),
     maxMessageBytes: number("maxMessageBytes", given.maxMessageBytes, storeOptions.maxMessageBytes),
     delayLevels: delays(given.delayLevels ?? storeOptions.delayLevels.default),
+    retention: retentionRules(given.retention),
     readOnly: chosen("readOnly", given.readOnly, storeOptions.readOnly),
     create: chosen("create", given.create, storeOptions.create),
     engine: chosen("engine", given.engine, storeOptions.engine),

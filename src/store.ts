@@ -1,48 +1,34 @@
 /** A store: a directory of Apache RocketMQ's format, opened. */
 
 import type { AppendListener } from "./append-listeners.ts";
-import { checkOffset, readOptions } from "./arguments.ts";
+import { checkOffset } from "./arguments.ts";
 import type { ArrivalOptions } from "./arrivals.ts";
 import type { PutResult, PutResults } from "./batch.ts";
-import type { EngineHealth } from "./binding/contract.ts";
+import type { EngineHealth, VerifyFinding } from "./binding/contract.ts";
 import { type FlushDiagnostics, flushChannel } from "./diagnostics.ts";
-import { argumentError, StoreError, shown } from "./errors.ts";
-import { FlushWaiters } from "./flush-waiters.ts";
+import { argumentError, StoreError } from "./errors.ts";
+import { type AppendOptions, durabilityOf, FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
 import type { Groups } from "./groups.ts";
 import { Lifecycle, type StoreState } from "./lifecycle.ts";
+import { type LogPositions, Positions } from "./log-positions.ts";
 import type { GroupMessage, GroupOptions, InnerBatchMessage, Message } from "./message.ts";
 import { type Opened, openEngine, storePath } from "./opening.ts";
 import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
 import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
 import { checkReadOptions, QueueCursor, type ReadOptions } from "./queue-cursor.ts";
 import { type GetOptions, QueueReader } from "./queue-reader.ts";
+import { type Expired, type ExpireOptions, type Release, Retention } from "./retention.ts";
 import { checkScanOptions, followLog, type LogSource, type ScanItem, type ScanOptions, scanLog } from "./scan.ts";
 import type { StoredMessage } from "./stored-message.ts";
 import type { Table } from "./table.ts";
 import { Tables } from "./tables.ts";
+import { type VerifyOptions, verifyWith } from "./upkeep.ts";
 import { Waits } from "./waits.ts";
 import { Writer } from "./writer.ts";
 
-/** Positions in the commit log, in bytes: minimum ≤ visible ≤ end, durable ≤ end. */
-export interface LogPositions {
-  readonly minOffset: number;
-  /** Behind the last record. */
-  readonly endOffset: number;
-  /** Everything below survives a power cut. */
-  readonly durableOffset: number;
-  /** Everything below can be read: `endOffset` with `flush: "async"`, `durableOffset` with `"sync"`. */
-  readonly visibleOffset: number;
-}
-
-export interface AppendOptions {
-  /** When to settle: `"disk"` (default with `flush: "sync"`) once durable, `"memory"` (with `"async"`) once in the log. */
-  readonly durability?: "disk" | "memory" | undefined;
-}
-
 /** What the constructor asks for, so that only `Store.open` can call it. */
 const BY_OPEN: symbol = Symbol("Store.open");
-const APPEND_OPTIONS: readonly string[] = ["durability"];
 
 /**
  * A message store.
@@ -69,7 +55,10 @@ export class Store {
   readonly #waiters: FlushWaiters;
   readonly #tables: Tables;
   readonly #waits: Waits;
-  readonly #positions: Float64Array = new Float64Array(4);
+  readonly #retention: Retention;
+  readonly #positions: Positions;
+  /** What ends the verifying that goes on. */
+  readonly #verifying: Set<() => void> = new Set();
   #closing: Promise<void> | undefined;
 
   /** Where the runtime has `Symbol.asyncDispose`, `await using` closes the store. */
@@ -79,13 +68,15 @@ export class Store {
     if (key !== BY_OPEN) throw argumentError("new Store", "a store is made by Store.open(path, options)");
     this.#engineName = opened.engineName;
     this.#engine = opened.engine;
+    this.#positions = new Positions(opened.engine);
     this.#lifecycle = lifecycle;
     this.#settings = settings;
     this.#waits = new Waits(opened.engine, lifecycle, settings.flush);
     this.#writer = new Writer(opened.engine, lifecycle, settings, this.#waits);
     this.#reader = new QueueReader(opened.engine, lifecycle);
     this.#queries = new Queries(opened.engine, lifecycle);
-    this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#readPositions().durableOffset);
+    this.#retention = new Retention(opened.engine, lifecycle);
+    this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#positions.read().durableOffset);
     this.#tables = new Tables(lifecycle, settings.clock);
     lifecycle.open();
   }
@@ -146,11 +137,7 @@ export class Store {
    */
   append(message: Message | InnerBatchMessage, options?: AppendOptions): Promise<PutResult> {
     try {
-      const byDefault = this.#settings.flush === "sync" ? "disk" : "memory";
-      const { durability = byDefault } = readOptions(options, APPEND_OPTIONS);
-      if (durability !== "disk" && durability !== "memory") {
-        throw argumentError("options.durability", `durability is ${shown(durability)}; it must be "disk" or "memory"`);
-      }
+      const durability = durabilityOf(options, this.#settings.flush);
       const result = this.#writer.put(message);
       if (durability === "memory") return Promise.resolve(result);
       return new Promise((resolve, reject) => this.#waiters.add(result.endOffset, () => resolve(result), reject));
@@ -195,7 +182,7 @@ export class Store {
   flush(upTo?: number): Promise<number> {
     try {
       this.#lifecycle.checkWritable();
-      const { endOffset, durableOffset } = this.#readPositions();
+      const { endOffset, durableOffset } = this.#positions.read();
       const offset = upTo === undefined ? endOffset : checkOffset("upTo", upTo);
       if (offset > endOffset) {
         throw new StoreError(
@@ -258,7 +245,7 @@ export class Store {
   scan(options?: ScanOptions): Generator<ScanItem, void, undefined> | AsyncIterableIterator<ScanItem>;
   scan(options?: ScanOptions): Generator<ScanItem, void, undefined> | AsyncIterableIterator<ScanItem> {
     this.#lifecycle.checkReadable();
-    const { minOffset, visibleOffset } = this.#readPositions();
+    const { minOffset, visibleOffset } = this.#positions.read();
     const checked = checkScanOptions(options);
     this.#lifecycle.checkReadable();
     const log: LogSource = {
@@ -336,7 +323,7 @@ export class Store {
 
   get log(): LogPositions {
     this.#lifecycle.checkReadable();
-    return this.#readPositions();
+    return this.#positions.read();
   }
 
   /** All topics that have queues, in order. */
@@ -376,6 +363,36 @@ export class Store {
     return this.#tables.groups;
   }
 
+  /**
+   * Removes files of the log, the oldest first and whole ones only: those whose messages were stored `before` a time, and
+   * those that lie in front of the newest `maxBytes`; without either, those that the option `retention` names, whatever the
+   * hour. One call removes `EXPIRE_BATCH_FILES` (10) at most, and `more` says whether another one would go on. The file that
+   * is written to stays, and so does what `retain` holds. Readers keep what they have of a file that goes.
+   *
+   * Rejects with `STORE_INVALID_ARGUMENT` where nothing says what may go, with `STORE_FULL` where there is no room to note
+   * what is to be removed, and as `flush` does.
+   */
+  expire(options?: ExpireOptions): Promise<Expired> {
+    return this.#retention.expire(options);
+  }
+
+  /**
+   * Deletes a topic, or the light queue of that name (`%LMQ%…`), with its queues; false where there is none. Its messages
+   * are not shown any more, except by `at`, `scan` and `onAppend`, which show the log until its files expire. If it is made
+   * again, its queue offsets go on where they were. The topic table and consumer offsets are left to the caller.
+   */
+  deleteTopic(topic: string): Promise<boolean> {
+    return this.#retention.deleteTopic(topic);
+  }
+
+  /**
+   * Holds the log from a physical offset on: neither `expire` nor the option `retention` removes a file that lies there,
+   * until the function is called that is returned, or the store is closed. It is also disposable (`using`).
+   */
+  retain(fromPhysicalOffset: number): Release {
+    return this.#retention.retain(fromPhysicalOffset);
+  }
+
   /** Counters by name. */
   stats(): Record<string, number> {
     this.#lifecycle.checkReadable();
@@ -390,6 +407,19 @@ export class Store {
   }
 
   /**
+   * Holds everything on disk against everything else, as far as files are complete: see `verifyStore`. Resolves with what
+   * is wrong, and what mends it; rejects with `STORE_ABORTED`, and with `STORE_CLOSED` when the store is closed meanwhile.
+   */
+  async verify(options?: VerifyOptions): Promise<VerifyFinding[]> {
+    this.#lifecycle.checkReadable();
+    return verifyWith((deep, onProgress) => this.#engine.verify(deep, onProgress), options, {
+      add: (stop) => void this.#verifying.add(stop),
+      delete: (stop) => void this.#verifying.delete(stop),
+      error: () => this.#lifecycle.closedError(),
+    });
+  }
+
+  /**
    * Flushes, waits for work in flight, and releases the directory; always the same promise. Rejects where that
    * failed, and with `STORE_POISONED` where a sync failed before and no call has been told. Closed it is then, too.
    * A table that cannot be written is tried once more, and its error is the rejection where there is no other.
@@ -401,6 +431,7 @@ export class Store {
 
   async #close(): Promise<void> {
     this.#lifecycle.close();
+    for (const stop of this.#verifying) stop();
     this.#waits.end(this.#lifecycle.closedError());
     // While the lock is still ours.
     const unwritten = await this.#tables.close();
@@ -428,11 +459,10 @@ export class Store {
    */
   async #showAll(): Promise<StoreError | undefined> {
     if (this.#settings.flush !== "sync" || this.#waits.listeners.count === 0 || this.#lifecycle.isPoisoned) return;
-    const { endOffset, durableOffset } = this.#readPositions();
-    if (endOffset === durableOffset) return;
+    const { endOffset, durableOffset } = this.#positions.read();
     const isTold = this.#waiters.waiting > 0;
     try {
-      await this.#waiters.wait(endOffset);
+      if (durableOffset < endOffset) await this.#waiters.wait(endOffset);
     } catch (error) {
       if (!isTold) return error as StoreError;
     }
@@ -456,18 +486,6 @@ export class Store {
     const error = this.#lifecycle.poison(cause, this.#waiters.waiting > 0);
     this.#waiters.fail(error);
     this.#waits.end(error);
-  }
-
-  #readPositions(): LogPositions {
-    const positions = this.#positions;
-    this.#engine.positions(positions);
-    const [minOffset, endOffset, durableOffset, visibleOffset] = positions as unknown as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    return { minOffset, endOffset, durableOffset, visibleOffset };
   }
 }
 

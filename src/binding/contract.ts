@@ -4,6 +4,7 @@
  * An engine throws `StoreError` from every member. Offsets and times are integers below 2^53.
  */
 import type { StoreError } from "../errors.ts";
+import type { RetentionRules } from "../retention-options.ts";
 
 /** Bytes in front of each message of a batch; the layout is drawn in native/core/src/batch.rs. */
 export const BATCH_HEADER_BYTES = 88;
@@ -49,10 +50,24 @@ export interface EngineOptions {
   maxMessageBytes: number;
   /** What the delay levels 1, 2 … mean, in ms. */
   delayLevels: number[];
+  /** Files of the log that go without being asked for. */
+  retention?: RetentionRules;
   readOnly: boolean;
   create: boolean;
   /** Milliseconds since the epoch for every store timestamp, instead of the system's clock (tests). */
   clock?: () => number;
+}
+
+/** What `expire` has removed. */
+export interface Expired {
+  /** Files of the log. */
+  readonly files: number;
+  /** Bytes of the log in front of the new minimum. */
+  readonly bytes: number;
+  /** Physical offset that the log begins at now. */
+  readonly minOffset: number;
+  /** More may go than one call removes: another one would go on. */
+  readonly more: boolean;
 }
 
 export interface EngineEvents {
@@ -190,11 +205,75 @@ export interface EngineStore {
   health(): EngineHealth;
   /** Counters by name. */
   stats(): Record<string, number>;
+  /** Verifies the store as it is on disk, as far as its files are complete. */
+  verify(deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified>;
+  /** Removes files of the log, up to `EXPIRE_BATCH_FILES`; neither argument: by the option `retention`. */
+  expire(before: number | undefined, maxBytes: number | undefined): Promise<Expired>;
+  /** Deletes a topic; false where there is none. */
+  deleteTopic(topic: string): Promise<boolean>;
+  /** Holds the log from a physical offset on; the function gives the hold up, also of a store that is closed. */
+  retain(fromPhysicalOffset: number): () => void;
   /** Flushes, closes, releases the lock. Called once. */
   close(): Promise<void>;
+}
+
+/** Work that goes on beside the event loop. */
+export interface EngineTask<T> {
+  readonly done: Promise<T>;
+  /** Ends it early, where that can be: the result says that it is not complete. */
+  stop(): void;
+}
+
+/** What verifying found: a finding, and what mends it. */
+export interface VerifyFinding extends Finding {
+  /** A sentence: which command or deed mends it, or that nothing has to be done. */
+  remedy: string;
+}
+
+export interface EngineVerified {
+  /** False: stopped before everything was looked at. */
+  complete: boolean;
+  findings: VerifyFinding[];
+}
+
+/** What came of a rebuild. */
+export interface RebuildResult {
+  /** Messages in the log. */
+  messages: number;
+  findings: Finding[];
+}
+
+/** What was saved of a store. */
+export interface SalvageResult {
+  messages: number;
+  /** Bytes of their records. */
+  bytes: number;
+  /** Ranges of the old log that hold no whole record, and their bytes. */
+  lostRanges: number;
+  lostBytes: number;
+  /** What was lost, and what could not be taken over. */
+  findings: Finding[];
+}
+
+/** How far work has come: `done` of `total`, of what the phase counts. */
+export type TaskProgress = (phase: string, done: number, total: number) => void;
+
+/** Which derived files are made again. */
+export interface DerivedFiles {
+  queues: boolean;
+  index: boolean;
 }
 
 export interface Engine {
   readonly name: "native" | "wasm";
   open(path: string, options: EngineOptions, events: EngineEvents): Promise<EngineStore>;
+  /** Verifies the store in a directory, which nobody here has open. */
+  verify(path: string, options: EngineOptions, deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified>;
+  rebuild(
+    path: string,
+    options: EngineOptions,
+    what: DerivedFiles,
+    onProgress: TaskProgress,
+  ): EngineTask<RebuildResult>;
+  salvage(path: string, out: string, options: EngineOptions, onProgress: TaskProgress): EngineTask<SalvageResult>;
 }

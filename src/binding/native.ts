@@ -4,16 +4,29 @@
  * The addon holds the process by nothing. What a caller waits for (an open, a flush, a close) does: see `ProcessHold`.
  */
 import { StoreError, type StoreErrorCode } from "../errors.ts";
-import type { AppendedColumns, Engine, EngineEvents, EngineHealth, EngineOptions, EngineStore } from "./contract.ts";
+import type {
+  AppendedColumns,
+  Engine,
+  EngineEvents,
+  EngineHealth,
+  EngineOptions,
+  EngineStore,
+  EngineTask,
+  EngineVerified,
+  Expired,
+  TaskProgress,
+} from "./contract.ts";
+import { runTask, type TaskAddon, type TaskEvent } from "./native-task.ts";
 
-/** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, tasks.rs). */
-export interface Addon {
+/** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, retention.rs, tasks.rs, upkeep.rs). */
+export interface Addon extends TaskAddon {
   readonly FAILURE_PREFIX: string;
   readonly EVENT_PROGRESS: number;
   readonly EVENT_OPENED: number;
   readonly EVENT_FAILED: number;
   readonly EVENT_SETTLED: number;
   readonly EVENT_CLOSED: number;
+  readonly EVENT_DONE: number;
   open(path: string, options: AddonOptions, onEvent: AddonEvent): number;
   close(handle: number): void;
   put(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
@@ -54,15 +67,40 @@ export interface Addon {
   takeArrivals(handle: number, out: Float64Array): number;
   topics(handle: number): string[];
   queues(handle: number, topic: string): number[];
+  /** EVENT_DONE follows with the number of the errand. */
+  expire(handle: number, errand: number, before: number | undefined, maxBytes: number | undefined): void;
+  deleteTopic(handle: number, errand: number, topic: string): void;
+  retain(handle: number, from: number): number;
+  release(handle: number, hold: number): void;
   health(handle: number): EngineHealth;
   stats(handle: number): Record<string, number>;
+  /** `handle`: that of the store, where it is open here for writing, else 0. */
+  verifyStore(path: string, options: AddonOptions, deep: boolean, handle: number, onEvent: TaskEvent): number;
+  rebuildStore(path: string, options: AddonOptions, queues: boolean, index: boolean, onEvent: TaskEvent): number;
+  salvageStore(path: string, out: string, options: AddonOptions, onEvent: TaskEvent): number;
 }
 
 type AddonOptions = Omit<EngineOptions, "clock"> & { clockMs?: number };
 type AddonEvent = (kind: number, first: number, second: number, text: string | null) => void;
 
 export function nativeEngine(addon: Addon): Engine {
-  return { name: "native", open: (path, options, events) => NativeStore.open(addon, path, options, events) };
+  const run = <T>(onProgress: TaskProgress, start: (onEvent: TaskEvent) => number): EngineTask<T> =>
+    runTask(addon, onProgress, fromJson, (onEvent) => called(addon, () => start(onEvent)));
+  return {
+    name: "native",
+    open: (path, options, events) => NativeStore.open(addon, path, options, events),
+    verify: (path, options, deep, onProgress) =>
+      run(onProgress, (onEvent) => addon.verifyStore(path, withoutClock(options), deep, 0, onEvent)),
+    rebuild: (path, options, { queues, index }, onProgress) =>
+      run(onProgress, (onEvent) => addon.rebuildStore(path, withoutClock(options), queues, index, onEvent)),
+    salvage: (path, out, options, onProgress) =>
+      run(onProgress, (onEvent) => addon.salvageStore(path, out, withoutClock(options), onEvent)),
+  };
+}
+
+function withoutClock(options: EngineOptions): AddonOptions {
+  const { clock: _clock, ...rest } = options;
+  return rest;
 }
 
 /** The two ends of a promise that an event settles. */
@@ -73,6 +111,8 @@ interface Awaited<T> {
 
 class NativeStore implements EngineStore {
   readonly #addon: Addon;
+  readonly #path: string;
+  readonly #options: EngineOptions;
   readonly #clock: (() => number) | undefined;
   readonly #events: EngineEvents;
   readonly #hold = new ProcessHold();
@@ -80,12 +120,15 @@ class NativeStore implements EngineStore {
   #opening: Awaited<EngineStore> | undefined;
   #closing: Awaited<void> | undefined;
   #closed: Promise<void> | undefined;
+  /** By number: what is asked for beside flushes. */
+  readonly #errands: Map<number, Awaited<unknown>> = new Map();
+  #lastErrand = 0;
   /** What the flushes asked for reach; undefined when all have settled. */
   #flushTarget: number | undefined;
 
   static open(addon: Addon, path: string, options: EngineOptions, events: EngineEvents): Promise<EngineStore> {
     const { clock, ...rest } = options;
-    const store = new NativeStore(addon, clock, events);
+    const store = new NativeStore(addon, path, options, events);
     return new Promise((resolve, reject) => {
       store.#opening = { resolve, reject };
       store.#handle = store.#call(() =>
@@ -95,9 +138,11 @@ class NativeStore implements EngineStore {
     });
   }
 
-  private constructor(addon: Addon, clock: (() => number) | undefined, events: EngineEvents) {
+  private constructor(addon: Addon, path: string, options: EngineOptions, events: EngineEvents) {
     this.#addon = addon;
-    this.#clock = clock;
+    this.#path = path;
+    this.#options = options;
+    this.#clock = options.clock;
     this.#events = events;
   }
 
@@ -107,9 +152,11 @@ class NativeStore implements EngineStore {
       this.#events.onProgress(text ?? "", first, second);
       return;
     }
-    const error = text === null ? undefined : fromJson(text);
+    const error = text === null || kind === addon.EVENT_DONE ? undefined : fromJson(text);
     if (kind === addon.EVENT_SETTLED) {
       this.#settled(first, error);
+    } else if (kind === addon.EVENT_DONE) {
+      this.#done(first, second === 0, text ?? "");
     } else if (kind === addon.EVENT_OPENED) {
       this.#hold.release();
       this.#opening?.resolve(this);
@@ -236,12 +283,63 @@ class NativeStore implements EngineStore {
     return this.#call(() => this.#addon.queues(this.#handle, topic));
   }
 
+  expire(before: number | undefined, maxBytes: number | undefined): Promise<Expired> {
+    return this.#errand((errand) => this.#addon.expire(this.#handle, errand, before, maxBytes));
+  }
+
+  deleteTopic(topic: string): Promise<boolean> {
+    return this.#errand((errand) => this.#addon.deleteTopic(this.#handle, errand, topic));
+  }
+
+  retain(fromPhysicalOffset: number): () => void {
+    const hold = this.#call(() => this.#addon.retain(this.#handle, fromPhysicalOffset));
+    return () => {
+      try {
+        this.#call(() => this.#addon.release(this.#handle, hold));
+      } catch (error) {
+        // With the store all holds are gone.
+        if ((error as StoreError).code !== "STORE_CLOSED") throw error;
+      }
+    };
+  }
+
+  /** Asks for an errand, and holds the process until it is done. */
+  #errand<T>(ask: (errand: number) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#lastErrand += 1;
+      const errand = this.#lastErrand;
+      this.#call(() => {
+        if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
+        ask(errand);
+      });
+      this.#errands.set(errand, { resolve: (value) => resolve(value as T), reject });
+      this.#hold.take();
+    });
+  }
+
+  #done(errand: number, went: boolean, text: string): void {
+    const awaited = this.#errands.get(errand);
+    if (awaited === undefined) return;
+    this.#errands.delete(errand);
+    this.#hold.release();
+    if (went) awaited.resolve(JSON.parse(text));
+    else awaited.reject(fromJson(text));
+  }
+
   health(): EngineHealth {
     return this.#call(() => this.#addon.health(this.#handle));
   }
 
   stats(): Record<string, number> {
     return this.#call(() => this.#addon.stats(this.#handle));
+  }
+
+  verify(deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified> {
+    const handle = this.#options.readOnly ? 0 : this.#handle;
+    const options = withoutClock(this.#options);
+    return runTask(this.#addon, onProgress, fromJson, (onEvent) =>
+      this.#call(() => this.#addon.verifyStore(this.#path, options, deep, handle, onEvent)),
+    );
   }
 
   close(): Promise<void> {
@@ -254,21 +352,29 @@ class NativeStore implements EngineStore {
   }
 
   #call<R>(call: () => R): R {
-    try {
-      return call();
-    } catch (error) {
-      throw this.#toStoreError(error);
-    }
+    return called(this.#addon, call);
   }
 
-  /** What the addon threw, as a StoreError; what napi-rs threw about an argument's type, too. */
   #toStoreError(error: unknown): StoreError {
-    if (error instanceof StoreError) return error;
-    const { message } = error as Error;
-    const prefix = this.#addon.FAILURE_PREFIX;
-    if (message.startsWith(prefix)) return fromJson(message.slice(prefix.length));
-    return new StoreError("STORE_INVALID_ARGUMENT", message, { cause: error });
+    return toStoreError(this.#addon, error);
   }
+}
+
+function called<R>(addon: Addon, call: () => R): R {
+  try {
+    return call();
+  } catch (error) {
+    throw toStoreError(addon, error);
+  }
+}
+
+/** What the addon threw, as a StoreError; what napi-rs threw about an argument's type, too. */
+function toStoreError(addon: Addon, error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const { message } = error as Error;
+  const prefix = addon.FAILURE_PREFIX;
+  if (message.startsWith(prefix)) return fromJson(message.slice(prefix.length));
+  return new StoreError("STORE_INVALID_ARGUMENT", message, { cause: error });
 }
 
 /**

@@ -25,6 +25,23 @@ export interface Arguments {
 
 /** Reads `DIR` and the options. */
 export function readArguments(args: string[], options: Options): Arguments {
+  const { values, words } = readWords(args, options);
+  const [dir, ...rest] = words;
+  if (dir === undefined || dir === "") throw new UsageError("the directory of the store is missing");
+  if (rest.length > 0) throw new UsageError(`one directory is expected, "${rest[0]}" is one word too many`);
+  return { dir, json: values.json === true, values };
+}
+
+/** Reads `DIR` and `OUT`. */
+export function readTwoDirectories(args: string[]): { dir: string; out: string } {
+  const [dir, out, ...rest] = readWords(args, {}).words;
+  if (dir === undefined || dir === "") throw new UsageError("the directory of the store is missing");
+  if (out === undefined || out === "") throw new UsageError("the directory for the new store is missing");
+  if (rest.length > 0) throw new UsageError(`two directories are expected, "${rest[0]}" is one word too many`);
+  return { dir, out };
+}
+
+function readWords(args: string[], options: Options): { values: Values; words: string[] } {
   const known = { ...COMMON, ...options };
   let parsed: { values: object; positionals: string[]; tokens: Token[] };
   try {
@@ -33,11 +50,7 @@ export function readArguments(args: string[], options: Options): Arguments {
     throw new UsageError((error as Error).message, { cause: error });
   }
   refuseRepeated(parsed.tokens, known);
-  const values = parsed.values as Values;
-  const [dir, ...rest] = parsed.positionals;
-  if (dir === undefined || dir === "") throw new UsageError("the directory of the store is missing");
-  if (rest.length > 0) throw new UsageError(`one directory is expected, "${rest[0]}" is one word too many`);
-  return { dir, json: values.json === true, values };
+  return { values: parsed.values as Values, words: parsed.positionals };
 }
 
 function refuseRepeated(tokens: readonly Token[], options: Options): void {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `moraine <command> DIR`: looks into a message store, or puts messages there. */
+/** `moraine <command> DIR`: looks into a message store, looks after it, or puts messages there. */
 import { readFileSync } from "node:fs";
 import { StoreError } from "../index.ts";
 import { UsageError } from "./arguments.ts";
@@ -9,8 +9,11 @@ import { get } from "./get.ts";
 import { inspect } from "./inspect.ts";
 import { Output, OutputClosed } from "./output.ts";
 import { put } from "./put.ts";
+import { rebuild } from "./rebuild.ts";
+import { salvage } from "./salvage.ts";
+import { verify } from "./verify.ts";
 
-const COMMANDS: Record<string, Command> = { inspect, dump, get, put };
+const COMMANDS: Record<string, Command> = { inspect, dump, get, put, verify, rebuild, salvage };
 
 /** Fine. */
 const EXIT_OK = 0;
@@ -29,7 +32,7 @@ function usage(): string {
 
 ${lines.join("\n")}
 
-Every command takes --json (one JSON object a line) and --help. All but put open the store read-only: nothing in DIR
+Every command takes --json (one JSON object a line) and --help. All but put and rebuild only read: nothing in DIR
 changes, and a store that another process is writing can be looked at. Exit code 0: fine, 1: usage or failure, 2: findings,
 which are named on standard error.`;
 }

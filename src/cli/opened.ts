@@ -1,4 +1,4 @@
-/** The store as every command sees it: read-only, with what was noticed while it was opened. */
+/** The store as commands that show see it: read-only, with what was noticed while it was opened. */
 import { Store } from "../index.ts";
 import type { Output } from "./output.ts";
 

@@ -1,4 +1,4 @@
-/** `moraine put DIR`: appends messages. The only command that changes a store. */
+/** `moraine put DIR`: appends messages. */
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -39,9 +39,10 @@ export function safeText(text: string): string {
 }
 
 /** "finding: damaged commitlog/00000000000000032768 at 7331 (304 bytes): body CRC …" */
-export function findingText({ kind, file, offset, length, message }: Finding): string {
+export function findingText({ kind, file, offset, length, message, remedy }: Finding & { remedy?: string }): string {
   const where = length > 0 ? ` at ${numberText(offset)} (${countText(length, "byte")})` : "";
-  return `finding: ${kind}${file === "" ? "" : ` ${safeText(file)}`}${where}: ${safeText(message)}`;
+  const mended = remedy === undefined ? "" : ` (${remedy})`;
+  return `finding: ${kind}${file === "" ? "" : ` ${safeText(file)}`}${where}: ${safeText(message)}${mended}`;
 }
 
 /** Rows as aligned columns; `right` says which columns hold numbers. */

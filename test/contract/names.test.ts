@@ -9,7 +9,9 @@ const METHODS = [
   "arrival",
   "at",
   "close",
+  "deleteTopic",
   "entries",
+  "expire",
   "flush",
   "get",
   "health",
@@ -22,11 +24,13 @@ const METHODS = [
   "putGroup",
   "queues",
   "read",
+  "retain",
   "scan",
   "stats",
   "table",
   "timeOf",
   "topics",
+  "verify",
 ];
 const GETTERS = {
   path: "string",
@@ -37,7 +41,15 @@ const GETTERS = {
   groups: "object",
 };
 
-const EXPORTS = { Store: "function", StoreError: "function", storeOptions: "object", encodeMessages: "function" };
+const EXPORTS = {
+  Store: "function",
+  StoreError: "function",
+  storeOptions: "object",
+  encodeMessages: "function",
+  verifyStore: "function",
+  rebuildStore: "function",
+  salvageStore: "function",
+};
 
 /** Options that `storeOptions` describes. */
 const OPTIONS = [
@@ -57,6 +69,7 @@ const OPTIONS = [
   "queueFileEntries",
   "readOnly",
   "recordCrc",
+  "retention",
   "segmentBytes",
 ];
 
@@ -102,6 +115,7 @@ const GET_RESULT = {
   bytesBehind: "number",
 };
 const POSITIONS = { minOffset: "number", endOffset: "number", durableOffset: "number", visibleOffset: "number" };
+const EXPIRED = { files: "number", bytes: "number", minOffset: "number", more: "boolean" };
 const GROUPS = { commit: "function", offset: "function", all: "function", delete: "function", flush: "function" };
 
 /** The kinds of an object's members, those of its class included. */
@@ -148,6 +162,9 @@ describe("a store", () => {
     expect(store.offsets("orders", 0)).toEqual({ min: 0, max: 4, next: 4 });
     expect(Object.keys(store.entries("orders", 0)[0] ?? {}).sort()).toEqual(["physicalOffset", "size", "tagsCode"]);
     expect(store.health()).toMatchObject({ clean: true, findings: [], files: expect.any(Array) });
+    expect(kinds(await store.expire({ maxBytes: 1_000_000 }), EXPIRED)).toEqual(EXPIRED);
+    expect(await store.deleteTopic("other")).toBe(false);
+    expect(store.retain(0)).toBeTypeOf("function");
     expect(kinds(store.groups, GROUPS)).toEqual(GROUPS);
     expect(store.table("settings").name).toBe("settings");
   });

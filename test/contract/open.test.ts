@@ -224,7 +224,7 @@ describe("a wrong option is refused by name, with the value and what would be ri
     [{ engine: "java" }, "engine", ['"java"']],
     [{ onProgress: true }, "onProgress", ["true", "function"]],
     [{ clock: 5 }, "clock", ["5", "function"]],
-    [{ retention: { maxAgeMs: 1 } }, "retention", ["unknown option `retention`", "known are flush,", "clock"]],
+    [{ expiry: { maxAgeMs: 1 } }, "expiry", ["unknown option `expiry`", "known are flush,", "clock"]],
     [{ segmentbytes: 4096 }, "segmentbytes", ["unknown option `segmentbytes`"]],
   ];
 

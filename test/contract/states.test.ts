@@ -52,8 +52,12 @@ const TABLE: Record<string, Answers> = {
   entries: READS,
   table: READS,
   groups: READS,
+  expire: WRITES,
+  deleteTopic: WRITES,
+  retain: WRITES,
   stats: READS,
   health: READS,
+  verify: READS,
   close: FACT,
 };
 

@@ -30,8 +30,12 @@ export const CALLS = {
   entries: (store) => store.entries(topic, 0),
   table: (store) => store.table("settings").get("key"),
   groups: (store) => store.groups.offset("readers", topic, 0),
+  expire: (store) => store.expire({ maxBytes: 1_000_000 }),
+  deleteTopic: (store) => store.deleteTopic("other"),
+  retain: (store) => store.retain(0)(),
   stats: (store) => store.stats(),
   health: (store) => store.health(),
+  verify: (store) => store.verify(),
   close: (store) => store.close(),
 };
 

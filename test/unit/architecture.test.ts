@@ -35,10 +35,10 @@ describe("TypeScript", () => {
     ["src/index.ts"],
     ["src/store.ts"],
     [],
-    ["src/binding/load.ts", "src/binding/native.ts"],
+    ["src/binding/load.ts", "src/binding/native.ts", "src/binding/native-task.ts"],
     ["src/binding/contract.ts"],
     ["src/message.ts", "src/options.ts"],
-    ["src/arguments.ts", "src/errors.ts"],
+    ["src/retention-options.ts", "src/arguments.ts", "src/errors.ts"],
   ];
   const named = (path: string) => rings.findIndex((ring) => ring.includes(path));
   const ringOf = (path: string) => (named(path) < 0 ? rings.findIndex((ring) => ring.length === 0) : named(path));
@@ -118,6 +118,7 @@ describe("Rust", () => {
     ["dispatch", "batch_dispatch"],
     ["recovery", "kinds"],
     ["engine"],
+    ["verify"],
   ];
   const ringOf = (room: string) => rings.findIndex((ring) => ring.includes(room));
   const core = files("native/core/src", /\.rs$/);

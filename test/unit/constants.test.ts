@@ -54,6 +54,7 @@ it.each([
   ["BATCH_HEADER_BYTES", "HEADER_BYTES", "native/core/src/batch.rs"],
   ["PUT_RESULT_HEADER", "RESULT_HEADER", "native/core/src/engine/put.rs"],
   ["PUT_RESULT_STRIDE", "RESULT_STRIDE", "native/core/src/engine/put.rs"],
+  ["EXPIRE_BATCH_FILES", "MAX_FILES_PER_RUN", "native/core/src/engine/retention.rs"],
   ["MAX_FILE_BYTES", "MAX_SEGMENT_BYTES", "native/core/src/limits.rs"],
 ])("%s is Rust's %s", (name, rustName, path) => {
   const [here] = typescript.filter((constant) => constant.name === name);

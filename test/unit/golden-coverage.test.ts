@@ -41,6 +41,7 @@ const asserted: Record<string, string[]> = {
   "store.restart.normal": ["test/contract/golden-run.test.ts"],
   "store.batchCQ": ["native/core/tests/engine/batch_files.rs"],
   "store.lmq": ["native/core/tests/engine/light_queues.rs"],
+  "delete.oneCommitLogFile": ["native/core/tests/engine/retention.rs"],
   "put.statuses": ["test/contract/golden-statuses.test.ts"],
   consts: [
     "native/core/tests/format/records.rs",
@@ -56,7 +57,6 @@ const TIMERS = "the timer wheel belongs to a broker; this is the store under one
 const POP = "POP consumption belongs to a broker; its bodies are messages like others";
 const REPLICATION = "replication between brokers is not built yet; the core is only shaped for it";
 const DURABILITY = "what an abrupt end leaves is told apart by rules of our own; they come with the durability work";
-const EXPIRY = "nothing is expired yet; it comes with the durability work";
 
 /** Vectors that nothing asserts, each with its reason. */
 const leftOut: Record<string, string> = {
@@ -79,7 +79,6 @@ const leftOut: Record<string, string> = {
   "store.restart.abnormal": DURABILITY,
   "recover.tornTailAndPreallocated": DURABILITY,
   "recover.normalExit.laggingConsumeQueue": DURABILITY,
-  "delete.oneCommitLogFile": EXPIRY,
 };
 
 /** Values of `consts` that belong to what is left out. */

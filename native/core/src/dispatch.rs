@@ -184,6 +184,9 @@ impl Enter<'_> {
             return Err(Flaw("queue-gap", format!("queue offset {offset} is more than a queue can hold; no queue leads to it")));
         }
         let table = &mut *self.table;
+        if entry.physical < table.hidden_below(topic) {
+            return Ok(()); // of a topic that was deleted since
+        }
         let place = table.find_or_add(topic, queue_id);
         let next = table.queue(place).next();
         let mut outcome = Ok(());

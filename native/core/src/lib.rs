@@ -2,7 +2,7 @@
 //!
 //! Four rings, from the inside; an inner one never imports an outer one:
 //! `format` (bytes of one thing, pure functions) → `log`, `queue`, `index` (sets of files) → `dispatch`, `recovery` →
-//! `engine`. The world is reached through [`storage`] only; this crate starts no thread, reads no clock, contains no
+//! `engine` → `verify`. The world is reached through [`storage`] only; this crate starts no thread, reads no clock, contains no
 //! unsafe code.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,4 +29,5 @@ pub mod sim;
 pub mod stats;
 pub mod storage;
 pub mod topics;
+pub mod verify;
 pub mod writes;

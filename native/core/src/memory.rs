@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
 use crate::error::{IoError, IoKind};
-use crate::storage::{Clock, DirectoryStamp, Entry, EntryKind, FileStamp, Segment, Storage};
+use crate::storage::{Clock, DirectoryStamp, Entry, EntryKind, FileStamp, Segment, Space, Storage};
 
 type Bytes = Rc<RefCell<Vec<u8>>>;
 
@@ -26,6 +26,7 @@ pub struct MemoryStorage {
     changes: Rc<Cell<u64>>,
     changed: Rc<RefCell<BTreeMap<String, u64>>>,
     listed: Rc<RefCell<Vec<String>>>,
+    space: Rc<Cell<Option<Space>>>,
     /// Which running system it is on.
     boot: Rc<Cell<Option<u64>>>,
 }
@@ -37,8 +38,20 @@ impl MemoryStorage {
         let files = Rc::new(RefCell::new(self.files.borrow().iter().map(copy).collect()));
         let directories = Rc::new(RefCell::new(self.directories.borrow().clone()));
         let entry_changes = Rc::new(RefCell::new(self.entry_changes.borrow().clone()));
+        let changed = Rc::new(RefCell::new(self.changed.borrow().clone()));
+        let changes = Rc::new(Cell::new(self.changes.get()));
         let boot = Rc::new(Cell::new(self.boot.get()));
-        Self { files, directories, entry_changes, boot, ..Self::default() }
+        Self { files, directories, entry_changes, changed, changes, boot, ..Self::default() }
+    }
+
+    /// Sets when a file was last modified, in ms since the epoch. By itself a file here is as old as time.
+    pub fn set_modified(&self, path: &str, ms: i64) {
+        self.changed.borrow_mut().insert(path.to_owned(), ms.max(0).unsigned_abs() * 1_000_000);
+    }
+
+    /// Sets the room that there is said to be.
+    pub fn set_space(&self, space: Option<Space>) {
+        self.space.set(space);
     }
 
     /// The system that this storage is on was started for the `n`th time.
@@ -93,6 +106,11 @@ impl MemoryStorage {
 
     /// Syncs so far, in order: `sync PATH`, `sync-dir DIR`, `sync-all`.
     pub fn syncs(&self) -> Vec<String> {
+        self.calls.borrow().iter().filter(|call| call.starts_with("sync")).cloned().collect()
+    }
+
+    /// As [`MemoryStorage::syncs`], with `remove PATH` and `rename PATH` (the new name) among them.
+    pub fn calls(&self) -> Vec<String> {
         self.calls.borrow().clone()
     }
 
@@ -246,8 +264,35 @@ impl Storage for MemoryStorage {
         self.refuse_directory("unlink", path)?;
         if self.files.borrow_mut().remove(path).is_some() {
             self.entry_changed(path);
+            self.calls.borrow_mut().push(alloc::format!("remove {path}"));
         }
         Ok(())
+    }
+
+    fn remove_dir(&self, dir: &str) -> Result<(), IoError> {
+        let below = |path: &String| path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
+        if self.files.borrow().keys().any(below) || self.directories.borrow().iter().any(below) {
+            return Err(IoError::new(IoKind::Other, "rmdir", dir, "directory not empty"));
+        }
+        if self.directories.borrow_mut().remove(dir) {
+            self.entry_changed(dir);
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
+        let file = self.file("rename", from)?;
+        self.refuse_directory("rename", to)?;
+        self.files.borrow_mut().remove(from);
+        self.files.borrow_mut().insert(to.to_owned(), file);
+        self.entry_changed(to);
+        self.touch(to);
+        self.calls.borrow_mut().push(alloc::format!("rename {to}"));
+        Ok(())
+    }
+
+    fn space(&self, _dir: &str) -> Result<Option<Space>, IoError> {
+        Ok(self.space.get())
     }
 }
 

@@ -27,6 +27,19 @@ pub enum Compat {
     V5,
 }
 
+/// Which files of the log go by themselves, the oldest first: those that one of the rules names.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RetentionPolicy {
+    /// Files whose newest message, and whose last change, are at least so old.
+    pub max_age_ms: Option<u64>,
+    /// Files in front of the newest so many bytes of the log.
+    pub max_bytes: Option<u64>,
+    /// Age counts only while it is this hour of the day, in local time.
+    pub delete_hour: Option<u8>,
+    /// As many files as it takes to bring the used part of the disk down to this.
+    pub disk_ratio: Option<f64>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Options {
     pub flush: FlushMode,
@@ -49,6 +62,8 @@ pub struct Options {
     pub create: bool,
     /// What the delay levels 1, 2 … mean, in ms (store-format §3.2).
     pub delay_levels: Vec<i64>,
+    /// What may be removed without being asked for; `None`: nothing.
+    pub retention: Option<RetentionPolicy>,
     /// Bytes kept on disk for a close that finds the disk full; 0: none.
     pub reserve_bytes: u64,
     /// Process id for the `abort` file, as RocketMQ 5 writes it.
@@ -71,6 +86,7 @@ impl Default for Options {
             read_only: false,
             create: true,
             delay_levels: DEFAULT_DELAY_LEVELS_MS.to_vec(),
+            retention: None,
             reserve_bytes: 0,
             process_id: 0,
         }

@@ -88,6 +88,20 @@ pub fn scan<G: Segment>(
     findings: &mut Vec<Finding>,
     mut each: impl FnMut(u64, &Record<'_>),
 ) -> Result<LogEnd, Error> {
+    try_scan(segments, from, evidence, findings, |at, record| {
+        each(at, record);
+        Ok(())
+    })
+}
+
+/// As [`scan`], and ends with the first error of `each`.
+pub fn try_scan<G: Segment>(
+    segments: &Segments<G>,
+    from: u64,
+    evidence: Evidence,
+    findings: &mut Vec<Finding>,
+    mut each: impl FnMut(u64, &Record<'_>) -> Result<(), Error>,
+) -> Result<LogEnd, Error> {
     let view = LogView::new(segments.clone(), segments.extent());
     let mut scanner = Scanner::new(view, from, segments.extent());
     let mut last = None;
@@ -98,7 +112,7 @@ pub fn scan<G: Segment>(
                 end = at + bytes.len() as u64;
                 if let Ok(record) = Record::parse(bytes) {
                     last = Some((at, record.store_timestamp()));
-                    each(at, &record);
+                    each(at, &record)?;
                 }
             }
             Step::Blank { at, size } => end = at + size,
@@ -124,7 +138,11 @@ pub fn scan<G: Segment>(
 }
 
 /// Where records go on behind a bad place, if the evidence says that they were there.
-fn records_behind<G: Segment>(scanner: &mut Scanner<G>, evidence: Evidence, last: Option<(u64, i64)>) -> Result<Option<u64>, Error> {
+pub(crate) fn records_behind<G: Segment>(
+    scanner: &mut Scanner<G>,
+    evidence: Evidence,
+    last: Option<(u64, i64)>,
+) -> Result<Option<u64>, Error> {
     let bad = scanner.position();
     match evidence {
         Evidence::Below(known) if bad >= known => Ok(None),

@@ -46,6 +46,14 @@ pub struct FileStamp {
     pub id: u64,
 }
 
+/// Room of a file system, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    pub used: u64,
+    /// What the store may still take of it.
+    pub free: u64,
+}
+
 /// One file of the commit log: fixed size, written once from front to back, read anywhere below the end.
 ///
 /// One thread writes at a time, any number read. The engine never reads at or above a position that it
@@ -130,8 +138,18 @@ pub trait Storage {
     /// costs less than one sync for each.
     fn sync_all(&self) -> Result<(), IoError>;
 
-    /// Removes a file; not an error if there is none.
+    /// Removes a file; not an error if there is none. A segment that somebody holds goes on being readable.
     fn remove(&self, path: &str) -> Result<(), IoError>;
+
+    /// Removes an empty directory; not an error if there is none.
+    fn remove_dir(&self, dir: &str) -> Result<(), IoError>;
+
+    /// Gives a file another name in the same directory; a file that has that name is gone at the same instant. Survives a
+    /// power cut after [`Storage::sync_dir`].
+    fn rename(&self, from: &str, to: &str) -> Result<(), IoError>;
+
+    /// Room on the file system that holds a directory; `None` where nobody knows, or there is no such directory.
+    fn space(&self, dir: &str) -> Result<Option<Space>, IoError>;
 }
 
 /// Time as the store needs it.

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moraine_core::error::{IoError, IoKind};
-use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Storage};
+use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Space, Storage};
 
 use crate::background::Background;
 use crate::descriptors::Descriptors;
@@ -295,6 +295,35 @@ impl Storage for HostStorage {
         match fs::remove_file(place) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&error, "unlink", path)),
             _ => Ok(()),
+        }
+    }
+
+    fn remove_dir(&self, dir: &str) -> Result<(), IoError> {
+        self.changeable("rmdir", dir)?;
+        match fs::remove_dir(self.place(dir, "rmdir")?) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&error, "rmdir", dir)),
+            _ => Ok(()),
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
+        self.changeable("rename", from)?;
+        let (source, target) = (self.place(from, "rename")?, self.place(to, "rename")?);
+        let renamed = fs::rename(source, target).map_err(|error| io_error(&error, "rename", from));
+        let mut open = self.descriptors();
+        open.remove(from);
+        open.remove(to);
+        renamed
+    }
+
+    fn space(&self, dir: &str) -> Result<Option<Space>, IoError> {
+        match rustix::fs::statvfs(self.directory(dir, "statfs")?) {
+            Ok(found) => {
+                let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+                Ok(Some(Space { used: bytes(found.f_blocks.saturating_sub(found.f_bfree)), free: bytes(found.f_bavail) }))
+            }
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => Err(io_error(&error.into(), "statfs", dir)),
         }
     }
 }

@@ -15,10 +15,11 @@ use moraine_core::options::FlushMode;
 
 use crate::backlog::Patience;
 use crate::clock::HostClock;
+use crate::errands::{Errand, Looks};
 use crate::errno::io_error;
 use crate::files::HostStorage;
 use crate::lock::StoreLock;
-use crate::shared::{Core, Events, HostEngine};
+use crate::shared::{Core, Events, HostEngine, State};
 
 /// Time of writing after which the durable position is said on disk again.
 const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,6 +38,7 @@ pub(crate) struct Signals {
 struct Asked {
     flush: bool,
     behind: bool,
+    errands: Vec<Errand>,
     armed: bool,
     end: Option<End>,
     ended: bool,
@@ -53,8 +55,11 @@ enum End {
 struct Work {
     flush: bool,
     behind: bool,
+    errands: Vec<Errand>,
     /// The interval has passed.
     due: bool,
+    /// It is time to look at what may be removed.
+    look: bool,
     end: Option<End>,
 }
 
@@ -72,6 +77,17 @@ impl Signals {
 
     pub(crate) fn ask_behind(&self) {
         self.ask(|asked| asked.behind = true);
+    }
+
+    /// Asks for an errand; false, and nothing follows, where the store is about to end.
+    pub(crate) fn ask_errand(&self, errand: Errand) -> bool {
+        let mut asked = self.lock();
+        if asked.end.is_some() || asked.ended {
+            return false;
+        }
+        asked.errands.push(errand);
+        self.wake.notify_one();
+        true
     }
 
     pub(crate) fn close(&self) {
@@ -104,7 +120,11 @@ impl Signals {
     /// Whether something is to be done that must not wait for the end of a round of writes behind.
     fn interrupt(&self, deadline: Option<Instant>) -> bool {
         let asked = self.lock();
-        asked.flush || asked.armed || asked.end.is_some() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        asked.flush
+            || asked.armed
+            || !asked.errands.is_empty()
+            || asked.end.is_some()
+            || deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Whether a flush is asked for; whoever is told so carries it out.
@@ -112,8 +132,9 @@ impl Signals {
         std::mem::take(&mut self.lock().flush)
     }
 
-    /// Waits for something to do. `deadline` is when the interval ends that began with the first put after idleness.
-    fn next(&self, deadline: &mut Option<Instant>, interval: Duration) -> Work {
+    /// Waits for something to do. `deadline` is when the interval ends that began with the first put after idleness, `look`
+    /// when it is time to look at what may be removed.
+    fn next(&self, deadline: &mut Option<Instant>, interval: Duration, look: Option<Instant>) -> Work {
         let mut asked = self.lock();
         loop {
             let now = Instant::now();
@@ -126,11 +147,13 @@ impl Signals {
                 // Before the engine is looked at: what is put from here on arms again.
                 self.armed.store(false, Ordering::Release);
             }
-            if due || asked.flush || asked.behind || asked.end.is_some() {
+            let look_due = look.is_some_and(|look| now >= look);
+            if due || look_due || asked.flush || asked.behind || !asked.errands.is_empty() || asked.end.is_some() {
                 let (flush, behind) = (std::mem::take(&mut asked.flush), std::mem::take(&mut asked.behind));
-                return Work { flush, behind, due, end: asked.end };
+                let errands = std::mem::take(&mut asked.errands);
+                return Work { flush, behind, errands, due, look: look_due, end: asked.end };
             }
-            asked = match *deadline {
+            asked = match [*deadline, look].into_iter().flatten().min() {
                 None => self.wake.wait(asked).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     self.wake.wait_timeout(asked, deadline.saturating_duration_since(now)).unwrap_or_else(PoisonError::into_inner).0
@@ -155,7 +178,7 @@ pub(crate) fn start(
     let flusher = Flusher { core, storage, lock, events };
     let thread = std::thread::Builder::new()
         .name("moraine-flush".into())
-        .spawn(move || flusher.run())
+        .spawn(move || flusher.live())
         .map_err(|error| io_error(&error, "clone", "moraine-flush"))?;
     Ok(thread.thread().id())
 }
@@ -168,7 +191,7 @@ struct Flusher {
 }
 
 impl Flusher {
-    fn run(mut self) {
+    fn live(mut self) {
         // A panic here is a defect; those who wait are told all the same.
         let worked = catch_unwind(AssertUnwindSafe(|| self.work()));
         let outcome = worked.unwrap_or_else(|_| {
@@ -189,8 +212,13 @@ impl Flusher {
         let mut patience = Patience::default();
         let mut marked = Instant::now();
         let mut sealing = None;
+        let mut looks = Looks::new(self.core.removes);
         loop {
-            let work = self.core.signals.next(&mut deadline, self.core.flush_interval);
+            let work = self.core.signals.next(&mut deadline, self.core.flush_interval, looks.next);
+            if work.end != Some(End::Abandon) {
+                // In front of a close: whoever asked is told.
+                work.errands.into_iter().for_each(|errand| self.run(errand));
+            }
             match work.end {
                 Some(End::Close) => return Some(self.close()),
                 Some(End::Abandon) => return None,
@@ -210,6 +238,13 @@ impl Flusher {
                     self.core.signals.arm();
                 }
             }
+            if work.look {
+                let before = self.durable();
+                if looks.look(&self.core, self.storage.as_ref()) {
+                    self.core.signals.arm();
+                }
+                self.settle_after(before);
+            }
             if work.behind || work.due {
                 let kinds = self.decide(&mut patience, work.due);
                 let finished = self.write_behind(kinds, deadline);
@@ -217,6 +252,29 @@ impl Flusher {
                 self.checkpoint(deadline);
                 self.seal(deadline, &mut sealing);
             }
+        }
+    }
+
+    fn run(&self, errand: Errand) {
+        let before = self.durable();
+        let outcome = errand.task.run(&self.core, self.storage.as_ref());
+        self.settle_after(before);
+        // What the sidecar says has to be said anew.
+        self.core.signals.arm();
+        self.events.done(errand.number, outcome);
+    }
+
+    /// Tells of a sync that an errand needed, and of one that has failed.
+    fn settle_after(&self, durable_before: u64) {
+        let poison = self.core.engine(|engine| Ok(if engine.poisoned().is_some() { engine.writer().err() } else { None }));
+        let poison = poison.unwrap_or_default();
+        let newly_poisoned = poison.is_some() && self.core.state() == State::Open;
+        if newly_poisoned {
+            self.core.poisoned();
+        }
+        let durable = self.durable();
+        if newly_poisoned || durable != durable_before {
+            self.events.settled(durable, poison.as_ref().filter(|_| newly_poisoned));
         }
     }
 

@@ -8,6 +8,7 @@ mod background;
 mod backlog;
 pub mod clock;
 mod descriptors;
+pub mod errands;
 mod errno;
 mod fault;
 pub mod files;
@@ -21,6 +22,7 @@ mod owner;
 mod prefill;
 pub mod segment;
 pub mod shared;
+pub mod upkeep;
 
 pub use owner::Holder;
 pub use prefill::Ahead;

@@ -69,7 +69,7 @@ pub(crate) fn open(settings: OpenSettings, progress: &mut dyn FnMut(Progress)) -
 
 /// A directory with other things in it is not made a store, and one without a store is none to be read.
 /// Names only are looked at: the lock comes before the first byte.
-fn refuse_other_directories(path: &Path, storage: &HostStorage, create: bool) -> Result<(), Error> {
+pub(crate) fn refuse_other_directories(path: &Path, storage: &HostStorage, create: bool) -> Result<(), Error> {
     let entries = storage.list("")?.unwrap_or_default();
     if entries.iter().any(|entry| STORE_NAMES.contains(&entry.name.as_str()) || entry.name.starts_with("dledger-")) {
         return Ok(());
@@ -83,7 +83,7 @@ fn refuse_other_directories(path: &Path, storage: &HostStorage, create: bool) ->
     }
 }
 
-fn no_store(path: &Path, reason: &str, create: bool) -> Error {
+pub(crate) fn no_store(path: &Path, reason: &str, create: bool) -> Error {
     let path = path.to_string_lossy();
     let or_empty = if create { ", or an empty one to create a store in" } else { "" };
     let message = format!("{path} is no store: {reason}; give the directory that holds commitlog{or_empty}");

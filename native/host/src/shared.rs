@@ -16,6 +16,8 @@ use moraine_core::options::{FlushMode, Options};
 
 use crate::backlog::Backlog;
 use crate::clock::HostClock;
+pub use crate::errands::Done;
+use crate::errands::{Errand, Task};
 use crate::files::HostStorage;
 use crate::flusher::{self, Signals};
 use crate::opening;
@@ -43,6 +45,8 @@ pub trait Events: Send + Sync {
     /// The durable position is `durable`: one call for each flush, whether it found something to sync or not.
     /// With an error the store is poisoned: what lies above will not become durable.
     fn settled(&self, durable: u64, error: Option<&Error>);
+    /// An errand is done: see [`Shared::expire`] and [`Shared::delete_topic`].
+    fn done(&self, errand: u32, outcome: Result<Done, Error>);
     /// The store is closed, its lock is free. An error: it was not closed cleanly, opening it again recovers.
     fn closed(&self, outcome: Result<(), Error>);
 }
@@ -91,6 +95,8 @@ pub(crate) struct Core {
     pub(crate) signals: Signals,
     pub(crate) flush_interval: Duration,
     pub(crate) mode: FlushMode,
+    /// Files may go without being asked for.
+    pub(crate) removes: bool,
     pub(crate) backlog: Backlog,
     /// The positions when the store was last seen open.
     last: Mutex<Positions>,
@@ -103,6 +109,7 @@ impl Shared {
     pub fn open(settings: OpenSettings, events: Box<dyn Events>, progress: &mut dyn FnMut(Progress)) -> Result<Arc<Self>, Error> {
         let mode = settings.options.flush;
         let flush_interval = settings.flush_interval;
+        let removes = settings.options.retention.is_some() && !settings.options.read_only;
         let opened = opening::open(settings, progress)?;
         let last = opened.engine.reader().positions();
         let core = Arc::new(Core {
@@ -111,6 +118,7 @@ impl Shared {
             signals: Signals::default(),
             flush_interval,
             mode,
+            removes,
             backlog: Backlog::new(),
             last: Mutex::new(last),
             resolved: Mutex::default(),
@@ -258,6 +266,37 @@ impl Shared {
     pub fn take_arrivals(&self, out: &mut [f64]) -> Result<usize, Error> {
         let mut guard = self.core.lock()?;
         Ok(guard.as_mut().ok_or_else(closed)?.take_arrivals(out))
+    }
+
+    /// Asks for files of the log to be removed: [`Events::done`] follows under the number. See `moraine_core::engine::expire`.
+    pub fn expire(&self, errand: u32, before: Option<i64>, max_bytes: Option<u64>) -> Result<(), Error> {
+        self.ask(errand, Task::Expire { before, max_bytes })
+    }
+
+    /// Asks for a topic to be deleted: [`Events::done`] follows under the number. See `moraine_core::engine::delete_topic`.
+    pub fn delete_topic(&self, errand: u32, topic: String) -> Result<(), Error> {
+        self.ask(errand, Task::DeleteTopic(topic))
+    }
+
+    fn ask(&self, number: u32, task: Task) -> Result<(), Error> {
+        self.writer(|_| ())?;
+        if self.core.signals.ask_errand(Errand { number, task }) { Ok(()) } else { Err(closed()) }
+    }
+
+    /// Holds the log from a physical offset on, until [`Shared::release`]: see `Writer::retain`.
+    pub fn retain(&self, from: u64) -> Result<u32, Error> {
+        self.writer(|mut writer| writer.retain(from))
+    }
+
+    pub fn release(&self, hold: u32) -> Result<(), Error> {
+        let mut guard = self.core.lock()?;
+        guard.as_mut().ok_or_else(closed)?.release(hold);
+        Ok(())
+    }
+
+    fn writer<R>(&self, act: impl FnOnce(Writer<'_, HostStorage, HostClock>) -> R) -> Result<R, Error> {
+        let mut guard = self.core.lock()?;
+        Ok(act(guard.as_mut().ok_or_else(closed)?.writer()?))
     }
 
     pub fn state(&self) -> State {

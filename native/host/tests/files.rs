@@ -197,3 +197,42 @@ fn a_storage_open_for_reading_changes_nothing() {
     }
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn a_renamed_file_takes_the_place_of_another() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    for (path, byte) in [("a", b"1"), ("b", b"2")] {
+        storage.create(path, 0).unwrap();
+        storage.write_at(path, 0, byte).unwrap();
+    }
+    storage.rename("a", "b").unwrap();
+    assert_eq!(storage.len("a").unwrap(), None);
+    let mut byte = [0];
+    storage.read_at("b", 0, &mut byte).unwrap();
+    assert_eq!(&byte, b"1", "not what an open descriptor of the old one holds");
+    assert_eq!(storage.rename("a", "c").unwrap_err().kind, IoKind::NotFound);
+    let read_only = HostStorage::open(directory.path(), Access::READ_ONLY).unwrap();
+    assert!(read_only.rename("b", "c").is_err() && read_only.remove_dir("d").is_err());
+}
+
+#[test]
+fn only_empty_directories_are_removed() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    storage.create_dir("a/b").unwrap();
+    assert!(storage.remove_dir("a").is_err());
+    storage.remove_dir("a/b").unwrap();
+    storage.remove_dir("a").unwrap();
+    storage.remove_dir("a").unwrap();
+    assert!(!directory.path().join("a").exists());
+}
+
+#[test]
+fn room_is_told_of_directories_that_are_there() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    let space = storage.space("").unwrap().unwrap();
+    assert!(space.free > 0 && space.used > 0, "{space:?}");
+    assert_eq!(storage.space("commitlog").unwrap(), None);
+}

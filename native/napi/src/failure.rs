@@ -71,7 +71,7 @@ impl From<Failure> for napi::Error {
 }
 
 /// A JSON string (RFC 8259 §7).
-fn write_text(json: &mut String, text: &str) {
+pub fn write_text(json: &mut String, text: &str) {
     json.push('"');
     for character in text.chars() {
         match character {

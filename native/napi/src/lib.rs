@@ -1,7 +1,8 @@
 //! The addon: a thin skin over the store of `moraine-host`. No policy lives here.
 //!
 //! `hot` has the calls that carry messages, written by hand against Node-API; `store` the rest, `report`
-//! what a store says about itself, `tasks` what takes long or comes back later, `env` which stores this JavaScript
+//! what a store says about itself, `tasks` what takes long or comes back later, `upkeep` looking after
+//! stores, `env` which stores this JavaScript
 //! environment may touch, `guard` what a caller may hand in and what must not get out, `failure` how an error crosses.
 //!
 //! The TypeScript side of the boundary is `src/binding/native.ts`.
@@ -17,8 +18,10 @@ mod failure;
 mod guard;
 mod hot;
 mod report;
+mod retention;
 mod store;
 mod tasks;
+mod upkeep;
 
 #[napi(module_exports)]
 pub fn register(env: Env, mut exports: Object) -> napi::Result<()> {

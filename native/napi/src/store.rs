@@ -16,6 +16,7 @@ use napi_derive::napi;
 use crate::env;
 use crate::failure::Failure;
 use crate::guard::{self, guarded};
+use crate::retention::RetentionOptions;
 use crate::tasks::{self, EventArguments};
 
 /// Kinds of an item of `scan`, and its numbers: kind, physical offset, size.
@@ -46,6 +47,7 @@ pub struct OpenOptions {
     pub max_message_bytes: f64,
     /// What the delay levels 1, 2 … mean, in ms.
     pub delay_levels: Vec<f64>,
+    pub retention: Option<RetentionOptions>,
     pub read_only: bool,
     pub create: bool,
     /// Milliseconds since the epoch: the store's time stands there until `setClock` moves it.
@@ -56,7 +58,7 @@ pub struct OpenOptions {
 const RESERVE_BYTES: u64 = 4 << 20;
 
 impl OpenOptions {
-    fn settings(self, path: String) -> Result<OpenSettings, Error> {
+    pub fn settings(self, path: String) -> Result<OpenSettings, Error> {
         let flush = match self.flush.as_str() {
             "async" => FlushMode::Async,
             "sync" => FlushMode::Sync,
@@ -92,6 +94,7 @@ impl OpenOptions {
                     .into_iter()
                     .map(|level| Ok(guard::offset("delayLevels", level)? as i64))
                     .collect::<Result<_, Error>>()?,
+                retention: self.retention.map(|retention| retention.policy()).transpose()?,
                 reserve_bytes: RESERVE_BYTES,
                 process_id: std::process::id(),
             },

@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use moraine_core::engine::Progress;
+use moraine_core::engine::expire::Expired;
 use moraine_core::error::{Code, Error};
 use moraine_host::clock::HostClock;
-use moraine_host::shared::{Events, OpenSettings, Shared};
+use moraine_host::shared::{Done, Events, OpenSettings, Shared};
 use napi::Status;
 use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -34,6 +35,9 @@ pub const EVENT_FAILED: u32 = 2;
 pub const EVENT_SETTLED: u32 = 3;
 #[napi]
 pub const EVENT_CLOSED: u32 = 4;
+/// The number of the errand, 1 if it has failed, and what came of it, or the failure, as JSON.
+#[napi]
+pub const EVENT_DONE: u32 = 5;
 
 /// Kind, two numbers, a text: the phase or a failure.
 pub type EventArguments = FnArgs<(u32, f64, f64, Option<String>)>;
@@ -47,6 +51,10 @@ enum Event {
     Settled {
         durable: u64,
         failure: Option<Failure>,
+    },
+    Done {
+        errand: u32,
+        outcome: Result<Done, Failure>,
     },
     /// The handle is void. Nothing follows.
     Closed(Option<Failure>),
@@ -63,12 +71,25 @@ impl Event {
             }
             Event::Failed(failure) => (EVENT_FAILED, 0.0, 0.0, Some(failure.into_json())),
             Event::Settled { durable, failure } => (EVENT_SETTLED, durable as f64, 0.0, failure.map(Failure::into_json)),
+            Event::Done { errand, outcome } => match outcome {
+                Ok(done) => (EVENT_DONE, f64::from(errand), 0.0, Some(done_json(done))),
+                Err(failure) => (EVENT_DONE, f64::from(errand), 1.0, Some(failure.into_json())),
+            },
             Event::Closed(failure) => {
                 env::forget(handle);
                 (EVENT_CLOSED, 0.0, 0.0, failure.map(Failure::into_json))
             }
         };
         arguments.into()
+    }
+}
+
+fn done_json(done: Done) -> String {
+    match done {
+        Done::Expired(Expired { files, bytes, minimum, more }) => {
+            format!("{{\"files\":{files},\"bytes\":{bytes},\"minOffset\":{minimum},\"more\":{more}}}")
+        }
+        Done::Deleted(was_there) => was_there.to_string(),
     }
 }
 
@@ -94,6 +115,10 @@ struct Listener(Arc<Channel>);
 impl Events for Listener {
     fn settled(&self, durable: u64, error: Option<&Error>) {
         self.0.send(Event::Settled { durable, failure: error.map(Failure::from) });
+    }
+
+    fn done(&self, errand: u32, outcome: Result<Done, Error>) {
+        self.0.send(Event::Done { errand, outcome: outcome.map_err(Failure::from) });
     }
 
     fn closed(&self, outcome: Result<(), Error>) {

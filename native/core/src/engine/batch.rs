@@ -130,12 +130,12 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     /// A batch queue that a message ever took a place in.
     pub(super) fn batch_queue(&self, topic: &[u8], queue_id: i32) -> Option<BatchIndex> {
         let batches = &self.0.batches;
-        if batches.is_empty() { None } else { batches.find(topic, queue_id).filter(|&place| batches.queue(place).next() > 0) }
+        if batches.is_empty() { None } else { batches.find(topic, queue_id).filter(|&place| batches.queue(place).is_shown()) }
     }
 
     pub(super) fn batch_queues(&self) -> usize {
         let batches = &self.0.batches;
-        batches.places().filter(|&place| batches.queue(place).next() > 0).count()
+        batches.places().filter(|&place| batches.queue(place).is_shown()).count()
     }
 
     pub(super) fn batch_queue_ids(&self, topic: &[u8]) -> Vec<i32> {

@@ -32,6 +32,8 @@ pub(super) struct Begun {
     pub(super) upto: u64,
     last: u64,
     index: Option<IndexMark>,
+    /// How often store times had gone back.
+    steps_back: u64,
 }
 
 /// A slot of the watermark to be written.
@@ -55,8 +57,8 @@ pub struct CheckpointPlan<S: Storage> {
     table: Vec<u8>,
     mark: WatermarkPlan<S>,
     checkpoint: Checkpoint,
-    /// Its times of log and queues when the plan was made.
-    before: (i64, i64),
+    /// How often store times had gone back when it was begun.
+    steps_back: u64,
 }
 
 impl<S: Storage> WatermarkPlan<S> {
@@ -109,6 +111,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Whether so much was put since the last queue checkpoint, or there was none, that another one is worth its syncs.
     pub fn checkpoint_is_due(&self) -> bool {
         let engine = &*self.0;
+        if engine.sidecar.is_unusable() || engine.sidecar_withheld {
+            return false;
+        }
         if engine.begun.is_some() {
             return true;
         }
@@ -116,7 +121,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         let every = CHECKPOINT_EVERY_BYTES.max(queues * CHECKPOINT_BYTES_A_QUEUE);
         match engine.sidecar.running.and_then(|running| running.derived) {
             Some(derived) => engine.log.end() >= derived.upto + every,
-            None => engine.log.end() > engine.log.segments().min() && !engine.sidecar.is_unusable() && !engine.sidecar_withheld,
+            None => engine.log.end() > engine.log.segments().min(),
         }
     }
 
@@ -125,7 +130,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         let engine = &mut *self.0;
         if engine.begun.is_none() && !engine.checkpoint_in_flight {
             let index = engine.index.mark().filter(|_| engine.options.index);
-            engine.begun = Some(Begun { upto: engine.log.end(), last: engine.last_record, index });
+            engine.begun = Some(Begun { upto: engine.log.end(), last: engine.last_record, index, steps_back: engine.steps_back });
         }
     }
 
@@ -145,6 +150,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         let snapshot = engine.sidecar.next_snapshot();
         let table = engine.encode_queues(None, snapshot)?;
         if table.len() as u64 > MAX_QUEUE_TABLE_BYTES {
+            engine.sidecar_withheld = true; // nor will the next one be shorter
             return Ok(None);
         }
         let mut checkpoint = engine.checkpoint;
@@ -158,18 +164,17 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         let mark = engine.watermark_plan(checkpoint, Some(derived));
         let unsynced = core::mem::take(&mut engine.unsynced);
         engine.checkpoint_in_flight = true;
-        let before = (engine.checkpoint.physic, engine.checkpoint.logics);
-        Ok(Some(CheckpointPlan { unsynced, table, mark, checkpoint, before }))
+        Ok(Some(CheckpointPlan { unsynced, table, mark, checkpoint, steps_back: begun.steps_back }))
     }
 
-    /// A checkpoint was carried out: RocketMQ's `checkpoint` says so, too. Unless the clock went back meanwhile.
+    /// A checkpoint was carried out: RocketMQ's `checkpoint` says so, too. Unless the clock went back since it was begun:
+    /// it would vouch for what was put then.
     pub fn checkpointed(&mut self, plan: CheckpointPlan<S>) -> Result<(), IoError> {
         let said = plan.mark.written.is_some();
         self.watermarked(plan.mark);
         let engine = &mut *self.0;
-        let times = |checkpoint: &Checkpoint| (checkpoint.physic, checkpoint.logics);
-        if said && plan.before == times(&engine.checkpoint) {
-            (engine.checkpoint.physic, engine.checkpoint.logics) = times(&plan.checkpoint);
+        if said && plan.steps_back == engine.steps_back {
+            (engine.checkpoint.physic, engine.checkpoint.logics) = (plan.checkpoint.physic, plan.checkpoint.logics);
             // Synced with the next one: until then the disk says less.
             engine.storage.write_at(CHECKPOINT_PATH, 0, &engine.checkpoint.encode())?;
             engine.unsynced.insert(CHECKPOINT_PATH);
@@ -231,6 +236,6 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         if self.sidecar.running.is_none() {
             return Ok(());
         }
-        self.sidecar.void(self.storage.as_ref())
+        self.sidecar.void(self.storage.as_ref(), self.unindexed())
     }
 }

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::close::ABORT_PATH;
+use super::kept::KeptFile;
 use super::known::{IndexClues, load_checkpoint, load_index, refuse_wrong_mount};
 use super::resumed::Resumed;
 use super::rows::Queues;
@@ -50,6 +51,8 @@ pub(super) struct Found<S: Storage> {
     /// The index files that count, and the offset from which messages have to be indexed again.
     pub index: Index,
     pub index_known: u64,
+    /// What no log can give back.
+    pub kept: KeptFile,
     pub findings: Vec<Finding>,
 }
 
@@ -64,7 +67,8 @@ impl<S: Storage> Found<S> {
             refuse_unsupported(storage, &topics.kinds)?;
         }
         let sidecar = Sidecar::read(storage)?;
-        let segments = Segments::load(storage, options.segment_bytes, write, &mut findings)?;
+        let mut segments = Segments::load(storage, options.segment_bytes, write, &mut findings)?;
+        let kept = KeptFile::load(storage, &mut segments, &mut findings)?;
         let (checkpoint_bytes, checkpoint) = load_checkpoint(storage)?;
         let mut proven = sidecar.prove(storage, clean, &checkpoint_bytes, &segments, options, &mut findings)?;
 
@@ -85,6 +89,7 @@ impl<S: Storage> Found<S> {
             None => load_queues(storage, options, clean, &topics.kinds, &mut findings)?,
         };
         let sidecar_withheld = findings.len() > noticed;
+        kept.hide(&mut queues.plain);
         queues.files.ext = ExtFiles::load(storage, &mut findings)?;
         refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
         let seals = if proven.is_some() || resumed.is_some() { Seals::load(storage)? } else { Seals::default() };
@@ -108,6 +113,7 @@ impl<S: Storage> Found<S> {
             loaded_batches,
             index,
             index_known,
+            kept,
             findings,
         })
     }
@@ -148,7 +154,7 @@ fn load_queues<S: Storage>(
     Ok((Queues { plain, files, batches, batch_files }, loaded, loaded_batches))
 }
 
-fn refuse_unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<(), Error> {
+pub(super) fn refuse_unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<(), Error> {
     let reasons = kinds::unsupported(storage, topics)?;
     if reasons.is_empty() {
         return Ok(());

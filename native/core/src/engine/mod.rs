@@ -4,6 +4,7 @@
 //! around it, which covers resolving only: bytes are copied from pinned views, plans run without it.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -29,8 +30,11 @@ pub mod checkpointing;
 pub mod close;
 mod complete;
 mod counts;
+pub mod delete_topic;
+pub mod expire;
 mod found;
 pub mod health;
+pub mod kept;
 pub(crate) mod known;
 mod live;
 pub mod open;
@@ -38,14 +42,20 @@ pub mod plans;
 pub mod put;
 pub mod read;
 mod rebuild;
+pub mod remake;
+mod remake_files;
+pub mod removal;
 pub mod replicate;
 pub mod reserve;
 pub mod resolve;
 mod resolve_batch;
 mod resumed;
+pub mod retention;
 mod rows;
 mod run;
+pub mod salvage;
 pub mod seals;
+mod settled;
 pub mod sidecar;
 mod take_over;
 pub mod truncate;
@@ -75,6 +85,17 @@ pub struct Positions {
     pub visible: u64,
 }
 
+/// How far the files of an open store are complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// End of the log.
+    pub end: u64,
+    /// Every message below has its entries in queue files.
+    pub queues_below: u64,
+    /// Index files from this name on take entries still.
+    pub index_open_from: Option<String>,
+}
+
 /// An open store.
 pub struct Engine<S: Storage, C: Clock> {
     storage: Arc<S>,
@@ -96,6 +117,8 @@ pub struct Engine<S: Storage, C: Clock> {
     /// Position of the newest record, and its store time.
     last_record: u64,
     last_store_timestamp: i64,
+    /// How often store times went back.
+    steps_back: u64,
     /// Messages from here on are not shown, once a confirm offset was told.
     confirmed: Option<u64>,
     /// What has come of the next record of a log that is copied from another store.
@@ -118,7 +141,10 @@ pub struct Engine<S: Storage, C: Clock> {
     clean: bool,
     sidecar: Sidecar,
     /// Something is odd in the directories of the queues, and to be told at every open: none of them is to be left out.
+    /// Or the queues are too many for their table.
     sidecar_withheld: bool,
+    kept: kept::KeptFile,
+    retention: retention::Retention,
     findings: Vec<Finding>,
     poison: Option<Error>,
     closed: bool,

@@ -3,7 +3,9 @@
 use alloc::sync::Arc;
 
 use super::found::Found;
+use super::remake;
 use super::replicate::Incoming;
+use super::retention::Retention;
 use super::rows::Queues;
 use super::run::Run;
 use super::{Engine, Stats};
@@ -31,6 +33,9 @@ impl<S: Storage, C: Clock> Engine<S, C> {
     /// is built in memory. STORE_UNSUPPORTED_FORMAT for kinds of stores that may only be read, STORE_CORRUPT for
     /// directories that cannot be one store.
     pub fn open(storage: Arc<S>, clock: C, options: Options, progress: &mut dyn FnMut(Progress)) -> Result<Self, Error> {
+        if !options.read_only {
+            remake::finish_pending(storage.as_ref(), &clock, &options, progress)?;
+        }
         // What is there.
         let mut found = Found::load(storage.as_ref(), &options)?;
         // What of it counts.
@@ -47,17 +52,17 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             }
             engine.take_over(&rebuilt, running)?;
         }
+        if engine.last_store_timestamp > 0 {
+            // As RocketMQ does it: recovery sets it, and a close leaves it (store-format §5.1).
+            engine.checkpoint.confirm_offset = engine.last_record as i64;
+        }
         Ok(engine)
     }
 
     fn new(storage: Arc<S>, clock: C, mut options: Options, found: Found<S>, end: u64, last: (u64, i64)) -> Self {
-        let Found { clean, topics, segments, mut checkpoint, sidecar, sidecar_withheld, queues, index, findings, seals, .. } = found;
+        let Found { clean, topics, segments, checkpoint, sidecar, sidecar_withheld, queues, index, kept, findings, seals, .. } = found;
         let Queues { plain: queues, files: queue_files, batches, batch_files } = queues;
         let (last_record, last_store_timestamp) = last;
-        if last_store_timestamp > 0 {
-            // As RocketMQ does it: recovery sets it, and a close leaves it (store-format §5.1).
-            checkpoint.confirm_offset = last_record as i64;
-        }
         options.segment_bytes = segments.segment_bytes();
         options.queue_file_entries = queue_files.file_entries as u32;
         Self {
@@ -77,6 +82,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             index,
             last_record,
             last_store_timestamp,
+            steps_back: 0,
             confirmed: None,
             incoming: Incoming::default(),
             cuts: 0,
@@ -92,6 +98,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             clean,
             sidecar,
             sidecar_withheld,
+            kept,
+            retention: Retention::default(),
             findings,
             poison: None,
             closed: false,

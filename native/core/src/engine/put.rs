@@ -233,7 +233,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
     /// The clock went back behind the times of `checkpoint`, which would vouch for what is put from now on: that it
     /// stands in its queue's files, synced (store-format §5.1). It says less before the first such message is there.
     #[cold]
-    fn take_back_checkpoint(&mut self, store_timestamp: i64) -> Result<(), Error> {
+    pub(super) fn take_back_checkpoint(&mut self, store_timestamp: i64) -> Result<(), Error> {
         let Checkpoint { physic, logics, index, .. } = self.checkpoint;
         let [physic, logics, index] = [physic, logics, index].map(|time| time.min(store_timestamp));
         let checkpoint = Checkpoint { physic, logics, index, ..self.checkpoint };
@@ -257,6 +257,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
                 message: format!("the clock is {behind} ms behind the last message; store times go back with it"),
             });
             self.last_store_timestamp = now;
+            self.steps_back += 1;
         }
         self.last_store_timestamp = self.last_store_timestamp.max(now);
         self.last_store_timestamp

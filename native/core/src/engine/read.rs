@@ -48,7 +48,8 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         }
         match self.0.queues.find(topic, queue_id) {
             Some(place) => lookup::offsets(&self.0.queues, place, self.0.visible()),
-            None => QueueOffsets::default(),
+            // A deleted one has a next offset all the same.
+            None => self.0.batches.find(topic, queue_id).map_or_else(QueueOffsets::default, |place| self.batch_offsets(place)),
         }
     }
 
@@ -124,7 +125,8 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let engine = self.0;
         let log = self.log();
         let hash = index_key_hash(java_hash(java_hash(java_hash(0, topic), b"#"), key));
-        let found = positions(&engine.index, engine.storage.as_ref(), hash, log.min(), log.end(), MAX_CANDIDATES)?;
+        let min = log.min().max(engine.queues.hidden_below(topic));
+        let found = positions(&engine.index, engine.storage.as_ref(), hash, min, log.end(), MAX_CANDIDATES)?;
         Ok(Candidates { log, topic: topic.into(), key: key.into(), positions: found.into_iter(), record: Vec::new() })
     }
 
@@ -150,7 +152,8 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     /// Whether a message ever took a place in the queue: prepared ones and failed puts only leave its name in the table,
     /// and a crash its file.
     pub(super) fn is_queue(&self, place: QueueIndex) -> bool {
-        self.0.queues.queue(place).next() > 0
+        let queue = self.0.queues.queue(place);
+        queue.next() > 0 && !queue.absent
     }
 
     pub fn stats(&self) -> Stats {

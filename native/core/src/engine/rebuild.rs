@@ -20,6 +20,8 @@ use crate::index::put::Index;
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::queue::batch::BatchIndex;
+use crate::queue::batch_files::BatchFiles;
+use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueIndex;
 use crate::queue::tail::Tail;
 use crate::recovery::{self, Evidence, LogEnd};
@@ -51,6 +53,11 @@ impl<S: Storage> Found<S> {
         counts: &Counts,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Rebuilt, Error> {
+        if self.is_resumed() && !options.read_only {
+            // Queues that came later may have files, which hold more than the log has kept, and not in one piece.
+            QueueFiles::add_others(storage, &mut self.queues.plain)?;
+            BatchFiles::add_others(storage, &self.queues.plain, &mut self.queues.batches)?;
+        }
         let touched = self.drop_plain_entries(storage, counts)?;
         let touched_batches = self.drop_batch_entries(storage, counts)?;
         let indexed_to = self.index.newest().map_or(0, |newest| newest.end_physical);
@@ -67,6 +74,7 @@ impl<S: Storage> Found<S> {
         }
         self.findings.extend(recovery::cut_finding(&self.segments, &log_end));
         self.correct_mins(storage)?;
+        self.kept.settle(storage, &mut self.queues, log_end.end, &mut self.findings)?;
         let last = self.last_record(storage, &log_end)?;
         Ok(Rebuilt { log_end, scanned_from, last, touched, touched_batches, index_names })
     }
@@ -96,6 +104,11 @@ impl<S: Storage> Found<S> {
                 continue;
             }
             let held = self.queues.files.cut(storage, table, queue.place, counts.complete.simple)?;
+            let (min, next) = (table.queue(queue.place).min, table.queue(queue.place).next());
+            if min >= next && !self.clean {
+                // Where none is left, the files do not say where the queue begins: a crash may have taken the first of them.
+                (table.queue_mut(queue.place).min, table.queue_mut(queue.place).tail) = (0, Tail::default());
+            }
             if held != table.queue(queue.place).next() || queue.behind.is_some() {
                 touched.push(queue.place);
             }
@@ -114,6 +127,11 @@ impl<S: Storage> Found<S> {
             return Ok(touched);
         }
         let mut touched = cut_batch_queues(storage, &self.queues.batch_files, table, counts.complete.batch)?;
+        for &place in touched.iter().filter(|_| !self.clean) {
+            if table.queue(place).is_empty() {
+                table.load(place, 0, 0, 0, 0); // as of a plain queue
+            }
+        }
         touched.extend(self.loaded_batches.iter().filter(|queue| queue.behind.is_some()).map(|queue| queue.place));
         Ok(touched)
     }
@@ -137,7 +155,7 @@ impl<S: Storage> Found<S> {
             if at >= complete.least() {
                 let dispatch = Dispatch::of(record, at, &options.delay_levels);
                 let is_batch = belongs_to_batch_queue(batches, plain, &dispatch);
-                if is_batch && at >= complete.batch {
+                if is_batch && at >= complete.batch.max(plain.hidden_below(dispatch.topic)) {
                     redispatch_to_batch_queue(batches, record, &dispatch, &mut dispatch_findings);
                 }
                 if at >= complete.simple {
@@ -153,6 +171,7 @@ impl<S: Storage> Found<S> {
             }
         })?;
         self.findings.append(&mut dispatch_findings);
+        self.segments.name_files(&mut self.findings);
         progress(Progress { phase: "log", done: total, total });
         Ok(log_end)
     }

@@ -234,7 +234,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     /// Puts a whole record at the end of the log, and into queues and index, as opening does with what it finds.
-    fn enter_record(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn enter_record(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let at = self.0.log.end();
         let record =
             Record::parse(bytes).and_then(|record| record.check().map(|()| record)).map_err(|flaw| self.corrupt(&format!("{flaw}")))?;
@@ -242,6 +242,12 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return Err(self.corrupt(&format!("{}", BadReason::Misplaced(record.physical_offset()))));
         }
         let engine = &mut *self.0;
+        if record.store_timestamp() < engine.last_store_timestamp {
+            engine.steps_back += 1; // the leader's clock did
+        }
+        if record.store_timestamp() <= engine.checkpoint.min_timestamp() {
+            engine.take_back_checkpoint(record.store_timestamp())?;
+        }
         let dispatch = Dispatch::of(&record, at, &engine.options.delay_levels);
         let mut learning = Learning {
             storage: engine.storage.as_ref(),

@@ -69,9 +69,9 @@ fn table<S: Storage>(storage: &S, derived: &Derived, options: &Options) -> Resul
     Ok(decoded.map(|(queues, _)| queues))
 }
 
-/// Whether nobody else has written `checkpoint`: a crash may have left a version before, or none, or the file without its
-/// length, and times are taken back, those of index files moved on, and the confirm offset set by every recovery without a
-/// word in the watermark.
+/// Whether nobody else has written `checkpoint`: a crash may have left a version before, also one of an earlier opening,
+/// which had another confirm offset, or none, or the file without its length; times are taken back and those of index files
+/// moved on without a word in the watermark.
 fn may_be_ours(bytes: &[u8], ours: &Checkpoint) -> bool {
     let found = Checkpoint::decode(bytes);
     found.master_flushed_offset == ours.master_flushed_offset
@@ -111,7 +111,8 @@ impl Queues {
             }
             let first = files.entry(storage, plain, place, queue.min)?;
             let last = files.entry(storage, plain, place, queue.next() - 1)?;
-            if first.is_none() || !last.is_some_and(|last| !last.is_blank() && last.end() <= upto) {
+            // A blank stands for a message that was lost.
+            if first.is_none() || !last.is_some_and(|last| last.is_blank() || last.end() <= upto) {
                 return Ok(false);
             }
         }
@@ -121,7 +122,7 @@ impl Queues {
                 continue;
             }
             let last = batch_files.entry(storage, batches, place, held - 1)?;
-            if !last.is_some_and(|last| last.end() <= upto && last.next() == batches.queue(place).next()) {
+            if !last.is_some_and(|last| last.end() <= upto && last.next() <= batches.queue(place).next()) {
                 return Ok(false);
             }
         }

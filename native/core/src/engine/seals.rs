@@ -16,7 +16,7 @@ use crate::storage::{Clock, Segment, Storage};
 
 pub const SEALS_PATH: &str = "moraine/seals";
 /// Longest file that is read: the seals of two million segments.
-const MAX_SEALS_BYTES: u64 = 80_000_000;
+pub const MAX_SEALS_BYTES: u64 = 80_000_000;
 /// Bytes of a segment that are read at once.
 const SLICE_BYTES: usize = 1 << 20;
 

@@ -89,9 +89,9 @@ impl Sidecar {
         }
     }
 
-    /// Nothing of what was said while the store is open holds any more.
-    pub(super) fn void<S: Storage>(&mut self, storage: &S) -> Result<(), IoError> {
-        self.write(storage, Watermark { geometry: self.geometry, ..Watermark::default() })
+    /// Nothing of what was said while the store is open holds any more, but of the index.
+    pub(super) fn void<S: Storage>(&mut self, storage: &S, unindexed: Option<u64>) -> Result<(), IoError> {
+        self.write(storage, Watermark { geometry: self.geometry, unindexed, ..Watermark::default() })
     }
 
     fn write<S: Storage>(&mut self, storage: &S, slot: Watermark) -> Result<(), IoError> {
@@ -171,27 +171,36 @@ impl<S: Storage, C: Clock> Engine<S, C> {
     /// A store that gets no such word opens more slowly, so nothing fails because a disk is full or something else
     /// stands in its place.
     pub(super) fn write_sidecar(&mut self) -> Result<(), Error> {
-        if self.sidecar.blocked || self.sidecar_withheld {
+        if self.sidecar.blocked {
             return Ok(());
         }
         match self.write_closed() {
             Err(error) if matches!(error.kind, IoKind::Full | IoKind::WrongType) => Ok(()),
-            outcome => Ok(outcome?),
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let storage = alloc::sync::Arc::clone(&self.storage);
+                Ok(self.sidecar.void(storage.as_ref(), self.unindexed())?)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn write_closed(&mut self) -> Result<(), IoError> {
+    /// False: nothing can be said.
+    fn write_closed(&mut self) -> Result<bool, IoError> {
+        if self.sidecar_withheld {
+            return Ok(false);
+        }
         let storage = alloc::sync::Arc::clone(&self.storage);
         let segments = self.log.segments();
         let (min, extent, end) = (segments.min(), segments.extent(), self.log.end());
         let last = last_record(&self.log.view(end), self.last_record);
         if last.is_none() && end != min {
-            return Ok(()); // a log that ends in damage: nothing proves that it is still the same
+            return Ok(false); // a log that ends in damage: nothing proves that it is still the same
         }
         let snapshot = self.sidecar.next_snapshot();
         let table = self.encode_queues(Some(storage.as_ref()), snapshot)?;
         if table.len() as u64 > MAX_QUEUE_TABLE_BYTES {
-            return Ok(());
+            return Ok(false);
         }
         storage.create_dir(SIDECAR)?;
         let path = queues_path(snapshot);
@@ -204,7 +213,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let geometry = self.index.newest_geometry().or(self.sidecar.geometry);
         let unindexed = self.unindexed();
         let closed = Some(Closed { min, extent, end, last, checkpoint: self.checkpoint, queues });
-        self.sidecar.write(storage.as_ref(), Watermark { closed, geometry, unindexed, ..Watermark::default() })
+        self.sidecar.write(storage.as_ref(), Watermark { closed, geometry, unindexed, ..Watermark::default() })?;
+        Ok(true)
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 
 use super::Engine;
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
@@ -13,7 +14,7 @@ use super::plans::CHECKPOINT_PATH;
 use super::rebuild::Rebuilt;
 use super::seals::SEALS_PATH;
 use super::sidecar::write_marker;
-use crate::error::Error;
+use crate::error::{Error, IoError};
 use crate::format::index_file::parse_file_name;
 use crate::format::watermark::Running;
 use crate::limits::CHECKPOINT_BYTES;
@@ -24,7 +25,8 @@ use crate::storage::{Clock, Segment, Storage};
 
 impl<S: Storage, C: Clock> Engine<S, C> {
     /// Queues are built again that `checkpoint` calls complete: it says so no more, until they are. A second crash would
-    /// leave some of them half built.
+    /// leave some of them half built. Nothing else in it changes: a sidecar that tells of lost queues is to count until
+    /// they are back.
     pub(super) fn take_back_queues(&mut self) -> Result<(), Error> {
         if self.storage.len(CHECKPOINT_PATH)?.is_none() {
             return Ok(());
@@ -57,7 +59,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         self.cut_log(rebuilt.log_end.end)?;
         if !self.clean {
             // What was read may be in the page cache only: its writer died before the sync.
-            self.log.between(rebuilt.scanned_from).try_for_each(|(segment, from, to)| segment.sync(from, to))?;
+            let from = running.map_or(rebuilt.scanned_from, |running| running.durable);
+            self.log.between(from).try_for_each(|(segment, from, to)| write_again(segment.as_ref(), from, to))?;
         }
         for &place in &rebuilt.touched {
             self.queue_files.clear_behind(storage.as_ref(), &self.queues, place, &mut self.unsynced)?;
@@ -66,6 +69,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             self.ext_ends = ext.take_over(storage.as_ref(), &self.queue_files, &self.queues, &mut self.unsynced)?;
         }
         take_over_batch_queues(storage.as_ref(), &self.batch_files, &self.batches, &rebuilt.touched_batches, &mut self.unsynced)?;
+        self.take_over_kept()?;
         self.drop_distrusted_index_files(&rebuilt.index_names)?;
         self.fill_reserve()?;
         self.seals.begin_at(self.log.segments().last().map_or(0, |active| active.base));
@@ -104,4 +108,22 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         }
         Ok(())
     }
+}
+
+/// Bytes written again at once.
+const PIECE_BYTES: usize = 1 << 16;
+
+/// Writes what is there once more, and syncs it. A sync alone is not enough: after one that failed the page cache holds what
+/// the disk has not, and counts it as written.
+fn write_again<G: Segment>(segment: &G, from: u64, to: u64) -> Result<(), IoError> {
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut at = from;
+    segment.reserve(to)?;
+    while at < to {
+        let piece = &mut piece[..(to - at).min(PIECE_BYTES as u64) as usize];
+        segment.read_at(at, piece)?;
+        segment.fill(at, piece.len(), |out| out.copy_from_slice(piece))?;
+        at += piece.len() as u64;
+    }
+    segment.sync(from, to)
 }

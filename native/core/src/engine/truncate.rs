@@ -94,6 +94,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return Ok(self.0.log.clear_ahead()?); // of a blank that was not whole
         }
         let engine = &mut *self.0;
+        engine.unhide_from(to)?;
         engine.forget_watermark()?;
         engine.take_back_written(to)?;
         engine.break_seals(to)?;

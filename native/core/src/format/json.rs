@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use crate::limits::MAX_SAFE_INTEGER;
+
 /// Nesting that is followed; RocketMQ's own files have six levels.
 const MAX_DEPTH: usize = 256;
 /// Longest number.
@@ -50,6 +52,20 @@ impl<'a> JsonReader<'a> {
             b'"' | b'\'' => self.quoted().map(Some),
             _ => self.skip().map(|()| None),
         }
+    }
+
+    /// Reads a whole number from 0 to 2^53 - 1, with or without quotes; `None` for anything else, which is skipped.
+    pub fn number(&mut self) -> Result<Option<u64>, NotJson> {
+        let text = match self.peek()? {
+            b'"' | b'\'' => self.quoted()?,
+            b'{' | b'[' => return self.skip().map(|()| None),
+            _ => {
+                let from = self.at;
+                self.number_or_literal()?;
+                String::from_utf8_lossy(&self.text[from..self.at]).into_owned()
+            }
+        };
+        Ok(text.parse().ok().filter(|&number| number <= MAX_SAFE_INTEGER))
     }
 
     pub fn skip(&mut self) -> Result<(), NotJson> {

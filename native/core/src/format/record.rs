@@ -46,6 +46,7 @@ pub const MIN_BYTES: u32 = 91;
 /// So many bytes of a record hold its store timestamp, whatever its hosts.
 pub const STORE_TIMESTAMP_PREFIX_BYTES: usize = 76;
 
+const PHYSICAL_OFFSET_AT: usize = 28;
 const BORN_HOST_AT: usize = 48;
 
 /// The address of a [`Host`].
@@ -319,6 +320,18 @@ impl<'a> Record<'a> {
 
     fn store_timestamp_at(&self) -> usize {
         BORN_HOST_AT + Host::len(self.sys_flag() & SYS_FLAG_BORN_V6 != 0)
+    }
+}
+
+/// Makes the bytes of a checked record those of one at another place: its physical offset, and the CRC of the whole record
+/// where it has one.
+pub fn move_to(record: &mut [u8], physical: u64) {
+    let has_crc = Record::parse(record).is_ok_and(|record| matches!(record_crc::trailer(record.properties()), Trailer::Present(_)));
+    if let Some(place) = record.get_mut(PHYSICAL_OFFSET_AT..PHYSICAL_OFFSET_AT + 8) {
+        place.copy_from_slice(&physical.to_be_bytes());
+    }
+    if has_crc && let Some((covered, trailer)) = record.split_last_chunk_mut() {
+        *trailer = record_crc::encode(crc::crc31(covered));
     }
 }
 

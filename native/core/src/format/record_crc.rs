@@ -14,8 +14,8 @@ const MOST_DAMAGED_BITS: u32 = 2;
 pub enum Trailer {
     /// There is none.
     Absent,
-    /// One that was, by its shape and all but one or two bits; or the string ends with zeros, as it does when a power cut
-    /// has taken the last page of a record. No string that was put ends so.
+    /// One that was, by its shape and all but one or two bits; or the string ends with zeros, or with the rest of one behind
+    /// zeros, as it does when a power cut has taken a sector of the record. No string that was put ends so.
     Damaged,
     /// One with these digits, which may be none.
     Present([u8; 10]),
@@ -58,6 +58,12 @@ pub fn trailer(properties: &[u8]) -> Trailer {
     found.copy_from_slice(&last[DIGITS]);
     if last[..DIGITS.start] == FRAME[..DIGITS.start] && last[DIGITS.end] == FRAME[DIGITS.end] {
         return Trailer::Present(found);
+    }
+    // A power cut that took the sector before leaves zeros up to its border, which may lie within the name.
+    let taken = last.iter().take_while(|&&byte| byte == 0).count();
+    let (name, digits) = (taken..DIGITS.start, number(&found).is_some());
+    if taken > 0 && digits && last.get(name.clone()) == FRAME.get(name) && last[DIGITS.end] == FRAME[DIGITS.end] {
+        return Trailer::Damaged;
     }
     let bits = |at: usize| (last[at] ^ FRAME[at]).count_ones();
     let damage: u32 = (0..DIGITS.start).chain(DIGITS.end..RECORD_CRC_BYTES).map(bits).sum();

@@ -117,6 +117,14 @@ impl Index {
         self.full.extend(self.active.replace(next));
     }
 
+    /// Forgets the files whose entries all lead below `minimum`, the newest file apart; returns their names.
+    pub fn drop_below(&mut self, minimum: u64) -> Vec<String> {
+        let others = usize::from(self.full.is_empty() && self.active.is_none());
+        let is_below = |file: &&SealedFile| u64::try_from(file.header.end_physical).is_ok_and(|end| end < minimum);
+        let below = self.sealed.iter().take(self.sealed.len().saturating_sub(others)).take_while(is_below).count();
+        self.sealed.drain(..below).map(|file| file.name).collect()
+    }
+
     /// The file that takes entries, as it is now.
     pub fn mark(&self) -> Option<IndexMark> {
         let active = self.active.as_ref()?;

@@ -1,6 +1,7 @@
 //! Appending: the only code that moves the write position.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::segments::{Placed, Segments, path};
 use super::{DIRECTORY, view::LogView};
@@ -159,6 +160,11 @@ impl<G: Segment> LogWriter<G> {
     pub fn cut(&mut self, segments: Segments<G>, end: u64) {
         self.segments = segments;
         self.end = end;
+    }
+
+    /// Lets the log begin at `minimum`, where a segment starts; returns where those in front of it start.
+    pub fn drop_below(&mut self, minimum: u64) -> Vec<u64> {
+        self.segments.drop_below(minimum).iter().map(|dropped| dropped.base).collect()
     }
 
     /// Whether the directory has to be synced before records in its newest segment can be called durable; asks once.

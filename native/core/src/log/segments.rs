@@ -1,5 +1,6 @@
 //! The ordered run of segments: loading it from a directory, finding one by offset, adding and dropping.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -77,8 +78,11 @@ impl<G: Segment> Segments<G> {
                 storage.remove(&path(base))?;
             }
         }
-        let Some(&(_, size)) = files.first() else {
-            return Ok(Self::empty(segment_bytes));
+        let size = match files.iter().map(|&(_, len)| len).max() {
+            None => return Ok(Self::empty(segment_bytes)),
+            // The first file, and a power cut came before it had its size.
+            Some(len) if files.len() == 1 && len < MIN_SEGMENT_BYTES => segment_bytes,
+            Some(len) => len,
         };
         if !(MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&size) {
             return Err(Error::corrupt(&path(files[0].0), 0, &format!("{size} bytes are no size for a commit log file")));
@@ -126,6 +130,29 @@ impl<G: Segment> Segments<G> {
         Ok(Self { segment_bytes: size, placed: Arc::new(placed) })
     }
 
+    /// Every file of the log that can be opened, each with the size that it has: of a log that [`Segments::load`] refuses,
+    /// to be read only.
+    pub fn load_what_opens<S>(storage: &S) -> Result<Self, Error>
+    where
+        S: Storage<Segment = G>,
+    {
+        let mut placed = Vec::new();
+        let mut sizes = BTreeMap::<u64, u64>::new();
+        for entry in storage.list(DIRECTORY)?.unwrap_or_default() {
+            if let Some(base) = names::parse_file_name(&entry.name).filter(|&base| base <= MAX_SAFE_INTEGER)
+                && (entry.kind, entry.len <= MAX_SEGMENT_BYTES) == (EntryKind::File, true)
+                && let Ok(segment) = storage.open_segment(&path(base))
+                && segment.size() > 0
+            {
+                *sizes.entry(segment.size()).or_default() += 1;
+                placed.push(Placed { base, segment });
+            }
+        }
+        placed.sort_unstable_by_key(|placed| placed.base);
+        let usual = sizes.into_iter().max_by_key(|&(size, count)| (count, size)).map_or(MIN_SEGMENT_BYTES, |(size, _)| size);
+        Ok(Self { segment_bytes: usual, placed: Arc::new(placed) })
+    }
+
     pub fn segment_bytes(&self) -> u64 {
         self.segment_bytes
     }
@@ -152,6 +179,15 @@ impl<G: Segment> Segments<G> {
         self.placed.last().map_or(0, |last| last.base + last.segment.size())
     }
 
+    /// Gives findings about places in the log the names of the files that hold these.
+    pub fn name_files(&self, findings: &mut [Finding]) {
+        for finding in findings.iter_mut().filter(|finding| finding.file.starts_with(DIRECTORY)) {
+            if let Some(placed) = self.find(finding.offset) {
+                finding.file = path(placed.base);
+            }
+        }
+    }
+
     /// The segment that holds the byte at `offset`.
     pub fn find(&self, offset: u64) -> Option<&Placed<G>> {
         let after = self.placed.partition_point(|placed| placed.base <= offset);
@@ -170,6 +206,14 @@ impl<G: Segment> Segments<G> {
         list.extend(self.placed.iter().cloned());
         list.push(placed);
         self.placed = Arc::new(list);
+    }
+
+    /// Takes the segments that start below `offset` off the list.
+    pub fn drop_below(&mut self, offset: u64) -> Vec<Placed<G>> {
+        let mut list: Vec<Placed<G>> = self.placed.iter().cloned().collect();
+        let kept = list.split_off(list.partition_point(|placed| placed.base < offset));
+        self.placed = Arc::new(kept);
+        list
     }
 
     /// Takes the segments that start at or above `offset` off the list.

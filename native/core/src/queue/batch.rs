@@ -27,6 +27,8 @@ pub struct BatchQueue {
     pub(super) tail: VecDeque<BatchEntry>,
     /// Queue offset behind the last message.
     pub(super) next: u64,
+    /// It has no message and no files, and is not shown: only its next offset is known.
+    pub absent: bool,
     /// Messages that are being written and have no entry yet.
     assigned: u64,
     waiting: bool,
@@ -43,6 +45,11 @@ impl BatchQueue {
         self.next
     }
 
+    /// Whether a message ever took a place in it, and it was not deleted since.
+    pub fn is_shown(&self) -> bool {
+        self.next > 0 && !self.absent
+    }
+
     /// Position behind the last entry.
     pub fn end(&self) -> u64 {
         self.held + self.tail.len() as u64
@@ -56,6 +63,16 @@ impl BatchQueue {
     pub(super) fn set_held(&mut self, first: u64, held: u64, next: u64) {
         (self.first, self.held, self.next) = (first, held, next);
         self.tail.clear();
+    }
+
+    /// The first entry that is in no file yet.
+    pub fn first_waiting(&self) -> Option<&BatchEntry> {
+        self.tail.front()
+    }
+
+    /// The files begin at this position now.
+    pub fn set_begin(&mut self, first: u64) {
+        self.first = first;
     }
 
     /// Positions of the entries that the files hold: the first, and behind the last.
@@ -106,7 +123,7 @@ impl BatchTable {
         }
         let (first, held, next) = (0, 0, 0);
         let tail = VecDeque::new();
-        self.queues.push(BatchQueue { topic, id, min: 0, first, held, tail, next, assigned: 0, waiting: false });
+        self.queues.push(BatchQueue { topic, id, min: 0, first, held, tail, next, absent: false, assigned: 0, waiting: false });
         new
     }
 
@@ -166,6 +183,7 @@ impl BatchTable {
     pub fn push(&mut self, place: BatchIndex, entry: BatchEntry) {
         let queue = &mut self.queues[place.0 as usize];
         queue.next = entry.next();
+        queue.absent = false;
         queue.tail.push_back(entry);
         queue.assigned = queue.assigned.saturating_sub(u64::from(entry.messages));
         self.waiting_entries += 1;
@@ -226,6 +244,37 @@ impl BatchTable {
         queue.tail.drain(..count);
         queue.held += count as u64;
         self.waiting_entries -= count;
+    }
+
+    /// Forgets the entries in memory whose records start below `physical`, which go to no file: the queue begins behind
+    /// them, without files, and goes on at the offset where it is.
+    pub fn begin_anew(&mut self, place: BatchIndex, physical: u64) {
+        let queue = &mut self.queues[place.0 as usize];
+        let count = queue.tail.partition_point(|entry| entry.physical < physical);
+        queue.tail.drain(..count);
+        self.waiting_entries -= count;
+        queue.set_begin(0);
+        queue.held = 0;
+        queue.min = queue.tail.front().map_or(queue.next, |entry| entry.base);
+        queue.absent = queue.tail.is_empty();
+    }
+
+    /// As [`BatchTable::begin_anew`], unless messages at queue offset `next` or behind it are in files already: then the queue
+    /// begins there and keeps its files (false).
+    pub fn begin_anew_at(&mut self, place: BatchIndex, physical: u64, next: u64) -> bool {
+        let queue = self.queue_mut(place);
+        if queue.tail.front().map_or(queue.next, |entry| entry.base) > next {
+            queue.min = next;
+            return false;
+        }
+        self.begin_anew(place, physical);
+        true
+    }
+
+    /// A queue without messages goes on at `next`.
+    pub fn continue_at(&mut self, place: BatchIndex, next: u64) {
+        let queue = &mut self.queues[place.0 as usize];
+        (queue.min, queue.next) = (next, next);
     }
 
     /// Takes queues without waiting entries off the list.

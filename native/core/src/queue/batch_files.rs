@@ -133,6 +133,27 @@ impl BatchFiles {
         Ok(low)
     }
 
+    /// Queue offset and position of the first entry whose record starts at or above `physical`; those behind the last one
+    /// where there is none.
+    pub fn first_at_or_above<S: Storage>(
+        &self,
+        storage: &S,
+        table: &BatchTable,
+        place: BatchIndex,
+        physical: u64,
+    ) -> Result<(u64, u64), Error> {
+        let queue = table.queue(place);
+        let position = self.partition(storage, table, place, queue.first..queue.end(), |entry| entry.physical < physical)?;
+        Ok((self.entry(storage, table, place, position)?.map_or(queue.next, |entry| entry.base), position))
+    }
+
+    /// Where the files of a queue begin when those in front of the entry at `position` are gone; the newest one stays.
+    pub fn begin_at(&self, table: &BatchTable, place: BatchIndex, position: u64) -> u64 {
+        let queue = table.queue(place);
+        let newest = position.min(queue.held.saturating_sub(1));
+        (newest - newest % self.file_entries).max(queue.first)
+    }
+
     /// Forgets the entries whose records start at or above `physical`; says whether there were any. Files stay as they
     /// are until [`BatchFiles::clear_behind`].
     pub fn cut<S: Storage>(&self, storage: &S, table: &mut BatchTable, place: BatchIndex, physical: u64) -> Result<bool, Error> {

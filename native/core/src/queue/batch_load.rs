@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::batch::{BatchIndex, BatchTable};
 use super::batch_files::BatchFiles;
-use super::extent::{self, Extent, Trust};
+use super::extent::{self, Extent, QueueDirectory, Trust};
 use super::table::QueueTable;
 use super::{BATCH_DIRECTORY, DIRECTORY};
 use crate::error::{Error, Finding};
@@ -48,7 +48,7 @@ impl BatchFiles {
         };
         let found = extent::find::<S, BatchEntry>(storage, wanted, findings)?;
         found_mixed.iter().for_each(|topic| report_mixed(topic, table, findings));
-        let files = Self { file_entries: extent::file_entries::<BatchEntry>(&found, file_entries)? };
+        let files = Self { file_entries: extent::file_entries::<BatchEntry>(&found, file_entries, trust)? };
         let mut loaded = Vec::with_capacity(found.len());
         for mut queue in found {
             let extent = queue.extent(storage, files.file_entries, (trust, repair), findings)?;
@@ -58,6 +58,16 @@ impl BatchFiles {
             loaded.push(LoadedBatchQueue { place, last, behind });
         }
         Ok((files, loaded))
+    }
+
+    /// Adds the queues that have a directory and are not in the table, without a message: what stands in their files does
+    /// not count. Those of a topic that has plain queues stay as they are.
+    pub fn add_others<S: Storage>(storage: &S, simple: &QueueTable, table: &mut BatchTable) -> Result<(), Error> {
+        let is_ours = |topic: &str| table.holds(topic.as_bytes()) || simple.topic(topic.as_bytes()).is_none();
+        for QueueDirectory { topic, id, .. } in extent::queue_directories(storage, BATCH_DIRECTORY, is_ours)? {
+            table.find_or_add(topic.as_bytes(), id);
+        }
+        Ok(())
     }
 }
 

@@ -5,11 +5,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::EXT_DIRECTORY;
-use super::extent::directories;
+use super::extent::{self, QueueDirectory};
 use super::files::{QueueFiles, list, read_or_hole, zero_to_end};
 use super::table::{QueueIndex, QueueTable};
 use crate::error::{Error, Finding};
@@ -81,7 +81,7 @@ impl ExtFiles {
         if storage.list(EXT_DIRECTORY)?.is_none() {
             return Ok(None);
         }
-        for (_, _, dir) in queue_directories(storage)? {
+        for QueueDirectory { dir, .. } in queue_directories(storage)? {
             if let Some(&(_, bytes)) = list(storage, &dir, findings)?.iter().find(|&&(_, bytes)| bytes > 0) {
                 if !(MIN_FILE_BYTES..=MAX_SEGMENT_BYTES).contains(&bytes) {
                     let reason = format!("{bytes} bytes are no size for extension files: want {MIN_FILE_BYTES} to {MAX_SEGMENT_BYTES}");
@@ -103,7 +103,7 @@ impl ExtFiles {
         unsynced: &mut Unsynced,
     ) -> Result<ExtEnds, Error> {
         let mut ends = ExtEnds::default();
-        for (topic, id, dir) in queue_directories(storage)? {
+        for QueueDirectory { topic, id, dir } in queue_directories(storage)? {
             let place = table.find(topic.as_bytes(), id);
             let end = match place {
                 Some(place) => self.end_of(storage, files, table, place, &dir)?,
@@ -214,17 +214,9 @@ pub fn directory(table: &QueueTable, place: QueueIndex) -> String {
     format!("{EXT_DIRECTORY}/{}/{}", table.topic_of(place).name, table.queue(place).id)
 }
 
-/// (topic, queue id, directory) of every queue that has extension files.
-fn queue_directories<S: Storage>(storage: &S) -> Result<Vec<(String, i32, String)>, Error> {
-    let mut found = Vec::new();
-    for topic in directories(storage, EXT_DIRECTORY)? {
-        for queue in directories(storage, &format!("{EXT_DIRECTORY}/{}", topic.name))? {
-            if let Some(id) = queue.name.parse::<i32>().ok().filter(|id| id.to_string() == queue.name) {
-                found.push((topic.name.clone(), id, format!("{EXT_DIRECTORY}/{}/{}", topic.name, queue.name)));
-            }
-        }
-    }
-    Ok(found)
+/// Every queue that has extension files.
+fn queue_directories<S: Storage>(storage: &S) -> Result<Vec<QueueDirectory>, Error> {
+    extent::queue_directories(storage, EXT_DIRECTORY, |_| true)
 }
 
 /// Follows the addresses of a queue's entries, which ascend: what was read of a file serves the next ones too.

@@ -80,39 +80,64 @@ pub(super) struct Extent<E> {
 /// The queues of a kind whose topics are `wanted`, by topic.
 pub(super) fn find<S: Storage, E: FileEntry>(
     storage: &S,
-    mut wanted: impl FnMut(&str) -> bool,
+    wanted: impl FnMut(&str) -> bool,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<FoundQueue>, Error> {
     let mut found = Vec::new();
-    for topic in directories(storage, E::DIRECTORY)? {
+    for QueueDirectory { topic, id, dir } in queue_directories(storage, E::DIRECTORY, wanted)? {
+        let files = list(storage, &dir, findings)?;
+        if !files.is_empty() {
+            found.push(FoundQueue { topic, id, dir, files });
+        }
+    }
+    Ok(found)
+}
+
+/// A directory that belongs to a queue.
+pub(super) struct QueueDirectory {
+    pub topic: String,
+    pub id: i32,
+    pub dir: String,
+}
+
+/// The directories of queues below `root` whose topics are `wanted`, by topic.
+pub(super) fn queue_directories<S: Storage>(
+    storage: &S,
+    root: &str,
+    mut wanted: impl FnMut(&str) -> bool,
+) -> Result<Vec<QueueDirectory>, Error> {
+    let mut found = Vec::new();
+    for topic in directories(storage, root)? {
         if !wanted(&topic.name) {
             continue;
         }
-        let topic_dir = format!("{}/{}", E::DIRECTORY, topic.name);
-        for queue in directories(storage, &topic_dir)? {
-            let dir = format!("{topic_dir}/{}", queue.name);
-            let Some(id) = queue.name.parse::<i32>().ok().filter(|id| id.to_string() == queue.name) else {
-                continue; // RocketMQ too takes only directories whose name is a number for queues
-            };
-            let files = list(storage, &dir, findings)?;
-            if !files.is_empty() {
-                found.push(FoundQueue { topic: topic.name.clone(), id, dir, files });
+        for queue in directories(storage, &format!("{root}/{}", topic.name))? {
+            // RocketMQ too takes only directories whose name is a number for queues.
+            if let Some(id) = queue.name.parse::<i32>().ok().filter(|id| id.to_string() == queue.name) {
+                found.push(QueueDirectory { dir: format!("{root}/{}/{}", topic.name, queue.name), topic: topic.name.clone(), id });
             }
         }
     }
     Ok(found)
 }
 
-/// Entries of one file, by the first one that holds any; `asked` where there is none.
-pub(super) fn file_entries<E: FileEntry>(found: &[FoundQueue], asked: u32) -> Result<u64, Error> {
-    match found.iter().flat_map(|queue| &queue.files).map(|&(_, len)| len).find(|&len| len > 0) {
-        Some(bytes) if bytes % E::BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => Ok(bytes / E::BYTES),
-        Some(bytes) => {
+/// Entries of one file, by the first one that holds any; after a crash, which may leave some short, by the longest one.
+/// `asked` where there is none, or where a crash has left none whole.
+pub(super) fn file_entries<E: FileEntry>(found: &[FoundQueue], asked: u32, trust: Trust) -> Result<u64, Error> {
+    let is_whole = |&len: &u64| len % E::BYTES == 0 && len <= MAX_SEGMENT_BYTES;
+    let lengths = || found.iter().flat_map(|queue| &queue.files).map(|&(_, len)| len).filter(|&len| len > 0);
+    let found = match trust {
+        Trust::Clean => lengths().next().filter(is_whole),
+        Trust::Crashed => lengths().filter(is_whole).max(),
+    };
+    match (found, lengths().next()) {
+        (Some(bytes), _) => Ok(bytes / E::BYTES),
+        (None, Some(bytes)) if trust == Trust::Clean => {
             let (files, entry) = (E::FILES, E::BYTES);
             let reason = format!("{bytes} bytes are no size for {files}: want a multiple of {entry}, at most {MAX_SEGMENT_BYTES}");
             Err(Error::corrupt(E::DIRECTORY, 0, &reason))
         }
-        None => Ok(u64::from(asked)),
+        (None, _) => Ok(u64::from(asked)),
     }
 }
 
@@ -166,7 +191,7 @@ impl FoundQueue {
 }
 
 /// The directories in one, by name.
-pub(super) fn directories<S: Storage>(storage: &S, dir: &str) -> Result<Vec<Entry>, Error> {
+fn directories<S: Storage>(storage: &S, dir: &str) -> Result<Vec<Entry>, Error> {
     let mut entries = storage.list(dir)?.unwrap_or_default();
     entries.retain(|entry| entry.kind == EntryKind::Directory);
     entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));

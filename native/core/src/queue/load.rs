@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::extent::{self, Extent, Trust};
+use super::DIRECTORY;
+use super::extent::{self, Extent, QueueDirectory, Trust};
 use super::files::QueueFiles;
 use super::table::{QueueIndex, QueueTable};
 use super::tail::Tail;
@@ -31,7 +32,7 @@ impl QueueFiles {
         findings: &mut Vec<Finding>,
     ) -> Result<(Self, Vec<LoadedQueue>), Error> {
         let found = extent::find::<S, QueueEntry>(storage, |_| true, findings)?;
-        let files = Self { file_entries: extent::file_entries::<QueueEntry>(&found, file_entries)?, ext: None };
+        let files = Self { file_entries: extent::file_entries::<QueueEntry>(&found, file_entries, trust)?, ext: None };
         let mut loaded = Vec::with_capacity(found.len());
         for mut queue in found {
             let extent = queue.extent(storage, files.file_entries, (trust, repair), findings)?;
@@ -44,5 +45,17 @@ impl QueueFiles {
             loaded.push(LoadedQueue { place, last, behind });
         }
         Ok((files, loaded))
+    }
+
+    /// Adds the queues that have a directory and are not in the table, without a message: what stands in their files does
+    /// not count.
+    pub fn add_others<S: Storage>(storage: &S, table: &mut QueueTable) -> Result<(), Error> {
+        for QueueDirectory { topic, id, .. } in extent::queue_directories(storage, DIRECTORY, |_| true)? {
+            if table.find(topic.as_bytes(), id).is_none() {
+                let place = table.find_or_add(topic.as_bytes(), id);
+                table.queue_mut(place).in_files = true;
+            }
+        }
+        Ok(())
     }
 }

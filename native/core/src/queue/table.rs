@@ -1,6 +1,6 @@
 //! The table of all queues: names to queues, counters, and which have entries that wait for their files.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use super::tail::{Tail, TailBuffers};
@@ -22,6 +22,8 @@ pub struct Queue {
     pub fill_from: Option<u64>,
     /// There are files of the queue.
     pub in_files: bool,
+    /// It has no message and no files, and is not shown: only its next offset is known.
+    pub absent: bool,
     /// Offsets given to messages that are being written and have no entry yet.
     assigned: u64,
     /// Has entries that wait: it stands in the table's list, or in a plan that is being carried out.
@@ -45,6 +47,8 @@ pub struct QueueTable {
     waiting_entries: usize,
     /// Blank entries that gaps have cost so far.
     blanks: u64,
+    /// Deleted topics: the physical offset below which their messages are hidden, also those of batch queues.
+    hidden: BTreeMap<Vec<u8>, u64>,
 }
 
 /// Blank entries that all gaps of a store may cost: they stand in memory until they are in files.
@@ -62,7 +66,7 @@ impl QueueTable {
             return known;
         }
         let (min, tail) = (0, Tail::default());
-        self.queues.push(Queue { topic, id, min, tail, fill_from: None, in_files: false, assigned: 0, waiting: false });
+        self.queues.push(Queue { topic, id, min, tail, fill_from: None, in_files: false, absent: false, assigned: 0, waiting: false });
         new
     }
 
@@ -103,6 +107,7 @@ impl QueueTable {
     pub fn push(&mut self, place: QueueIndex, entry: QueueEntry) {
         let queue = &mut self.queues[place.0 as usize];
         queue.tail.push(entry, &mut self.buffers);
+        queue.absent = false;
         queue.assigned = queue.assigned.saturating_sub(1);
         self.waiting_entries += 1;
         if !queue.waiting {
@@ -174,6 +179,28 @@ impl QueueTable {
         let queue = &mut self.queues[place.0 as usize];
         self.waiting_entries -= queue.tail.drop_at_or_above(physical, &mut self.buffers);
         queue.tail.is_empty()
+    }
+
+    /// Forgets the entries in memory below `offset`, which go to no file: the queue begins there, without files.
+    pub fn begin_anew(&mut self, place: QueueIndex, offset: u64, file_entries: u64) {
+        let queue = &mut self.queues[place.0 as usize];
+        let before = queue.tail.first();
+        queue.tail.drop_below(offset, &mut self.buffers);
+        self.waiting_entries -= (queue.tail.first().saturating_sub(before)) as usize;
+        let file_start = offset - offset % file_entries;
+        (queue.min, queue.in_files) = (offset, false);
+        queue.fill_from = (file_start != offset).then_some(file_start);
+        queue.absent = queue.tail.is_empty();
+    }
+
+    /// From now on messages below these physical offsets are in no queue of these names.
+    pub fn hide(&mut self, topic: &str, below: u64) {
+        self.hidden.insert(topic.into(), below);
+    }
+
+    /// Physical offset below which messages are in no queue of a name.
+    pub fn hidden_below(&self, topic: &[u8]) -> u64 {
+        if self.hidden.is_empty() { 0 } else { self.hidden.get(topic).copied().unwrap_or(0) }
     }
 
     /// Takes queues that have nothing left to wait off the list.

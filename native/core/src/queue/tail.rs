@@ -69,7 +69,18 @@ impl Tail {
 
     /// Queue offset of the first entry in memory whose record starts at or above `physical`.
     pub fn first_at_or_above(&self, physical: u64) -> u64 {
-        self.first + self.entries.partition_point(|entry| entry.physical < physical) as u64
+        let (mut low, mut high) = (0, self.entries.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            // A blank has no place of its own: what stands in front of it decides.
+            let mut at = middle;
+            while at > low && self.entries[at].is_blank() {
+                at -= 1;
+            }
+            let entry = &self.entries[at];
+            if !entry.is_blank() && entry.physical >= physical { high = at } else { low = middle + 1 }
+        }
+        self.first + low as u64
     }
 
     /// Forgets the entries whose records start at or above `physical`; returns how many.
@@ -157,6 +168,16 @@ mod tests {
         tail.drop_below(1095, &mut buffers);
         assert!(tail.from(1095).copied().eq((995..1000).map(entry)));
         assert!(tail.entries.capacity() <= 4 * SMALLEST, "5 entries hold {}", tail.entries.capacity());
+    }
+
+    #[test]
+    fn blanks_go_with_what_stands_in_front_of_them() {
+        let mut buffers = TailBuffers::default();
+        let mut tail = Tail::starting_at(7);
+        let entries = [1, 0, 0, 2, 3, 0, 4, 0, 0, 0, 5, 0].map(|n| if n == 0 { QueueEntry::BLANK } else { entry(n * 100) });
+        entries.into_iter().for_each(|entry| tail.push(entry, &mut buffers));
+        let places: Vec<_> = (0..7).map(|n| tail.first_at_or_above(n * 100) - 7).collect();
+        assert_eq!(places, [0, 0, 3, 4, 6, 10, 12]);
     }
 
     #[test]

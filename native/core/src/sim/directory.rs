@@ -62,12 +62,6 @@ impl Directory {
         }
     }
 
-    pub fn fail_sync(&mut self) {
-        if self.settled == Settled::No {
-            self.settled = Settled::Lost;
-        }
-    }
-
     /// Whether an entry, or that there is none, is the same whatever a power cut decides.
     pub fn is_durable(&self, name: &str) -> bool {
         find(&self.current, name) == find(&self.platter, name)

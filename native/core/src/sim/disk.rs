@@ -16,7 +16,7 @@ use super::random::SimRandom;
 use super::segment::SimSegment;
 use super::state::{Node, ROOT, SimState};
 use crate::error::{IoError, IoKind};
-use crate::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Storage};
+use crate::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Space, Storage};
 
 /// What a disk holds, and what goes on around it.
 #[derive(Debug)]
@@ -109,7 +109,6 @@ impl Machine {
                 Ok(()) => file.sync(from, to),
                 Err(_) => {
                     file.fail_sync(from, to);
-                    self.faults.lost_a_sync = true;
                 }
             }
         }
@@ -258,11 +257,6 @@ impl SimDisk {
     /// Calls that have failed since the last [`SimDisk::fail`].
     pub fn failed(&self) -> u64 {
         self.0.borrow().faults.failed
-    }
-
-    /// Whether a sync failed that had something to write: it is lost, and later syncs do not tell.
-    pub fn has_lost_a_sync(&self) -> bool {
-        self.0.borrow().faults.lost_a_sync
     }
 
     /// Pages that can still be given room; `None`: any number.
@@ -419,10 +413,8 @@ impl Storage for SimDisk {
         if let Node::Directory(directory) = Rc::make_mut(&mut machine.state.nodes[node]) {
             match &outcome {
                 Ok(()) => directory.sync(),
-                Err(_) => {
-                    directory.fail_sync();
-                    machine.faults.lost_a_sync = true;
-                }
+                // File systems journal their directories: what was not written yet is written later, or nothing any more.
+                Err(_) => {}
             }
         }
         outcome
@@ -449,5 +441,30 @@ impl Storage for SimDisk {
         let parent = machine.state.find_directory("unlink", dir)?;
         machine.state.change_directory(parent, |directory, changes| directory.remove(name, changes));
         Ok(())
+    }
+
+    fn remove_dir(&self, dir: &str) -> Result<(), IoError> {
+        let machine = &mut *self.0.borrow_mut();
+        let node = match machine.state.find_directory("rmdir", dir) {
+            Ok(node) => node,
+            Err(missing) if missing.kind == IoKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if machine.state.directory(node).is_some_and(|directory| !directory.current.is_empty()) {
+            return Err(IoError::new(IoKind::Other, "rmdir", dir, "directory not empty"));
+        }
+        machine.plain(CallKind::Remove, dir)?;
+        let (above, name) = dir.rsplit_once('/').unwrap_or(("", dir));
+        let parent = machine.state.find_directory("rmdir", above)?;
+        machine.state.change_directory(parent, |directory, changes| directory.remove(name, changes));
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
+        SimDisk::rename(self, from, to)
+    }
+
+    fn space(&self, _dir: &str) -> Result<Option<Space>, IoError> {
+        Ok(None)
     }
 }

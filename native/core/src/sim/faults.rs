@@ -92,8 +92,6 @@ pub(super) struct Faults {
     pub counted: u64,
     /// Failed so far.
     pub failed: u64,
-    /// A sync failed that had something to write.
-    pub lost_a_sync: bool,
     /// Of so many affected calls one fails, at random.
     pub one_in: Option<(u64, Affected, IoKind)>,
     /// Pages that can still be given room; `None`: any number.

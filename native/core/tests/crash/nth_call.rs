@@ -7,7 +7,7 @@ use moraine_core::format::record::Record;
 use moraine_core::options::FlushMode;
 use moraine_core::sim::{Affected, Failure, RandomChoices, SimClock, SimDisk, SimRandom};
 
-use super::flaws::{Flaws, REOPENED_AFTER_FAILED_SYNC};
+use super::flaws::Flaws;
 use super::model::{Model, body_and_properties};
 use super::random_workloads::{described, number};
 use super::run::{NOW, empty_disk, hand_over, open, take_over};
@@ -25,8 +25,6 @@ struct Faulted<'a> {
     store: Option<Store>,
     model: Model,
     acknowledged: u64,
-    /// What was acknowledged when a sync had failed and the store was opened again without a power cut.
-    before_loss: Option<u64>,
     /// Messages of the put that failed last: they may be there although nobody was told.
     unsure: Vec<Draft>,
 }
@@ -68,9 +66,6 @@ impl Faulted<'_> {
     fn open(&mut self) -> Outcome {
         match open(&self.disk, &self.clock, &self.workload.options) {
             Ok(store) => {
-                if self.disk.has_lost_a_sync() {
-                    self.before_loss.get_or_insert(self.acknowledged);
-                }
                 (self.acknowledged, self.store) = (self.acknowledged.max(self.adopt(&store)?), Some(store));
                 Ok(())
             }
@@ -236,9 +231,6 @@ impl Faulted<'_> {
         verify(&reopened, &self.model).map_err(|flaw| format!("after the failure: {flaw}"))?;
         let recovered = well("open after a power cut", open(&SimDisk::over(cut, 1), &self.clock, &self.workload.options))?;
         let end = recovered.reader().positions().end;
-        if self.before_loss.is_some_and(|before| (before..self.acknowledged).contains(&end)) {
-            return Err(format!("{REOPENED_AFTER_FAILED_SYNC}: it ends at {end}, {} was acknowledged", self.acknowledged));
-        }
         if end < self.acknowledged {
             return Err(format!("after a power cut the log ends at {end}, {} was acknowledged", self.acknowledged));
         }
@@ -269,16 +261,8 @@ fn with_failure(workload: &Workload, failure: Failure) -> (Outcome, u64) {
     disk.fail(Some(failure));
     let mut failed = 0;
     let outcome = caught(|| {
-        let mut faulted = Faulted {
-            workload,
-            disk,
-            clock: SimClock::at(NOW),
-            store: None,
-            model: Model::default(),
-            acknowledged: 0,
-            before_loss: None,
-            unsure: Vec::new(),
-        };
+        let mut faulted =
+            Faulted { workload, disk, clock: SimClock::at(NOW), store: None, model: Model::default(), acknowledged: 0, unsure: Vec::new() };
         let outcome = faulted.carry_out();
         failed = faulted.disk.failed();
         outcome?;

@@ -118,7 +118,7 @@ pub fn check(
     if depth > 0 {
         let points = disk.take_points();
         let crash = &points[random.below(points.len() as u64) as usize];
-        let state = crash.state.power_cut(&mut RandomChoices::new(random.next_u64()));
+        let state = crash.state.power_cut(&mut RandomChoices::new(random.next_u64()).with_short_files());
         tally.deeper[depth] += 1;
         // What was found once is found again.
         return check(&state, expected.exactly(end), options, random, depth - 1, tally).map_err(|flaw| format!("crashed again: {flaw}"));
@@ -169,7 +169,7 @@ pub fn caught(what: impl FnOnce() -> Outcome) -> Outcome {
 
 /// The power fails at a point, and a number decides what is lost. A state that was tried before is passed by.
 pub fn power_cut(at: usize, point: &Point, choice: u64, options: &Options, tally: &mut Tally) -> Outcome {
-    let mut choices = RandomChoices::new(choice);
+    let mut choices = RandomChoices::new(choice).with_short_files();
     let state = point.crash.state.power_cut(&mut choices);
     let random = &mut SimRandom::new(choice ^ 0x5EED);
     let depth = if random.one_in(6) { 1 + random.below(3) as usize } else { 0 };

@@ -12,9 +12,6 @@ use xxhash_rust::xxh64::xxh64;
 use super::model::{Model, QUEUES, queue};
 use super::workload::{BATCH, KEYS, OWN};
 
-/// A power cut took the entry of a queue's first file, not that of a later one: see [`super::flaws::KNOWN`].
-pub const FIRST_FILE_LOST: &str = "the first file of a queue is lost";
-
 pub type Store = Engine<SimDisk, SimClock>;
 /// What differed, as a sentence.
 pub type Outcome = Result<(), String>;
@@ -92,9 +89,6 @@ fn whole_queue(store: &Store, model: &Model, number: usize, buffers: &mut Buffer
     let (topic, id) = queue(number);
     let next = model.next[number];
     let offsets = store.reader().offsets(topic.as_bytes(), id);
-    if offsets.min > 0 {
-        return Err(format!("{FIRST_FILE_LOST}: {topic} {id} begins at {} of {next}", offsets.min));
-    }
     same(|| format!("offsets of {topic} {id}"), &(offsets.min, offsets.max, offsets.next), &(0, next, next))?;
     let expected: Vec<_> = model.in_queue(number).collect();
     let Buffers { resolved, out, offsets } = buffers;

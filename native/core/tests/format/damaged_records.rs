@@ -88,6 +88,17 @@ fn the_crc_property_is_known_by_its_shape_with_two_bits_of_it_changed() {
 }
 
 #[test]
+fn the_crc_property_behind_a_sector_that_was_lost_is_known_wherever_the_border_is() {
+    let properties = format!("TAGS\u{1}{}\u{2}", "t".repeat(600)).into_bytes();
+    let written = Message { properties, ..Message::plain() }.written(true);
+    for border in written.len() - 21..=written.len() {
+        let mut torn = written.clone();
+        torn[border - 512..border].fill(0);
+        assert!(Record::parse(&torn).expect("lengths hold").check().is_err(), "border {border} of {}", written.len());
+    }
+}
+
+#[test]
 fn a_property_of_another_name_is_no_damage() {
     for properties in ["__CRC64!\x010123456789\x02", "__crc32#\x010123456789\x02", "__CRC32\x010123456789\x02", "_CRC32#\x010123456789\x02"]
     {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use moraine_core::engine::reserve::RESERVE_PATH;
 use moraine_core::error::{IoError, IoKind};
 use moraine_core::memory::{MemorySegment, MemoryStorage};
-use moraine_core::storage::{DirectoryStamp, Entry, FileStamp, Segment, Storage};
+use moraine_core::storage::{DirectoryStamp, Entry, FileStamp, Segment, Space, Storage};
 
 /// What finds the disk full.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Full {
     pub log: Rc<Cell<bool>>,
     /// Writes to other files.
     pub files: Rc<Cell<bool>>,
+    /// Writes that make a file longer.
+    pub new_files: Rc<Cell<bool>>,
     /// So many changes go through still; `None`: all.
     pub dies_in: Rc<Cell<Option<u32>>>,
     /// So many more writes to other files go through.
@@ -93,6 +95,9 @@ impl Storage for FaultyStorage {
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {
         self.full.change()?;
         check(&self.full.files, path)?;
+        if at + bytes.len() as u64 > self.memory.len(path)?.unwrap_or(0) {
+            check(&self.full.new_files, path)?;
+        }
         match self.full.files_left.get() {
             Some(0) => return check(&Cell::new(true), path),
             Some(left) => self.full.files_left.set(Some(left - 1)),
@@ -113,8 +118,20 @@ impl Storage for FaultyStorage {
         self.full.change()?;
         if path == RESERVE_PATH {
             self.full.files.set(false);
+            self.full.new_files.set(false);
         }
         self.memory.remove(path)
+    }
+    fn remove_dir(&self, dir: &str) -> Result<(), IoError> {
+        self.full.change()?;
+        self.memory.remove_dir(dir)
+    }
+    fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
+        self.full.change()?;
+        self.memory.rename(from, to)
+    }
+    fn space(&self, dir: &str) -> Result<Option<Space>, IoError> {
+        self.memory.space(dir)
     }
 }
 

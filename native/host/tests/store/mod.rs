@@ -8,7 +8,7 @@ use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::error::Error;
 use moraine_core::options::Options;
 use moraine_host::clock::HostClock;
-use moraine_host::shared::{Events, GetHead, GetRequest, OpenSettings, Shared};
+use moraine_host::shared::{Done, Events, GetHead, GetRequest, OpenSettings, Shared};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     pub settled: Vec<(u64, Option<Error>)>,
+    pub done: Vec<(u32, Result<Done, Error>)>,
     pub closed: Option<Result<(), Error>>,
 }
 
@@ -52,6 +53,10 @@ struct Forward(Arc<Listener>);
 impl Events for Forward {
     fn settled(&self, durable: u64, error: Option<&Error>) {
         self.0.note(|told| told.settled.push((durable, error.cloned())));
+    }
+
+    fn done(&self, errand: u32, outcome: Result<Done, Error>) {
+        self.0.note(|told| told.done.push((errand, outcome)));
     }
 
     fn closed(&self, outcome: Result<(), Error>) {
