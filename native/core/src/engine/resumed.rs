@@ -70,13 +70,14 @@ fn table<S: Storage>(storage: &S, derived: &Derived, options: &Options) -> Resul
 }
 
 /// Whether nobody else has written `checkpoint`: a crash may have left a version before, also one of an earlier opening,
-/// which had another confirm offset; times are taken back and those of index files moved on without a word in the watermark.
+/// which had another confirm offset, or none, or the file without its length; times are taken back and those of index files
+/// moved on without a word in the watermark.
 fn may_be_ours(bytes: &[u8], ours: &Checkpoint) -> bool {
     let found = Checkpoint::decode(bytes);
     found.master_flushed_offset == ours.master_flushed_offset
         && found.physic <= ours.physic
         && found.logics <= ours.logics
-        && bytes == found.encode()
+        && found.encode().starts_with(bytes)
 }
 
 /// Whether the log holds what the watermark says to be durable.

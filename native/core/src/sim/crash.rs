@@ -51,6 +51,7 @@ impl SimState {
     /// The disk after a power cut: nothing about it is undecided any more.
     pub fn power_cut(&self, chooser: &mut impl Chooser) -> Self {
         let mut after = self.clone();
+        after.boots += 1;
         after.settle(ROOT, chooser);
         after
     }

@@ -332,6 +332,10 @@ impl Storage for SimDisk {
         Ok(Some(entries.iter().map(entry).collect()))
     }
 
+    fn identity(&self) -> Result<Option<u64>, IoError> {
+        Ok(Some(self.0.borrow().state.boots))
+    }
+
     fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {
         let machine = &mut *self.0.borrow_mut();
         machine.plain(CallKind::Stat, dir)?;

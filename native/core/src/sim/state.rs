@@ -26,11 +26,13 @@ pub struct SimState {
     pub(super) zero: Page,
     /// Changes so far: the time of stamps.
     pub(super) changes: u64,
+    /// How often the system was started: a power cut starts it anew, the death of a process does not.
+    pub(super) boots: u64,
 }
 
 impl Default for SimState {
     fn default() -> Self {
-        Self { nodes: alloc::vec![Rc::new(Node::Directory(Directory::empty()))], zero: Rc::new([0; PAGE_BYTES]), changes: 0 }
+        Self { nodes: alloc::vec![Rc::new(Node::Directory(Directory::empty()))], zero: Rc::new([0; PAGE_BYTES]), changes: 0, boots: 1 }
     }
 }
 

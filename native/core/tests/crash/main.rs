@@ -6,6 +6,7 @@ mod model;
 mod nth_call;
 mod ordering;
 mod random_workloads;
+mod rot;
 mod run;
 mod small;
 mod states;

@@ -1,7 +1,8 @@
 //! The N-th call fails, for N = 1, 2, 3 … until a workload passes untouched: once or from then on, with every kind of error.
 //! Nothing may panic, what fails says so by its code, and what is found afterwards is what was promised.
 
-use moraine_core::error::{Code, Error, IoKind};
+use moraine_core::engine::Writer;
+use moraine_core::error::{Code, Error, IoError, IoKind};
 use moraine_core::format::record::Record;
 use moraine_core::options::FlushMode;
 use moraine_core::sim::{Affected, Failure, RandomChoices, SimClock, SimDisk, SimRandom};
@@ -42,6 +43,10 @@ impl Faulted<'_> {
                 Step::Group(drafts) => self.put(&mut store, drafts, true)?,
                 Step::Flush(meanwhile) => self.flush(&mut store, meanwhile)?,
                 Step::Behind(meanwhile) => self.write_behind(&mut store, meanwhile)?,
+                Step::Checkpoint { begun, meanwhile } => self.checkpoint(&mut store, begun, meanwhile)?,
+                Step::Watermark(meanwhile) => self.watermark(&mut store, meanwhile)?,
+                Step::Seal(meanwhile) => self.seal(&mut store, meanwhile)?,
+                Step::Truncate(_) => {}
                 Step::Clock(by) => self.clock.jump(*by),
                 Step::Close | Step::Kill | Step::PowerCut(_) => {
                     match store.writer().and_then(|mut writer| writer.close()) {
@@ -149,6 +154,71 @@ impl Faulted<'_> {
         Ok(())
     }
 
+    fn checkpoint(&mut self, store: &mut Store, begun: &[Draft], meanwhile: &[Draft]) -> Outcome {
+        well("writer", store.writer())?.begin_checkpoint();
+        self.put(store, begun, false)?;
+        if store.poisoned().is_none() {
+            self.flush(store, &[])?;
+        }
+        if store.poisoned().is_none() {
+            self.write_behind(store, &[])?;
+        }
+        let Ok(mut writer) = store.writer() else { return Ok(()) };
+        let mut plan = match writer.plan_checkpoint() {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return Ok(()),
+            Err(failed) => {
+                store.poison(failed.into());
+                return Ok(());
+            }
+        };
+        self.put(store, meanwhile, false)?;
+        let outcome = plan.run(&self.disk, &mut || {});
+        self.settle(store, outcome, |writer| writer.checkpointed(plan))
+    }
+
+    fn watermark(&mut self, store: &mut Store, meanwhile: &[Draft]) -> Outcome {
+        let plan = well("writer", store.writer())?.plan_watermark(true);
+        self.put(store, meanwhile, false)?;
+        let Some(mut plan) = plan else { return Ok(()) };
+        let outcome = plan.run(&self.disk);
+        self.settle(store, outcome, |writer| {
+            writer.watermarked(plan);
+            Ok(())
+        })
+    }
+
+    fn seal(&mut self, store: &mut Store, meanwhile: &[Draft]) -> Outcome {
+        self.put(store, meanwhile, false)?;
+        while let Ok(mut writer) = store.writer() {
+            let Some(mut plan) = writer.plan_seal() else { break };
+            let read = loop {
+                match plan.step() {
+                    Ok(false) => {}
+                    read => break read,
+                }
+            };
+            if let Err(failed) = writer.sealed(plan, read.is_err()) {
+                store.poison(failed.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of what was carried out, unless it failed, or the store is poisoned by now.
+    fn settle(
+        &mut self,
+        store: &mut Store,
+        outcome: Result<(), IoError>,
+        settle: impl FnOnce(&mut Writer<'_, SimDisk, SimClock>) -> Result<(), IoError>,
+    ) -> Outcome {
+        let Ok(mut writer) = store.writer() else { return Ok(()) };
+        if let Err(failed) = outcome.and_then(|()| settle(&mut writer)) {
+            store.poison(failed.into());
+        }
+        Ok(())
+    }
+
     /// The disk is well again: another process opens what is there, or what a power cut leaves of it.
     fn finish(mut self, choice: u64) -> Outcome {
         drop(self.store.take());
@@ -209,6 +279,9 @@ fn workloads() -> Vec<Workload> {
         count(workload, |step| matches!(step, Step::Close)) == 1
             && count(workload, |step| matches!(step, Step::Behind(_))) >= 3
             && count(workload, |step| matches!(step, Step::Put(_))) >= 4
+            && count(workload, |step| matches!(step, Step::Checkpoint { .. })) >= 2
+            && count(workload, |step| matches!(step, Step::Watermark(_))) >= 1
+            && count(workload, |step| matches!(step, Step::Seal(_))) >= 1
     };
     let mode = |flush| move |workload: &Workload| workload.options.flush == flush;
     let of = |flush| (1..).map(Workload::random).filter(mode(flush)).find(long).into_iter();

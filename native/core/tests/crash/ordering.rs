@@ -1,8 +1,11 @@
 //! Nothing says that something is safe before the sync that makes it so: asked of the disk in front of every call.
 
+use moraine_core::engine::sidecar::queues_path;
 use moraine_core::format::checkpoint::Checkpoint;
 use moraine_core::format::crc::crc32;
-use moraine_core::format::watermark::Watermark;
+use moraine_core::format::index_file::{Header, IndexEntry};
+use moraine_core::format::watermark::{Running, TableIdentity, Watermark};
+use moraine_core::limits::BATCH_ENTRY_BYTES;
 use moraine_core::options::Options;
 use moraine_core::sim::SimState;
 
@@ -20,20 +23,87 @@ pub fn check(state: &SimState, model: &Model, options: &Options) -> Outcome {
     for message in model.messages.iter().filter(|message| message.time <= vouched && stands_there(state, message, options)) {
         message_is_durable(state, message, options).map_err(|flaw| format!("checkpoint vouches for {vouched}: {flaw}"))?;
     }
-    // It refers to one table of queues: while another one stands in its place, such as half of the next, it is void.
-    let table = crc32(&state.contents("moraine/queues").unwrap_or_default());
-    let closed = newest_watermark(state).and_then(|newest| newest.closed).filter(|closed| closed.queues.crc == table);
-    if closed.is_some_and(|closed| closed.end == model.end) {
+    let newest = newest_watermark(state);
+    if let Some(closed) = newest.and_then(|newest| newest.closed).filter(|closed| closed.end == model.end) {
         everything_is_durable(state, model, options).map_err(|flaw| format!("the watermark says closed: {flaw}"))?;
-        // In a folder that is lost the watermark is lost, too.
-        if !state.is_file_durable("checkpoint") || (state.is_entry_durable("moraine") && !state.is_file_durable("moraine/queues")) {
-            return Err(String::from("the watermark says closed, checkpoint or moraine/queues is not synced"));
+        table_is_durable(state, &closed.queues)?;
+        if !state.is_file_durable("checkpoint") {
+            return Err(String::from("the watermark says closed, checkpoint is not synced"));
         }
+    }
+    if let Some(running) = newest.and_then(|newest| newest.running) {
+        running_is_so(state, model, options, &running)?;
     }
     if !state.paths().iter().any(|path| path == "abort") {
         everything_is_durable(state, model, options).map_err(|flaw| format!("there is no abort: {flaw}"))?;
     }
     Ok(())
+}
+
+/// What an open store says of itself is synced: log, files of queues and index, and the table of queues.
+fn running_is_so(state: &SimState, model: &Model, options: &Options, running: &Running) -> Outcome {
+    log_is_durable(state, model, options, running.durable).map_err(|flaw| format!("the watermark of an open store: {flaw}"))?;
+    let Some(derived) = running.derived else { return Ok(()) };
+    table_is_durable(state, &derived.queues)?;
+    let derived_files = DerivedFiles::of(state, options);
+    for message in model.messages.iter().filter(|message| message.end() <= derived.upto) {
+        let outcome = message_is_durable(state, message, options).and_then(|()| derived_files.hold(state, message));
+        outcome.map_err(|flaw| format!("a queue checkpoint up to {} is said: {flaw}", derived.upto))?;
+    }
+    Ok(())
+}
+
+/// The table that a slot names stands there, synced. In a folder that is lost the watermark is lost, too.
+fn table_is_durable(state: &SimState, queues: &TableIdentity) -> Outcome {
+    let path = queues_path(queues.snapshot);
+    let table = state.contents(path).unwrap_or_default();
+    if (table.len() as u64, crc32(&table)) != (queues.bytes, queues.crc) {
+        return Err(format!("{path} is not the table that the watermark names"));
+    }
+    if state.is_entry_durable("moraine") && !state.is_file_durable(path) {
+        return Err(format!("{path}, which the watermark names, is not synced"));
+    }
+    Ok(())
+}
+
+/// Where in files of batch queues and of the index the entries of records stand: file, place, length, by record.
+struct DerivedFiles(Vec<(u64, String, u64, u64)>);
+
+impl DerivedFiles {
+    fn of(state: &SimState, options: &Options) -> Self {
+        let in_batches = (0, BATCH_ENTRY_BYTES as usize, 0);
+        let in_index = (Header::BYTES + 4 * options.index_slots as usize, IndexEntry::BYTES, 4);
+        let mut entries = Vec::new();
+        for path in state.paths() {
+            let (start, size, physical) = match path.split('/').next() {
+                Some("batchconsumequeue") => in_batches,
+                Some("index") => in_index,
+                _ => continue,
+            };
+            let bytes = state.contents(&path).unwrap_or_default();
+            for (number, entry) in bytes.get(start..).unwrap_or_default().chunks_exact(size).enumerate() {
+                let of = entry[physical..physical + 8].iter().fold(0, |of, &byte| of << 8 | u64::from(byte));
+                if entry.iter().any(|&byte| byte != 0) {
+                    entries.push((of, path.clone(), (start + number * size) as u64, size as u64));
+                }
+            }
+        }
+        Self(entries)
+    }
+
+    fn hold(&self, state: &SimState, message: &Stored) -> Outcome {
+        let synced = |dir: &str| {
+            let of_it = self.0.iter().filter(|(of, path, _, _)| *of == message.physical && path.starts_with(dir));
+            of_it.filter(|(_, path, at, size)| state.is_range_durable(path, *at, at + size)).count()
+        };
+        if OWN[message.draft.queue].0 == "B" && message.draft.takes_place() && synced("batchconsumequeue/") == 0 {
+            return Err(format!("the batch queue's entry of the record at {} is not synced", message.physical));
+        }
+        if message.draft.transaction != 3 && synced("index/") < message.draft.keys.len() {
+            return Err(format!("index entries of the record at {} are not synced", message.physical));
+        }
+        Ok(())
+    }
 }
 
 /// The log is synced up to `end`.
@@ -46,7 +116,7 @@ fn everything_is_durable(state: &SimState, model: &Model, options: &Options) -> 
     model.messages.iter().try_for_each(|message| message_is_durable(state, message, options))
 }
 
-fn newest_watermark(state: &SimState) -> Option<Watermark> {
+pub fn newest_watermark(state: &SimState) -> Option<Watermark> {
     let file = state.contents("moraine/watermark")?;
     let slots = file.as_chunks::<{ Watermark::BYTES }>().0;
     slots.iter().filter_map(Watermark::decode).max_by_key(|slot| slot.sequence)

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::flaws::Flaws;
+use super::rot::rot;
 use super::run::Run;
 use super::states::{Tally, death, power_cut};
 use super::workload::Workload;
@@ -16,6 +17,8 @@ pub fn number(name: &str) -> Option<u64> {
 
 /// Power cuts tried at each point of a workload; the death of the process comes after them.
 const CUTS: u64 = 12;
+/// A crash, and a bit that turns over in what was safe.
+const ROT: u64 = CUTS + 1;
 
 pub fn described(workload: &Workload) -> String {
     let steps: String = workload.steps.iter().enumerate().map(|(number, step)| format!("  {number}: {step:?}\n")).collect();
@@ -36,6 +39,7 @@ fn one(run: &Run, workload: &Workload, at: usize, choice: u64, tally: &mut Tally
     let seed = (workload.seed << 24) ^ ((at as u64) << 8) ^ choice;
     let (what, outcome) = match choice {
         CUTS => ("the process died", death(&run.points, at, seed, &workload.options, tally)),
+        ROT => ("it ended, and a bit turned over", rot(point, seed, &workload.options, tally)),
         _ => ("the power failed", power_cut(at, point, seed, &workload.options, tally)),
     };
     if let Err(flaw) = outcome {
@@ -76,10 +80,13 @@ fn whatever_a_crash_leaves_is_recovered() {
         tally.seen.clear();
         (tally.workloads, tally.points) = (tally.workloads + 1, tally.points + run.points.len() as u64);
         for at in 0..run.points.len() {
-            (0..=CUTS).for_each(|choice| one(&run, &workload, at, choice, &mut tally, &mut flaws));
+            (0..=ROT).for_each(|choice| one(&run, &workload, at, choice, &mut tally, &mut flaws));
         }
     }
     tally.print(started.elapsed());
     flaws.report();
+    let resumed = "of 20 states not even one was opened from a queue checkpoint on";
+    assert!(tally.resumed * 20 >= tally.states || states < 1000, "{resumed}: {} of {}", tally.resumed, tally.states);
+    assert!(tally.rotten > 0 || states < 1000, "no rotten record");
     assert!(tally.deeper[1..].iter().all(|&crashes| crashes > 0) || states < 1000, "no crash within recovery at some depth");
 }

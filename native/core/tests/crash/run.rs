@@ -28,6 +28,9 @@ pub struct Point {
     pub returned: u64,
     /// Which step of the workload it lies in.
     pub step: usize,
+    /// Power cuts of the workload itself before it: what stood there behind its call is known from the next point only if
+    /// no cut lies between.
+    pub cuts: u32,
 }
 
 pub struct Run {
@@ -39,11 +42,19 @@ pub struct Run {
     pub acknowledged: u64,
     pub points: Vec<Point>,
     step: usize,
+    cuts: u32,
 }
 
-#[allow(clippy::arc_with_non_send_sync)] // one thread
 pub fn open(disk: &SimDisk, clock: &SimClock, options: &Options) -> Result<Store, Error> {
-    Engine::open(Arc::new(disk.clone()), clock.clone(), options.clone(), &mut |_| {})
+    open_scanning(disk, clock, options).map(|(store, _)| store)
+}
+
+/// Opens; and how many bytes there were of the log from where it was scanned.
+#[allow(clippy::arc_with_non_send_sync)] // one thread
+pub fn open_scanning(disk: &SimDisk, clock: &SimClock, options: &Options) -> Result<(Store, u64), Error> {
+    let mut scanned = 0;
+    let store = Engine::open(Arc::new(disk.clone()), clock.clone(), options.clone(), &mut |progress| scanned = progress.total)?;
+    Ok((store, scanned))
 }
 
 /// A disk before a store is made on it.
@@ -98,7 +109,7 @@ impl Run {
         disk.record();
         let store = well("open", open(&disk, &clock, &options))?;
         let model = Rc::new(Model::default());
-        let mut run = Self { disk, clock, options, store, model, acknowledged: 0, points: Vec::new(), step: 0 };
+        let mut run = Self { disk, clock, options, store, model, acknowledged: 0, points: Vec::new(), step: 0, cuts: 0 };
         run.note(0)?;
         Ok(run)
     }
@@ -124,6 +135,10 @@ impl Run {
             Step::Group(drafts) => self.put(drafts, true),
             Step::Flush(meanwhile) => self.flush(meanwhile),
             Step::Behind(meanwhile) => self.write_behind(meanwhile),
+            Step::Checkpoint { begun, meanwhile } => self.checkpoint(begun, meanwhile),
+            Step::Watermark(meanwhile) => self.watermark(meanwhile),
+            Step::Seal(meanwhile) => self.seal(meanwhile),
+            Step::Truncate(number) => self.truncate(*number),
             Step::Clock(by) => {
                 self.clock.jump(*by);
                 Ok(())
@@ -139,8 +154,8 @@ impl Run {
         for crash in self.disk.take_points() {
             ordering::check(&crash.state, &self.model, &self.options)
                 .map_err(|flaw| format!("at call {}, a {}: {flaw}", self.points.len(), crash.kind.name()))?;
-            let (model, acknowledged, step) = (Rc::clone(&self.model), self.acknowledged, self.step);
-            self.points.push(Point { crash, model, acknowledged, returned, step });
+            let (model, acknowledged, step, cuts) = (Rc::clone(&self.model), self.acknowledged, self.step, self.cuts);
+            self.points.push(Point { crash, model, acknowledged, returned, step, cuts });
         }
         Ok(())
     }
@@ -186,6 +201,64 @@ impl Run {
         Ok(())
     }
 
+    /// What a flusher does: begun, everything flushed and written behind, planned, carried out, taken note of. The next
+    /// flush may come between two of its syncs.
+    fn checkpoint(&mut self, begun: &[Draft], meanwhile: &[Draft]) -> Outcome {
+        well("writer", self.store.writer())?.begin_checkpoint();
+        self.put(begun, false)?;
+        self.flush(&[])?;
+        self.write_behind(&[])?;
+        let plan = well("writer", self.store.writer())?.plan_checkpoint();
+        let Some(mut plan) = plan.map_err(|failed| format!("plan of a checkpoint: {failed:?}"))? else { return Ok(()) };
+        let (disk, mut waiting, mut between) = (self.disk.clone(), meanwhile, Ok(()));
+        let outcome = plan.run(&disk, &mut || {
+            if between.is_ok() && !waiting.is_empty() {
+                between = self.put(std::mem::take(&mut waiting), false).and_then(|()| self.flush(&[]));
+            }
+        });
+        between?;
+        outcome.map_err(|failed| format!("checkpoint: {failed:?}"))?;
+        self.note(self.model.end)?;
+        self.put(waiting, false)?;
+        let noted = well("writer", self.store.writer())?.checkpointed(plan);
+        noted.map_err(|failed| format!("checkpoint: {failed:?}"))?;
+        self.note(self.model.end)
+    }
+
+    fn watermark(&mut self, meanwhile: &[Draft]) -> Outcome {
+        let plan = well("writer", self.store.writer())?.plan_watermark(true);
+        self.put(meanwhile, false)?;
+        let Some(mut plan) = plan else { return Ok(()) };
+        plan.run(&self.disk).map_err(|failed| format!("watermark: {failed:?}"))?;
+        self.note(self.model.end)?;
+        well("writer", self.store.writer())?.watermarked(plan);
+        Ok(())
+    }
+
+    fn seal(&mut self, meanwhile: &[Draft]) -> Outcome {
+        let mut waiting = meanwhile;
+        while let Some(mut plan) = well("writer", self.store.writer())?.plan_seal() {
+            self.put(std::mem::take(&mut waiting), false)?;
+            while !plan.step().map_err(|failed| format!("seal: {failed:?}"))? {}
+            let sealed = well("writer", self.store.writer())?.sealed(plan, false);
+            sealed.map_err(|failed| format!("seal: {failed:?}"))?;
+            self.note(self.model.end)?;
+        }
+        self.put(waiting, false)
+    }
+
+    /// A crash on the way may leave any end from the new one on.
+    fn truncate(&mut self, number: u64) -> Outcome {
+        let ends = self.model.messages.iter().map(|message| message.end());
+        let to = std::iter::once(0).chain(ends).nth((number % (1 + self.model.messages.len() as u64)) as usize).unwrap_or(0);
+        self.acknowledged = self.acknowledged.min(to);
+        let outcome = self.store.writer().and_then(|mut writer| writer.truncate(to));
+        self.note(to)?;
+        well("truncate", outcome)?;
+        self.model = Rc::new(self.model.cut(to).ok_or_else(|| format!("nothing ends at {to}"))?);
+        Ok(())
+    }
+
     fn close(&mut self) -> Outcome {
         well("close", self.store.writer().and_then(|mut writer| writer.close()))?;
         self.note(self.model.end)?;
@@ -206,6 +279,7 @@ impl Run {
         self.model = Rc::new(model.ok_or_else(|| format!("the log ends at {found}, {} was acknowledged", self.acknowledged))?);
         self.acknowledged = found; // what the disk holds now it holds
         self.disk = SimDisk::over(state, seed);
+        self.cuts += 1;
         self.reopen()
     }
 

@@ -9,7 +9,8 @@ use moraine_core::options::Options;
 use moraine_core::sim::{RandomChoices, SimClock, SimDisk, SimRandom, SimState};
 
 use super::model::Model;
-use super::run::{NOW, Point, open, put_well, take_over};
+use super::ordering::newest_watermark;
+use super::run::{NOW, Point, open, open_scanning, put_well, take_over};
 use super::verify::{Outcome, Store, verify, well};
 use super::workload::{BATCH, Draft};
 
@@ -48,6 +49,10 @@ pub struct Tally {
     pub points: u64,
     pub states: u64,
     pub repeated: u64,
+    /// Opened from a queue checkpoint on: the log below it was not looked at.
+    pub resumed: u64,
+    /// With a record below what was said on disk to be durable in which a bit has turned over.
+    pub rotten: u64,
     /// Crashes within recovery, by depth.
     pub deeper: [u64; 4],
     pub undecided: u64,
@@ -58,16 +63,25 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts an open that scanned so many bytes of the log, those behind a queue checkpoint and no more.
+    fn count_resumed(&mut self, state: &SimState, options: &Options, scanned: u64) {
+        let derived = newest_watermark(state).and_then(|newest| newest.running?.derived).filter(|derived| derived.upto > 0);
+        let segments = state.paths().iter().filter(|path| path.starts_with("commitlog/")).count() as u64;
+        self.resumed += u64::from(derived.is_some_and(|derived| scanned + derived.upto <= segments * options.segment_bytes));
+    }
+
     pub fn print(&self, took: Duration) {
         let core = cpu_seconds().map(|seconds| format!(", {:.0} a second of one core", self.states as f64 / seconds)).unwrap_or_default();
         println!(
-            "{} crash states of {} workloads at {} calls ({} repeated ones passed by), {} undecided things each, {:?} crashes within recovery by depth: {:.0} states a second{core}",
+            "{} crash states of {} workloads at {} calls ({} repeated ones passed by), {} undecided things each, {:?} crashes within recovery by depth, {} opened from a queue checkpoint on, {} with a rotten record: {:.0} states a second{core}",
             self.states,
             self.workloads,
             self.points,
             self.repeated,
             self.undecided / self.states.max(1),
             &self.deeper[1..],
+            self.resumed,
+            self.rotten,
             self.states as f64 / took.as_secs_f64()
         );
     }
@@ -94,7 +108,8 @@ pub fn check(
     if depth > 0 {
         disk.record();
     }
-    let store = well("open", open(&disk, &clock, options))?;
+    let (store, scanned) = well("open", open_scanning(&disk, &clock, options))?;
+    tally.count_resumed(state, options, scanned);
     let end = store.reader().positions().end;
     if end < expected.at_least || end > expected.at_most {
         let Expected { at_least, at_most, .. } = expected;
@@ -170,7 +185,8 @@ pub fn power_cut(at: usize, point: &Point, choice: u64, options: &Options, tally
 /// The process dies at a point, within the call if it writes.
 pub fn death(points: &[Point], at: usize, choice: u64, options: &Options, tally: &mut Tally) -> Outcome {
     let (point, random) = (&points[at], &mut SimRandom::new(choice));
-    let after = points.get(at + 1).map_or(&point.crash.state, |next| &next.crash.state);
+    let next = points.get(at + 1).filter(|next| next.cuts == point.cuts);
+    let after = next.map_or(&point.crash.state, |next| &next.crash.state);
     let bytes = point.crash.written_bytes();
     let count = random.below(bytes as u64 + 1) as usize;
     let state = point.crash.killed_within(after, |byte| byte < count);

@@ -6,6 +6,8 @@ use moraine_core::engine::{Boundary, Engine, GetRequest, GetStatus, Positions, R
 use moraine_core::error::Error;
 use moraine_core::format::record::Record;
 use moraine_core::sim::{SimClock, SimDisk};
+use moraine_core::storage::Segment;
+use xxhash_rust::xxh64::xxh64;
 
 use super::model::{Model, QUEUES, queue};
 use super::workload::{BATCH, KEYS, OWN};
@@ -34,7 +36,23 @@ pub fn verify(store: &Store, model: &Model) -> Outcome {
         whole_queue(store, model, number, &mut buffers)?;
     }
     names(store, model)?;
-    look_ups(store, model)
+    look_ups(store, model)?;
+    seals(store, model)
+}
+
+/// A seal is of a finished segment, and of the bytes that stand there.
+fn seals(store: &Store, model: &Model) -> Outcome {
+    for seal in store.reader().seals() {
+        let log = store.reader().log();
+        let placed = log.segments().iter().find(|placed| placed.base == seal.base);
+        let Some(placed) = placed.filter(|placed| seal.size == placed.segment.size() && seal.base + seal.size <= model.end) else {
+            return Err(format!("a seal of {} bytes at {}, where no segment is finished", seal.size, seal.base));
+        };
+        let mut bytes = vec![0; seal.size as usize];
+        placed.segment.read_at(0, &mut bytes).map_err(|failed| format!("segment at {}: {failed:?}", seal.base))?;
+        same(|| format!("seal of the segment at {}", seal.base), &seal.digest, &xxh64(&bytes, 0))?;
+    }
+    Ok(())
 }
 
 /// The log holds these records, these blanks and nothing else.

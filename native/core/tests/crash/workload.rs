@@ -39,6 +39,19 @@ pub enum Step {
     Flush(Vec<Draft>),
     /// Queue and index entries written behind; messages that are put meanwhile.
     Behind(Vec<Draft>),
+    /// A queue checkpoint, as a flusher makes one.
+    Checkpoint {
+        /// Messages that are put when it is begun.
+        begun: Vec<Draft>,
+        /// Messages that are put between two of its syncs, and flushed there.
+        meanwhile: Vec<Draft>,
+    },
+    /// The durable position said on disk; messages that are put meanwhile.
+    Watermark(Vec<Draft>),
+    /// Digests of all finished segments; messages that are put meanwhile.
+    Seal(Vec<Draft>),
+    /// The log taken back to the end of one of its messages, or to its beginning: the number says which.
+    Truncate(u64),
     Clock(i64),
     Close,
     /// The process dies, and the store is opened by another.
@@ -79,7 +92,7 @@ impl Workload {
 fn step(random: &mut SimRandom, options: &Options, number: &mut u32) -> Step {
     let mut drafts =
         |random: &mut SimRandom, most: u64| -> Vec<Draft> { (0..random.below(most + 1)).map(|_| draft(random, options, number)).collect() };
-    match random.below(20) {
+    match random.below(28) {
         0..=6 => {
             let mut some = drafts(random, 3);
             some.extend((some.is_empty()).then(|| draft(random, options, number)));
@@ -97,6 +110,10 @@ fn step(random: &mut SimRandom, options: &Options, number: &mut u32) -> Step {
         15 => Step::Clock(*random.pick(&[1, 40, 5_000, 60_000, 31_536_000_000, -50, -500_000, -700_000])),
         16..=17 => Step::Close,
         18 => Step::Kill,
+        20..=23 => Step::Checkpoint { begun: drafts(random, 1), meanwhile: drafts(random, 1) },
+        24..=25 => Step::Watermark(drafts(random, 1)),
+        26 => Step::Seal(drafts(random, 1)),
+        27 => Step::Truncate(random.next_u64()),
         _ => Step::PowerCut(random.next_u64()),
     }
 }
