@@ -49,6 +49,8 @@ pub struct Options {
     pub create: bool,
     /// What the delay levels 1, 2 … mean, in ms (store-format §3.2).
     pub delay_levels: Vec<i64>,
+    /// Bytes of the log between two queue checkpoints, about: so much is dispatched again after a kill.
+    pub checkpoint_bytes: u64,
     /// Process id for the `abort` file, as RocketMQ 5 writes it.
     pub process_id: u32,
 }
@@ -69,6 +71,7 @@ impl Default for Options {
             read_only: false,
             create: true,
             delay_levels: DEFAULT_DELAY_LEVELS_MS.to_vec(),
+            checkpoint_bytes: 64 * 1024 * 1024,
             process_id: 0,
         }
     }

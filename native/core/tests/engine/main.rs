@@ -26,6 +26,7 @@ mod replicate;
 mod replicate_kinds;
 mod sidecar;
 mod sidecar_batches;
+mod taken_back;
 mod topic_kinds;
 mod truncate;
 mod watch;
