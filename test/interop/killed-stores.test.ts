@@ -12,7 +12,7 @@ import { ServedOracle } from "./served-oracle.ts";
 const TIMEOUT_MS = 1_200_000;
 /** `npm run interop -- --kills N` says how many and from which seed on (scripts/interop.mjs); both releases by turns. */
 const FIRST_SEED = Number(process.env.MORAINE_KILLS_SEED ?? 1);
-const KILLS = Number(process.env.MORAINE_KILLS ?? 8);
+const KILLS = Number(process.env.MORAINE_KILLS ?? 6);
 
 const oracle = new ServedOracle();
 afterAll(() => oracle.end());

@@ -134,7 +134,7 @@ pub fn scan<G: Segment>(
             }
             Step::Blank { at, size } => end = at + size,
             Step::End => return Ok(LogEnd { end, last, reason: None }),
-            Step::Bad { at, reason } => match records_behind(&mut scanner, evidence, last)? {
+            Step::Bad { at, reason } => match records_behind(&mut scanner, evidence, reason, last)? {
                 Some(next) => {
                     findings.push(fenced(at, next, reason));
                     scanner.seek(next);
@@ -155,7 +155,18 @@ pub fn scan<G: Segment>(
 }
 
 /// Where records go on behind a bad place, if the evidence says that they were there.
-fn records_behind<G: Segment>(scanner: &mut Scanner<G>, evidence: Evidence, last: Option<(u64, i64)>) -> Result<Option<u64>, Error> {
+fn records_behind<G: Segment>(
+    scanner: &mut Scanner<G>,
+    evidence: Evidence,
+    reason: BadReason,
+    last: Option<(u64, i64)>,
+) -> Result<Option<u64>, Error> {
+    // RocketMQ does not look at that number: it keeps the record, and all behind it.
+    if matches!(reason, BadReason::Misplaced(_))
+        && let Some(next) = scanner.behind_misplaced()?
+    {
+        return Ok(Some(next));
+    }
     let bad = scanner.position();
     match evidence {
         Evidence::Below(known) if bad >= known => Ok(None),

@@ -1,4 +1,5 @@
-//! A log that RocketMQ took back after a crash, and went on with: it zeroes neither log nor queues.
+//! What RocketMQ does with a log that we do not: it zeroes neither log nor queues when it takes a log back, and it does not look
+//! at where a record says that it lies.
 
 use crate::support::*;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
@@ -50,4 +51,33 @@ fn what_rocketmq_left_behind_the_log_that_it_took_back_is_no_message() {
     close(store);
     assert!(storage.contents(queue).unwrap()[71 * 20..].iter().all(|&byte| byte == 0));
     assert_complete(&open(&storage, options).unwrap(), 71);
+}
+
+#[test]
+fn after_a_crash_a_record_that_says_it_lies_elsewhere_costs_itself_alone() {
+    const PHYSICAL_OFFSET_AT: usize = 28;
+    let log = "commitlog/00000000000000000000";
+    let storage = MemoryStorage::default();
+    let options = Options { record_crc: false, ..small() };
+    let mut store = open(&storage, options.clone()).unwrap();
+    let places: Vec<_> = (0..20).map(|n| put_number(&mut store, n)).collect();
+    let crashed = storage.snapshot();
+    crashed.remove_tree("moraine");
+    let mut bytes = crashed.contents(log).unwrap();
+    bytes[places[8].0 as usize + PHYSICAL_OFFSET_AT] ^= 1;
+    crashed.place(log, &bytes);
+    let store = open(&crashed, options.clone()).unwrap();
+    assert_eq!(findings(&store), ["unclean", "damaged", "queue-gap"]);
+    assert_eq!(store.reader().offsets(b"T", 0).next, 20);
+    assert_eq!(get(&store, "T", 0, 9, 100).unwrap().2, numbered(9..20));
+    drop(store);
+    // The last one: nothing says that it was whole.
+    let crashed = storage.snapshot();
+    crashed.remove_tree("moraine");
+    let mut bytes = crashed.contents(log).unwrap();
+    bytes[places[19].0 as usize + PHYSICAL_OFFSET_AT] ^= 1;
+    crashed.place(log, &bytes);
+    let store = open(&crashed, options).unwrap();
+    assert_eq!(findings(&store), ["unclean", "cut"]);
+    assert_eq!(all(&store), numbered(0..19));
 }
