@@ -6,7 +6,7 @@ import { ServedOracle } from "./served-oracle.ts";
 
 /** `npm run interop -- --images N` says how many, and from which seed on (scripts/interop.mjs). */
 const FIRST_SEED = Number(process.env.MORAINE_IMAGES_SEED ?? 1);
-const IMAGES = Number(process.env.MORAINE_IMAGES ?? 16);
+const IMAGES = Number(process.env.MORAINE_IMAGES ?? 10);
 const TIMEOUT_MS = 1_200_000;
 
 const oracle = new ServedOracle();

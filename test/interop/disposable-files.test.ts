@@ -25,9 +25,9 @@ function without(dir: string, gone: readonly string[]): string {
   return copy;
 }
 
-/** Opens a store read-only, then for writing, then read-only again after it was closed. */
+/** Looks at a store as it was found, and again after it was opened for writing and closed. */
 async function eachWay(dir: string, look: (store: Store) => void): Promise<void> {
-  for (const options of [{ readOnly: true }, { create: false }, { readOnly: true }]) {
+  for (const options of [{ create: false }, { readOnly: true }]) {
     const store = await Store.open(dir, { ...SMALL, ...options });
     try {
       look(store);
@@ -46,19 +46,25 @@ async function answersOf(dir: string): Promise<AllAnswers> {
   }
 }
 
-async function expectSameWithout(dir: string, expected: AllAnswers): Promise<void> {
-  for (const gone of COMBINATIONS) {
+async function expectSameWithout(dir: string, expected: AllAnswers, combinations = COMBINATIONS): Promise<void> {
+  const text = JSON.stringify(expected);
+  for (const gone of combinations) {
     await eachWay(without(dir, gone), (store) => {
-      expect(allAnswers(store), `without ${gone.join(", ") || "nothing"}`).toEqual(expected);
+      const found = allAnswers(store);
+      // Thousands of answers: they are held against each other one by one only to say where they differ.
+      if (JSON.stringify(found) !== text) expect(found, `without ${gone.join(", ") || "nothing"}`).toEqual(expected);
     });
   }
 }
+
+/** With extension files; and one in which a damaged record has a queue entry that no log can give back. */
+const needsQueues = ["rmq5-cqext", "rmq5-flipped-bit"];
 
 describe.concurrent("a store of ours", () => {
   test("that was closed answers the same without any of its disposable files", async () => {
     const dir = join(temporaryFolder(), "store");
     const store = await Store.open(dir, SMALL);
-    await write(store, messagesOfEveryShape(400, "5"));
+    await write(store, messagesOfEveryShape(200, "5"));
     const expected = allAnswers(store);
     await store.close();
     await expectSameWithout(dir, expected);
@@ -68,7 +74,7 @@ describe.concurrent("a store of ours", () => {
     const folder = temporaryFolder();
     const dir = join(folder, "store");
     const [life] = killPlan(seed, "5").lives as [Life, ...Life[]];
-    const said = await live(dir, { ...life, end: "kill", messages: 600, options: { ...life.options, ...SMALL } });
+    const said = await live(dir, { ...life, end: "kill", messages: 300, options: { ...life.options, ...SMALL } });
     expect(existsSync(join(dir, "abort"))).toBe(true);
     const expected = await answersOf(dir);
     expect(expected.log.length).toBeGreaterThanOrEqual(said.put.length);
@@ -76,27 +82,18 @@ describe.concurrent("a store of ours", () => {
   });
 });
 
-/** The one in which RocketMQ keeps less than we do, and one whose queues say more than its log: that it has extension files. */
-const APART = ["rmq5-flipped-bit", "rmq5-cqext"];
-
 describe.concurrent("a store of RocketMQ's", () => {
-  test.each(fixtureNames.filter((name) => !APART.includes(name)))(
-    "%s answers the same without any of them",
-    async (name) => {
-      const dir = unpack(name);
-      const expected = expectedOf(name);
-      for (const gone of COMBINATIONS.filter((names) => !names.includes("moraine"))) {
-        await eachWay(without(dir, gone), (store) => expectSameAnswers(store, expected));
-      }
-    },
-  );
-
-  test.each(APART)("%s answers as before", async (name) => {
+  test.each(fixtureNames)("%s answers the same without any of them", async (name) => {
     const dir = unpack(name);
-    const expected = await answersOf(dir);
-    // Queues: what they say beyond the log is another test's subject.
-    for (const gone of COMBINATIONS.filter((names) => !names.includes("consumequeue"))) {
-      await eachWay(without(dir, gone), (store) => expect(allAnswers(store)).toEqual(expected));
-    }
+    const store = await Store.open(dir, { ...SMALL, readOnly: true });
+    // The one in which RocketMQ keeps less than we do.
+    if (name !== "rmq5-flipped-bit") expectSameAnswers(store, expectedOf(name));
+    const expected = allAnswers(store);
+    await store.close();
+    const combinations = COMBINATIONS.filter((gone) => {
+      // There is no sidecar; and without its queues nothing says that a store has extension files.
+      return !gone.includes("moraine") && !(needsQueues.includes(name) && gone.includes("consumequeue"));
+    });
+    await expectSameWithout(dir, expected, combinations);
   });
 });

@@ -32,11 +32,11 @@ function logOf(store: Store): { messages: number[]; damaged: number[] } {
 }
 
 function expectEntries(store: Store, { entries }: Pick<Expected, "entries">, bad: number): void {
-  for (const { topic, queueId, index, baseOffset, offset } of entries) {
-    if (offset === bad) continue;
-    const [found] = store.get(topic, queueId, baseOffset ?? index, { max: 1 }).messages;
-    expect(found?.physicalOffset, `${topic}/${queueId} at ${baseOffset ?? index}`).toBe(offset);
-  }
+  const others = entries.filter(({ offset }) => offset !== bad);
+  const lost = others.filter(({ topic, queueId, index, baseOffset, offset }) => {
+    return store.get(topic, queueId, baseOffset ?? index, { max: 1 }).messages[0]?.physicalOffset !== offset;
+  });
+  expect(lost).toEqual([]);
 }
 
 /** The magic of RocketMQ's record stands behind its length; its body has a checksum. */
@@ -69,7 +69,7 @@ describe.concurrent.each(CLEAN)("%s, which RocketMQ closed", (name) => {
     const { offset, ...rest } = dice.one(middle.filter(({ bodySize }) => bodySize > 0));
     const dir = unpack(name);
     flip(dir, offset + at(dir, { offset, ...rest }), dice.from(0, 7));
-    for (const gone of [[], ["consumequeue"], ["index", "checkpoint"]]) {
+    for (const gone of place === "body" ? [[], ["consumequeue"], ["index", "checkpoint"]] : [[]]) {
       const copy = join(temporaryFolder(), "store");
       cpSync(dir, copy, { recursive: true, preserveTimestamps: true });
       for (const file of gone) rmSync(join(copy, file), { recursive: true, force: true });
@@ -90,7 +90,8 @@ describe.concurrent("a store of ours that was killed", () => {
     const dice = new Dice(seed);
     const dir = join(temporaryFolder(), "store");
     const [life] = killPlan(seed, "5").lives as [Life, ...Life[]];
-    await live(dir, { ...life, end: "kill", messages: 600, paceMs: 4, afterMs: 1500 });
+    const options = { ...life.options, recordCrc: true };
+    await live(dir, { ...life, options, end: "kill", messages: 600, paceMs: 4, afterMs: 1500 });
     // The power is cut, too: then only the watermark tells.
     rmSync(join(dir, "moraine/live"), { force: true });
     const whole = await Store.open(dir, { readOnly: true });
@@ -102,8 +103,8 @@ describe.concurrent("a store of ours that was killed", () => {
     const n = dice.from(Math.floor(below.length / 5), below.length - 1);
     const bad = below[n] as number;
     flip(dir, dice.from(bad, (messages[n + 1] as number) - 1), dice.from(0, 7));
-    for (const options of [{ readOnly: true }, { create: false }]) {
-      const store = await Store.open(dir, options);
+    for (const how of [{ readOnly: true }, { create: false }]) {
+      const store = await Store.open(dir, how);
       expect(logOf(store)).toEqual({ messages: messages.filter((one) => one !== bad), damaged: [bad] });
       await store.close();
     }
