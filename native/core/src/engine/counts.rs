@@ -51,9 +51,10 @@ impl<S: Storage> Found<S> {
     /// Holds the queues against what the sidecar says of them, where somebody has been in their directories.
     fn lost(&mut self) -> Lost {
         if let Some(before) = self.resumed.as_ref().and_then(|resumed| resumed.before.as_ref()) {
-            let lost = before.lost(&self.queues.plain).or_else(|| before.lost_batches(&self.queues.batches));
-            let there_are_some = !self.loaded.is_empty() || !self.loaded_batches.is_empty();
-            self.findings.extend(lost.filter(|_| there_are_some));
+            let (plain, batches) = (before.lost(&self.queues.plain), before.lost_batches(&self.queues.batches));
+            // Who removes all of them wants them to be built again.
+            self.findings.extend(plain.filter(|_| !self.loaded.is_empty()));
+            self.findings.extend(batches.filter(|_| !self.loaded_batches.is_empty()));
             return Lost { plain: true, batches: true };
         }
         let Some(before) = self.proven.as_ref().and_then(|proven| proven.before.as_ref()) else { return Lost::default() };
