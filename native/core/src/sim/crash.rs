@@ -263,6 +263,11 @@ impl AllChoices {
         Self { taken: Vec::new(), at: 0, most, exceeded: false }
     }
 
+    /// One combination, such as [`AllChoices::taken`] told of it.
+    pub fn combination(taken: Vec<bool>, most: usize) -> Self {
+        Self { taken, at: 0, most, exceeded: false }
+    }
+
     /// Goes on to the next combination, after one was used; false: there is none.
     pub fn advance(&mut self) -> bool {
         self.taken.truncate(self.at);
