@@ -1,5 +1,7 @@
 // The tests in which Apache RocketMQ is the judge. `--all`: 200 random stores written in turns instead of a few;
 // `--seed S` and `--scenarios N`: only such stores, N of them from seed S on (a failed test says its seed).
+// `--kills N`: only stores whose process is killed and that RocketMQ opens first; with `--seed S` from that seed on.
+// `--images N`: only damaged stores that both read; `--seed S` as before.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -12,8 +14,10 @@ const AT_A_TIME = "12";
 
 function options() {
   const number = { type: "string" };
-  const { values } = parseArgs({ options: { all: { type: "boolean" }, seed: number, scenarios: number } });
-  for (const name of ["seed", "scenarios"]) {
+  const { values } = parseArgs({
+    options: { all: { type: "boolean" }, seed: number, scenarios: number, kills: number, images: number },
+  });
+  for (const name of ["seed", "scenarios", "kills", "images"]) {
     const value = values[name];
     if (value !== undefined && !/^[1-9]\d{0,8}$/.test(value)) {
       throw new Error(`--${name} is ${value}; it must be an integer from 1 to 999999999`);
@@ -22,13 +26,28 @@ function options() {
   return values;
 }
 
-function run({ all, seed, scenarios }) {
-  setUp();
-  const env = { ...process.env };
-  if (seed !== undefined) env.MORAINE_TURNS_SEED = seed;
+/** Which tests are run, and what they are told. */
+function chosen({ all, seed, scenarios, kills, images }) {
+  if (kills !== undefined) {
+    const env = { MORAINE_KILLS: kills, ...(seed === undefined ? {} : { MORAINE_KILLS_SEED: seed }) };
+    return { env, files: ["test/interop/killed-stores.test.ts"] };
+  }
+  if (images !== undefined) {
+    const env = { MORAINE_IMAGES: images, ...(seed === undefined ? {} : { MORAINE_IMAGES_SEED: seed }) };
+    return { env, files: ["test/interop/damaged-images.test.ts"] };
+  }
   const count = scenarios ?? (all ? ALL : seed === undefined ? undefined : "1");
-  if (count !== undefined) env.MORAINE_TURNS_SCENARIOS = count;
-  const files = seed !== undefined || scenarios !== undefined ? ["test/interop/in-turns.test.ts"] : [];
+  const env = {
+    ...(seed === undefined ? {} : { MORAINE_TURNS_SEED: seed }),
+    ...(count === undefined ? {} : { MORAINE_TURNS_SCENARIOS: count }),
+  };
+  return { env, files: seed !== undefined || scenarios !== undefined ? ["test/interop/in-turns.test.ts"] : [] };
+}
+
+function run(values) {
+  setUp();
+  const { env: told, files } = chosen(values);
+  const env = { ...process.env, ...told };
   const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "interop", "--maxConcurrency", AT_A_TIME];
   return spawnSync(process.execPath, [...vitest, ...files], { cwd: root, env, stdio: "inherit" }).status ?? 1;
 }

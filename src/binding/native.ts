@@ -80,7 +80,8 @@ export interface Addon extends TaskAddon {
   salvageStore(path: string, out: string, options: AddonOptions, onEvent: TaskEvent): number;
 }
 
-type AddonOptions = Omit<EngineOptions, "clock"> & { clockMs?: number };
+/** `checkpointBytes`: of the log, between two queue checkpoints; only tests that kill a store hand it in. */
+type AddonOptions = Omit<EngineOptions, "clock"> & { clockMs?: number; checkpointBytes?: number };
 type AddonEvent = (kind: number, first: number, second: number, text: string | null) => void;
 
 export function nativeEngine(addon: Addon): Engine {

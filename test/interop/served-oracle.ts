@@ -18,8 +18,16 @@ interface EndLine {
 /** RocketMQ leaves threads behind at every closing: after so many commands another process takes over. */
 const COMMANDS_OF_A_PROCESS = 120;
 
+/** What became of a command. */
+export interface Answer {
+  /** Exit code (oracle/README.md). */
+  code: number;
+  lines: { kind: string }[];
+  error?: string;
+}
+
 interface Asked {
-  resolve(lines: { kind: string }[]): void;
+  resolve(answer: Answer): void;
   reject(error: Error): void;
   what: string;
 }
@@ -53,7 +61,7 @@ class Process {
     return this.#commands >= COMMANDS_OF_A_PROCESS || this.#child.exitCode !== null;
   }
 
-  ask(words: readonly string[]): Promise<{ kind: string }[]> {
+  ask(words: readonly string[]): Promise<Answer> {
     const id = this.#commands;
     this.#commands += 1;
     return new Promise((resolve, reject) => {
@@ -78,11 +86,7 @@ class Process {
     this.#lines = [];
     const asked = this.#asked.get(id);
     this.#asked.delete(id);
-    if (code === 0) asked?.resolve(lines);
-    else
-      asked?.reject(
-        new Error(`the oracle answered ${asked.what} with ${code}: ${error ?? JSON.stringify(lines.at(-1))}`),
-      );
+    asked?.resolve({ code, lines, ...(error === undefined ? {} : { error }) });
   }
 }
 
@@ -92,7 +96,14 @@ export class ServedOracle {
   readonly #usedUp: Promise<void>[] = [];
 
   /** The lines that a command prints; rejects if it does not succeed. */
-  ask(rocketmq: string, ...words: string[]): Promise<{ kind: string }[]> {
+  async ask(rocketmq: string, ...words: string[]): Promise<{ kind: string }[]> {
+    const { code, lines, error } = await this.attempt(rocketmq, ...words);
+    if (code === 0) return lines;
+    throw new Error(`the oracle answered ${words.join(" ")} with ${code}: ${error ?? JSON.stringify(lines.at(-1))}`);
+  }
+
+  /** What becomes of a command, whatever that is. */
+  attempt(rocketmq: string, ...words: string[]): Promise<Answer> {
     let process = this.#running.get(rocketmq);
     if (process?.isUsedUp) {
       this.#usedUp.push(process.end());

@@ -39,6 +39,9 @@ const asserted: Record<string, string[]> = {
   "json.topics": ["test/unit/json.test.ts"],
   "store.run.25msgs": ["test/contract/golden-run.test.ts"],
   "store.restart.normal": ["test/contract/golden-run.test.ts"],
+  "store.restart.abnormal": ["test/contract/golden-recovery.test.ts"],
+  "recover.tornTailAndPreallocated": ["test/contract/golden-recovery.test.ts"],
+  "recover.normalExit.laggingConsumeQueue": ["test/contract/golden-recovery.test.ts"],
   "store.batchCQ": ["native/core/tests/engine/batch_files.rs"],
   "store.lmq": ["native/core/tests/engine/light_queues.rs"],
   "delete.oneCommitLogFile": ["native/core/tests/engine/retention.rs"],
@@ -56,7 +59,6 @@ const asserted: Record<string, string[]> = {
 const TIMERS = "the timer wheel belongs to a broker; this is the store under one";
 const POP = "POP consumption belongs to a broker; its bodies are messages like others";
 const REPLICATION = "replication between brokers is not built yet; the core is only shaped for it";
-const DURABILITY = "what an abrupt end leaves is told apart by rules of our own; they come with the durability work";
 
 /** Vectors that nothing asserts, each with its reason. */
 const leftOut: Record<string, string> = {
@@ -76,9 +78,6 @@ const leftOut: Record<string, string> = {
   "ha.default.transfer": REPLICATION,
   "tiered.fileNames": "the tiered store is another store, beside this one",
   "properties.hashMapOrder": "Java's order is that of a hash map; ours is TAGS, KEYS, then as given",
-  "store.restart.abnormal": DURABILITY,
-  "recover.tornTailAndPreallocated": DURABILITY,
-  "recover.normalExit.laggingConsumeQueue": DURABILITY,
 };
 
 /** Values of `consts` that belong to what is left out. */

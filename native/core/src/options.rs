@@ -66,6 +66,8 @@ pub struct Options {
     pub retention: Option<RetentionPolicy>,
     /// Bytes kept on disk for a close that finds the disk full; 0: none.
     pub reserve_bytes: u64,
+    /// Bytes of the log between two queue checkpoints, about: so much is dispatched again after a kill.
+    pub checkpoint_bytes: u64,
     /// Process id for the `abort` file, as RocketMQ 5 writes it.
     pub process_id: u32,
 }
@@ -88,6 +90,7 @@ impl Default for Options {
             delay_levels: DEFAULT_DELAY_LEVELS_MS.to_vec(),
             retention: None,
             reserve_bytes: 0,
+            checkpoint_bytes: 64 * 1024 * 1024,
             process_id: 0,
         }
     }

@@ -52,6 +52,37 @@ pub fn clean_evidence<G: Segment>(segments: &Segments<G>, queues_end: u64, start
     known.max(segments.min())
 }
 
+/// Where the log of a store that RocketMQ closed ends, if it is not where queues and index say: it zeroes neither log nor
+/// queues when it takes them back (store-format trap 12), so that behind what it put then older records go on, and so do their
+/// entries. All of that is in the segment that `known` lies in: it removes those behind. Returns where that begins, too.
+pub fn leftovers<G: Segment>(segments: &Segments<G>, known: u64) -> Result<Option<(u64, u64)>, Error> {
+    let Some(segment) = known.checked_sub(1).and_then(|at| segments.find(at)) else { return Ok(None) };
+    let view = LogView::new(segments.clone(), segments.extent());
+    let mut scanner = Scanner::new(view, segment.base, known);
+    let mut newest = None;
+    let mut gap = None;
+    loop {
+        match scanner.step()? {
+            Step::Message { bytes, .. } => {
+                let Ok(time) = Record::parse(bytes).map(|record| record.store_timestamp()) else { return Ok(None) };
+                if gap.is_some() && newest.is_some_and(|newest| time < newest) {
+                    return Ok(gap.map(|end| (segment.base, end)));
+                }
+                (newest, gap) = (Some(time), None);
+            }
+            Step::Blank { .. } => {}
+            Step::End => return Ok(None),
+            Step::Bad { at, .. } => {
+                gap = Some(at);
+                match scanner.resync()? {
+                    Some(next) => scanner.seek(next),
+                    None => return Ok(None),
+                }
+            }
+        }
+    }
+}
+
 /// Whether a queue entry leads to a record, or to what is left of one: between its neighbours, but damaged.
 pub fn was_written<G: Segment>(segments: &Segments<G>, entry: &QueueEntry) -> Result<bool, Error> {
     let view = LogView::new(segments.clone(), segments.extent());
@@ -117,7 +148,7 @@ pub fn try_scan<G: Segment>(
             }
             Step::Blank { at, size } => end = at + size,
             Step::End => return Ok(LogEnd { end, last, reason: None }),
-            Step::Bad { at, reason } => match records_behind(&mut scanner, evidence, last)? {
+            Step::Bad { at, reason } => match records_behind(&mut scanner, evidence, reason, last)? {
                 Some(next) => {
                     findings.push(fenced(at, next, reason));
                     scanner.seek(next);
@@ -141,8 +172,15 @@ pub fn try_scan<G: Segment>(
 pub(crate) fn records_behind<G: Segment>(
     scanner: &mut Scanner<G>,
     evidence: Evidence,
+    reason: BadReason,
     last: Option<(u64, i64)>,
 ) -> Result<Option<u64>, Error> {
+    // RocketMQ does not look at that number: it keeps the record, and all behind it.
+    if matches!(reason, BadReason::Misplaced(_))
+        && let Some(next) = scanner.behind_misplaced()?
+    {
+        return Ok(Some(next));
+    }
     let bad = scanner.position();
     match evidence {
         Evidence::Below(known) if bad >= known => Ok(None),

@@ -134,7 +134,7 @@ impl Unsynced {
         self.sync_each(storage, &mut || {})
     }
 
-    /// As [`Unsynced::sync`]; calls `between` after each file.
+    /// As [`Unsynced::sync`]; calls `between` after each file and directory.
     pub fn sync_each<S: Storage>(&mut self, storage: &S, between: &mut dyn FnMut()) -> Result<(), IoError> {
         if self.everything {
             storage.sync_all()?;
@@ -143,7 +143,10 @@ impl Unsynced {
             storage.sync(path)?;
             between();
         }
-        directories_above(&self.paths).into_iter().try_for_each(|directory| storage.sync_dir(directory))?;
+        for directory in directories_above(&self.paths) {
+            storage.sync_dir(directory)?;
+            between();
+        }
         *self = Self::default();
         Ok(())
     }

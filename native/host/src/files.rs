@@ -167,10 +167,7 @@ impl Storage for HostStorage {
     }
 
     fn identity(&self) -> Result<Option<u64>, IoError> {
-        match &self.directory {
-            Some(directory) => identity::of_place(directory).map_err(|error| io_error(&error, "statx", "")),
-            None => Ok(None),
-        }
+        Ok(self.directory.as_ref().and_then(identity::of_place))
     }
 
     fn next_data(&self, path: &str, at: u64) -> Result<Option<u64>, IoError> {

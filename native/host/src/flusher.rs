@@ -329,13 +329,16 @@ impl Flusher {
         self.write_behind(Behind::All, deadline);
         let mut plan = match self.core.engine(|engine| Ok(engine.writer()?.plan_checkpoint())) {
             Ok(Ok(Some(plan))) => plan,
-            Ok(Ok(None)) => return self.core.signals.arm(),
+            Ok(Ok(None)) => return, // who brings what is missing has this thread look again
             Ok(Err(failed)) => return self.fail(failed),
             Err(_) => return, // poisoned: whoever waits has been told
         };
+        let mut flushed = Instant::now();
         let outcome = plan.run(self.storage.as_ref(), &mut || {
-            if self.core.signals.take_flush() {
+            let due = self.core.mode == FlushMode::Async && flushed.elapsed() >= self.core.flush_interval;
+            if self.core.signals.take_flush() || due {
                 self.flush();
+                flushed = Instant::now();
             }
         });
         match outcome {

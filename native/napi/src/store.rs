@@ -52,6 +52,8 @@ pub struct OpenOptions {
     pub create: bool,
     /// Milliseconds since the epoch: the store's time stands there until `setClock` moves it.
     pub clock_ms: Option<f64>,
+    /// Bytes of the log between two queue checkpoints. No option of the API's: tests that kill a store make it small.
+    pub checkpoint_bytes: Option<f64>,
 }
 
 /// Room for a clean close on a full disk: for the entries of a hundred thousand messages.
@@ -68,6 +70,10 @@ impl OpenOptions {
             "5" => Compat::V5,
             "4.9" => Compat::V4_9,
             other => return Err(Error::argument("compat", format!("compat is {other:?}, must be \"5\" or \"4.9\""))),
+        };
+        let checkpoint_bytes = match self.checkpoint_bytes {
+            None => Options::default().checkpoint_bytes,
+            Some(bytes) => guard::offset("checkpointBytes", bytes)?,
         };
         Ok(OpenSettings {
             path: PathBuf::from(path),
@@ -96,6 +102,7 @@ impl OpenOptions {
                     .collect::<Result<_, Error>>()?,
                 retention: self.retention.map(|retention| retention.policy()).transpose()?,
                 reserve_bytes: RESERVE_BYTES,
+                checkpoint_bytes,
                 process_id: std::process::id(),
             },
         })

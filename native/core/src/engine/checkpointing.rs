@@ -19,9 +19,7 @@ use crate::log::view::LogView;
 use crate::storage::{Clock, Storage};
 use crate::writes::Unsynced;
 
-/// Bytes of the log between two queue checkpoints, about: so much is dispatched again after a kill.
-const CHECKPOINT_EVERY_BYTES: u64 = 64 * 1024 * 1024;
-/// And for each queue: a checkpoint opens the files of all that have waited.
+/// Bytes of the log between two queue checkpoints for each queue, at least: one opens the files of all that have waited.
 const CHECKPOINT_BYTES_A_QUEUE: u64 = 16 * 1024;
 /// Bytes of the log between two watermarks.
 const WATERMARK_EVERY_BYTES: u64 = 64 * 1024 * 1024;
@@ -118,7 +116,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             return true;
         }
         let queues = engine.queues.len() as u64;
-        let every = CHECKPOINT_EVERY_BYTES.max(queues * CHECKPOINT_BYTES_A_QUEUE);
+        let every = engine.options.checkpoint_bytes.max(queues * CHECKPOINT_BYTES_A_QUEUE);
         match engine.sidecar.running.and_then(|running| running.derived) {
             Some(derived) => engine.log.end() >= derived.upto + every,
             None => engine.log.end() > engine.log.segments().min(),

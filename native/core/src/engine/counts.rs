@@ -95,6 +95,11 @@ impl<S: Storage> Found<S> {
         let complete = self.complete_of_clean_store(storage, queues_end)?;
         let indexed = self.index.newest().map_or(-1, |newest| newest.end_physical);
         let known = recovery::clean_evidence(&self.segments, complete.end, [self.checkpoint.confirm_offset, indexed]);
+        let (complete, known) = match recovery::leftovers(&self.segments, known)? {
+            // An entry there may lead into the middle of a later record.
+            Some((from, end)) => (Complete { simple: complete.simple.min(from), batch: complete.batch.min(from), end }, end),
+            None => (complete, known),
+        };
         Ok(Counts { evidence: Evidence::Below(known), complete, lost: Lost::default() })
     }
 

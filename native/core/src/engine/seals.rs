@@ -145,7 +145,13 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             return Ok(());
         }
         let storage = Arc::clone(&self.storage);
-        self.seals.append(storage.as_ref(), Seal { base: to, size: 0, digest: 0 })?;
-        storage.sync(SEALS_PATH)
+        match self.seals.append(storage.as_ref(), Seal { base: to, size: 0, digest: 0 }) {
+            Err(full) if full.kind == IoKind::Full => {
+                self.seals = Seals { from: self.seals.from, ..Seals::default() };
+                storage.remove(SEALS_PATH)?;
+                storage.sync_dir(SIDECAR)
+            }
+            outcome => outcome.and_then(|()| storage.sync(SEALS_PATH)),
+        }
     }
 }

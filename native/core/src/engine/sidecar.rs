@@ -136,7 +136,8 @@ impl Watermark {
             storage.sync_dir(SIDECAR)?;
         }
         storage.write_at(WATERMARK_PATH, self.slot_at(), &self.encode())?;
-        storage.sync(WATERMARK_PATH)
+        // A failed sync is never tried again, not even one that found the disk full.
+        storage.sync(WATERMARK_PATH).map_err(|failed| IoError { kind: IoKind::Other, ..failed })
     }
 
     fn snapshot(&self) -> Option<u64> {

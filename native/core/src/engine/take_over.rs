@@ -9,7 +9,7 @@ use alloc::vec;
 use super::Engine;
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
 use super::complete::take_over_batch_queues;
-use super::live::Live;
+use super::live::{LIVE_PATH, Live};
 use super::plans::CHECKPOINT_PATH;
 use super::rebuild::Rebuilt;
 use super::seals::SEALS_PATH;
@@ -49,7 +49,9 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         self.session = running.map_or(self.sidecar.next_sequence(), |running| running.session);
         self.sidecar.supersede(storage.as_ref(), running)?;
         if running.is_none() {
-            storage.remove(SEALS_PATH)?; // RocketMQ may have written other segments
+            // RocketMQ may have written other segments, and taken back what was written.
+            storage.remove(SEALS_PATH)?;
+            storage.remove(LIVE_PATH)?;
         }
         if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
             storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
@@ -57,6 +59,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         write_marker(storage.as_ref())?;
         storage.sync_dir("")?;
         self.cut_log(rebuilt.log_end.end)?;
+        self.break_seals(rebuilt.log_end.end)?;
         if !self.clean {
             // What was read may be in the page cache only: its writer died before the sync.
             let from = running.map_or(rebuilt.scanned_from, |running| running.durable);

@@ -99,6 +99,17 @@ impl<G: Segment> Scanner<G> {
         self.at = at;
     }
 
+    /// Where a record ends that says that it lies elsewhere, if the next one, or a blank, stands right behind it: then one
+    /// number in it is damaged, and the log goes on.
+    pub fn behind_misplaced(&mut self) -> Result<Option<u64>, Error> {
+        let mut size = [0; 4];
+        if !self.view.read(self.at, &mut size)? {
+            return Ok(None);
+        }
+        let next = self.at + u64::from(u32::from_be_bytes(size));
+        Ok(matches!(self.look(next)?, Found::Message(..) | Found::Blank(_)).then_some(next))
+    }
+
     /// Looks at the position, and moves over a message or a blank.
     pub fn step(&mut self) -> Result<Step<'_>, Error> {
         let at = self.at;

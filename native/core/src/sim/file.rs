@@ -110,15 +110,13 @@ impl File {
         }
     }
 
-    /// A sync that fails: what it was to write counts as clean from now on.
+    /// A sync that fails: the pages that it was to write count as clean from now on. The length does not: file systems
+    /// journal it, and write it later or nothing any more.
     pub fn fail_sync(&mut self, from: u64, to: u64) {
         for slot in pages_between(&mut self.slots, from, to) {
             if slot.settled == Settled::No {
                 slot.settled = Settled::Lost;
             }
-        }
-        if self.len_settled == Settled::No {
-            self.len_settled = Settled::Lost;
         }
     }
 

@@ -195,7 +195,7 @@ impl<S: Storage> Verifier<'_, S> {
                 Step::End => return Ok(position),
                 Step::Bad { at, reason } => (at, reason),
             };
-            match recovery::records_behind(&mut scanner, evidence, self.walked.last)? {
+            match recovery::records_behind(&mut scanner, evidence, reason, self.walked.last)? {
                 Some(next) => {
                     self.damaged(at, next, reason);
                     scanner.seek(next);

@@ -32,6 +32,7 @@ mod resumed;
 mod retention;
 mod sidecar;
 mod sidecar_batches;
+mod taken_back;
 mod topic_kinds;
 mod truncate;
 mod watch;

@@ -1,0 +1,223 @@
+/** A store of ours whose process is killed, and RocketMQ opens it first (kill-plans.ts says what happens before). */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import { Store, type StoreOptions } from "../../src/index.ts";
+import { killedMessage } from "../faults/killed-messages.mjs";
+import { expectSameAnswers } from "./answers.ts";
+import { Dice } from "./dice.ts";
+import { type Expected, expectedFrom, type MessageLine } from "./expected.ts";
+import { messagesOf } from "./found-by-us.ts";
+import type { KillPlan, Life } from "./kill-plans.ts";
+import type { PutLine } from "./oracle.ts";
+import { cutPower, straddlesSectors, syncedOf } from "./power-cut.ts";
+import type { ServedOracle } from "./served-oracle.ts";
+import { comparable, expectEveryEntry, sha256 } from "./written.ts";
+
+const CHILD = fileURLToPath(new URL("../faults/killed-child.mjs", import.meta.url));
+
+/** A message that was acknowledged. */
+interface Acknowledged {
+  life: number;
+  n: number;
+  physicalOffset: number;
+  queueOffset: number;
+  size: number;
+  storeTimestamp: number;
+}
+
+/** What a process said before it died. */
+interface Said {
+  put: Acknowledged[];
+  /** Byte up to which the log was durable when the store was open, or a flush resolved. */
+  durable: number;
+}
+
+function saidIn(file: string, life: number): Said {
+  const text = readFileSync(file, "utf8");
+  const said: Said = { put: [], durable: 0 };
+  for (const line of text.slice(0, text.lastIndexOf("\n")).split("\n")) {
+    const [word, ...numbers] = line.split(" ");
+    const [first = 0, physicalOffset = 0, queueOffset = 0, size = 0, storeTimestamp = 0] = numbers.map(Number);
+    if (word === "put") said.put.push({ life, n: first, physicalOffset, queueOffset, size, storeTimestamp });
+    if (word === "opened" || word === "flushed") said.durable = Math.max(said.durable, first);
+  }
+  return said;
+}
+
+/** Lets a process live, and returns what it said. */
+export async function live(dir: string, life: Life): Promise<Said> {
+  const acks = join(dir, `../said-${life.life}`);
+  const child = spawn(process.execPath, [CHILD, JSON.stringify({ ...life, dir, acks })], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let err = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    err += text;
+  });
+  const closed = once(child, "close");
+  if (life.end !== "close") {
+    const hasPut = (): boolean => existsSync(acks) && readFileSync(acks, "utf8").includes("put ");
+    while (!hasPut() && child.exitCode === null) await sleep(2);
+    await sleep(life.afterMs);
+    child.kill("SIGKILL");
+  }
+  const [code] = await closed;
+  expect({ code, err }, `the process of life ${life.life}`).toEqual({ code: life.end === "close" ? 0 : null, err: "" });
+  return saidIn(acks, life.life);
+}
+
+/** Carries a plan out below `folder`; whatever does not hold is thrown. */
+export async function playKilled(plan: KillPlan, folder: string, oracle: ServedOracle): Promise<void> {
+  const dir = join(folder, "store");
+  mkdirSync(folder, { recursive: true });
+  const must = await killed(plan, dir);
+  await judged(plan, folder, must, oracle);
+}
+
+/** Lives and dies as planned; the messages that nothing may have taken. */
+async function killed({ seed, lives }: KillPlan, dir: string): Promise<Acknowledged[]> {
+  let must: Acknowledged[] = [];
+  for (const life of lives) {
+    const said = await live(dir, life);
+    must.push(...said.put);
+    if (life.end === "cut") {
+      const synced = syncedOf(dir);
+      const log = Math.max(synced.log, said.durable);
+      cutPower(dir, { ...synced, log }, new Dice(seed + 1000 * life.life));
+      must = must.filter(({ physicalOffset, size }) => physicalOffset + size <= log);
+    }
+  }
+  return must;
+}
+
+/** RocketMQ opens the store first, appends, and closes; then we do. */
+async function judged(plan: KillPlan, folder: string, must: Acknowledged[], oracle: ServedOracle): Promise<void> {
+  const { seed, line, lives } = plan;
+  const dir = join(folder, "store");
+  const { options } = lives[0] as Life;
+  const scenarioFile = join(folder, "scenario.json");
+  const step = { topic: "orders", queues: 2, count: 40, size: [0, 300], tags: ["paid", null], keys: "java-{n}" };
+  const steps = [{ do: "read" }, step, { do: "waitDispatch" }, { do: "read" }];
+  const store = javaStore(line, options);
+  writeFileSync(scenarioFile, JSON.stringify({ seed, firstMessage: 100_000, store, steps }));
+  const lines = await oracle.ask(line, "append", dir, scenarioFile, "--puts");
+  const second = lines.findLastIndex(({ kind }) => kind === "open");
+  const found = withWholeEntries(expectedFrom(lines.slice(0, second)), plan);
+  expect(found.open).toMatchObject({ abort: true, loaded: true });
+  expectAcknowledged(found, must);
+  expectOurs(found.messages, plan);
+  expectDense(found);
+
+  const asFound = expectedFrom(lines.slice(second));
+  const after = withWholeEntries(asFound, plan);
+  const puts = lines.filter(({ kind }) => kind === "put") as PutLine[];
+  expect(puts.map(({ status }) => status)).toEqual(Array(40).fill("PUT_OK"));
+  expect(after.messages.slice(0, found.messages.length), "what RocketMQ found stays").toEqual(found.messages);
+  expect(after.messages.slice(found.messages.length).map(({ offset }) => offset)).toEqual(
+    puts.map(({ offset }) => offset),
+  );
+  expectDense(after);
+  // RocketMQ does not zero what it takes back (trap 12): behind the new ends of log and queues the old bytes go on.
+  const stale = lives.at(-1)?.end === "cut" ? ["cut", "queue-damaged"] : [];
+  const ours = await weGoOn(dir, options, asFound, stale);
+
+  const words = ["read", dir, "--keys", "auto", "--times", "auto", "--scenario", scenarioFile];
+  const last = withWholeEntries(expectedFrom(await oracle.ask(line, ...words)), plan);
+  expect(last.open).toMatchObject({ abort: false, loaded: true, dispatchBehindBytes: 0 });
+  expect(last.messages.slice(0, after.messages.length)).toEqual(after.messages);
+  expect(last.messages.slice(after.messages.length).map(({ offset }) => offset)).toEqual(ours);
+  expectDense(last);
+}
+
+/** We open what RocketMQ closed, find all of it, and put some more; their places. */
+async function weGoOn(dir: string, options: StoreOptions, after: Expected, stale: string[]): Promise<number[]> {
+  const store = await Store.open(dir, { ...options, flush: "async", create: false });
+  try {
+    const { clean, findings } = store.health();
+    expect(clean).toBe(true);
+    expect(findings.filter(({ kind }) => !stale.includes(kind))).toEqual([]);
+    expect(messagesOf(store), "what we find").toEqual(after.messages.map(comparable));
+    expectSameAnswers(store, after);
+    const messages = Array.from({ length: 30 }, (_, n) => killedMessage(0, 0, n, 2));
+    return messages.map((message) => store.put(message).physicalOffset);
+  } finally {
+    await store.close();
+  }
+}
+
+/** RocketMQ takes an entry for whole that was torn at the border of two sectors, and never looks at it again. */
+function withWholeEntries(found: Expected, { lives }: KillPlan): Expected {
+  if (!lives.some(({ end }) => end === "cut")) return found;
+  const { queueFileEntries: fileEntries = 0 } = (lives[0] as Life).options;
+  const place = (topic: string, queueId: number, index: number): string => `${topic}/${queueId}/${index}`;
+  const messages = new Map(found.messages.map((one) => [place(one.topic, one.queueId, one.queueOffset), one]));
+  const entries = found.entries.map((entry) => {
+    const { topic, queueId, index } = entry;
+    const message = messages.get(place(topic, queueId, index));
+    if (message === undefined || !straddlesSectors(index, fileEntries)) return entry;
+    return { ...entry, offset: message.offset, size: message.size, tagsCode: message.tagsCode };
+  });
+  return { ...found, entries };
+}
+
+function javaStore(line: KillPlan["line"], options: StoreOptions): object {
+  const { segmentBytes, queueFileEntries = 0, indexSlots, indexEntries, recordCrc } = options;
+  return {
+    commitLogFileSize: segmentBytes,
+    consumeQueueFileSize: queueFileEntries * 20,
+    indexSlots,
+    indexEntries,
+    messageStoreConfig: line === "4" ? {} : { enabledAppendPropCRC: recordCrc },
+  };
+}
+
+/** Every message that was acknowledged is in the log, and found by its queue offset. */
+function expectAcknowledged(found: Expected, must: readonly Acknowledged[]): void {
+  const messages = new Map(found.messages.map((message) => [message.offset, message]));
+  const place = (topic: string, queueId: number, index: number): string => `${topic}/${queueId}/${index}`;
+  const entries = new Map(found.entries.map((one) => [place(one.topic, one.queueId, one.index), one]));
+  const lost = must.filter(({ physicalOffset, queueOffset, size, storeTimestamp }) => {
+    const message = messages.get(physicalOffset);
+    const isThere =
+      message?.queueOffset === queueOffset && message.size === size && message.storeTimestamp === storeTimestamp;
+    const entry = isThere ? entries.get(place(message.topic, message.queueId, queueOffset)) : undefined;
+    return entry?.offset !== physicalOffset || entry.size !== size;
+  });
+  expect(
+    lost.slice(0, 5),
+    `${lost.length} of ${must.length} acknowledged messages that RocketMQ does not find`,
+  ).toEqual([]);
+}
+
+/** Every message is one that was put, byte for byte, acknowledged or not. */
+function expectOurs(messages: readonly MessageLine[], { seed, lives }: KillPlan): void {
+  for (const message of messages) {
+    const [ofSeed, life, n] = (message.properties.n ?? "").split("/").map(Number);
+    expect(ofSeed).toBe(seed);
+    const put = killedMessage(seed, Number(life), Number(n), (lives[0] as Life).queues);
+    expect({ ...message, sha256: message.bodySha256 }).toMatchObject({
+      topic: put.topic,
+      queueId: put.queueId,
+      sha256: sha256(put.body),
+    });
+  }
+}
+
+/** Queues begin at 0, leave nothing out, and lead to their messages; every message is in its queue. */
+function expectDense(found: Expected): void {
+  expectEveryEntry(found);
+  for (const { topic, queueId, minOffset, maxOffset } of found.queues) {
+    const entries = found.entries.filter((one) => one.topic === topic && one.queueId === queueId);
+    const all = Array.from({ length: maxOffset }, (_, index) => index);
+    expect(minOffset, `${topic}/${queueId}`).toBe(0);
+    expect(
+      entries.map(({ index }) => index),
+      `${topic}/${queueId}`,
+    ).toEqual(all);
+  }
+}
