@@ -147,7 +147,7 @@ impl CrashPoint {
     }
 
     /// The disk when the process is killed within the call: a part of the bytes is in the page cache, of each run of 8 bytes
-    /// all or nothing. `after` is the disk behind the call.
+    /// all or nothing. `after` is the disk behind the call; where that is not known the one before it, whose bytes stay.
     pub fn killed_within(&self, after: &SimState, mut is_written: impl FnMut(usize) -> bool) -> SimState {
         let mut killed = self.state.clone();
         let Some((node, at, len)) = self.written else { return killed };
@@ -157,7 +157,8 @@ impl CrashPoint {
         killed.change_file(node, |file, zero| {
             file.set_len(new.len.min(at + len as u64), zero);
             for (page, within, part) in parts(at, len) {
-                let bytes = &new.slots[page].current[within..within + part.len()];
+                let Some(slot) = new.slots.get(page) else { break };
+                let bytes = &slot.current[within..within + part.len()];
                 for (run, start) in bytes.chunks(8).zip(part.step_by(8)) {
                     if is_written(start) {
                         file.write(at + start as u64, run, false);
@@ -261,6 +262,11 @@ impl AllChoices {
     /// The first combination of at most `most` things.
     pub fn new(most: usize) -> Self {
         Self { taken: Vec::new(), at: 0, most, exceeded: false }
+    }
+
+    /// One combination, such as [`AllChoices::taken`] told of it.
+    pub fn combination(taken: Vec<bool>, most: usize) -> Self {
+        Self { taken, at: 0, most, exceeded: false }
     }
 
     /// Goes on to the next combination, after one was used; false: there is none.

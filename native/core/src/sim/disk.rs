@@ -411,10 +411,9 @@ impl Storage for SimDisk {
             return outcome;
         }
         if let Node::Directory(directory) = Rc::make_mut(&mut machine.state.nodes[node]) {
-            match &outcome {
-                Ok(()) => directory.sync(),
-                // File systems journal their directories: what was not written yet is written later, or nothing any more.
-                Err(_) => {}
+            // File systems journal their directories: what a failed sync has not written is written later, or nothing any more.
+            if outcome.is_ok() {
+                directory.sync();
             }
         }
         outcome

@@ -1,4 +1,5 @@
 //! The N-th call fails, for N = 1, 2, 3 … until a workload passes untouched: once or from then on, with every kind of error.
+//! MORAINE_CRASH_CALL=workload:kind:always:call carries one such run out again.
 //! Nothing may panic, what fails says so by its code, and what is found afterwards is what was promised.
 
 use moraine_core::engine::Writer;
@@ -300,15 +301,27 @@ fn whichever_call_fails_nothing_promised_is_lost() {
     // Every call in the long form; else of four calls one, for each kind another one.
     let stride = if number("MORAINE_CRASH_STATES").unwrap_or(0) >= 100_000 { 1 } else { 4 };
     let mut random = SimRandom::new(number("MORAINE_CRASH_SEED").unwrap_or(1));
-    for workload in workloads() {
-        for kind in KINDS {
+    let replay = std::env::var("MORAINE_CRASH_CALL").ok();
+    if let Some(replay) = replay {
+        let parts: Vec<u64> = replay.split(':').map(|part| part.parse().expect("workload:kind:always:call")).collect();
+        let workload = &workloads()[parts[0] as usize];
+        let failure = Failure { call: parts[3], always: parts[2] == 1, kind: KINDS[parts[1] as usize], affected: Affected::All };
+        if let Err(flaw) = with_failure(workload, failure).0 {
+            flaws.note(&flaw, || format!("{flaw}\n\n{}", described(workload)));
+        }
+        return flaws.report();
+    }
+    for (number, workload) in workloads().iter().enumerate() {
+        for (of_kind, kind) in KINDS.into_iter().enumerate() {
             for always in [false, true] {
                 for call in (random.below(stride)..).step_by(stride as usize) {
-                    let (outcome, failed) = with_failure(&workload, Failure { call, always, kind, affected: Affected::All });
+                    let (outcome, failed) = with_failure(workload, Failure { call, always, kind, affected: Affected::All });
                     tried += 1;
                     if let Err(flaw) = outcome {
                         let what = format!("call {call} fails{} with {kind:?}", if always { ", and every later one," } else { "" });
-                        flaws.note(&flaw, || format!("{what}: {flaw}\n\n{}", described(&workload)));
+                        let run = format!("{number}:{of_kind}:{}:{call}", u8::from(always));
+                        let replay = format!("MORAINE_CRASH_CALL={run} cargo test -p moraine-core --test crash nth_call");
+                        flaws.note(&flaw, || format!("{what}: {flaw}\n\n{}\nAgain: {replay}\n", described(workload)));
                     }
                     if failed == 0 {
                         break; // the workload has passed untouched

@@ -4,11 +4,12 @@
 //!
 //! 2,000 states by default, spread over all workloads; MORAINE_CRASH_STATES=N tries so many, all of them when N is large
 //! enough. MORAINE_CRASH_MINUTES, MORAINE_CRASH_SEED as for random workloads.
+//! MORAINE_CRASH_SMALL=workload:point:combination, of ones and zeros, carries one of them out again.
 
 use std::time::{Duration, Instant};
 
 use moraine_core::options::{FlushMode, Options};
-use moraine_core::sim::{AllChoices, SimRandom};
+use moraine_core::sim::{AllChoices, SimRandom, SimState};
 
 use super::flaws::Flaws;
 use super::random_workloads::{described, number};
@@ -24,7 +25,7 @@ fn options(flush: FlushMode) -> Options {
 }
 
 /// What a workload is made of; the number makes its messages different from all others.
-fn alphabet(number: u32) -> [Step; 9] {
+fn alphabet(number: u32) -> [Step; 11] {
     let plain = Draft { number, body: 20, ..Draft::default() };
     [
         Step::Put(vec![Draft { keys: vec![0], tagged: true, ..plain.clone() }]),
@@ -34,6 +35,8 @@ fn alphabet(number: u32) -> [Step; 9] {
         Step::Flush(Vec::new()),
         Step::Behind(Vec::new()),
         Step::Flush(vec![plain]),
+        Step::Checkpoint { begun: Vec::new(), meanwhile: Vec::new() },
+        Step::Truncate(1),
         Step::Close,
         Step::Kill,
     ]
@@ -89,11 +92,7 @@ fn all_states(
             tally.exceeded += u64::from(choices.exceeded());
             if skip.one_in(one_in) {
                 tally.states += 1;
-                let random = &mut SimRandom::new(at as u64);
-                if let Err(flaw) = caught(|| check(&state, Expected::after_power_cut(point), &workload.options, random, 0, tally)) {
-                    let place = format!("the power failed at call {at} (a {}), {:?} are new", point.crash.kind.name(), choices.taken());
-                    flaws.note(&flaw, || format!("{place}: {flaw}\n\n{}", described(workload)));
-                }
+                one(&run, workload, at, &choices, &state, tally, flaws);
             }
             if enough(tally) {
                 return false;
@@ -106,12 +105,42 @@ fn all_states(
     true
 }
 
+/// One combination at one point.
+fn one(run: &Run, workload: &Workload, at: usize, choices: &AllChoices, state: &SimState, tally: &mut Tally, flaws: &mut Flaws) {
+    let (point, random) = (&run.points[at], &mut SimRandom::new(at as u64));
+    if let Err(flaw) = caught(|| check(state, Expected::after_power_cut(point), &workload.options, random, 0, tally)) {
+        let taken: String = choices.taken().iter().map(|&taken| if taken { '1' } else { '0' }).collect();
+        let place = format!("the power failed at call {at} (a {}), {taken} are new", point.crash.kind.name());
+        let replay = format!("MORAINE_CRASH_SMALL={}:{at}:{taken} cargo test -p moraine-core --test crash small", workload.seed);
+        flaws.note(&flaw, || format!("{place}: {flaw}\n\n{}\nAgain: {replay}\n", described(workload)));
+    }
+}
+
+/// Carries one state out again.
+fn replayed(replay: &str, flaws: &mut Flaws) {
+    let parts: Vec<&str> = replay.split(':').collect();
+    let number = |text: &str| text.parse::<usize>().expect("workload:point:combination");
+    let workload = &workloads(3)[number(parts[0])];
+    let (run, outcome) = Run::whole(workload);
+    if let Err(flaw) = outcome {
+        flaws.note(&flaw, || format!("{flaw}\n\n{}", described(workload)));
+    }
+    let at = number(parts[1]);
+    let mut choices = AllChoices::combination(parts[2].chars().map(|taken| taken == '1').collect(), MOST);
+    let state = run.points[at].crash.state.power_cut(&mut choices);
+    one(&run, workload, at, &choices, &state, &mut Tally::default(), flaws);
+}
+
 #[test]
 fn every_state_of_every_small_workload_is_recovered() {
     let states = number("MORAINE_CRASH_STATES").unwrap_or(2_000);
     let longest = number("MORAINE_CRASH_MINUTES").map_or(Duration::MAX, |minutes| Duration::from_secs(60 * minutes));
     let started = Instant::now();
     let (mut tally, mut flaws) = (Tally::default(), Flaws::default());
+    if let Ok(replay) = std::env::var("MORAINE_CRASH_SMALL") {
+        replayed(&replay, &mut flaws);
+        return flaws.report();
+    }
     let all = workloads(3);
     // One state of so many where there are to be fewer than all: some of some workloads.
     let one_in = (ALL / states.max(1)).max(1);
