@@ -125,8 +125,12 @@ pub(super) fn load_index<S: Storage>(
         let kept = if options.index || options.read_only { files.len() } else { 0 };
         let trusted = files.iter().take(kept).take_while(|file| complete(file)).count();
         let mark = derived.and_then(|derived| Some((derived.upto, derived.index?))).filter(|_| options.index);
+        // A recovery that was cut short may have removed some of the files in between.
+        let before = trusted.checked_sub(1).and_then(|last| parse_file_name(&files[last].name)).unwrap_or(0);
         marked = mark.zip(files.get(trusted).cloned()).filter(|((_, mark), file)| {
-            parse_file_name(&file.name) == Some(mark.name) && (1..=file.geometry.entries).contains(&mark.header.count)
+            parse_file_name(&file.name) == Some(mark.name)
+                && mark.before == before
+                && (1..=file.geometry.entries).contains(&mark.header.count)
         });
         files.truncate(trusted);
     }

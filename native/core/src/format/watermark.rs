@@ -26,6 +26,7 @@
 //! | 208 | u64 | number of the slot with which the store was opened |
 //! | 216 | u64 | offset of the first byte of the log's first file when the queue table was taken |
 //! | 224 | u64 | the offset up to which queue and index files are complete |
+//! | 232 | i64 | name of the index file before the one that was being filled, as a number; 0: there is none |
 //! | 256 | | room for what comes later |
 //! | 4092 | u32 | CRC-32 of everything before |
 
@@ -103,6 +104,8 @@ pub struct Derived {
 pub struct IndexMark {
     /// Its name, as a number (store-format §4).
     pub name: i64,
+    /// That of the file before it; 0: there is none.
+    pub before: i64,
     pub header: Header,
 }
 
@@ -177,6 +180,7 @@ impl Watermark {
             if let Some(index) = derived.index {
                 put(152, &1_u32.to_be_bytes());
                 put(156, &index.name.to_be_bytes());
+                put(232, &index.before.to_be_bytes());
                 put(164, &index.header.encode());
             }
         }
@@ -206,7 +210,7 @@ impl Watermark {
                     Some(Closed { min: offset(32)?, extent: offset(40)?, end: offset(48)?, last: last()?, checkpoint, queues: queues()? });
             }
             RUNNING => {
-                let index = IndexMark { name: i64_at(slot, 156), header: Header::decode(&array_at(slot, 164)) };
+                let index = IndexMark { name: i64_at(slot, 156), before: i64_at(slot, 232), header: Header::decode(&array_at(slot, 164)) };
                 let index = (u32_at(slot, 152) != 0).then_some(index);
                 let derived = Derived { upto: offset(224)?, min: offset(216)?, queues: queues()?, index };
                 let derived = (u32_at(slot, 140) != 0).then_some(derived);

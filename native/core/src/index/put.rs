@@ -128,7 +128,9 @@ impl Index {
     /// The file that takes entries, as it is now.
     pub fn mark(&self) -> Option<IndexMark> {
         let active = self.active.as_ref()?;
-        Some(IndexMark { name: parse_file_name(&active.name)?, header: active.header })
+        let before = self.full.back().map(|file| &file.name).or_else(|| self.sealed.last().map(|file| &file.name));
+        let before = before.map_or(Some(0), |name| parse_file_name(name))?;
+        Some(IndexMark { name: parse_file_name(&active.name)?, before, header: active.header })
     }
 
     /// Whether all that the index held when `mark` was taken is in its files, and full ones are sealed.

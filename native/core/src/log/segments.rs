@@ -43,6 +43,12 @@ pub fn path(base: u64) -> String {
     format!("{DIRECTORY}/{}", names::file_name(base))
 }
 
+/// Whether the file that starts at `base` begins with no record.
+fn is_empty<S: Storage>(storage: &S, base: u64) -> Result<bool, Error> {
+    let mut first = [0; 8];
+    Ok(storage.read_at(&path(base), 0, &mut first)? < first.len() || first == [0; 8])
+}
+
 impl<G: Segment> Segments<G> {
     pub fn empty(segment_bytes: u64) -> Self {
         Self { segment_bytes, placed: Arc::new(Vec::new()) }
@@ -81,7 +87,9 @@ impl<G: Segment> Segments<G> {
         let size = match files.iter().map(|&(_, len)| len).max() {
             None => return Ok(Self::empty(segment_bytes)),
             // The first file, and a power cut came before it had its size.
-            Some(len) if files.len() == 1 && len < MIN_SEGMENT_BYTES => segment_bytes,
+            Some(len) if files.len() == 1 && (len < MIN_SEGMENT_BYTES || len < segment_bytes && is_empty(storage, files[0].0)?) => {
+                segment_bytes
+            }
             Some(len) => len,
         };
         if !(MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&size) {

@@ -124,20 +124,20 @@ pub(super) fn queue_directories<S: Storage>(
 /// Entries of one file, by the first one that holds any; after a crash, which may leave some short, by the longest one.
 /// `asked` where there is none, or where a crash has left none whole.
 pub(super) fn file_entries<E: FileEntry>(found: &[FoundQueue], asked: u32, trust: Trust) -> Result<u64, Error> {
-    let is_whole = |&len: &u64| len % E::BYTES == 0 && len <= MAX_SEGMENT_BYTES;
-    let lengths = || found.iter().flat_map(|queue| &queue.files).map(|&(_, len)| len).filter(|&len| len > 0);
-    let found = match trust {
-        Trust::Clean => lengths().next().filter(is_whole),
-        Trust::Crashed => lengths().filter(is_whole).max(),
+    let mut lengths = found.iter().flat_map(|queue| &queue.files).map(|&(_, len)| len).filter(|&len| len > 0);
+    let length = match trust {
+        Trust::Clean => lengths.next(),
+        Trust::Crashed => lengths.max(),
     };
-    match (found, lengths().next()) {
-        (Some(bytes), _) => Ok(bytes / E::BYTES),
-        (None, Some(bytes)) if trust == Trust::Clean => {
+    match length {
+        None => Ok(u64::from(asked)),
+        Some(bytes) if bytes % E::BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => Ok(bytes / E::BYTES),
+        Some(bytes) if trust == Trust::Crashed && bytes < u64::from(asked) * E::BYTES => Ok(u64::from(asked)),
+        Some(bytes) => {
             let (files, entry) = (E::FILES, E::BYTES);
             let reason = format!("{bytes} bytes are no size for {files}: want a multiple of {entry}, at most {MAX_SEGMENT_BYTES}");
             Err(Error::corrupt(E::DIRECTORY, 0, &reason))
         }
-        (None, _) => Ok(u64::from(asked)),
     }
 }
 
