@@ -75,7 +75,7 @@ fn a_segment_that_is_short_leaves_the_others_to_be_looked_at() {
     let bytes = storage.contents(path).unwrap();
     storage.place(path, &bytes[..2048]);
     let found = verified(&storage, true).faults;
-    assert!(found.iter().any(|fault| fault.finding.kind == "unreadable" && fault.finding.file == path), "{found:?}");
+    assert!(found.iter().any(|fault| fault.finding.kind == "log-gap" && fault.finding.file == path), "{found:?}");
     assert!(found.iter().any(|fault| fault.finding.kind == "damaged" && fault.finding.offset < 8192), "{found:?}");
     assert!(!found.iter().any(|fault| fault.finding.kind == "damaged" && fault.finding.offset > 8192), "{found:?}");
 }
