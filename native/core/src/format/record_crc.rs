@@ -59,10 +59,10 @@ pub fn trailer(properties: &[u8]) -> Trailer {
     if last[..DIGITS.start] == FRAME[..DIGITS.start] && last[DIGITS.end] == FRAME[DIGITS.end] {
         return Trailer::Present(found);
     }
-    // A power cut that took the sector before leaves zeros up to its border, which may lie within the name.
+    // A power cut that took the sector before leaves zeros up to its border, which may lie within the property.
     let taken = last.iter().take_while(|&&byte| byte == 0).count();
-    let (name, digits) = (taken..DIGITS.start, number(&found).is_some());
-    if taken > 0 && digits && last.get(name.clone()) == FRAME.get(name) && last[DIGITS.end] == FRAME[DIGITS.end] {
+    let is_rest = |at: usize| if DIGITS.contains(&at) { last[at].is_ascii_digit() } else { last[at] == FRAME[at] };
+    if taken > 0 && (taken..RECORD_CRC_BYTES).all(is_rest) {
         return Trailer::Damaged;
     }
     let bits = |at: usize| (last[at] ^ FRAME[at]).count_ones();

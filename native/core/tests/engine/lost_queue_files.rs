@@ -63,10 +63,6 @@ fn also_with_one_segment() {
     killed(1 << 20);
 }
 
-fn findings(store: &Store) -> Vec<&'static str> {
-    store.reader().health().unwrap().findings.iter().map(|finding| finding.kind).collect()
-}
-
 /// Queue files with a hole of 10^14 entries: what lies behind it is served, and nobody walks through the hole.
 #[test]
 fn queue_files_far_apart_are_reported_and_the_others_served() {

@@ -6,10 +6,6 @@ use moraine_core::error::Code;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
 
-fn findings(store: &Store) -> Vec<&'static str> {
-    store.reader().health().unwrap().findings.iter().map(|finding| finding.kind).collect()
-}
-
 /// A closed store with messages `m0` to `m59`, in several files of each kind.
 fn closed() -> MemoryStorage {
     let storage = MemoryStorage::default();

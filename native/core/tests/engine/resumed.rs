@@ -5,48 +5,17 @@ use std::sync::Arc;
 
 use crate::faulty::FaultyStorage;
 use crate::support::batches::*;
+use crate::support::killed::*;
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
-use moraine_core::engine::sidecar::WATERMARK_PATH;
-use moraine_core::engine::{Engine, Progress};
+use moraine_core::engine::Engine;
 use moraine_core::format::checkpoint::Checkpoint;
-use moraine_core::format::watermark::{Running, Watermark};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
 
 fn put_to(store: &mut Store, topic: &str, queue_id: i32, body: &str) -> (u64, u64, u64) {
     let one = BatchMessage { topic: topic.as_bytes(), queue_id, ..message(body.as_bytes(), b"KEYS\x01k\x02") };
     put(store, &[one]).unwrap()[0]
-}
-
-/// As the flusher does it: begins, writes what waits, says it.
-fn checkpoint(store: &mut Store, storage: &MemoryStorage) {
-    store.writer().unwrap().begin_checkpoint();
-    flush(store, storage);
-    write_behind(store, storage);
-    let mut plan = store.writer().unwrap().plan_checkpoint().unwrap().expect("everything is in files");
-    plan.run(storage, &mut || {}).unwrap();
-    store.writer().unwrap().checkpointed(plan).unwrap();
-}
-
-fn watermark(store: &mut Store, storage: &MemoryStorage) {
-    flush(store, storage);
-    let mut plan = store.writer().unwrap().plan_watermark(true).expect("something is durable that was not");
-    plan.run(storage).unwrap();
-    store.writer().unwrap().watermarked(plan);
-}
-
-fn running(storage: &MemoryStorage) -> Option<Running> {
-    Watermark::newest(&storage.contents(WATERMARK_PATH)?)?.running
-}
-
-/// Opens a store; with it, how many bytes of the log were looked at.
-#[allow(clippy::arc_with_non_send_sync)] // one thread
-fn reopened(storage: &MemoryStorage) -> (Store, u64) {
-    let mut looked_at = 0;
-    let mut progress = |progress: Progress| looked_at = progress.total;
-    let store = Engine::open(Arc::new(storage.clone()), MemoryClock::at(NOW + 1), small(), &mut progress).unwrap();
-    (store, looked_at)
 }
 
 /// What a power cut leaves of a log of which everything from `at` on was lost, and of nothing else.
@@ -74,7 +43,7 @@ fn a_watermark_of_the_second_opening_counts_as_well() {
         put_number(&mut store, 200 + round);
         watermark(&mut store, &storage);
         drop(store);
-        let (store, looked_at) = reopened(&storage.snapshot());
+        let (store, looked_at) = reopened(&storage.snapshot(), small());
         assert_eq!(all(&store), numbered(0..201 + round));
         assert!(looked_at <= 3 * 4096, "round {round}: {looked_at}");
     }
@@ -93,7 +62,7 @@ fn a_checkpoint_that_the_power_cut_took_back_leaves_the_watermark_in_force() {
     checkpoint(&mut store, &storage);
     drop(store);
     storage.place("checkpoint", &before);
-    let (store, looked_at) = reopened(&storage);
+    let (store, looked_at) = reopened(&storage, small());
     assert_eq!(all(&store), numbered(0..201));
     assert!(looked_at <= 4096, "{looked_at}");
 }
@@ -240,7 +209,7 @@ fn queues_that_end_in_lost_messages_are_taken_from_the_checkpoint() {
     checkpoint(&mut store, &storage);
     assert!(running(&storage).unwrap().derived.is_some());
     drop(store);
-    let (store, looked_at) = reopened(&storage);
+    let (store, looked_at) = reopened(&storage, small());
     assert_eq!((store.reader().offsets(b"U", 0).next, store.reader().offsets(b"B", 0).next), (1, batches));
     assert!(looked_at <= 4096, "{looked_at}");
 }

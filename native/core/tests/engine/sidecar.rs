@@ -49,10 +49,6 @@ fn answers(store: &Store) -> Vec<(String, i32, u64, u64, Vec<String>)> {
     all
 }
 
-fn findings(store: &Store) -> Vec<&'static str> {
-    store.reader().health().unwrap().findings.iter().map(|finding| finding.kind).collect()
-}
-
 /// Whether an open walked the directories of the queues.
 fn walked(storage: &MemoryStorage, open: impl FnOnce()) -> bool {
     let before = storage.listed().len();

@@ -37,10 +37,6 @@ fn closed() -> MemoryStorage {
     storage
 }
 
-fn findings(store: &Store) -> Vec<&'static str> {
-    store.reader().health().unwrap().findings.iter().map(|finding| finding.kind).collect()
-}
-
 fn listed_batches(storage: &MemoryStorage, open: impl FnOnce()) -> bool {
     let before = storage.listed().len();
     open();

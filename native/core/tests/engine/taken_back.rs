@@ -5,10 +5,6 @@ use crate::support::*;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
 
-fn findings(store: &Store) -> Vec<&'static str> {
-    store.reader().health().unwrap().findings.iter().map(|finding| finding.kind).collect()
-}
-
 fn assert_complete(store: &Store, count: usize) {
     assert_eq!(all(store), numbered(0..count));
     for n in 0..count {

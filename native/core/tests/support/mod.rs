@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod batches;
+pub mod killed;
 pub mod store_files;
 
 use std::sync::Arc;
@@ -135,4 +136,9 @@ pub fn lookup(store: &Store, key: &str) -> Vec<String> {
 
 pub fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|n| format!("m{n}")).collect()
+}
+
+/// Kinds of all that was noticed.
+pub fn findings(store: &Store) -> Vec<&'static str> {
+    store.reader().health().unwrap().findings.iter().map(|finding| finding.kind).collect()
 }
