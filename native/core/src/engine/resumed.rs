@@ -42,7 +42,8 @@ impl Sidecar {
             return Ok(None);
         }
         if let Err(reason) = reaches(&running, segments)? {
-            findings.push(distrusted(WATERMARK_PATH, reason));
+            // Who only reads may see a store that is being written: its files need not belong together.
+            findings.extend((!options.read_only).then(|| distrusted(WATERMARK_PATH, reason)));
             return Ok(None);
         }
         let written = live::written(storage, running.session)?.filter(|&written| written <= segments.extent());
@@ -54,7 +55,8 @@ impl Sidecar {
                 Some(table) => before = Some(table),
                 None => {
                     let path = queues_path(derived.queues.snapshot);
-                    findings.push(distrusted(path, "it is not the queue table that the watermark speaks of"));
+                    let reason = "it is not the queue table that the watermark speaks of";
+                    findings.extend((!options.read_only).then(|| distrusted(path, reason)));
                     running.derived = None;
                 }
             }

@@ -6,6 +6,7 @@ use moraine_core::engine::sidecar::{LOCK_PATH, QUEUES_PATHS, WATERMARK_PATH};
 use moraine_core::format::checkpoint::Checkpoint;
 use moraine_core::format::watermark::Watermark;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
+use moraine_core::options::Options;
 
 /// 100 messages, a checkpoint, 20 more of which 10 are durable and said to be.
 fn killed() -> MemoryStorage {
@@ -280,4 +281,13 @@ fn finished_segments_are_sealed() {
     drop(store);
     storage.place(LOCK_PATH, b"lock");
     assert!(open(&storage, small()).unwrap().reader().seals().is_empty());
+}
+
+#[test]
+fn who_only_reads_says_nothing_of_a_table_that_is_being_written() {
+    let storage = killed();
+    QUEUES_PATHS.iter().for_each(|path| storage.place(path, b"half of another"));
+    let reader = open(&storage, Options { read_only: true, ..small() }).unwrap();
+    assert_eq!((all(&reader), findings(&reader)), (numbered(0..120), vec!["unclean"]));
+    assert!(findings(&open(&storage, small()).unwrap()).contains(&"sidecar"));
 }
