@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use super::plans::CHECKPOINT_PATH;
-use super::sidecar::{SIDECAR, last_record, queues_path};
+use super::sidecar::{last_record, write_table};
 use super::{Engine, Writer};
 use crate::error::{IoError, IoKind};
 use crate::format::checkpoint::Checkpoint;
@@ -95,13 +95,7 @@ impl<S: Storage> CheckpointPlan<S> {
 
     fn write_table(&self, storage: &S) -> Result<(), IoError> {
         let Some(Derived { queues, .. }) = self.mark.slot.watermark.running.and_then(|running| running.derived) else { return Ok(()) };
-        let path = queues_path(queues.snapshot);
-        storage.create_dir(SIDECAR)?;
-        storage.remove(path)?;
-        storage.create(path, 0)?;
-        storage.write_at(path, 0, &self.table)?;
-        storage.sync(path)?;
-        storage.sync_dir(SIDECAR)
+        write_table(storage, queues.snapshot, &self.table)
     }
 }
 

@@ -31,6 +31,17 @@ pub fn queues_path(snapshot: u64) -> &'static str {
     QUEUES_PATHS[(snapshot % 2) as usize]
 }
 
+/// Writes the queue table of a snapshot, which no slot refers to yet, and syncs it.
+pub(super) fn write_table<S: Storage>(storage: &S, snapshot: u64, table: &[u8]) -> Result<(), IoError> {
+    let path = queues_path(snapshot);
+    storage.create_dir(SIDECAR)?;
+    storage.remove(path)?;
+    storage.create(path, 0)?;
+    storage.write_at(path, 0, table)?;
+    storage.sync(path)?;
+    storage.sync_dir(SIDECAR)
+}
+
 /// The watermark file, as it was found.
 #[derive(Debug)]
 pub(super) struct Sidecar {
@@ -203,13 +214,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         if table.len() as u64 > MAX_QUEUE_TABLE_BYTES {
             return Ok(false);
         }
-        storage.create_dir(SIDECAR)?;
-        let path = queues_path(snapshot);
-        storage.remove(path)?;
-        storage.create(path, 0)?;
-        storage.write_at(path, 0, &table)?;
-        storage.sync(path)?;
-        storage.sync_dir(SIDECAR)?;
+        write_table(storage.as_ref(), snapshot, &table)?;
         let queues = TableIdentity { snapshot, bytes: table.len() as u64, crc: crc32(&table) };
         let geometry = self.index.newest_geometry().or(self.sidecar.geometry);
         let unindexed = self.unindexed();
