@@ -23,7 +23,7 @@ pub enum Trust {
 }
 
 /// An entry of the files of one kind.
-pub(super) trait FileEntry: Copy {
+pub(crate) trait FileEntry: Copy {
     const BYTES: u64;
     /// Where the queues of the kind have their directories.
     const DIRECTORY: &'static str;

@@ -44,28 +44,6 @@ impl<S: Storage> Verifier<'_, S> {
         Ok(())
     }
 
-    /// The newest entry of a batch queue.
-    pub(super) fn last_batch_entry(&mut self, n: usize) -> Result<Option<BatchEntry>, Halt> {
-        let place = &self.places.batch[n];
-        let mut raw = [0; BatchEntry::BYTES];
-        for &(base, len) in place.files.iter().rev() {
-            let path = place.path(base);
-            let (mut low, mut high, mut last) = (0, len / BATCH_ENTRY_BYTES, None);
-            while low < high {
-                let middle = low + (high - low) / 2;
-                let read = self.storage.read_at(&path, middle * BATCH_ENTRY_BYTES, &mut raw).unwrap_or(0);
-                match BatchEntry::decode(&raw).filter(|_| read == raw.len()) {
-                    Some(entry) => (low, last) = (middle + 1, Some(entry)),
-                    None => high = middle,
-                }
-            }
-            if last.is_some() {
-                return Ok(last);
-            }
-        }
-        Ok(None)
-    }
-
     fn verify_batch_queue(&mut self, place: &QueuePlace) -> Result<(), Halt> {
         let view = self.view();
         let seen = self.walked.batch.get(&place.topic, place.id);

@@ -114,15 +114,15 @@ impl<S: Storage> Verifier<'_, S> {
             return Ok(Evidence::StoredBy(self.checkpoint.min_timestamp()));
         }
         let mut known = self.closed_end()?.unwrap_or(0);
-        for n in 0..self.places.simple.len() {
-            if let Some(entry) = self.last_entry(n)?
+        for place in &self.places.simple {
+            if let Some(entry) = self.last_entry::<QueueEntry>(place)
                 && recovery::was_written(&self.segments, &entry).unwrap_or(false)
             {
                 known = known.max(entry.end());
             }
         }
-        for n in 0..self.places.batch.len() {
-            if let Some(BatchEntry { physical, size, tags_code, .. }) = self.last_batch_entry(n)? {
+        for place in &self.places.batch {
+            if let Some(BatchEntry { physical, size, tags_code, .. }) = self.last_entry::<BatchEntry>(place) {
                 let entry = QueueEntry { physical, size, tags_code };
                 if recovery::was_written(&self.segments, &entry).unwrap_or(false) {
                     known = known.max(entry.end());

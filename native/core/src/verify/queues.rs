@@ -14,10 +14,11 @@ use crate::format::ext_unit;
 use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::Record;
-use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
+use crate::limits::{BATCH_ENTRY_BYTES, MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
 use crate::log::view::LogView;
 use crate::queue::DIRECTORY;
 use crate::queue::ext::{ExtFiles, ExtReader};
+use crate::queue::extent::FileEntry;
 use crate::storage::Storage;
 
 /// Entries read at once.
@@ -56,26 +57,26 @@ impl<S: Storage> Verifier<'_, S> {
         Ok(())
     }
 
-    /// The newest entry of a queue.
-    pub(super) fn last_entry(&mut self, n: usize) -> Result<Option<QueueEntry>, Halt> {
-        let place = &self.places.simple[n];
-        let mut raw = [0; QueueEntry::BYTES];
+    /// The newest entry of a queue of either kind, by its files.
+    pub(super) fn last_entry<E: FileEntry>(&self, place: &QueuePlace) -> Option<E> {
+        let mut buffer = [0; BATCH_ENTRY_BYTES as usize]; // the longer kind
+        let raw = &mut buffer[..E::BYTES as usize];
         for &(base, len) in place.files.iter().rev() {
             let path = place.path(base);
-            let (mut low, mut high, mut last) = (0, len / QUEUE_ENTRY_BYTES, None);
+            let (mut low, mut high, mut last) = (0, len / E::BYTES, None);
             while low < high {
                 let middle = low + (high - low) / 2;
-                let read = self.storage.read_at(&path, middle * QUEUE_ENTRY_BYTES, &mut raw).unwrap_or(0);
-                match QueueEntry::decode(&raw).filter(|_| read == raw.len()) {
+                let read = self.storage.read_at(&path, middle * E::BYTES, raw).unwrap_or(0);
+                match E::parse(raw).filter(|_| read == raw.len()) {
                     Some(entry) => (low, last) = (middle + 1, Some(entry)),
                     None => high = middle,
                 }
             }
             if last.is_some() {
-                return Ok(last);
+                return last;
             }
         }
-        Ok(None)
+        None
     }
 
     fn verify_queue(&mut self, place: &QueuePlace) -> Result<(), Halt> {
