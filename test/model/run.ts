@@ -404,7 +404,7 @@ class Run {
     const dying = this.#open;
     const from = this.#path;
     this.#generation++;
-    cpSync(from, this.#path, { recursive: true });
+    copyStore(from, this.#path);
     this.#store = undefined;
     await this.#close(dying);
     rmSync(from, { recursive: true });
@@ -433,7 +433,7 @@ class Run {
   /** Somebody looks into the store while it is open; in a copy, so that nobody else changes it meanwhile. */
   async #readOnly(): Promise<void> {
     const path = `${this.#path}-read`;
-    cpSync(this.#path, path, { recursive: true });
+    copyStore(this.#path, path);
     const before = filesBelow(path);
     const reader = await Store.open(path, { ...this.#options, index: true, flush: "async", readOnly: true });
     try {
@@ -468,6 +468,19 @@ function sorted(groups: ReadonlyMap<string, number>): [string, number][] {
 
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/**
+ * The files as the death of the process would leave them. The store goes on meanwhile, so what vouches for other files is
+ * copied before them: `checkpoint`, then the watermark, then all else, the log last. A copy in another order has a watermark
+ * that speaks of entries which came too late.
+ */
+function copyStore(from: string, to: string): void {
+  const others = readdirSync(from).filter((name) => name !== "commitlog");
+  for (const name of ["checkpoint", "moraine/watermark", "moraine", ...others, "commitlog"]) {
+    // What is there stays as it was.
+    if (existsSync(join(from, name))) cpSync(join(from, name), join(to, name), { recursive: true, force: false });
+  }
 }
 
 /** Contents of all files below a directory. */
