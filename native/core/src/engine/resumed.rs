@@ -51,7 +51,7 @@ impl Sidecar {
         let (mut queues, mut before) = (None, None);
         if let Some(derived) = running.derived {
             match table(storage, &derived, options)? {
-                Some(table) if table.are_in_files(storage, derived.upto)? => queues = Some(table),
+                Some(table) if !derived.lost && table.are_in_files(storage, derived.upto)? => queues = Some(table),
                 Some(table) => before = Some(table),
                 None => {
                     let path = queues_path(derived.queues.snapshot);
