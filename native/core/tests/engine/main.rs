@@ -11,6 +11,7 @@ mod vectors;
 mod appended;
 mod batch;
 mod batch_files;
+mod carried_crc;
 mod checkpointing;
 mod delay_levels;
 mod delete_topic;
