@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::close::ABORT_PATH;
+use super::counts::Lost;
 use super::kept::KeptFile;
 use super::known::{IndexClues, load_checkpoint, load_index, refuse_wrong_mount};
 use super::resumed::Resumed;
@@ -120,20 +121,23 @@ impl<S: Storage> Found<S> {
 }
 
 impl<S: Storage> Found<S> {
-    /// What the watermark may go on saying while the store is open, before anything is put.
-    pub fn running(&self) -> Option<Running> {
+    /// What the watermark may go on saying while the store is open, before anything is put. Of queues that are `lost` it says
+    /// how far they had come.
+    pub fn running(&self, lost: Lost) -> Option<Running> {
+        let lost = lost.plain || lost.batches;
+        let queues = |derived: Derived| (self.queues_said || lost).then_some(Derived { lost, ..derived });
         if let Some(Resumed { running, .. }) = &self.resumed {
-            return Some(Running { derived: running.derived.filter(|_| self.queues_said), ..*running });
+            return Some(Running { derived: running.derived.and_then(queues), ..*running });
         }
         let closed = self.proven.as_ref()?.closed;
         let session = self.sidecar.next_sequence();
-        let derived = Derived {
+        let derived = queues(Derived {
             upto: closed.end,
             min: closed.min,
             queues: closed.queues,
+            lost,
             index: self.index.mark().filter(|_| self.index_known == u64::MAX),
-        };
-        let derived = Some(derived).filter(|_| self.queues_said);
+        });
         Some(Running { min: closed.min, durable: closed.end, last: closed.last, checkpoint: closed.checkpoint, derived, session })
     }
 }

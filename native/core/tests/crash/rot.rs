@@ -3,7 +3,6 @@
 
 use moraine_core::engine::{GetRequest, GetStatus, Resolved};
 use moraine_core::error::Code;
-use moraine_core::format::checkpoint::Checkpoint;
 use moraine_core::format::crc::crc32;
 use moraine_core::options::Options;
 use moraine_core::sim::{RandomChoices, SimClock, SimDisk, SimRandom, SimSegment};
@@ -25,10 +24,6 @@ pub fn rot(point: &Point, choice: u64, options: &Options, tally: &mut Tally) -> 
     let Some(running) = newest_watermark(&state).and_then(|newest| newest.running) else { return Ok(()) };
     let disk = SimDisk::over(state, choice);
     let safe = running.durable.max(written(&disk, running.session));
-    let checkpoint = Checkpoint::decode(&disk.state().contents("checkpoint").unwrap_or_default());
-    if checkpoint.physic > running.checkpoint.physic || checkpoint.logics > running.checkpoint.logics {
-        return Ok(()); // in the middle of a close: `checkpoint` says more, so the watermark is void
-    }
     // Without the record that it names a watermark is void, as it has to be after a backup was put back.
     let named = running.last.map(|last| last.at);
     let candidates: Vec<&Stored> =

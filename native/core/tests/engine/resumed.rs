@@ -1,14 +1,10 @@
 //! Stores killed more than once, or in the middle of what an opening does: the running watermark goes on counting, what lies
 //! behind it in files is nobody's, and no offset is given twice.
 
-use std::sync::Arc;
-
-use crate::faulty::FaultyStorage;
 use crate::support::batches::*;
 use crate::support::killed::*;
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
-use moraine_core::engine::Engine;
 use moraine_core::format::checkpoint::Checkpoint;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
@@ -112,24 +108,14 @@ fn a_queue_that_only_the_sidecar_tells_of_is_built_again_also_where_its_time_was
     close(store);
     storage.remove_tree("consumequeue/U");
     let mut bad = Vec::new();
-    for dies_in in 0..200 {
-        let memory = storage.snapshot();
-        let faulty = FaultyStorage { memory: memory.clone(), ..FaultyStorage::default() };
-        faulty.full.dies_in.set(Some(dies_in));
-        #[allow(clippy::arc_with_non_send_sync)]
-        let opened = Engine::open(Arc::new(faulty.clone()), clock.clone(), small(), &mut |_| {});
-        let done = opened.is_ok();
-        drop(opened);
-        let mut store = open_at(&memory, small(), &clock).unwrap();
+    opens_that_die(&storage, &clock, &small(), &mut |dies_in, memory| {
+        let mut store = open_at(memory, small(), &clock).unwrap();
         let next = store.reader().offsets(b"U", 0).next;
         let given = put_to(&mut store, "U", 0, "new").1;
         if (next, given) != (40, 40) {
             bad.push((dies_in, next, given));
         }
-        if done {
-            break;
-        }
-    }
+    });
     assert_eq!(bad, [], "killed at call, next, given");
 }
 
