@@ -219,3 +219,31 @@ fn what_was_put_without_an_index_is_not_forgotten() {
         assert_eq!(missing, [0_usize; 0], "stray {stray}");
     }
 }
+
+/// The power cut took `checkpoint` back, so no index file counts, and recovery makes them anew: under the same names, as the
+/// clock stands. What was said of the ones before does not vouch for these, which nobody has synced.
+#[test]
+fn an_index_that_recovery_makes_anew_is_not_taken_for_the_one_that_was_said_to_be_complete() {
+    let storage = MemoryStorage::default();
+    storage.boot(1);
+    let mut store = open(&storage, small()).unwrap();
+    (0..40).for_each(|n| _ = put_number(&mut store, n));
+    checkpoint(&mut store, &storage);
+    assert!(running(&storage).unwrap().derived.unwrap().index.is_some());
+    drop(store);
+    storage.place("checkpoint", &[0; 4096]);
+    let index = |storage: &MemoryStorage| storage.paths().into_iter().filter(|path| path.starts_with("index/")).collect::<Vec<_>>();
+    let names = index(&storage);
+    let mut store = open(&storage, small()).unwrap();
+    write_behind(&mut store, &storage);
+    drop(store);
+    assert_eq!((index(&storage), names.len()), (names.clone(), 2));
+    assert_eq!(running(&storage).unwrap().derived.map(|derived| derived.index), Some(None));
+    // The power fails, and of the second file nothing but its name and length was synced.
+    let len = storage.contents(&names[1]).unwrap().len();
+    storage.place(&names[1], &vec![0; len]);
+    let store = open(&storage, small()).unwrap();
+    for n in 0..40 {
+        assert_eq!(lookup(&store, &format!("k{n}")), [format!("m{n}")]);
+    }
+}
