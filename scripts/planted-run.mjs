@@ -5,8 +5,8 @@ import { isGreen, judge } from "./planted-bugs.mjs";
 import { makeTree } from "./planted-tree.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-/** A layer that has not ended after so many times its usual time hangs. */
-const PATIENCE = 10;
+/** A layer that has not ended after so many times its usual time hangs; where that is expected, it is waited for less. */
+const PATIENCE = { unexpected: 10, expected: 3 };
 const LEAST_MS = 60_000;
 const LONGEST_MS = 1_800_000;
 const DAY_MS = 86_400_000;
@@ -67,5 +67,6 @@ async function tried(tree, bug, usualMs) {
   const { compiled, programs, said } = tree.build(bug.layer);
   if (!compiled)
     return { caught: false, why: `it does not compile: ${/^error.*$/m.exec(said)?.[0] ?? said.slice(-300)}` };
-  return judge(await tree.run(bug, programs, Math.max(LEAST_MS, PATIENCE * usualMs)), bug);
+  const patience = bug.hangs ? PATIENCE.expected : PATIENCE.unexpected;
+  return judge(await tree.run(bug, programs, Math.max(LEAST_MS, patience * usualMs)), bug);
 }
