@@ -133,8 +133,13 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             if engine.queues.cut_tail(place, to) {
                 engine.queue_files.cut(engine.storage.as_ref(), &mut engine.queues, place, to)?;
             }
-            if engine.queues.queue(place).next() != before {
+            let queue = engine.queues.queue(place);
+            if queue.next() != before {
                 touched.push(place);
+                // A deleted topic that was made again is as it was before.
+                if queue.min >= queue.next() && engine.queues.hidden_below(engine.queues.topic_of(place).name.as_bytes()) > 0 {
+                    engine.queues.queue_mut(place).absent = true;
+                }
             }
         }
         for place in engine.batches.places() {
@@ -142,6 +147,10 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             let in_files = engine.batch_files.cut_all(engine.storage.as_ref(), &mut engine.batches, place, to)?;
             if in_files || engine.batches.queue(place).next() != before {
                 touched_batches.push(place);
+                if engine.batches.queue(place).is_empty() && engine.queues.hidden_below(engine.batches.topic_of(place).name.as_bytes()) > 0
+                {
+                    engine.batches.queue_mut(place).absent = true;
+                }
             }
         }
         engine.queues.settle();
