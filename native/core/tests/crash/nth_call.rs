@@ -47,7 +47,7 @@ impl Faulted<'_> {
                 Step::Checkpoint { begun, meanwhile } => self.checkpoint(&mut store, begun, meanwhile)?,
                 Step::Watermark(meanwhile) => self.watermark(&mut store, meanwhile)?,
                 Step::Seal(meanwhile) => self.seal(&mut store, meanwhile)?,
-                Step::Truncate(_) => {}
+                Step::Truncate(_) | Step::Expire(_) | Step::Delete(_) | Step::Rebuild { .. } => {}
                 Step::Clock(by) => self.clock.jump(*by),
                 Step::Close | Step::Kill | Step::PowerCut(_) => {
                     match store.writer().and_then(|mut writer| writer.close()) {
