@@ -1,7 +1,7 @@
 /** A store of ours whose process is killed, and RocketMQ opens it first (kill-plans.ts says what happens before). */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -105,7 +105,13 @@ async function judged(plan: KillPlan, folder: string, must: Acknowledged[], orac
   const steps = [{ do: "read" }, step, { do: "waitDispatch" }, { do: "read" }];
   const store = javaStore(line, options);
   writeFileSync(scenarioFile, JSON.stringify({ seed, firstMessage: 100_000, store, steps }));
-  const lines = await oracle.ask(line, "append", dir, scenarioFile, "--puts");
+  const isCut = lives.at(-1)?.end === "cut";
+  const ask = async (...words: string[]): Promise<{ kind: string }[]> => {
+    const answers = await oracle.ask(line, ...words);
+    // RocketMQ looks for the store time of what a torn entry leads to, and throws where no file is.
+    return answers.filter(({ kind }) => !isCut || kind !== "time-failed");
+  };
+  const lines = await ask("append", dir, scenarioFile, "--puts");
   const second = lines.findLastIndex(({ kind }) => kind === "open");
   const found = withWholeEntries(expectedFrom(lines.slice(0, second)), plan);
   expect(found.open).toMatchObject({ abort: true, loaded: true });
@@ -123,30 +129,80 @@ async function judged(plan: KillPlan, folder: string, must: Acknowledged[], orac
   );
   expectDense(after);
   // RocketMQ does not zero what it takes back (trap 12): behind the new ends of log and queues the old bytes go on.
-  const stale = lives.at(-1)?.end === "cut" ? ["cut", "queue-damaged"] : [];
-  const ours = await weGoOn(dir, options, asFound, after, stale);
+  const read = async (of: string): Promise<Expected> =>
+    expectedFrom(await ask("read", of, "--keys", "auto", "--times", "auto", "--scenario", scenarioFile));
+  const stale = new Map<string, Stale>();
+  if (isCut) {
+    cpSync(dir, join(folder, "copy"), { recursive: true });
+    for (const one of staleEntries(asFound, await read(join(folder, "copy")))) stale.set(queueName(one), one);
+  }
+  const ours = await weGoOn(dir, options, asFound, after, isCut, stale);
 
-  const words = ["read", dir, "--keys", "auto", "--times", "auto", "--scenario", scenarioFile];
-  const last = withWholeEntries(expectedFrom(await oracle.ask(line, ...words)), plan);
+  const last = withoutStale(withWholeEntries(await read(dir), plan), stale);
   expect(last.open).toMatchObject({ abort: false, loaded: true, dispatchBehindBytes: 0 });
   expect(last.messages.slice(0, after.messages.length)).toEqual(after.messages);
   expect(last.messages.slice(after.messages.length).map(({ offset }) => offset)).toEqual(ours);
-  expectDense(last);
+  expectDense(last, stale);
 }
 
-/** We open what RocketMQ closed, find all of it, and put some more; their places. */
+/** Entries behind the end of a queue that RocketMQ took back: it shows them as soon as it opens the store again. */
+interface Stale {
+  topic: string;
+  queueId: number;
+  /** The end that the queue had while RocketMQ knew of it, and the one that it has since. */
+  from: number;
+  max: number;
+}
+
+const queueName = ({ topic, queueId }: { topic: string; queueId: number }): string => `${topic}/${queueId}`;
+
+function staleEntries(known: Expected, reread: Expected): Stale[] {
+  const ends = new Map(known.queues.map((queue) => [queueName(queue), queue.maxOffset]));
+  return reread.queues
+    .map(({ topic, queueId, maxOffset }) => ({
+      topic,
+      queueId,
+      from: ends.get(`${topic}/${queueId}`) ?? 0,
+      max: maxOffset,
+    }))
+    .filter(({ from, max }) => max > from);
+}
+
+function withoutStale(found: Expected, stale: ReadonlyMap<string, Stale>): Expected {
+  const isStale = (entry: EntryLine): boolean => {
+    const { from = 0, max = 0 } = stale.get(queueName(entry)) ?? {};
+    return entry.index >= from && entry.index < max;
+  };
+  return { ...found, entries: found.entries.filter((entry) => !isStale(entry)) };
+}
+
+/** Without the queues that have stale entries. */
+function ofOtherQueues(found: Expected, stale: ReadonlyMap<string, Stale>): Expected {
+  const isOther = (line: { topic: string; queueId: number }): boolean => !stale.has(queueName(line));
+  return {
+    ...found,
+    queues: found.queues.filter(isOther),
+    entries: found.entries.filter(isOther),
+    gets: found.gets.filter(isOther),
+    times: found.times.filter(isOther),
+  };
+}
+
+/** We open what RocketMQ closed, find all of it, and put some more; their places. Leaves in `stale` what we show, too. */
 async function weGoOn(
   dir: string,
   options: StoreOptions,
   after: Expected,
   whole: Expected,
-  stale: string[],
+  isCut: boolean,
+  stale: Map<string, Stale>,
 ): Promise<number[]> {
   const store = await Store.open(dir, { ...options, flush: "async", create: false });
   try {
     const { clean, findings } = store.health();
     expect(clean).toBe(true);
-    expect(findings.filter(({ kind }) => !stale.includes(kind))).toEqual([]);
+    const known = isCut ? ["cut", "queue-damaged"] : [];
+    expect(findings.filter(({ kind }) => !known.includes(kind))).toEqual([]);
     expect(messagesOf(store), "what we find").toEqual(after.messages.map(comparable));
     // What was torn is as RocketMQ left it, or whole again where we made the queue anew.
     const entries = after.entries.map((entry, i): EntryLine => {
@@ -155,7 +211,18 @@ async function weGoOn(
       const isRepaired = ours?.physicalOffset === repaired.offset && ours.tagsCode === repaired.tagsCode;
       return isRepaired ? repaired : entry;
     });
-    expectSameAnswers(store, { ...after, entries });
+    for (const { topic, queueId, from, max } of [...stale.values()]) {
+      const ours = store.offsets(topic, queueId).max;
+      if (ours === from) {
+        // The log still shows what RocketMQ took back: we made the queue anew.
+        stale.delete(queueName({ topic, queueId }));
+        continue;
+      }
+      // Where they lead is no message of that queue; as RocketMQ's, its offsets go on behind them.
+      expect(ours).toBe(max);
+      expect(store.get(topic, queueId, from).messages).toEqual([]);
+    }
+    expectSameAnswers(store, ofOtherQueues({ ...after, entries }, stale), new Set(stale.keys()));
     const messages = Array.from({ length: 30 }, (_, n) => killedMessage(0, 0, n, 2));
     return messages.map((message) => store.put(message).physicalOffset);
   } finally {
@@ -208,7 +275,10 @@ function expectAcknowledged(found: Expected, must: readonly Acknowledged[]): voi
 }
 
 /** Every message is one that was put, byte for byte, acknowledged or not. */
-function expectOurs(messages: readonly MessageLine[], { seed, lives }: KillPlan): void {
+function expectOurs(found: readonly MessageLine[], { seed, line, lives }: KillPlan): void {
+  // RocketMQ 4.9 checks no more than the body: of the last record a power cut may have torn the rest.
+  const mayBeTorn = line === "4" && lives.at(-1)?.end === "cut" && found.at(-1)?.properties.n === undefined;
+  const messages = mayBeTorn ? found.slice(0, -1) : found;
   for (const message of messages) {
     const [ofSeed, life, n] = (message.properties.n ?? "").split("/").map(Number);
     expect(ofSeed).toBe(seed);
@@ -222,11 +292,12 @@ function expectOurs(messages: readonly MessageLine[], { seed, lives }: KillPlan)
 }
 
 /** Queues begin at 0, leave nothing out, and lead to their messages; every message is in its queue. */
-function expectDense(found: Expected): void {
+function expectDense(found: Expected, stale: ReadonlyMap<string, Stale> = new Map()): void {
   expectEveryEntry(found);
   for (const { topic, queueId, minOffset, maxOffset } of found.queues) {
     const entries = found.entries.filter((one) => one.topic === topic && one.queueId === queueId);
-    const all = Array.from({ length: maxOffset }, (_, index) => index);
+    const { from = maxOffset, max = maxOffset } = stale.get(`${topic}/${queueId}`) ?? {};
+    const all = Array.from({ length: maxOffset }, (_, index) => index).filter((index) => index < from || index >= max);
     expect(minOffset, `${topic}/${queueId}`).toBe(0);
     expect(
       entries.map(({ index }) => index),

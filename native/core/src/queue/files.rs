@@ -18,6 +18,8 @@ use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
 const CHUNK_ENTRIES: u64 = 512;
+/// So many need no buffer of that size, which is zeroed first.
+const FEW_ENTRIES: u64 = 32;
 
 /// Files that are empty or short come from a crash while they were made: an empty last one goes, any other gets its size.
 /// After a power cut files made since the last sync have their lengths or not, in any order.
@@ -105,7 +107,14 @@ impl QueueFiles {
         let mut offset = from;
         let ext_dir = self.ext.map(|_| ext::directory(table, place)).unwrap_or_default();
         let mut ext = self.ext.map(|files| ExtReader::new(storage, files, &ext_dir));
-        let mut buffer = [0; (CHUNK_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+        let (mut few, mut many);
+        let buffer: &mut [u8] = if end.min(tail.first()).saturating_sub(offset) <= FEW_ENTRIES {
+            few = [0; (FEW_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+            &mut few
+        } else {
+            many = [0; (CHUNK_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+            &mut many
+        };
         while offset < end.min(tail.first()) {
             let (path, at) = self.path(table, place, offset);
             let left_in_file = self.file_entries - offset % self.file_entries;

@@ -61,18 +61,45 @@ pub struct Tally {
     pub exceeded: u64,
     /// States of the present workload.
     pub seen: HashSet<u64>,
+    /// Time that the threads have run; `None` where the system does not say.
+    pub cpu_seconds: Option<f64>,
 }
 
 impl Tally {
+    /// Counts a state, unless it was tried before.
+    pub fn is_new(&mut self, identity: u64) -> bool {
+        let is_new = self.seen.insert(identity);
+        (self.states, self.repeated) = (self.states + u64::from(is_new), self.repeated + u64::from(!is_new));
+        is_new
+    }
+
+    /// Counts what another thread has tried.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.workloads, other.workloads),
+            (&mut self.points, other.points),
+            (&mut self.states, other.states),
+            (&mut self.repeated, other.repeated),
+            (&mut self.resumed, other.resumed),
+            (&mut self.rotten, other.rotten),
+            (&mut self.undecided, other.undecided),
+            (&mut self.exceeded, other.exceeded),
+        ];
+        pairs.into_iter().for_each(|(sum, more)| *sum += more);
+        self.deeper.iter_mut().zip(other.deeper).for_each(|(sum, more)| *sum += more);
+        self.cpu_seconds = self.cpu_seconds.map_or(other.cpu_seconds, |sum| Some(sum + other.cpu_seconds.unwrap_or(0.0)));
+    }
+
     /// Counts an open that scanned so many bytes of the log, those behind a queue checkpoint and no more.
     fn count_resumed(&mut self, state: &SimState, options: &Options, scanned: u64) {
         let derived = newest_watermark(state).and_then(|newest| newest.running?.derived).filter(|derived| derived.upto > 0);
-        let segments = state.paths().iter().filter(|path| path.starts_with("commitlog/")).count() as u64;
-        self.resumed += u64::from(derived.is_some_and(|derived| scanned + derived.upto <= segments * options.segment_bytes));
+        let segments = || state.paths().iter().filter(|path| path.starts_with("commitlog/")).count() as u64;
+        self.resumed += u64::from(derived.is_some_and(|derived| scanned + derived.upto <= segments() * options.segment_bytes));
     }
 
     pub fn print(&self, took: Duration) {
-        let core = cpu_seconds().map(|seconds| format!(", {:.0} a second of one core", self.states as f64 / seconds)).unwrap_or_default();
+        let of_one = |seconds| format!(", {:.0} a second of one core", self.states as f64 / seconds);
+        let core = self.cpu_seconds.map(of_one).unwrap_or_default();
         println!(
             "{} crash states of {} workloads at {} calls ({} repeated ones passed by), {} undecided things each, {:?} crashes within recovery by depth, {} opened from a queue checkpoint on, {} with a rotten record: {:.0} states a second{core}",
             self.states,
@@ -89,14 +116,20 @@ impl Tally {
 }
 
 /// Time that this thread has run: other programs may have the core meanwhile.
-fn cpu_seconds() -> Option<f64> {
+pub fn cpu_seconds() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(text.split(' ').next()?.parse::<f64>().ok()? / 1e9)
+}
+
+/// What tells a state from all others of its workload.
+pub fn identity(parts: &[u64]) -> u64 {
+    parts.iter().fold(0, |identity, &part| SimRandom::new(identity ^ part).next_u64())
 }
 
 /// Recovers a state and holds it against what is expected. `depth`: how often it crashes again before.
 pub fn check(
     state: &SimState,
+    of: u64,
     expected: Expected<'_>,
     options: &Options,
     random: &mut SimRandom,
@@ -118,11 +151,17 @@ pub fn check(
     }
     if depth > 0 {
         let points = disk.take_points();
-        let crash = &points[random.below(points.len() as u64) as usize];
-        let state = crash.state.power_cut(&mut RandomChoices::new(random.next_u64()).with_short_files());
+        let at = random.below(points.len() as u64);
+        let mut choices = RandomChoices::new(random.next_u64()).with_short_files();
+        let state = points[at as usize].state.power_cut(&mut choices);
+        let of = identity(&[of, at, choices.signature()]);
+        if depth == 1 && !tally.is_new(of) {
+            return Ok(());
+        }
         tally.deeper[depth] += 1;
         // What was found once is found again.
-        return check(&state, expected.exactly(end), options, random, depth - 1, tally).map_err(|flaw| format!("crashed again: {flaw}"));
+        return check(&state, of, expected.exactly(end), options, random, depth - 1, tally)
+            .map_err(|flaw| format!("crashed again: {flaw}"));
     }
     let model = expected.model.cut(end).ok_or_else(|| format!("the log ends at {end}, where nothing ends"))?;
     verify(&store, &model)?;
@@ -175,13 +214,12 @@ pub fn power_cut(at: usize, point: &Point, choice: u64, options: &Options, tally
     let state = point.crash.state.power_cut(&mut choices);
     let random = &mut SimRandom::new(choice ^ 0x5EED);
     let depth = if random.one_in(6) { 1 + random.below(3) as usize } else { 0 };
-    if depth == 0 && !tally.seen.insert(choices.signature().wrapping_add(at as u64 * 0x9E37_79B9)) {
-        tally.repeated += 1;
+    let of = identity(&[at as u64, choices.signature()]);
+    if depth == 0 && !tally.is_new(of) {
         return Ok(());
     }
-    tally.states += 1;
     tally.undecided += u64::from(choices.undecided());
-    caught(|| check(&state, Expected::after_power_cut(point), options, random, depth, tally))
+    caught(|| check(&state, of, Expected::after_power_cut(point), options, random, depth, tally))
 }
 
 /// The process dies at a point, within the call if it writes.
@@ -192,6 +230,12 @@ pub fn death(points: &[Point], at: usize, choice: u64, options: &Options, tally:
     let bytes = point.crash.written_bytes();
     let count = random.below(bytes as u64 + 1) as usize;
     let state = point.crash.killed_within(after, |byte| byte < count);
-    tally.states += 1;
-    caught(|| check(&state, Expected::after_death(point), options, random, 0, tally))
+    let of = identity(&[at as u64, count as u64, DEATH]);
+    if !tally.is_new(of) {
+        return Ok(());
+    }
+    caught(|| check(&state, of, Expected::after_death(point), options, random, 0, tally))
 }
+
+/// Tells deaths of the process from power cuts.
+const DEATH: u64 = 0xDEA7;

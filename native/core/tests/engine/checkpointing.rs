@@ -329,3 +329,30 @@ fn who_only_reads_says_nothing_of_a_table_that_is_being_written() {
     assert_eq!((all(&reader), findings(&reader)), (numbered(0..120), vec!["unclean"]));
     assert!(findings(&open(&storage, small()).unwrap()).contains(&"sidecar"));
 }
+
+/// The durable position stays where it is when the log is taken back to an end above it, and so does the record in front of it.
+#[test]
+fn after_a_truncation_above_the_durable_position_the_watermark_names_its_last_record() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 2);
+    flush(&mut store, &storage);
+    let durable = store.reader().positions().durable;
+    put_number(&mut store, 2);
+    let to = store.reader().positions().end;
+    put_number(&mut store, 3);
+    store.writer().unwrap().truncate(to).unwrap();
+    watermark_of_what_is_durable(&mut store, &storage);
+    let said = running(&storage).unwrap();
+    assert_eq!((said.durable, said.last.map(|last| last.at + u64::from(last.size))), (durable, Some(durable)));
+    drop(store);
+    // So it counts: a bad record below it costs that one.
+    let (store, _) = reopened(&flip_in_log(&storage, 60), small());
+    assert_eq!(all(&store), numbered(1..3));
+}
+
+fn watermark_of_what_is_durable(store: &mut Store, storage: &MemoryStorage) {
+    let mut plan = store.writer().unwrap().plan_watermark(true).expect("something is durable that was not said");
+    plan.run(storage).unwrap();
+    store.writer().unwrap().watermarked(plan);
+}
