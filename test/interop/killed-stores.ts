@@ -105,7 +105,13 @@ async function judged(plan: KillPlan, folder: string, must: Acknowledged[], orac
   const steps = [{ do: "read" }, step, { do: "waitDispatch" }, { do: "read" }];
   const store = javaStore(line, options);
   writeFileSync(scenarioFile, JSON.stringify({ seed, firstMessage: 100_000, store, steps }));
-  const lines = await oracle.ask(line, "append", dir, scenarioFile, "--puts");
+  const isCut = lives.at(-1)?.end === "cut";
+  const ask = async (...words: string[]): Promise<{ kind: string }[]> => {
+    const answers = await oracle.ask(line, ...words);
+    // RocketMQ looks for the store time of what a torn entry leads to, and throws where no file is.
+    return answers.filter(({ kind }) => !isCut || kind !== "time-failed");
+  };
+  const lines = await ask("append", dir, scenarioFile, "--puts");
   const second = lines.findLastIndex(({ kind }) => kind === "open");
   const found = withWholeEntries(expectedFrom(lines.slice(0, second)), plan);
   expect(found.open).toMatchObject({ abort: true, loaded: true });
@@ -123,9 +129,8 @@ async function judged(plan: KillPlan, folder: string, must: Acknowledged[], orac
   );
   expectDense(after);
   // RocketMQ does not zero what it takes back (trap 12): behind the new ends of log and queues the old bytes go on.
-  const isCut = lives.at(-1)?.end === "cut";
   const read = async (of: string): Promise<Expected> =>
-    expectedFrom(await oracle.ask(line, "read", of, "--keys", "auto", "--times", "auto", "--scenario", scenarioFile));
+    expectedFrom(await ask("read", of, "--keys", "auto", "--times", "auto", "--scenario", scenarioFile));
   const stale = new Map<string, Stale>();
   if (isCut) {
     cpSync(dir, join(folder, "copy"), { recursive: true });
@@ -183,14 +188,14 @@ function ofOtherQueues(found: Expected, stale: ReadonlyMap<string, Stale>): Expe
   };
 }
 
-/** We open what RocketMQ closed, find all of it, and put some more; their places. */
+/** We open what RocketMQ closed, find all of it, and put some more; their places. Leaves in `stale` what we show, too. */
 async function weGoOn(
   dir: string,
   options: StoreOptions,
   after: Expected,
   whole: Expected,
   isCut: boolean,
-  stale: ReadonlyMap<string, Stale>,
+  stale: Map<string, Stale>,
 ): Promise<number[]> {
   const store = await Store.open(dir, { ...options, flush: "async", create: false });
   try {
@@ -206,9 +211,15 @@ async function weGoOn(
       const isRepaired = ours?.physicalOffset === repaired.offset && ours.tagsCode === repaired.tagsCode;
       return isRepaired ? repaired : entry;
     });
-    for (const { topic, queueId, from, max } of stale.values()) {
+    for (const { topic, queueId, from, max } of [...stale.values()]) {
+      const ours = store.offsets(topic, queueId).max;
+      if (ours === from) {
+        // The log still shows what RocketMQ took back: we made the queue anew.
+        stale.delete(queueName({ topic, queueId }));
+        continue;
+      }
       // Where they lead is no message of that queue; as RocketMQ's, its offsets go on behind them.
-      expect(store.offsets(topic, queueId)).toMatchObject({ max });
+      expect(ours).toBe(max);
       expect(store.get(topic, queueId, from).messages).toEqual([]);
     }
     expectSameAnswers(store, ofOtherQueues({ ...after, entries }, stale), new Set(stale.keys()));
@@ -264,7 +275,10 @@ function expectAcknowledged(found: Expected, must: readonly Acknowledged[]): voi
 }
 
 /** Every message is one that was put, byte for byte, acknowledged or not. */
-function expectOurs(messages: readonly MessageLine[], { seed, lives }: KillPlan): void {
+function expectOurs(found: readonly MessageLine[], { seed, line, lives }: KillPlan): void {
+  // RocketMQ 4.9 checks no more than the body: of the last record a power cut may have torn the rest.
+  const mayBeTorn = line === "4" && lives.at(-1)?.end === "cut" && found.at(-1)?.properties.n === undefined;
+  const messages = mayBeTorn ? found.slice(0, -1) : found;
   for (const message of messages) {
     const [ofSeed, life, n] = (message.properties.n ?? "").split("/").map(Number);
     expect(ofSeed).toBe(seed);

@@ -101,8 +101,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         engine.lower_checkpoint(to, boundary.last.map_or(0, |(_, time)| time))?;
         engine.cut_log_back(to)?;
         engine.cuts += 1;
-        engine.durable = engine.durable.min(to);
-        engine.durable_last = boundary.last.map_or(engine.log.segments().min(), |(at, _)| at);
+        if to < engine.durable {
+            (engine.durable, engine.durable_last) = (to, boundary.last.map_or(engine.log.segments().min(), |(at, _)| at));
+        }
         engine.confirmed = engine.confirmed.map(|confirmed| confirmed.min(to));
         (engine.last_record, engine.last_store_timestamp) = boundary.last.unwrap_or((engine.log.segments().min(), 0));
         engine.watches.cut(to);
