@@ -8,12 +8,8 @@ use alloc::vec::Vec;
 
 use super::BATCH_DIRECTORY;
 use super::batch::{BatchIndex, BatchTable};
-<<<<<<< HEAD
 use super::files::{lengthen, list, read_or_hole, zero_to_end};
-=======
-use super::files::{list, read_or_hole, zero_to_end};
 use super::partition::{Doubt, partition};
->>>>>>> damage
 use crate::error::Error;
 use crate::format::batch_entry::BatchEntry;
 use crate::format::names;

@@ -6,6 +6,9 @@
 
 #[path = "../crash/flaws.rs"]
 mod flaws;
+#[path = "../support/faulty.rs"]
+#[allow(dead_code)]
+mod faulty;
 #[path = "../support/mod.rs"]
 mod support;
 
