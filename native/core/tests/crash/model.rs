@@ -63,6 +63,14 @@ impl Model {
         in_it.any(|message| message.physical >= self.hidden[queue])
     }
 
+    /// An end that the log may be taken back to without touching what was deleted: the number says which.
+    pub fn possible_end(&self, number: u64) -> Option<u64> {
+        let least = self.hidden.iter().copied().max().unwrap_or(0).max(self.min);
+        let ends = std::iter::once(0).chain(self.messages.iter().map(|message| message.end()));
+        let possible: Vec<u64> = ends.filter(|&end| end >= least).collect();
+        possible.get((number % possible.len().max(1) as u64) as usize).copied()
+    }
+
     /// The queues that go with one of the names that are deleted.
     pub fn delete(&mut self, name: &str) {
         for number in (0..QUEUES).filter(|&number| queue(number).0 == name) {

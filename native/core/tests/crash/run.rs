@@ -55,7 +55,7 @@ pub struct Run {
 }
 
 /// A store of one thread, for tasks that take its lock in pieces.
-struct Unlocked<'a>(RefCell<&'a mut Store>);
+pub struct Unlocked<'a>(pub RefCell<&'a mut Store>);
 
 impl Access<SimDisk, SimClock> for Unlocked<'_> {
     fn engine<R>(&self, act: impl FnOnce(&mut Store) -> Result<R, Error>) -> Result<R, Error> {
@@ -271,10 +271,7 @@ impl Run {
 
     /// A crash on the way may leave any end from the new one on. What was deleted stays out of it.
     fn truncate(&mut self, number: u64) -> Outcome {
-        let least = self.model.hidden.iter().copied().max().unwrap_or(0).max(self.model.min);
-        let ends = self.model.messages.iter().map(|message| message.end());
-        let possible: Vec<u64> = std::iter::once(0).chain(ends).filter(|&end| end >= least).collect();
-        let Some(&to) = possible.get((number % possible.len().max(1) as u64) as usize) else { return Ok(()) };
+        let Some(to) = self.model.possible_end(number) else { return Ok(()) };
         self.acknowledged = self.acknowledged.min(to);
         let outcome = self.store.writer().and_then(|mut writer| writer.truncate(to));
         self.note(to)?;

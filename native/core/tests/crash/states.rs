@@ -47,7 +47,7 @@ impl<'a> Expected<'a> {
     }
 
     /// What a store holds that ends at `end` and begins at `min`.
-    fn model(&self, store: &Store) -> Result<Model, String> {
+    pub fn model(&self, store: &Store) -> Result<Model, String> {
         let Positions { min, end, .. } = store.reader().positions();
         let model = Model { min, ..self.model.clone() }.cut(end).ok_or_else(|| format!("the log ends at {end}, where nothing ends"))?;
         let Some(earlier) = self.earlier else { return Ok(Model { min: self.model.min, ..model }) };
