@@ -16,6 +16,7 @@ use crate::holes::data_from;
 use crate::identity;
 use crate::prefill::Ahead;
 use crate::segment::HostSegment;
+use crate::whole::create_whole;
 
 /// Queue and index files held open at a time.
 const OPEN_FILES: usize = 256;
@@ -211,12 +212,18 @@ impl Storage for HostStorage {
     fn create_segment(&self, path: &str, size: u64) -> Result<Arc<HostSegment>, IoError> {
         self.changeable("open", path)?;
         let place = self.place(path, "open")?;
-        let file = open_file(&place, path, OpenOptions::new().read(true).write(true).create_new(true))?;
-        if let Err(error) = file.set_len(size) {
-            // What was made just now and is of no use.
-            let _ = fs::remove_file(&place);
-            return Err(io_error(&error, "ftruncate", path));
-        }
+        let file = match create_whole(&place, path, size)? {
+            Some(file) => file,
+            None => {
+                let file = open_file(&place, path, OpenOptions::new().read(true).write(true).create_new(true))?;
+                if let Err(error) = file.set_len(size) {
+                    // What was made just now and is of no use.
+                    let _ = fs::remove_file(&place);
+                    return Err(io_error(&error, "ftruncate", path));
+                }
+                file
+            }
+        };
         Ok(Arc::new(HostSegment::writing(file, path, size, self.access.ahead, true, self.background.clone())))
     }
 
@@ -242,11 +249,19 @@ impl Storage for HostStorage {
     fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
         self.changeable("open", path)?;
         let place = self.place(path, "open")?;
-        let file = open_file(&place, path, OpenOptions::new().read(true).write(true).create(true))?;
-        let len = file.metadata().map_err(|error| io_error(&error, "fstat", path))?.len();
-        if len < size {
-            file.set_len(size).map_err(|error| io_error(&error, "ftruncate", path))?;
-        }
+        let is_new = size > 0 && matches!(fs::symlink_metadata(&place), Err(error) if error.kind() == io::ErrorKind::NotFound);
+        let whole = if is_new { create_whole(&place, path, size)? } else { None };
+        let file = match whole {
+            Some(file) => file,
+            None => {
+                let file = open_file(&place, path, OpenOptions::new().read(true).write(true).create(true))?;
+                let len = file.metadata().map_err(|error| io_error(&error, "fstat", path))?.len();
+                if len < size {
+                    file.set_len(size).map_err(|error| io_error(&error, "ftruncate", path))?;
+                }
+                file
+            }
+        };
         self.descriptors().put(path, Arc::new(file));
         Ok(())
     }

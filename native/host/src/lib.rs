@@ -23,6 +23,7 @@ mod prefill;
 pub mod segment;
 pub mod shared;
 pub mod upkeep;
+mod whole;
 
 pub use owner::Holder;
 pub use prefill::Ahead;
