@@ -1,5 +1,5 @@
-// Crashes on the simulated disk for as long as asked, on all cores: random workloads, then every call of two long workloads
-// failing. `npm run soak -- --minutes N [--seed S] [--cores C]`; `npm run soak -- --exhaustive`: every state of every small
+// Crashes on the simulated disk for as long as asked, on all cores: random workloads, on a disk that
+// fails at random too, then every call of two long workloads failing. `npm run soak -- --minutes N [--seed S] [--cores C]`; `npm run soak -- --exhaustive`: every state of every small
 // workload instead. A row of docs/reliability-ledger.md says what was tried.
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -15,6 +15,7 @@ const SEEDS_A_SECOND = 100;
 const TALLY =
   /(\d+) crash states of \d+ workloads .* \[(\d+), (\d+), (\d+)\] crashes within recovery by depth, (\d+) opened from a queue checkpoint on, (\d+) with a rotten record: (\d+) states a second(?:, (\d+) a second of one core)?/;
 const FAILING_CALLS = /(\d+) runs with a call that fails/;
+const FAILING_DISKS = /(\d+) workloads on a disk that fails at random/;
 
 function numberOf(name, text, least) {
   const value = Number(text);
@@ -45,7 +46,11 @@ function run(program, { seed, minutes, cores, exhaustive }) {
     MORAINE_CRASH_STATES: String(Number.MAX_SAFE_INTEGER),
     RUST_BACKTRACE: "0",
   };
-  const tests = [...(exhaustive ? ["small"] : ["random_workloads", "nth_call"]), "--nocapture", "--test-threads=1"];
+  const tests = [
+    ...(exhaustive ? ["small"] : ["random_workloads", "faults", "nth_call"]),
+    "--nocapture",
+    "--test-threads=1",
+  ];
   return new Promise((resolve, reject) => {
     const child = spawn(program, tests, { cwd: root, env: { ...process.env, ...environment } });
     let output = "";
@@ -59,7 +64,7 @@ function tallyOf({ output, failed, signal }) {
   const [, ...counted] = (TALLY.exec(output) ?? []).map(Number);
   const [states = 0, one = 0, two = 0, three = 0, resumed = 0, rotten = 0, perSecond = 0, perCore = perSecond] =
     counted;
-  const calls = Number(FAILING_CALLS.exec(output)?.[1] ?? 0);
+  const calls = [FAILING_CALLS, FAILING_DISKS].reduce((sum, of) => sum + Number(of.exec(output)?.[1] ?? 0), 0);
   console.log(`${states} states, ${perSecond} a second, ${perCore} a second of one core`);
   if (failed) console.error(signal === null ? output : `${output}\nended by ${signal}`);
   return [states, one + two + three, resumed, rotten, calls, perCore, failed ? 1 : 0];
@@ -78,7 +83,7 @@ function enter(columns) {
   const sum = (column) => rows.reduce((total, row) => total + Number(row.split("|")[column]), 0).toLocaleString("en");
   writeFileSync(
     path,
-    text.replace(/^Total: .*$/m, `Total: ${sum(4)} crash states, ${sum(8)} runs with a failing call.`),
+    text.replace(/^Total: .*$/m, `Total: ${sum(4)} crash states, ${sum(8)} runs with failing calls.`),
   );
 }
 

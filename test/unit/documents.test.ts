@@ -86,6 +86,6 @@ it("the reliability ledger's total is the sum of its rows", () => {
   const rows = [...ledger.matchAll(/^\| 20.*$/gm)].map(([row]) => row.split("|").map((cell) => cell.trim()));
   expect(rows.length).toBeGreaterThan(0);
   const sum = (column: number) => rows.reduce((total, row) => total + Number(row[column]), 0);
-  const [, states, calls] = /^Total: ([\d,]+) crash states, ([\d,]+) runs with a failing call\.$/m.exec(ledger) ?? [];
+  const [, states, calls] = /^Total: ([\d,]+) crash states, ([\d,]+) runs with failing calls\.$/m.exec(ledger) ?? [];
   expect([states, calls]).toEqual([sum(4), sum(8)].map((total) => total.toLocaleString("en")));
 });

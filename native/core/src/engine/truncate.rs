@@ -197,7 +197,8 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             let path: String = format!("{}/{name}", index::DIRECTORY);
             storage.remove(&path)?;
         }
-        if !removed.is_empty() {
+        // What was never written has no directory either.
+        if !removed.is_empty() && storage.list(index::DIRECTORY)?.is_some() {
             storage.sync_dir(index::DIRECTORY)?;
         }
         Ok(())

@@ -122,23 +122,31 @@ pub(super) fn queue_directories<S: Storage>(
 }
 
 /// Entries of one file, by the first one that holds any; after a crash, which may leave some short, by the longest one.
-/// `asked` where there is none, or where a crash has left none whole.
+/// `asked` where there is none, or where a crash has left none whole: the files stand so far apart, and none is so long.
 pub(super) fn file_entries<E: FileEntry>(found: &[FoundQueue], asked: u32, trust: Trust) -> Result<u64, Error> {
     let mut lengths = found.iter().flat_map(|queue| &queue.files).map(|&(_, len)| len).filter(|&len| len > 0);
     let length = match trust {
         Trust::Clean => lengths.next(),
         Trust::Crashed => lengths.max(),
     };
+    let asked_bytes = u64::from(asked) * E::BYTES;
     match length {
         None => Ok(u64::from(asked)),
+        Some(bytes) if trust == Trust::Crashed && bytes < asked_bytes && stand_apart(found, asked_bytes) => Ok(u64::from(asked)),
         Some(bytes) if bytes % E::BYTES == 0 && bytes <= MAX_SEGMENT_BYTES => Ok(bytes / E::BYTES),
-        Some(bytes) if trust == Trust::Crashed && bytes < u64::from(asked) * E::BYTES => Ok(u64::from(asked)),
+        Some(bytes) if trust == Trust::Crashed && bytes < asked_bytes => Ok(u64::from(asked)),
         Some(bytes) => {
             let (files, entry) = (E::FILES, E::BYTES);
             let reason = format!("{bytes} bytes are no size for {files}: want a multiple of {entry}, at most {MAX_SEGMENT_BYTES}");
             Err(Error::corrupt(E::DIRECTORY, 0, &reason))
         }
     }
+}
+
+/// Whether files follow one another, and all of them begin where files of `bytes` do.
+fn stand_apart(found: &[FoundQueue], bytes: u64) -> bool {
+    let mut files = found.iter().flat_map(|queue| &queue.files);
+    files.clone().all(|&(base, _)| base % bytes == 0) && files.any(|&(base, _)| base > 0)
 }
 
 impl FoundQueue {

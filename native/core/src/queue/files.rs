@@ -189,7 +189,8 @@ impl QueueFiles {
     }
 
     /// Zeroes what the files of a queue hold from its next offset on, and removes the files wholly behind it, so
-    /// that nobody takes stale entries for messages (store-format trap 12). What was zeroed is to be synced: `unsynced`.
+    /// that nobody takes stale entries for messages (store-format trap 12). Files that a power cut has made short get their
+    /// length. What was changed is to be synced: `unsynced`.
     pub fn clear_behind<S: Storage>(
         &self,
         storage: &S,
@@ -206,7 +207,10 @@ impl QueueFiles {
             if first > next || (first == next && first > table.queue(place).min) {
                 storage.remove(&path)?;
                 removed = true;
-            } else if next < first + self.file_entries && zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)? {
+                continue;
+            }
+            let cleared = next < first + self.file_entries && zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)?;
+            if lengthen(storage, &path, len, self.file_bytes())? || cleared {
                 unsynced.insert(&path);
             }
         }
@@ -315,6 +319,14 @@ pub(super) fn read_or_hole<S: Storage>(storage: &S, path: &str, at: u64, out: &m
         Err(missing) if missing.kind == IoKind::NotFound => Ok(0),
         outcome => Ok(outcome?),
     }
+}
+
+/// Gives a file its length that a power cut has taken; says whether it had.
+pub(super) fn lengthen<S: Storage>(storage: &S, path: &str, len: u64, file_bytes: u64) -> Result<bool, Error> {
+    if len < file_bytes {
+        storage.create(path, file_bytes)?;
+    }
+    Ok(len < file_bytes)
 }
 
 /// Zeroes a file from `at` to its end where it is not zero already; says whether anything was.

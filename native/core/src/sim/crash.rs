@@ -234,7 +234,7 @@ impl Chooser for RandomChoices {
         let between = old.min(new) + self.random.below(old.abs_diff(new) + 1);
         let len = match self.random.below(8) < self.short {
             true if self.random.one_in(2) => between,
-            true => between - between % SECTOR_BYTES as u64,
+            true => (between - between % SECTOR_BYTES as u64).max(old.min(new)),
             false if self.random.below(8) < self.new => new,
             false => old,
         };

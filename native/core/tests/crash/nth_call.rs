@@ -2,24 +2,31 @@
 //! MORAINE_CRASH_CALL=workload:kind:always:call carries one such run out again.
 //! Nothing may panic, what fails says so by its code, and what is found afterwards is what was promised.
 
-use moraine_core::engine::Writer;
+use std::cell::RefCell;
+
+use moraine_core::engine::delete_topic::delete_topic;
+use moraine_core::engine::expire::expire;
+use moraine_core::engine::remake::{Derived, rebuild};
+use moraine_core::engine::retention::Wish;
+use moraine_core::engine::{GetRequest, Resolved, Writer};
 use moraine_core::error::{Code, Error, IoError, IoKind};
 use moraine_core::format::record::Record;
 use moraine_core::options::FlushMode;
-use moraine_core::sim::{Affected, Failure, RandomChoices, SimClock, SimDisk, SimRandom};
+use moraine_core::sim::{Affected, Failure, RandomChoices, SimClock, SimDisk, SimRandom, SimSegment};
 
 use super::flaws::Flaws;
-use super::model::{Model, body_and_properties};
+use super::model::{Model, QUEUES, body_and_properties, queue};
 use super::random_workloads::{described, number};
-use super::run::{NOW, empty_disk, hand_over, open, take_over};
-use super::states::caught;
+use super::run::{NOW, Unlocked, empty_disk, hand_over, open, take_over};
+use super::states::{Expected, caught};
 use super::verify::{Outcome, Store, verify, well};
-use super::workload::{Draft, OWN, Step, Workload};
+use super::workload::{DELETED, Draft, KEYS, OWN, Step, Workload};
 
-const KINDS: [IoKind; 7] = [IoKind::Other, IoKind::Full, IoKind::Busy, IoKind::Denied, IoKind::Exists, IoKind::WrongType, IoKind::NotFound];
+pub const KINDS: [IoKind; 7] =
+    [IoKind::Other, IoKind::Full, IoKind::Busy, IoKind::Denied, IoKind::Exists, IoKind::WrongType, IoKind::NotFound];
 
 /// A store whose calls may fail.
-struct Faulted<'a> {
+pub struct Faulted<'a> {
     workload: &'a Workload,
     disk: SimDisk,
     clock: SimClock,
@@ -28,15 +35,40 @@ struct Faulted<'a> {
     acknowledged: u64,
     /// Messages of the put that failed last: they may be there although nobody was told.
     unsure: Vec<Draft>,
+    /// Where a truncation was to end that failed: the log ends there, or anywhere behind.
+    cut_from: Option<u64>,
+    /// What was shown before a removal failed.
+    earlier: Option<Model>,
+    /// Asks for answers after every step, too.
+    asks: bool,
+    /// Calls may say that a file is not there which is: in a queue that is a hole for good, behind which a truncation goes on.
+    loses_files: bool,
 }
 
-impl Faulted<'_> {
+impl<'a> Faulted<'a> {
+    pub fn new(workload: &'a Workload, disk: SimDisk, kind: IoKind, asks: bool) -> Self {
+        let (clock, model, loses_files) = (SimClock::at(NOW), Model::default(), kind == IoKind::NotFound);
+        Self {
+            workload,
+            disk,
+            clock,
+            store: None,
+            model,
+            acknowledged: 0,
+            unsure: Vec::new(),
+            cut_from: None,
+            earlier: None,
+            asks,
+            loses_files,
+        }
+    }
+
     /// Does what a host does with each step; ends where the store cannot be written any more.
-    fn carry_out(&mut self) -> Outcome {
+    pub fn carry_out(&mut self) -> Outcome {
         self.open()?;
         for step in &self.workload.steps {
             let Some(mut store) = self.store.take() else { return Ok(()) };
-            if store.poisoned().is_some() {
+            if store.poisoned().is_some() || self.earlier.is_some() {
                 return Ok(());
             }
             match step {
@@ -47,17 +79,28 @@ impl Faulted<'_> {
                 Step::Checkpoint { begun, meanwhile } => self.checkpoint(&mut store, begun, meanwhile)?,
                 Step::Watermark(meanwhile) => self.watermark(&mut store, meanwhile)?,
                 Step::Seal(meanwhile) => self.seal(&mut store, meanwhile)?,
-                Step::Truncate(_) => {}
+                Step::Truncate(_) if self.loses_files => {}
+                Step::Truncate(number) => self.truncate(&mut store, *number)?,
+                Step::Expire(number) => self.expire(&mut store, *number)?,
+                Step::Delete(number) => self.delete(&mut store, DELETED[*number])?,
                 Step::Clock(by) => self.clock.jump(*by),
-                Step::Close | Step::Kill | Step::PowerCut(_) => {
+                Step::Close | Step::Kill | Step::PowerCut(_) | Step::Rebuild { .. } => {
                     match store.writer().and_then(|mut writer| writer.close()) {
                         Ok(()) => self.acknowledged = self.model.end,
                         Err(error) => is_typed(&error)?,
                     }
                     drop(store);
+                    if let Step::Rebuild { queues, index, .. } = step {
+                        let what = Derived { queues: *queues, index: *index };
+                        let outcome = rebuild(&self.disk, &self.clock, &self.workload.options, what, &mut |_| {});
+                        outcome.map_or_else(|error| is_typed(&error), |_| Ok(()))?;
+                    }
                     self.open()?;
                     continue;
                 }
+            }
+            if self.asks && store.poisoned().is_none() && self.earlier.is_none() {
+                answers(&store, &self.model)?;
             }
             self.store = Some(store);
         }
@@ -77,6 +120,11 @@ impl Faulted<'_> {
     /// Takes over what a put left that failed; returns the end of what is there.
     fn adopt(&mut self, store: &Store) -> Result<u64, String> {
         let end = store.reader().positions().end;
+        if self.cut_from.take().is_some_and(|to| end >= to) && end <= self.model.end {
+            self.model =
+                self.model.cut(end).ok_or_else(|| format!("a truncation failed, and the log ends at {end}, where nothing ends"))?;
+            self.acknowledged = self.acknowledged.min(end);
+        }
         if end < self.model.end {
             return Err(format!("the log ends at {end}, puts have returned up to {}", self.model.end));
         }
@@ -206,6 +254,51 @@ impl Faulted<'_> {
         Ok(())
     }
 
+    fn truncate(&mut self, store: &mut Store, number: u64) -> Outcome {
+        let Some(to) = self.model.possible_end(number) else { return Ok(()) };
+        match store.writer().and_then(|mut writer| writer.truncate(to)) {
+            Ok(()) => self.model = self.model.cut(to).ok_or_else(|| format!("nothing ends at {to}"))?,
+            Err(error) => {
+                is_typed(&error)?;
+                self.cut_from = store.poisoned().map(|_| to);
+            }
+        }
+        self.acknowledged = self.acknowledged.min(to);
+        Ok(())
+    }
+
+    fn expire(&mut self, store: &mut Store, number: u64) -> Outcome {
+        let most = number % (self.model.end - self.model.min + 1);
+        let newest = self.model.end - self.model.end % self.workload.options.segment_bytes;
+        let wish = Wish::Asked { before: None, max_bytes: Some(most) };
+        let outcome = expire(&Unlocked(RefCell::new(store)), &self.disk, wish);
+        self.removed(outcome, |model, minimum| model.min = minimum.map_or(newest.max(model.min), |expired| expired.minimum))
+    }
+
+    fn delete(&mut self, store: &mut Store, name: &str) -> Outcome {
+        let outcome = delete_topic(&Unlocked(RefCell::new(store)), &self.disk, name.as_bytes());
+        self.removed(outcome, |model, deleted| {
+            if deleted.is_none_or(|deleted| deleted) {
+                model.delete(name);
+            }
+        })
+    }
+
+    /// A removal that failed may have been carried out.
+    fn removed<T>(&mut self, outcome: Result<T, Error>, remove: impl FnOnce(&mut Model, Option<T>)) -> Outcome {
+        let before = self.model.clone();
+        let done = match outcome {
+            Ok(done) => Some(done),
+            Err(error) => {
+                is_typed(&error)?;
+                self.earlier = Some(before);
+                None
+            }
+        };
+        remove(&mut self.model, done);
+        Ok(())
+    }
+
     /// Takes note of what was carried out, unless it failed, or the store is poisoned by now.
     fn settle(
         &mut self,
@@ -221,16 +314,18 @@ impl Faulted<'_> {
     }
 
     /// The disk is well again: another process opens what is there, or what a power cut leaves of it.
-    fn finish(mut self, choice: u64) -> Outcome {
+    pub fn finish(mut self, choice: u64) -> Outcome {
         drop(self.store.take());
         self.disk.fail(None);
+        self.disk.fail_at_random(None);
+        self.disk.set_room(None);
         let state = self.disk.state();
         let cut = state.power_cut(&mut RandomChoices::new(choice));
         let disk = SimDisk::over(state, 1);
         let reopened = well("open after a failure", open(&disk, &self.clock, &self.workload.options))?;
-        let before = (self.model.clone(), self.unsure.clone());
+        let before = (self.model.clone(), self.unsure.clone(), self.cut_from);
         self.adopt(&reopened)?;
-        verify(&reopened, &self.model).map_err(|flaw| format!("after the failure: {flaw}"))?;
+        verify(&reopened, &self.shown(&self.model, &reopened)?).map_err(|flaw| format!("after the failure: {flaw}"))?;
         self.what_was_found_is_durable(&disk, choice)?;
         let recovered = well("open after a power cut", open(&SimDisk::over(cut, 1), &self.clock, &self.workload.options))?;
         let end = recovered.reader().positions().end;
@@ -241,12 +336,12 @@ impl Faulted<'_> {
             Some(kept) => kept,
             None => {
                 // Of a put that failed more is on the disk than in memory, where it was being taken back.
-                (self.model, self.unsure) = before;
+                (self.model, self.unsure, self.cut_from) = before;
                 self.adopt(&recovered).map_err(|flaw| format!("after a power cut: {flaw}"))?;
-                self.model
+                self.model.clone()
             }
         };
-        verify(&recovered, &kept).map_err(|flaw| format!("after a power cut: {flaw}"))
+        verify(&recovered, &self.shown(&kept, &recovered)?).map_err(|flaw| format!("after a power cut: {flaw}"))
     }
 
     /// Whoever opens a store after a failed sync finds in the page cache what the disk has not: it is there for good from then on.
@@ -256,6 +351,53 @@ impl Faulted<'_> {
         let end = recovered.reader().positions().end;
         if end == self.model.end { Ok(()) } else { Err(format!("{} was found after the failure, {end} after a power cut", self.model.end)) }
     }
+
+    /// What a store shows of a model: a removal that failed has been carried out or not.
+    fn shown(&self, model: &Model, store: &Store) -> Result<Model, String> {
+        Expected { model, earlier: self.earlier.as_ref(), at_least: 0, at_most: model.end }.model(store)
+    }
+}
+
+/// While a disk fails every answer is right, or an error that says so. What is not visible yet is not asked for.
+fn answers(store: &Store, model: &Model) -> Outcome {
+    let visible = store.reader().positions().visible;
+    let mut resolved: Resolved<SimSegment> = Resolved::default();
+    let (mut out, mut offsets) = (vec![0; 1 << 16], [0.0; 2]);
+    for number in 0..QUEUES {
+        let (topic, id) = queue(number);
+        for (offset, _, message) in model.in_queue(number).filter(|(_, _, message)| message.end() <= visible) {
+            let request = GetRequest { topic: topic.as_bytes(), queue_id: id, offset, max: 1, max_bytes: 1 << 20, filter: &[] };
+            let copied = store.reader().resolve(&request, &mut resolved).and_then(|()| resolved.copy(&mut out, &mut offsets));
+            match copied {
+                Ok(copied) if copied.messages == 1 && out.starts_with(&message.bytes) && offsets[0] as u64 == offset => {}
+                Ok(_) => return Err(format!("get {topic} {id} {offset} while calls fail: {:?}, not the message", resolved.status)),
+                Err(error) => is_typed(&error)?,
+            }
+        }
+    }
+    for (number, key) in KEYS.iter().enumerate() {
+        looked_up(store, model, number, key).or_else(|failed| match failed {
+            Ok(error) => is_typed(&error),
+            Err(flaw) => Err(flaw),
+        })?;
+    }
+    Ok(())
+}
+
+/// Every message of `T` with a key is found by it. An error of the call, or what is wrong.
+fn looked_up(store: &Store, model: &Model, number: usize, key: &str) -> Result<(), Result<Error, String>> {
+    let visible = store.reader().positions().visible;
+    let mut candidates = store.reader().lookup(b"T", key.as_bytes()).map_err(Ok)?;
+    let mut expected = model.messages.iter().rev().filter(|message| {
+        let is_shown = OWN[message.draft.queue].0 == "T" && model.is_shown(message.draft.queue, message) && message.end() <= visible;
+        is_shown && message.draft.keys.contains(&number) && message.draft.transaction != 3
+    });
+    while let Some(bytes) = candidates.next_record(i64::MIN, i64::MAX).map_err(Ok)? {
+        if expected.next().is_none_or(|message| message.bytes != bytes) {
+            return Err(Err(format!("look-up of {key} while calls fail: found what is not the next one")));
+        }
+    }
+    expected.next().map_or(Ok(()), |missing| Err(Err(format!("look-up of {key} while calls fail: {} is missing", missing.physical))))
 }
 
 /// A failing disk is no reason to call an argument wrong or a store closed.
@@ -272,8 +414,7 @@ fn with_failure(workload: &Workload, failure: Failure) -> (Outcome, u64) {
     disk.fail(Some(failure));
     let mut failed = 0;
     let outcome = caught(|| {
-        let mut faulted =
-            Faulted { workload, disk, clock: SimClock::at(NOW), store: None, model: Model::default(), acknowledged: 0, unsure: Vec::new() };
+        let mut faulted = Faulted::new(workload, disk, failure.kind, false);
         let outcome = faulted.carry_out();
         failed = faulted.disk.failed();
         outcome?;
@@ -299,6 +440,9 @@ fn workloads() -> Vec<Workload> {
     let chosen = of(FlushMode::Async).chain(of(FlushMode::Sync));
     let without_clocks = |mut workload: Workload| {
         workload.steps.retain(calm);
+        workload.steps.insert(workload.steps.len() * 2 / 3, Step::Truncate(u64::MAX / 2));
+        let rebuild = Step::Rebuild { closed: true, queues: true, index: true };
+        workload.steps.extend([Step::Delete(1), Step::Expire(0), rebuild, Step::Put(vec![Draft { number: 1 << 20, ..Draft::default() }])]);
         workload
     };
     chosen.map(without_clocks).collect()

@@ -16,6 +16,9 @@ use super::verify::{Outcome, Store, well};
 
 /// What a power cut leaves at a point, or the death of the process, with a bit turned over in a record of the durable part.
 pub fn rot(at_call: usize, point: &Point, choice: u64, options: &Options, tally: &mut Tally) -> Outcome {
+    if point.earlier.is_some() {
+        return Ok(()); // what is being removed may be there or not
+    }
     let random = &mut SimRandom::new(choice);
     let mut choices = RandomChoices::new(random.next_u64());
     let (state, expected) = match random.one_in(2) {
@@ -28,7 +31,7 @@ pub fn rot(at_call: usize, point: &Point, choice: u64, options: &Options, tally:
     // Without the record that it names a watermark is void, as it has to be after a backup was put back.
     let named = running.last.map(|last| last.at);
     let candidates: Vec<&Stored> =
-        expected.model.messages.iter().map(|message| &**message).filter(|it| it.end() <= safe && Some(it.physical) != named).collect();
+        expected.model.held().map(|message| &**message).filter(|it| it.end() <= safe && Some(it.physical) != named).collect();
     if candidates.is_empty() {
         return Ok(());
     }
@@ -77,7 +80,7 @@ fn check(disk: &SimDisk, expected: Expected<'_>, safe: u64, rotten: &Stored, opt
 pub fn unserved(store: &Store, model: &Model) -> Result<Vec<u64>, String> {
     let (mut lost, mut bytes) = (Vec::new(), Vec::new());
     let log = store.reader().log();
-    for message in &model.messages {
+    for message in model.held() {
         match log.record_at(message.physical, &mut bytes) {
             Ok(Some(size)) if bytes[..size] == message.bytes => {}
             Ok(Some(_)) => return Err(format!("the record at {} has other bytes", message.physical)),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use moraine_core::engine::Positions;
 use moraine_core::options::Options;
 use moraine_core::sim::{RandomChoices, SimClock, SimDisk, SimRandom, SimState};
 
@@ -23,6 +24,8 @@ const LEFT_BY_CRASHES: [&str; 6] = ["unclean", "cut", "clock", "sidecar", "index
 pub struct Expected<'a> {
     /// Everything that may be there.
     pub model: &'a Model,
+    /// What was shown before something was removed, where that may not have happened.
+    pub earlier: Option<&'a Model>,
     /// What lies below must be there.
     pub at_least: u64,
     /// What lies above must not: it was lost before.
@@ -31,11 +34,28 @@ pub struct Expected<'a> {
 
 impl<'a> Expected<'a> {
     pub fn after_power_cut(point: &'a Point) -> Self {
-        Self { model: &point.model, at_least: point.acknowledged, at_most: point.model.end }
+        Self { model: &point.model, earlier: point.earlier.as_deref(), at_least: point.acknowledged, at_most: point.model.end }
     }
 
     pub fn after_death(point: &'a Point) -> Self {
-        Self { model: &point.model, at_least: point.returned.max(point.acknowledged), at_most: point.model.end }
+        Self {
+            model: &point.model,
+            earlier: point.earlier.as_deref(),
+            at_least: point.returned.max(point.acknowledged),
+            at_most: point.model.end,
+        }
+    }
+
+    /// What a store holds that ends at `end` and begins at `min`.
+    pub fn model(&self, store: &Store) -> Result<Model, String> {
+        let Positions { min, end, .. } = store.reader().positions();
+        let model = Model { min, ..self.model.clone() }.cut(end).ok_or_else(|| format!("the log ends at {end}, where nothing ends"))?;
+        let Some(earlier) = self.earlier else { return Ok(Model { min: self.model.min, ..model }) };
+        if min < earlier.min || min > self.model.min {
+            return Err(format!("the log begins at {min}, want {} to {}", earlier.min, self.model.min));
+        }
+        let as_before = Model { hidden: earlier.hidden.map(|below| below.min(end)), ..model.clone() };
+        Ok(if verify(store, &as_before).is_ok() { as_before } else { model })
     }
 
     fn exactly(&self, end: u64) -> Self {
@@ -93,8 +113,9 @@ impl Tally {
     /// Counts an open that scanned so many bytes of the log, those behind a queue checkpoint and no more.
     fn count_resumed(&mut self, state: &SimState, options: &Options, scanned: u64) {
         let derived = newest_watermark(state).and_then(|newest| newest.running?.derived).filter(|derived| derived.upto > 0);
-        let segments = || state.paths().iter().filter(|path| path.starts_with("commitlog/")).count() as u64;
-        self.resumed += u64::from(derived.is_some_and(|derived| scanned + derived.upto <= segments() * options.segment_bytes));
+        let base = |path: &String| path.strip_prefix("commitlog/").and_then(|name| name.parse::<u64>().ok());
+        let extent = || state.paths().iter().filter_map(base).max().map_or(0, |base| base + options.segment_bytes);
+        self.resumed += u64::from(derived.is_some_and(|derived| scanned + derived.upto <= extent()));
     }
 
     pub fn print(&self, took: Duration) {
@@ -163,7 +184,7 @@ pub fn check(
         return check(&state, of, expected.exactly(end), options, random, depth - 1, tally)
             .map_err(|flaw| format!("crashed again: {flaw}"));
     }
-    let model = expected.model.cut(end).ok_or_else(|| format!("the log ends at {end}, where nothing ends"))?;
+    let model = expected.model(&store)?;
     verify(&store, &model)?;
     let health = well("health", store.reader().health())?;
     let strange = health.findings.iter().find(|finding| !LEFT_BY_CRASHES.contains(&finding.kind));

@@ -247,3 +247,29 @@ fn an_index_that_recovery_makes_anew_is_not_taken_for_the_one_that_was_said_to_b
         assert_eq!(lookup(&store, &format!("k{n}")), [format!("m{n}")]);
     }
 }
+
+/// Files of queues that were made behind the checkpoint may have lost their lengths with the power.
+#[test]
+fn queue_files_that_lost_their_lengths_behind_the_checkpoint_get_them_back() {
+    let storage = with_topics();
+    storage.boot(1);
+    let mut store = open(&storage, small()).unwrap();
+    put_number(&mut store, 0);
+    checkpoint(&mut store, &storage);
+    put_to(&mut store, "U", 0, "one");
+    put(&mut store, &[plain(b"two")]).unwrap();
+    flush(&mut store, &storage);
+    write_behind(&mut store, &storage);
+    drop(store);
+    let storage = storage.snapshot();
+    let made = ["consumequeue/U/0/00000000000000000000", "batchconsumequeue/B/0/00000000000000000000"];
+    let whole = made.map(|path| storage.contents(path).unwrap());
+    for lost in [0, 20] {
+        let storage = storage.snapshot();
+        for (path, bytes) in made.iter().zip(&whole) {
+            storage.place(path, &bytes[..lost]);
+        }
+        close(open(&storage, small()).unwrap());
+        assert_eq!(made.map(|path| storage.contents(path).unwrap()), whole, "{lost} bytes left");
+    }
+}
