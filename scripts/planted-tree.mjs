@@ -27,7 +27,23 @@ export function makeTree() {
   const folder = join(target, "planted", "tree");
   mkdirSync(folder, { recursive: true });
   for (const path of COPIED) mirror(join(root, path), join(folder, path));
-  return new Tree(folder, join(target, "planted", "build"));
+  const build = join(target, "planted", "build");
+  if (!existsSync(build)) takeOverDependencies(join(target, "debug"), join(build, "debug"));
+  return new Tree(folder, build);
+}
+
+/** What other people's crates were compiled to need not be compiled again: files whose names end in the same hash. */
+function takeOverDependencies(from, to) {
+  if (!existsSync(join(from, ".fingerprint"))) return;
+  const foreign = readdirSync(join(from, ".fingerprint")).filter((name) => !name.startsWith("moraine"));
+  const hashes = new Set(foreign.map((name) => name.slice(name.lastIndexOf("-") + 1)));
+  for (const part of [".fingerprint", "build", "deps"]) {
+    for (const name of existsSync(join(from, part)) ? readdirSync(join(from, part)) : []) {
+      const [, hash] = /-([0-9a-f]{16})(?:\.\w+)?$/.exec(name) ?? [];
+      if (!hashes.has(hash)) continue;
+      cpSync(join(from, part, name), join(to, part, name), { recursive: true, preserveTimestamps: true });
+    }
+  }
 }
 
 /** Makes `to` the same as `from`; what is the same already stays as old as it is, so that it is not compiled again. */

@@ -147,6 +147,27 @@ fn a_damaged_newest_record_keeps_its_queue_offset() {
 }
 
 #[test]
+fn full_queues_of_a_killed_store_beside_no_log_are_refused_and_left_alone() {
+    for sidecar in [true, false] {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, small()).unwrap();
+        put_numbered(&mut store, 5);
+        flush(&mut store, &storage);
+        write_behind(&mut store, &storage);
+        drop(store);
+        storage.remove_tree("commitlog");
+        if !sidecar {
+            storage.remove_tree("moraine");
+        }
+        let before: Vec<_> = storage.paths().into_iter().map(|path| (storage.contents(&path), path)).collect();
+        let error = open(&storage, small()).err().unwrap();
+        assert_eq!(error.code, Code::Corrupt);
+        assert!(error.message.contains("right disk"), "{error}");
+        assert!(before == storage.paths().into_iter().map(|path| (storage.contents(&path), path)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn full_queues_beside_a_log_of_zeros_are_refused_and_left_alone() {
     let storage = closed(5);
     storage.place("commitlog/00000000000000000000", &[0; 4096]);
