@@ -1,14 +1,37 @@
 // What CI does: formats, lints and types checked, then every test. Ends as `npm test` does.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { installPackages, npm } from "./set-up.mjs";
 
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** What the tests need, and what takes one core or waits for the network: built while the linters run. */
+function prepare() {
+  return Promise.all([build("npm", ["run", "--silent", "build:native"]), oracles()]);
+}
+
+/** One after the other: they share Maven's folder. */
+async function oracles() {
+  if (["java", "mvn"].some((tool) => spawnSync(tool, ["--version"], { stdio: "ignore" }).status !== 0)) return;
+  for (const line of ["4", "5"]) await build("test/interop/oracle/oracle", ["build", "--rocketmq", line]);
+}
+
+/** A build that fails is begun again by whoever needs it, and fails there. */
+function build(command, args) {
+  return once(spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] }), "close");
+}
+
 function check() {
-  installPackages();
   if (!npm("lint")) throw new Error("npm run lint found problems; npm run format mends what a tool can mend.");
   if (!npm("check")) throw new Error("npm run check found type errors.");
 }
 
 try {
+  installPackages();
+  const prepared = prepare();
   check();
+  await prepared;
   await import("./test.mjs");
 } catch (error) {
   console.error(`moraine: ${error.message}`);

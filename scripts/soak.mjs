@@ -1,16 +1,16 @@
-// Crashes on the simulated disk for as long as asked, on all cores: random workloads, each core its own seeds, then every
-// call of two long workloads failing. `npm run soak -- --minutes N [--seed S] [--cores C] [--release]`.
-// A line of docs/reliability-ledger.md says what was tried.
+// Crashes on the simulated disk for as long as asked, on all cores: random workloads, then every call of two long workloads
+// failing. `npm run soak -- --minutes N [--seed S] [--cores C]`; `npm run soak -- --exhaustive`: every state of every small
+// workload instead. A row of docs/reliability-ledger.md says what was tried.
 import { spawn, spawnSync } from "node:child_process";
-import { appendFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const LEDGER = "docs/reliability-ledger.md";
-/** Between the first seeds of two cores: more workloads than one gets through. */
-const SEEDS_OF_A_CORE = 10_000_000;
+/** Between the first seeds of runs that begin a second apart: more workloads than a core gets through in one. */
+const SEEDS_A_SECOND = 100;
 /** The test prints these. */
 const TALLY =
   /(\d+) crash states of \d+ workloads .* \[(\d+), (\d+), (\d+)\] crashes within recovery by depth, (\d+) opened from a queue checkpoint on, (\d+) with a rotten record: (\d+) states a second(?:, (\d+) a second of one core)?/;
@@ -23,9 +23,9 @@ function numberOf(name, text, least) {
 }
 
 /** Compiles the tests; returns the program. */
-function build(release) {
-  const args = ["test", "--locked", "-p", "moraine-core", "--test", "crash", "--no-run", "--message-format=json"];
-  const { status, stdout } = spawnSync("cargo", release ? [...args, "--release"] : args, {
+function build() {
+  const args = ["test", "--locked", "-p", "moraine-core", "--test", "crash", "--no-run"];
+  const { status, stdout } = spawnSync("cargo", [...args, "--message-format=json"], {
     cwd: root,
     encoding: "utf8",
     maxBuffer: 1 << 28,
@@ -37,31 +37,32 @@ function build(release) {
   return program;
 }
 
-function run(program, seed, minutes) {
+function run(program, { seed, minutes, cores, exhaustive }) {
   const environment = {
     MORAINE_CRASH_SEED: String(seed),
     MORAINE_CRASH_MINUTES: String(minutes),
+    MORAINE_CRASH_CORES: String(cores),
     MORAINE_CRASH_STATES: String(Number.MAX_SAFE_INTEGER),
     RUST_BACKTRACE: "0",
   };
-  const tests = ["random_workloads", "nth_call", "--nocapture", "--test-threads=1"];
+  const tests = [...(exhaustive ? ["small"] : ["random_workloads", "nth_call"]), "--nocapture", "--test-threads=1"];
   return new Promise((resolve, reject) => {
     const child = spawn(program, tests, { cwd: root, env: { ...process.env, ...environment } });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
     child.on("error", reject);
-    child.on("close", (status, signal) => resolve({ seed, output, failed: status !== 0, signal }));
+    child.on("close", (status, signal) => resolve({ output, failed: status !== 0, signal }));
   });
 }
 
-function tallyOf({ seed, output, failed, signal }) {
+function tallyOf({ output, failed, signal }) {
   const [, ...counted] = (TALLY.exec(output) ?? []).map(Number);
   const [states = 0, one = 0, two = 0, three = 0, resumed = 0, rotten = 0, perSecond = 0, perCore = perSecond] =
     counted;
   const calls = Number(FAILING_CALLS.exec(output)?.[1] ?? 0);
-  console.log(`seeds from ${seed}: ${states} states, ${perSecond} a second, ${perCore} a second of one core`);
+  console.log(`${states} states, ${perSecond} a second, ${perCore} a second of one core`);
   if (failed) console.error(signal === null ? output : `${output}\nended by ${signal}`);
-  return { states, deeper: one + two + three, resumed, rotten, calls, perSecond, perCore, failed };
+  return [states, one + two + three, resumed, rotten, calls, perCore, failed ? 1 : 0];
 }
 
 function commit() {
@@ -69,38 +70,33 @@ function commit() {
   return `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain") === "" ? "" : " and changes"}`;
 }
 
+/** Adds a row, and says the sums of all anew. */
+function enter(columns) {
+  const path = `${root}/${LEDGER}`;
+  const text = `${readFileSync(path, "utf8")}| ${columns.join(" | ")} |\n`;
+  const rows = text.split("\n").filter((line) => line.startsWith("| 20"));
+  const sum = (column) => rows.reduce((total, row) => total + Number(row.split("|")[column]), 0).toLocaleString("en");
+  writeFileSync(
+    path,
+    text.replace(/^Total: .*$/m, `Total: ${sum(4)} crash states, ${sum(8)} runs with a failing call.`),
+  );
+}
+
 try {
   const number = { type: "string" };
-  const { values } = parseArgs({
-    options: { minutes: number, seed: number, cores: number, release: { type: "boolean", default: false } },
-  });
-  const minutes = numberOf("minutes", values.minutes ?? "1", 1);
-  const seed = numberOf("seed", values.seed ?? String(Math.floor(Date.now() / 1000)), 0);
-  const cores = numberOf("cores", values.cores ?? String(availableParallelism()), 1);
-  const program = build(values.release);
-  const runs = Array.from({ length: cores }, (_, core) => run(program, seed + core * SEEDS_OF_A_CORE, minutes));
-  const tallies = (await Promise.all(runs)).map(tallyOf);
-  const sum = (of) => tallies.reduce((total, tally) => total + tally[of], 0);
-  const failures = tallies.filter(({ failed }) => failed).length;
-  const perCore = Math.round(sum("perCore") / cores);
-  console.log(
-    `${sum("states")} states, ${sum("perSecond")} a second, ${perCore} a second of one core, ${failures} failed`,
-  );
-  const date = new Date().toISOString().slice(0, 10);
-  const seeds = Array.from({ length: cores }, (_, core) => seed + core * SEEDS_OF_A_CORE).join(", ");
-  const columns = [
-    date,
-    commit(),
-    seeds,
-    sum("states"),
-    sum("deeper"),
-    sum("resumed"),
-    sum("rotten"),
-    sum("calls"),
-    perCore,
-  ];
-  appendFileSync(`${root}/${LEDGER}`, `| ${[...columns, failures].join(" | ")} |\n`);
-  process.exitCode = failures === 0 ? 0 : 1;
+  const exhaustive = { type: "boolean", default: false };
+  const { values } = parseArgs({ options: { minutes: number, seed: number, cores: number, exhaustive } });
+  const options = {
+    minutes: numberOf("minutes", values.minutes ?? (values.exhaustive ? "600" : "1"), 1),
+    seed: numberOf("seed", values.seed ?? String(Math.floor(Date.now() / 1000) * SEEDS_A_SECOND), 0),
+    cores: numberOf("cores", values.cores ?? String(availableParallelism()), 1),
+    exhaustive: values.exhaustive,
+  };
+  const program = build();
+  const [date, tried] = [new Date().toISOString().slice(0, 10), commit()];
+  const tally = tallyOf(await run(program, options));
+  enter([date, tried, options.exhaustive ? "all small" : options.seed, ...tally]);
+  process.exitCode = tally.at(-1) === 0 ? 0 : 1;
 } catch (error) {
   console.error(`moraine: ${error.message}`);
   process.exitCode = 1;

@@ -90,7 +90,7 @@ export async function rebuildStore(path: string | URL, options?: RebuildOptions)
 /**
  * Saves every whole record of a store into a new one in `out`, which must be empty or not there; the old one is only read.
  * Messages keep their queue offsets and all they say; their places in the log change, and so do their `offsetMsgId`s.
- * `config/` is copied. What was lost is told; an error leaves `out` with what was saved until then.
+ * `config/` is copied; deleted topics stay deleted. What was lost is told; an error leaves `out` with what was saved until then.
  */
 export async function salvageStore(
   path: string | URL,

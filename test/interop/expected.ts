@@ -118,6 +118,8 @@ export function expectedFrom(lines: readonly { kind: string }[]): Expected {
   const [open] = of<OpenLine>("open");
   const [close] = of<{ kind: "close"; clean: boolean }>("close");
   if (open === undefined) throw new Error("the reading has no line of kind open");
+  const [failed] = of("time-failed");
+  if (failed !== undefined) throw new Error(`RocketMQ failed to answer: ${JSON.stringify(failed)}`);
   return {
     open,
     messages: of<MessageLine>("message"),

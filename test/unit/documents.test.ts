@@ -80,3 +80,12 @@ it("every script of package.json starts a file that exists", () => {
   expect(started.length).toBeGreaterThan(0);
   expect(started.filter((file) => !existsSync(join(root, file)))).toEqual([]);
 });
+
+it("the reliability ledger's total is the sum of its rows", () => {
+  const ledger = read("docs/reliability-ledger.md");
+  const rows = [...ledger.matchAll(/^\| 20.*$/gm)].map(([row]) => row.split("|").map((cell) => cell.trim()));
+  expect(rows.length).toBeGreaterThan(0);
+  const sum = (column: number) => rows.reduce((total, row) => total + Number(row[column]), 0);
+  const [, states, calls] = /^Total: ([\d,]+) crash states, ([\d,]+) runs with a failing call\.$/m.exec(ledger) ?? [];
+  expect([states, calls]).toEqual([sum(4), sum(8)].map((total) => total.toLocaleString("en")));
+});

@@ -69,17 +69,28 @@ impl<S: Storage> Learning<'_, S> {
     /// … without refusing anything.
     pub fn kind(&mut self, topic: &[u8]) -> Result<(), Error> {
         let simple = self.simple;
-        if self.is_fresh || simple.topic(topic).is_some() || self.batches.holds(topic) {
+        if self.is_fresh || has_queue(simple, topic) || self.batches.holds(topic) {
             return Ok(());
         }
         self.is_fresh = true;
         if self.topics.refresh(self.storage, self.findings)? {
-            for name in self.topics.kinds.batch.iter().filter(|name| simple.topic(name.as_bytes()).is_none()) {
+            for name in self.topics.kinds.batch.iter().filter(|name| !has_queue(simple, name.as_bytes())) {
                 self.batches.add_topic(name.as_bytes());
+                // Plain queues that were deleted: those of the other kind go on at their offsets.
+                for place in simple.topic(name.as_bytes()).into_iter().flat_map(Topic::places) {
+                    let batch = self.batches.find_or_add(name.as_bytes(), simple.queue(place).id);
+                    self.batches.begin_anew(batch, u64::MAX);
+                    self.batches.continue_at(batch, simple.queue(place).next());
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether the topic has plain queues other than deleted ones.
+fn has_queue(simple: &QueueTable, topic: &[u8]) -> bool {
+    simple.topic(topic).is_some_and(|topic| topic.places().any(|place| !simple.queue(place).absent))
 }
 
 /// Whether a message, what it says of an inner batch and its topic fit together; RocketMQ's MESSAGE_ILLEGAL otherwise.

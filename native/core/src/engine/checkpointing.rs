@@ -111,7 +111,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         }
         let queues = engine.queues.len() as u64;
         let every = engine.options.checkpoint_bytes.max(queues * CHECKPOINT_BYTES_A_QUEUE);
-        match engine.sidecar.running.and_then(|running| running.derived) {
+        match engine.sidecar.running.and_then(|running| running.derived).filter(|derived| !derived.lost) {
             Some(derived) => engine.log.end() >= derived.upto + every,
             None => engine.log.end() > engine.log.segments().min(),
         }
@@ -152,7 +152,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             (checkpoint.physic, checkpoint.logics) = (time, time);
         }
         let queues = TableIdentity { snapshot, bytes: table.len() as u64, crc: crc32(&table) };
-        let derived = Derived { upto: begun.upto, min: engine.log.segments().min(), queues, index: begun.index };
+        let derived = Derived { upto: begun.upto, min: engine.log.segments().min(), queues, lost: false, index: begun.index };
         let mark = engine.watermark_plan(checkpoint, Some(derived));
         let unsynced = core::mem::take(&mut engine.unsynced);
         engine.checkpoint_in_flight = true;
@@ -191,10 +191,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// A watermark was written.
     pub fn watermarked(&mut self, plan: WatermarkPlan<S>) {
         self.0.checkpoint_in_flight = false;
-        if let Some(running) = plan.written {
-            let watermark = Watermark { running: Some(running), ..plan.slot.watermark };
-            self.0.sidecar.wrote(&watermark);
-        }
+        self.0.said(&plan);
     }
 }
 
@@ -213,6 +210,21 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         };
         let slot = Slot { watermark, last, exists: self.sidecar.exists() };
         WatermarkPlan { slot, log: self.log.view(self.durable), written: None }
+    }
+
+    /// The watermark, if it counts, with `checkpoint` as it is about to be written.
+    pub(super) fn say_checkpoint(&mut self) -> Result<(), IoError> {
+        let Some(running) = self.sidecar.running else { return Ok(()) };
+        let mut plan = self.watermark_plan(self.checkpoint, running.derived);
+        plan.run(self.storage.as_ref())?;
+        self.said(&plan);
+        Ok(())
+    }
+
+    fn said(&mut self, plan: &WatermarkPlan<S>) {
+        if let Some(running) = plan.written {
+            self.sidecar.wrote(&Watermark { running: Some(running), ..plan.slot.watermark });
+        }
     }
 
     fn holds_everything_below(&self, begun: &Begun) -> bool {

@@ -43,6 +43,8 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             engine.checkpoint.physic = engine.last_store_timestamp;
             engine.checkpoint.logics = engine.last_store_timestamp;
         }
+        // Before `checkpoint`, which would say more than the watermark knows of, and so make it void, should this be its end.
+        engine.say_checkpoint()?;
         storage.write_at(CHECKPOINT_PATH, 0, &engine.checkpoint.encode())?;
         storage.sync(CHECKPOINT_PATH)?;
         engine.write_sidecar()?;

@@ -43,6 +43,10 @@ impl<S: Storage> Found<S> {
                 lost,
             }),
             Some(Proven { closed: Closed { end, .. }, .. }) if lost.plain || lost.batches => self.with_lost_queues(storage, *end, lost),
+            // Nothing but `abort` came since.
+            Some(Proven { closed: Closed { end, .. }, .. }) if !self.clean => {
+                Ok(Counts { evidence: Evidence::Below(*end), ..self.ended_abruptly(storage)? })
+            }
             _ if self.clean => self.closed_by_others(storage),
             _ => self.ended_abruptly(storage),
         }

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::close::ABORT_PATH;
+use super::counts::Lost;
 use super::kept::KeptFile;
 use super::known::{IndexClues, load_checkpoint, load_index, refuse_wrong_mount};
 use super::resumed::Resumed;
@@ -51,6 +52,8 @@ pub(super) struct Found<S: Storage> {
     /// The index files that count, and the offset from which messages have to be indexed again.
     pub index: Index,
     pub index_known: u64,
+    /// It is what the sidecar says of it: nothing is indexed again below the offset up to which it speaks.
+    pub index_said: bool,
     /// What no log can give back.
     pub kept: KeptFile,
     pub findings: Vec<Finding>,
@@ -97,6 +100,7 @@ impl<S: Storage> Found<S> {
         let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
         let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean, checkpoint: &checkpoint, derived };
         let (index, index_known) = load_index(storage, &clues, &segments, segments.extent(), &mut findings)?;
+        let index_said = index_known == derived.map_or(u64::MAX, |derived| derived.upto);
         Ok(Self {
             clean,
             topics,
@@ -113,6 +117,7 @@ impl<S: Storage> Found<S> {
             loaded_batches,
             index,
             index_known,
+            index_said,
             kept,
             findings,
         })
@@ -120,20 +125,18 @@ impl<S: Storage> Found<S> {
 }
 
 impl<S: Storage> Found<S> {
-    /// What the watermark may go on saying while the store is open, before anything is put.
-    pub fn running(&self) -> Option<Running> {
+    /// What the watermark may go on saying while the store is open, before anything is put. Of queues that are `lost` it says
+    /// how far they had come.
+    pub fn running(&self, lost: Lost) -> Option<Running> {
+        let lost = lost.plain || lost.batches;
+        let index = |derived: Derived| derived.index.filter(|_| self.index_said);
+        let queues = |derived: Derived| (self.queues_said || lost).then_some(Derived { lost, index: index(derived), ..derived });
         if let Some(Resumed { running, .. }) = &self.resumed {
-            return Some(Running { derived: running.derived.filter(|_| self.queues_said), ..*running });
+            return Some(Running { derived: running.derived.and_then(queues), ..*running });
         }
         let closed = self.proven.as_ref()?.closed;
         let session = self.sidecar.next_sequence();
-        let derived = Derived {
-            upto: closed.end,
-            min: closed.min,
-            queues: closed.queues,
-            index: self.index.mark().filter(|_| self.index_known == u64::MAX),
-        };
-        let derived = Some(derived).filter(|_| self.queues_said);
+        let derived = queues(Derived { upto: closed.end, min: closed.min, queues: closed.queues, lost, index: self.index.mark() });
         Some(Running { min: closed.min, durable: closed.end, last: closed.last, checkpoint: closed.checkpoint, derived, session })
     }
 }

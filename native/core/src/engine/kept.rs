@@ -75,6 +75,21 @@ impl KeptFile {
         Ok(file)
     }
 
+    /// What a store keeps that is only read from, and its log without the segments below the minimum.
+    pub(super) fn of_another<S: Storage>(
+        storage: &S,
+        segments: &mut Segments<S::Segment>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Kept, Error> {
+        match Self::load(storage, segments, findings) {
+            Ok(file) => Ok(file.kept),
+            Err(error) => {
+                findings.push(about(KEPT_PATH, error.message));
+                Ok(Kept::default())
+            }
+        }
+    }
+
     /// Tells the queues which messages are hidden: before any is entered.
     pub(super) fn hide(&self, queues: &mut QueueTable) {
         for (name, topic) in self.kept.topics.iter().filter(|(_, topic)| topic.hidden_below > 0) {

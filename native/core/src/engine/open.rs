@@ -44,7 +44,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         let rebuilt = found.rebuild(storage.as_ref(), &clock, &options, &counts, progress)?;
         // From here on it is ours.
         let vouched = recovery::start_segment(&found.segments, found.checkpoint.min_timestamp());
-        let running = found.running();
+        let running = found.running(counts.lost);
         let mut engine = Self::new(storage, clock, options, found, rebuilt.log_end.end, rebuilt.last);
         if !engine.options.read_only {
             if counts.complete.least() < vouched {

@@ -193,7 +193,7 @@ impl<S: Storage> Found<S> {
                 }
             })?;
         }
-        self.index = index;
+        (self.index, self.index_said) = (index, false);
         Ok(names)
     }
 

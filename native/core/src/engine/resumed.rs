@@ -37,21 +37,17 @@ impl Sidecar {
         options: &Options,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<Resumed>, Error> {
-        let Some(mut running) = self.newest.and_then(|newest| newest.running) else { return Ok(None) };
-        if clean || !marker_stands(storage)? || !may_be_ours(checkpoint, &running.checkpoint) {
-            return Ok(None);
-        }
-        if let Err(reason) = reaches(&running, segments)? {
+        let Some((mut running, written)) = self.log_resumed(storage, clean, checkpoint, segments, &mut |reason| {
             // Who only reads may see a store that is being written: its files need not belong together.
             findings.extend((!options.read_only).then(|| distrusted(WATERMARK_PATH, reason)));
+        })?
+        else {
             return Ok(None);
-        }
-        let written = live::written(storage, running.session)?.filter(|&written| written <= segments.extent());
-        let written = written.unwrap_or(0).max(running.durable);
+        };
         let (mut queues, mut before) = (None, None);
         if let Some(derived) = running.derived {
             match table(storage, &derived, options)? {
-                Some(table) if table.are_in_files(storage, derived.upto)? => queues = Some(table),
+                Some(table) if !derived.lost && table.are_in_files(storage, derived.upto)? => queues = Some(table),
                 Some(table) => before = Some(table),
                 None => {
                     let path = queues_path(derived.queues.snapshot);
@@ -63,6 +59,34 @@ impl Sidecar {
         }
         Ok(Some(Resumed { running, written, queues, before }))
     }
+
+    /// What the running watermark says of the log, and below which offset all of it was written; `void` hears why it does not
+    /// count where that is not RocketMQ's doing.
+    fn log_resumed<S: Storage>(
+        &self,
+        storage: &S,
+        clean: bool,
+        checkpoint: &[u8],
+        segments: &Segments<S::Segment>,
+        void: &mut dyn FnMut(&'static str),
+    ) -> Result<Option<(Running, u64)>, Error> {
+        let Some(running) = self.newest.and_then(|newest| newest.running) else { return Ok(None) };
+        if clean || !marker_stands(storage)? || !may_be_ours(checkpoint, &running.checkpoint) {
+            return Ok(None);
+        }
+        if let Err(reason) = reaches(&running, segments)? {
+            void(reason);
+            return Ok(None);
+        }
+        let written = live::written(storage, running.session)?.filter(|&written| written <= segments.extent());
+        Ok(Some((running, written.unwrap_or(0).max(running.durable))))
+    }
+}
+
+/// Below which offset the log of a store that was not closed is known to have been written; `None`: nothing of ours says so.
+pub fn written_when_killed<S: Storage>(storage: &S, checkpoint: &[u8], segments: &Segments<S::Segment>) -> Result<Option<u64>, Error> {
+    let known = Sidecar::read(storage)?.log_resumed(storage, false, checkpoint, segments, &mut |_| {})?;
+    Ok(known.map(|(_, written)| written))
 }
 
 fn table<S: Storage>(storage: &S, derived: &Derived, options: &Options) -> Result<Option<Queues>, Error> {

@@ -4,17 +4,19 @@
 //! saved from is only read; nothing in it has to be right but the records themselves.
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::close::ABORT_PATH;
+use super::kept::{self, KeptFile};
 use super::open::Progress;
 use super::remake_files::{batch_topics, usual_file_bytes};
 use super::sidecar::{WATERMARK_PATH, marker_stands};
 use super::{Engine, Writer};
 use crate::error::{Code, Error, Finding};
 use crate::format::index_file::Geometry;
+use crate::format::kept::Kept;
 use crate::format::record::move_to;
 use crate::format::watermark::Watermark;
 use crate::index::files as index_files;
@@ -30,8 +32,8 @@ use crate::queue::table::QueueTable;
 use crate::storage::{Clock, EntryKind, Segment, Storage};
 
 const CONFIG: &str = "config";
-/// Our own table of what no log can give back: positions of the old log, which mean nothing in the new one.
-const OWN_TABLE: &str = "config/moraine.json";
+/// Our own table of what no log can give back, in all its versions: positions of the old log, which are others in the new one.
+const OWN_TABLE: &str = "moraine.json";
 /// What a store is made of that a new one has by itself.
 const REMADE: [&str; 11] = [
     "rocksdbstore",
@@ -113,7 +115,8 @@ fn copy_directory<S: Storage, T: Storage>(from: &S, to: &T, dir: &str, depth: us
         let path = format!("{dir}/{}", entry.name);
         match entry.kind {
             EntryKind::Directory if depth < MAX_DEPTH => copy_directory(from, to, &path, depth + 1, findings)?,
-            EntryKind::File if path != OWN_TABLE => {
+            EntryKind::File if depth == 0 && entry.name.starts_with(OWN_TABLE) => {}
+            EntryKind::File => {
                 if let Err(error) = copy_file(from, to, &path, &mut buffer)? {
                     left_out(&path, &error.message, findings);
                 }
@@ -150,14 +153,18 @@ pub fn salvage<S: Storage, T: Storage, C: Clock>(
     to: &mut Engine<T, C>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Salvaged, Error> {
-    let log = Segments::load_what_opens(from)?;
+    let mut log = Segments::load_what_opens(from)?;
     let end = closed_end(from, &log)?.unwrap_or(log.extent());
+    let mut salvaged = Salvaged::default();
+    let kept = KeptFile::of_another(from, &mut log, &mut salvaged.findings)?;
     for topic in batch_topics(from, &to.topics.kinds.batch)? {
         to.batches.add_topic(topic.as_bytes());
     }
-    let mut saving = Saving { to, salvaged: Salvaged::default(), moved: Vec::new(), unsynced: 0 };
+    let hidden = Hidden::of(&kept);
+    let mut saving = Saving { to, salvaged, hidden, moved: Vec::new(), unsynced: 0 };
     saving.walk(&log, end, progress)?;
     saving.settle(true)?;
+    saving.keep(kept)?;
     saving.compare_ends(from);
     let Saving { mut salvaged, to, .. } = saving;
     to.log.segments().clone().name_files(&mut to.findings);
@@ -175,9 +182,30 @@ fn closed_end<S: Storage>(from: &S, log: &Segments<S::Segment>) -> Result<Option
     Ok(closed.filter(|closed| is_clean && (closed.min, closed.extent) == (log.min(), log.extent())).map(|closed| closed.end))
 }
 
+/// Messages of deleted topics: saved with the log, and hidden in the new one as they were in the old.
+struct Hidden {
+    /// Offsets of the old log below which messages of a topic are hidden, the highest first.
+    waiting: Vec<(u64, String)>,
+}
+
+impl Hidden {
+    fn of(kept: &Kept) -> Self {
+        let topics = kept.topics.iter().filter(|(_, topic)| topic.hidden_below > 0);
+        let mut waiting: Vec<(u64, String)> = topics.map(|(name, topic)| (topic.hidden_below, name.clone())).collect();
+        waiting.sort_unstable_by(|a, b| b.cmp(a));
+        Self { waiting }
+    }
+
+    /// The next topic of which everything that is hidden lies in front of `at`.
+    fn passed(&mut self, at: u64) -> Option<String> {
+        self.waiting.pop_if(|(below, _)| *below <= at).map(|(_, name)| name)
+    }
+}
+
 struct Saving<'a, T: Storage, C: Clock> {
     to: &'a mut Engine<T, C>,
     salvaged: Salvaged,
+    hidden: Hidden,
     /// A record, made one of its new place.
     moved: Vec<u8>,
     /// Bytes put since the last sync.
@@ -187,6 +215,9 @@ struct Saving<'a, T: Storage, C: Clock> {
 impl<T: Storage, C: Clock> Saving<'_, T, C> {
     fn walk<G: Segment>(&mut self, log: &Segments<G>, end: u64, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
         let (min, total) = (log.min(), end.saturating_sub(log.min()));
+        for (_, name) in &self.hidden.waiting {
+            self.to.queues.hide(name, u64::MAX);
+        }
         let mut scanner = Scanner::new(LogView::new(log.clone(), end), min, end);
         let mut told = min;
         loop {
@@ -197,6 +228,9 @@ impl<T: Storage, C: Clock> Saving<'_, T, C> {
             }
             match scanner.step() {
                 Ok(Step::Message { at, bytes }) => {
+                    while let Some(name) = self.hidden.passed(at) {
+                        self.to.queues.hide(&name, self.to.log.end());
+                    }
                     if let Err(error) = self.save(bytes) {
                         // Of this record alone: its topic has queues of both kinds, or it fits no file of the new log.
                         if !matches!(error.code, Code::UnsupportedFormat | Code::MessageTooLarge) {
@@ -224,6 +258,23 @@ impl<T: Storage, C: Clock> Saving<'_, T, C> {
             }
         }
         progress(Progress { phase: "log", done: total, total });
+        while let Some(name) = self.hidden.passed(u64::MAX) {
+            self.to.queues.hide(&name, self.to.log.end());
+        }
+        Ok(())
+    }
+
+    /// Writes down what the old store kept beside its log, with the places that it has in the new one. Queues without messages
+    /// go on at their next offset from the next open on.
+    fn keep(&mut self, mut kept: Kept) -> Result<(), Error> {
+        kept.minimum = 0;
+        for (name, topic) in kept.topics.iter_mut().filter(|(_, topic)| topic.hidden_below > 0) {
+            topic.hidden_below = self.to.queues.hidden_below(name.as_bytes());
+        }
+        if kept != self.to.kept.kept {
+            kept::write(self.to.storage.as_ref(), &kept)?;
+            self.to.kept.kept = kept;
+        }
         Ok(())
     }
 
@@ -277,7 +328,8 @@ impl<T: Storage, C: Clock> Saving<'_, T, C> {
         let Ok((_, loaded)) = QueueFiles::load(from, entries, (Trust::Clean, false), &mut queues, &mut Vec::new()) else { return };
         for queue in loaded {
             let (topic, id, had) = (&queues.topic_of(queue.place).name, queues.queue(queue.place).id, queues.queue(queue.place).next());
-            let has = self.to.queues.find(topic.as_bytes(), id).map_or(0, |place| self.to.queues.queue(place).next());
+            let put = self.to.queues.find(topic.as_bytes(), id).map_or(0, |place| self.to.queues.queue(place).next());
+            let has = put.max(self.to.kept.kept.next(topic, id));
             if has < had && self.salvaged.findings.len() < MAX_FINDINGS {
                 let message = format!("had come to queue offset {had}, goes on at {has}: set back consumers that are ahead of it");
                 let file = format!("{DIRECTORY}/{topic}/{id}");

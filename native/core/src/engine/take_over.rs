@@ -155,7 +155,7 @@ const PIECE_BYTES: usize = 1 << 16;
 /// Writes what is there once more, and syncs it. A sync alone is not enough: after one that failed the page cache holds what
 /// the disk has not, and counts it as written.
 fn write_again<G: Segment>(segment: &G, from: u64, to: u64) -> Result<(), IoError> {
-    let mut piece = vec![0; PIECE_BYTES];
+    let mut piece = vec![0; to.saturating_sub(from).min(PIECE_BYTES as u64) as usize];
     let mut at = from;
     segment.reserve(to)?;
     while at < to {

@@ -101,8 +101,9 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         engine.lower_checkpoint(to, boundary.last.map_or(0, |(_, time)| time))?;
         engine.cut_log_back(to)?;
         engine.cuts += 1;
-        engine.durable = engine.durable.min(to);
-        engine.durable_last = boundary.last.map_or(engine.log.segments().min(), |(at, _)| at);
+        if to < engine.durable {
+            (engine.durable, engine.durable_last) = (to, boundary.last.map_or(engine.log.segments().min(), |(at, _)| at));
+        }
         engine.confirmed = engine.confirmed.map(|confirmed| confirmed.min(to));
         (engine.last_record, engine.last_store_timestamp) = boundary.last.unwrap_or((engine.log.segments().min(), 0));
         engine.watches.cut(to);
@@ -132,8 +133,13 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             if engine.queues.cut_tail(place, to) {
                 engine.queue_files.cut(engine.storage.as_ref(), &mut engine.queues, place, to)?;
             }
-            if engine.queues.queue(place).next() != before {
+            let queue = engine.queues.queue(place);
+            if queue.next() != before {
                 touched.push(place);
+                // A deleted topic that was made again is as it was before.
+                if queue.min >= queue.next() && engine.queues.hidden_below(engine.queues.topic_of(place).name.as_bytes()) > 0 {
+                    engine.queues.queue_mut(place).absent = true;
+                }
             }
         }
         for place in engine.batches.places() {
@@ -141,6 +147,10 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
             let in_files = engine.batch_files.cut_all(engine.storage.as_ref(), &mut engine.batches, place, to)?;
             if in_files || engine.batches.queue(place).next() != before {
                 touched_batches.push(place);
+                if engine.batches.queue(place).is_empty() && engine.queues.hidden_below(engine.batches.topic_of(place).name.as_bytes()) > 0
+                {
+                    engine.batches.queue_mut(place).absent = true;
+                }
             }
         }
         engine.queues.settle();

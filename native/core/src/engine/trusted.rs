@@ -23,7 +23,7 @@ pub(super) struct Proven {
     pub(super) closed: Closed,
     /// The queues, if nobody has been in their directories.
     pub(super) queues: Option<Queues>,
-    /// The queues as they were, if somebody has.
+    /// The queues as they were, if somebody has, or `abort` is there.
     pub(super) before: Option<Queues>,
 }
 
@@ -51,7 +51,8 @@ impl Sidecar {
         // An open that was killed may have taken back the time of the queues, and nothing else.
         let taken_back = Checkpoint { logics: 0, ..closed.checkpoint };
         let is_ours = [closed.checkpoint, taken_back].iter().any(|ours| checkpoint == ours.encode());
-        if !clean || !marker_stands(storage)? || !is_ours {
+        // An open that was killed before it changed anything may have left `abort`: it supersedes this slot first.
+        if (!clean && self.damaged) || !marker_stands(storage)? || !is_ours {
             return Ok(None);
         }
         if let Err(reason) = same_log(&closed, segments)? {
@@ -67,7 +68,7 @@ impl Sidecar {
             findings.push(distrusted(path, "it is no queue table"));
             return Ok(None);
         };
-        let is_trusted = untouched && newest_is_there(storage, &queues, &closed, segments)?;
+        let is_trusted = clean && untouched && newest_is_there(storage, &queues, &closed, segments)?;
         let (queues, before) = if is_trusted { (Some(queues), None) } else { (None, Some(queues)) };
         Ok(Some(Proven { closed, queues, before }))
     }

@@ -39,6 +39,11 @@ impl Kept {
         self.topics.get(topic).map_or(0, |topic| topic.hidden_below)
     }
 
+    /// The next offset of a queue without messages; 0 where nothing is said of it.
+    pub fn next(&self, topic: &str, id: i32) -> u64 {
+        self.topics.get(topic).and_then(|topic| topic.next.get(&id)).copied().unwrap_or(0)
+    }
+
     /// Forgets topics of which nothing is said.
     pub fn prune(&mut self) {
         self.topics.retain(|_, topic| topic.hidden_below > 0 || !topic.next.is_empty());

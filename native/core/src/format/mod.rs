@@ -24,6 +24,6 @@ pub mod queue_entry;
 pub mod queue_table;
 pub mod rebuild_note;
 pub mod record;
-mod record_crc;
+pub(crate) mod record_crc;
 pub mod seal;
 pub mod watermark;

@@ -18,7 +18,7 @@
 //! | 80 | 5 × i64 | the fields of `checkpoint` |
 //! | 120 | u64 | number of the snapshot of the queue table |
 //! | 128 | u64, u32 | its length in bytes, and its CRC-32 |
-//! | 140 | u32 | open: 1 if queue and index files are complete up to an offset |
+//! | 140 | u32 | open: 1 if queue and index files are complete up to an offset; 2 if index files are, and queue files were when the table was taken but are no more: all queues are to be built again, and none goes on below its offset in the table |
 //! | 144 | u64 | 1 + offset from which the key index lacks messages: the store was kept without one; 0: it lacks none |
 //! | 152 | u32 | open: 1 if an index file was being filled at that offset |
 //! | 156 | i64 | its name, as a number |
@@ -41,6 +41,9 @@ const MAGIC: [u8; 8] = *b"MORAINE\x01";
 const OPEN: u32 = 1;
 const CLOSED: u32 = 2;
 const RUNNING: u32 = 3;
+/// States of the queue files of an open store.
+const COMPLETE: u32 = 1;
+const LOST: u32 = 2;
 
 const CRC_AT: usize = WATERMARK_SLOT_BYTES - 4;
 
@@ -95,6 +98,8 @@ pub struct Derived {
     pub min: u64,
     /// What the queues' files held then.
     pub queues: TableIdentity,
+    /// They have lost entries since: all queues are being built again, and none goes on below its offset in the table.
+    pub lost: bool,
     /// The index file that was being filled then.
     pub index: Option<IndexMark>,
 }
@@ -173,7 +178,7 @@ impl Watermark {
         } else if let Some(running) = &self.running {
             let derived = running.derived.unwrap_or_default();
             put_positions([running.min, 0, running.durable], running.last, &running.checkpoint, &derived.queues);
-            put(140, &u32::from(running.derived.is_some()).to_be_bytes());
+            put(140, &running.derived.map_or(0, |derived| if derived.lost { LOST } else { COMPLETE }).to_be_bytes());
             put(224, &derived.upto.to_be_bytes());
             put(216, &derived.min.to_be_bytes());
             put(208, &running.session.to_be_bytes());
@@ -212,8 +217,9 @@ impl Watermark {
             RUNNING => {
                 let index = IndexMark { name: i64_at(slot, 156), before: i64_at(slot, 232), header: Header::decode(&array_at(slot, 164)) };
                 let index = (u32_at(slot, 152) != 0).then_some(index);
-                let derived = Derived { upto: offset(224)?, min: offset(216)?, queues: queues()?, index };
-                let derived = (u32_at(slot, 140) != 0).then_some(derived);
+                let state = u32_at(slot, 140);
+                let derived = Derived { upto: offset(224)?, min: offset(216)?, queues: queues()?, lost: state == LOST, index };
+                let derived = matches!(state, COMPLETE | LOST).then_some(derived);
                 let (min, durable, session) = (offset(32)?, offset(48)?, offset(208)?);
                 running = Some(Running { min, durable, last: last()?, checkpoint, derived, session });
             }

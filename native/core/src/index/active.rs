@@ -68,7 +68,7 @@ impl ActiveFile {
     pub fn rebuild<S: Storage>(storage: &S, name: String, geometry: Geometry, header: Header) -> Result<Self, Error> {
         let path = format!("{DIRECTORY}/{name}");
         let mut slots = vec![0; geometry.slots as usize];
-        let mut raw = vec![0; LOAD_ENTRIES * INDEX_ENTRY_BYTES as usize];
+        let mut raw = vec![0; LOAD_ENTRIES.min(header.count as usize) * INDEX_ENTRY_BYTES as usize];
         let (mut number, mut slots_used) = (1, 0);
         while number < header.count {
             let wanted = ((header.count - number) as usize).min(LOAD_ENTRIES);

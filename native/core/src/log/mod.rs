@@ -1,6 +1,7 @@
 //! The commit log: an ordered run of equally sized segments.
 
 pub mod append;
+mod carried_crc;
 pub mod scan;
 pub mod segments;
 pub mod view;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::view::LogView;
 use crate::error::Error;
-use crate::format::record::{Flaw, Head, MAGIC_V1, MAGIC_V2, Record, head};
+use crate::format::record::{Flaw, Head, MAGIC_V1, MAGIC_V2, head};
 use crate::storage::Segment;
 
 /// Bytes read at once; a longer record gets a window of its own length.
@@ -214,7 +214,7 @@ impl<G: Segment> Scanner<G> {
         }
         let start = (at - self.window_at) as usize;
         let bytes = &self.window[start..start + size as usize];
-        Ok(match Record::parse(bytes).and_then(|record| record.check().map(|()| record)) {
+        Ok(match self.view.checked(at, bytes)? {
             Ok(record) if record.physical_offset() == at as i64 => Found::Message(start, size as usize),
             Ok(record) => Found::Bad(BadReason::Misplaced(record.physical_offset())),
             Err(flaw) => Found::Bad(BadReason::Flaw(flaw)),
@@ -260,7 +260,7 @@ impl<G: Segment> Scanner<G> {
 }
 
 /// Position of the first possible record head: a length, then one of the two magics.
-fn find_magic(bytes: &[u8]) -> Option<usize> {
+pub(super) fn find_magic(bytes: &[u8]) -> Option<usize> {
     let (v1, v2) = (MAGIC_V1.to_be_bytes(), MAGIC_V2.to_be_bytes());
     let mut from = 4;
     while let Some(found) = bytes.get(from..)?.iter().position(|&byte| byte == v1[0]) {

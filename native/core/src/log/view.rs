@@ -5,9 +5,10 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::carried_crc;
 use super::segments::{Segments, path};
 use crate::error::Error;
-use crate::format::record::{Head, Record, STORE_TIMESTAMP_PREFIX_BYTES, head, store_timestamp_of};
+use crate::format::record::{Flaw, Head, Record, STORE_TIMESTAMP_PREFIX_BYTES, head, store_timestamp_of};
 use crate::storage::Segment;
 
 /// A pinned piece of the log: `min()..end()`.
@@ -68,7 +69,7 @@ impl<G: Segment> LogView<G> {
             let reason = format!("a record of {} bytes does not fit what the log holds there", out.len());
             return Err(self.corrupt(offset, &reason));
         }
-        match Record::parse(out).and_then(|record| record.check().map(|()| record)) {
+        match self.checked(offset, out)? {
             Ok(record) if record.physical_offset() == offset as i64 => Ok(()),
             Ok(record) => {
                 let reason = format!("the record there says that it was written at {}", record.physical_offset());
@@ -76,6 +77,19 @@ impl<G: Segment> LogView<G> {
             }
             Err(flaw) => Err(self.corrupt(offset, &format!("{flaw}"))),
         }
+    }
+
+    /// The record that stands at `offset` with these bytes, or what is wrong with it.
+    pub fn checked<'b>(&self, offset: u64, bytes: &'b [u8]) -> Result<Result<Record<'b>, Flaw>, Error> {
+        let record = match Record::parse(bytes) {
+            Ok(record) => record,
+            Err(flaw) => return Ok(Err(flaw)),
+        };
+        Ok(match record.check() {
+            Err(flaw @ Flaw::RecordCrc { .. }) if !carried_crc::is_carried(self, offset, bytes)? => Err(flaw),
+            Ok(()) | Err(Flaw::RecordCrc { .. }) => Ok(record),
+            Err(flaw) => Err(flaw),
+        })
     }
 
     /// The checked record that starts at `offset`, into `into` (replaced). `None` where none starts: outside the

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::BATCH_DIRECTORY;
 use super::batch::{BatchIndex, BatchTable};
-use super::files::{list, read_or_hole, zero_to_end};
+use super::files::{lengthen, list, read_or_hole, zero_to_end};
 use super::partition::{Doubt, partition};
 use crate::error::Error;
 use crate::format::batch_entry::BatchEntry;
@@ -188,8 +188,8 @@ impl BatchFiles {
         Ok(touched)
     }
 
-    /// Zeroes what the files of a queue hold behind its last entry, and removes the files wholly behind it. What was
-    /// zeroed is to be synced: `unsynced`.
+    /// Zeroes what the files of a queue hold behind its last entry, and removes the files wholly behind it; short ones get
+    /// their length. What was changed is to be synced: `unsynced`.
     pub fn clear_behind<S: Storage>(
         &self,
         storage: &S,
@@ -206,7 +206,10 @@ impl BatchFiles {
             if first > end || (first == end && first > start) {
                 storage.remove(&path)?;
                 removed = true;
-            } else if end < first + self.file_entries && zero_to_end(storage, &path, (end - first) * BATCH_ENTRY_BYTES, len)? {
+                continue;
+            }
+            let cleared = end < first + self.file_entries && zero_to_end(storage, &path, (end - first) * BATCH_ENTRY_BYTES, len)?;
+            if lengthen(storage, &path, len, self.file_bytes())? || cleared {
                 unsynced.insert(&path);
             }
         }

@@ -19,6 +19,8 @@ use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
 const CHUNK_ENTRIES: u64 = 512;
+/// So many need no buffer of that size, which is zeroed first.
+const FEW_ENTRIES: u64 = 32;
 
 /// Files that are empty or short come from a crash while they were made: an empty last one goes, any other gets its size.
 /// After a power cut files made since the last sync have their lengths or not, in any order.
@@ -106,7 +108,14 @@ impl QueueFiles {
         let mut offset = from;
         let ext_dir = self.ext.map(|_| ext::directory(table, place)).unwrap_or_default();
         let mut ext = self.ext.map(|files| ExtReader::new(storage, files, &ext_dir));
-        let mut buffer = [0; (CHUNK_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+        let (mut few, mut many);
+        let buffer: &mut [u8] = if end.min(tail.first()).saturating_sub(offset) <= FEW_ENTRIES {
+            few = [0; (FEW_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+            &mut few
+        } else {
+            many = [0; (CHUNK_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+            &mut many
+        };
         while offset < end.min(tail.first()) {
             let (path, at) = self.path(table, place, offset);
             let left_in_file = self.file_entries - offset % self.file_entries;
@@ -171,7 +180,8 @@ impl QueueFiles {
     }
 
     /// Zeroes what the files of a queue hold from its next offset on, and removes the files wholly behind it, so
-    /// that nobody takes stale entries for messages (store-format trap 12). What was zeroed is to be synced: `unsynced`.
+    /// that nobody takes stale entries for messages (store-format trap 12). Files that a power cut has made short get their
+    /// length. What was changed is to be synced: `unsynced`.
     pub fn clear_behind<S: Storage>(
         &self,
         storage: &S,
@@ -188,7 +198,10 @@ impl QueueFiles {
             if first > next || (first == next && first > table.queue(place).min) {
                 storage.remove(&path)?;
                 removed = true;
-            } else if next < first + self.file_entries && zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)? {
+                continue;
+            }
+            let cleared = next < first + self.file_entries && zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)?;
+            if lengthen(storage, &path, len, self.file_bytes())? || cleared {
                 unsynced.insert(&path);
             }
         }
@@ -297,6 +310,14 @@ pub(super) fn read_or_hole<S: Storage>(storage: &S, path: &str, at: u64, out: &m
         Err(missing) if missing.kind == IoKind::NotFound => Ok(0),
         outcome => Ok(outcome?),
     }
+}
+
+/// Gives a file its length that a power cut has taken; says whether it had.
+pub(super) fn lengthen<S: Storage>(storage: &S, path: &str, len: u64, file_bytes: u64) -> Result<bool, Error> {
+    if len < file_bytes {
+        storage.create(path, file_bytes)?;
+    }
+    Ok(len < file_bytes)
 }
 
 /// Zeroes a file from `at` to its end where it is not zero already; says whether anything was.

@@ -78,6 +78,15 @@ impl File {
         count
     }
 
+    /// Whether there are no bytes but zeros between two positions. `zero` is the page that untouched ones share.
+    pub fn is_zero(&self, from: u64, to: u64, zero: &Page) -> bool {
+        let len = to.min(self.len).saturating_sub(from) as usize;
+        parts(from, len).all(|(page, within, part)| {
+            let page = &self.slots[page].current;
+            Rc::ptr_eq(page, zero) || page[within..within + part.len()] == zero[within..within + part.len()]
+        })
+    }
+
     /// Writes bytes that lie within the file. `keeps_versions`: what stood there before may have been written back.
     pub fn write(&mut self, at: u64, bytes: &[u8], keeps_versions: bool) {
         for (page, within, part) in parts(at, bytes.len()) {

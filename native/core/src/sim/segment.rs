@@ -31,10 +31,7 @@ impl SimSegment {
     }
 
     fn is_zero_from(&self, machine: &Machine, at: u64) -> bool {
-        let Some(file) = machine.state.file(self.node) else { return true };
-        let mut rest = vec![0; (self.size - at) as usize];
-        file.read(at, &mut rest);
-        rest.iter().all(|&byte| byte == 0)
+        machine.state.file(self.node).is_none_or(|file| file.is_zero(at, self.size, &machine.state.zero))
     }
 }
 

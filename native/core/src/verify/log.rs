@@ -12,6 +12,7 @@ use super::{Halt, Verifier};
 use crate::batch_dispatch::parse_inner_num;
 use crate::dispatch::{Dispatch, names_a_directory, takes_queue_entry};
 use crate::engine::sidecar::WATERMARK_PATH;
+use crate::engine::written_when_killed;
 use crate::format::batch_entry::BatchEntry;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::{Record, SYS_FLAG_INNER_BATCH};
@@ -111,6 +112,9 @@ impl<S: Storage> Verifier<'_, S> {
             return Ok(Evidence::Below(live.end));
         }
         if !self.clean {
+            if let Ok(Some(written)) = written_when_killed(self.storage, &self.checkpoint_bytes, &self.segments) {
+                return Ok(Evidence::Below(written));
+            }
             return Ok(Evidence::StoredBy(self.checkpoint.min_timestamp()));
         }
         let mut known = self.closed_end()?.unwrap_or(0);

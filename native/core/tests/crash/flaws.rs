@@ -19,6 +19,13 @@ impl Flaws {
         self.kinds.entry(kind.chars().take(160).collect()).or_insert_with(|| (0, whole())).0 += 1;
     }
 
+    /// Takes over what another thread has found.
+    pub fn add(&mut self, other: Self) {
+        for (kind, (count, whole)) in other.kinds {
+            self.kinds.entry(kind).or_insert_with(|| (0, whole)).0 += count;
+        }
+    }
+
     pub fn report(&self) {
         if self.kinds.is_empty() {
             return;

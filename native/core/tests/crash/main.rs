@@ -9,6 +9,7 @@ mod random_workloads;
 mod rot;
 mod run;
 mod small;
+mod stale;
 mod states;
 mod verify;
 mod workload;

@@ -40,9 +40,36 @@ pub struct Model {
     pub blanks: Vec<(u64, u64)>,
     pub end: u64,
     pub next: [u64; QUEUES],
+    /// Below it the log holds nothing any more.
+    pub min: u64,
+    /// Below them no message is found in these queues, or by key: their topics were deleted there.
+    pub hidden: [u64; QUEUES],
 }
 
 impl Model {
+    /// Whether a message is found in a queue, or by the keys of the queue's topic.
+    pub fn is_shown(&self, queue: usize, message: &Stored) -> bool {
+        message.physical >= self.min.max(self.hidden[queue])
+    }
+
+    /// The messages that the log still holds.
+    pub fn held(&self) -> impl Iterator<Item = &Rc<Stored>> {
+        self.messages.iter().filter(|message| message.physical >= self.min)
+    }
+
+    /// Whether a queue is among those of its topic: one that was deleted and not made again is not.
+    pub fn is_listed(&self, queue: usize) -> bool {
+        let mut in_it = self.messages.iter().filter(|message| message.places.iter().any(|place| place.0 == queue));
+        in_it.any(|message| message.physical >= self.hidden[queue])
+    }
+
+    /// The queues that go with one of the names that are deleted.
+    pub fn delete(&mut self, name: &str) {
+        for number in (0..QUEUES).filter(|&number| queue(number).0 == name) {
+            self.hidden[number] = self.end;
+        }
+    }
+
     /// What is left of it in a log that ends at `end`; `None`: neither a message nor a blank ends there.
     pub fn cut(&self, end: u64) -> Option<Self> {
         let kept = self.messages.partition_point(|message| message.end() <= end);
@@ -53,7 +80,8 @@ impl Model {
         for &(queue, offset, taken) in messages.iter().flat_map(|message| &message.places) {
             next[queue] = offset + taken;
         }
-        (last == end).then_some(Self { messages, blanks, end, next })
+        let hidden = self.hidden.map(|below| below.min(end));
+        (last == end && end >= self.min).then_some(Self { messages, blanks, end, next, min: self.min, hidden })
     }
 
     /// Takes a message over that was put at `physical`.
@@ -76,7 +104,7 @@ impl Model {
 
     /// The messages of a queue: offset, offsets taken, message.
     pub fn in_queue(&self, queue: usize) -> impl Iterator<Item = (u64, u64, &Stored)> {
-        self.messages.iter().filter_map(move |message| {
+        self.messages.iter().filter(move |message| self.is_shown(queue, message)).filter_map(move |message| {
             let place = message.places.iter().find(|place| place.0 == queue);
             place.map(|&(_, offset, taken)| (offset, taken, &**message))
         })

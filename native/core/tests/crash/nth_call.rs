@@ -47,7 +47,7 @@ impl Faulted<'_> {
                 Step::Checkpoint { begun, meanwhile } => self.checkpoint(&mut store, begun, meanwhile)?,
                 Step::Watermark(meanwhile) => self.watermark(&mut store, meanwhile)?,
                 Step::Seal(meanwhile) => self.seal(&mut store, meanwhile)?,
-                Step::Truncate(_) => {}
+                Step::Truncate(_) | Step::Expire(_) | Step::Delete(_) | Step::Rebuild { .. } => {}
                 Step::Clock(by) => self.clock.jump(*by),
                 Step::Close | Step::Kill | Step::PowerCut(_) => {
                     match store.writer().and_then(|mut writer| writer.close()) {
@@ -226,10 +226,12 @@ impl Faulted<'_> {
         self.disk.fail(None);
         let state = self.disk.state();
         let cut = state.power_cut(&mut RandomChoices::new(choice));
-        let reopened = well("open after a failure", open(&SimDisk::over(state, 1), &self.clock, &self.workload.options))?;
+        let disk = SimDisk::over(state, 1);
+        let reopened = well("open after a failure", open(&disk, &self.clock, &self.workload.options))?;
         let before = (self.model.clone(), self.unsure.clone());
         self.adopt(&reopened)?;
         verify(&reopened, &self.model).map_err(|flaw| format!("after the failure: {flaw}"))?;
+        self.what_was_found_is_durable(&disk, choice)?;
         let recovered = well("open after a power cut", open(&SimDisk::over(cut, 1), &self.clock, &self.workload.options))?;
         let end = recovered.reader().positions().end;
         if end < self.acknowledged {
@@ -245,6 +247,14 @@ impl Faulted<'_> {
             }
         };
         verify(&recovered, &kept).map_err(|flaw| format!("after a power cut: {flaw}"))
+    }
+
+    /// Whoever opens a store after a failed sync finds in the page cache what the disk has not: it is there for good from then on.
+    fn what_was_found_is_durable(&self, disk: &SimDisk, choice: u64) -> Outcome {
+        let cut = SimDisk::over(disk.state().power_cut(&mut RandomChoices::new(!choice)), 1);
+        let recovered = well("open after a failure and a power cut", open(&cut, &self.clock, &self.workload.options))?;
+        let end = recovered.reader().positions().end;
+        if end == self.model.end { Ok(()) } else { Err(format!("{} was found after the failure, {end} after a power cut", self.model.end)) }
     }
 }
 

@@ -20,8 +20,8 @@ pub fn check(state: &SimState, model: &Model, options: &Options) -> Outcome {
     }
     let checkpoint = Checkpoint::decode(&state.contents("checkpoint").unwrap_or_default());
     let vouched = checkpoint.min_timestamp();
-    for message in model.messages.iter().filter(|message| message.time <= vouched && stands_there(state, message, options)) {
-        message_is_durable(state, message, options).map_err(|flaw| format!("checkpoint vouches for {vouched}: {flaw}"))?;
+    for message in model.held().filter(|message| message.time <= vouched && stands_there(state, message, options)) {
+        message_is_durable(state, model, message, options).map_err(|flaw| format!("checkpoint vouches for {vouched}: {flaw}"))?;
     }
     let newest = newest_watermark(state);
     if let Some(closed) = newest.and_then(|newest| newest.closed).filter(|closed| closed.end == model.end) {
@@ -31,6 +31,7 @@ pub fn check(state: &SimState, model: &Model, options: &Options) -> Outcome {
             return Err(String::from("the watermark says closed, checkpoint is not synced"));
         }
     }
+    one_slot_is_durable(state)?;
     if let Some(running) = newest.and_then(|newest| newest.running) {
         running_is_so(state, model, options, &running)?;
     }
@@ -46,9 +47,26 @@ fn running_is_so(state: &SimState, model: &Model, options: &Options, running: &R
     let Some(derived) = running.derived else { return Ok(()) };
     table_is_durable(state, &derived.queues)?;
     let derived_files = DerivedFiles::of(state, options);
-    for message in model.messages.iter().filter(|message| message.end() <= derived.upto) {
-        let outcome = message_is_durable(state, message, options).and_then(|()| derived_files.hold(state, message));
+    for message in model.held().filter(|message| message.end() <= derived.upto) {
+        let outcome = message_is_durable(state, model, message, options)
+            .and_then(|()| derived_files.hold(state, model, message, derived.index.is_some()));
         outcome.map_err(|flaw| format!("a queue checkpoint up to {} is said: {flaw}", derived.upto))?;
+    }
+    Ok(())
+}
+
+/// From the second one on a watermark is written beside one that is synced: a power cut leaves either.
+fn one_slot_is_durable(state: &SimState) -> Outcome {
+    let path = "moraine/watermark";
+    let file = state.contents(path).unwrap_or_default();
+    let slots = file.as_chunks::<{ Watermark::BYTES }>().0.iter().enumerate();
+    let whole: Vec<(usize, Watermark)> = slots.filter_map(|(place, slot)| Some((place, Watermark::decode(slot)?))).collect();
+    let synced = |place: usize| {
+        let at = (place * Watermark::BYTES) as u64;
+        state.is_range_durable(path, at, at + Watermark::BYTES as u64)
+    };
+    if whole.iter().any(|(_, slot)| slot.sequence > 1) && !whole.iter().any(|&(place, _)| synced(place)) {
+        return Err(String::from("no slot of the watermark is synced"));
     }
     Ok(())
 }
@@ -91,15 +109,18 @@ impl DerivedFiles {
         Self(entries)
     }
 
-    fn hold(&self, state: &SimState, message: &Stored) -> Outcome {
+    fn hold(&self, state: &SimState, model: &Model, message: &Stored, index_is_said: bool) -> Outcome {
         let synced = |dir: &str| {
             let of_it = self.0.iter().filter(|(of, path, _, _)| *of == message.physical && path.starts_with(dir));
             of_it.filter(|(_, path, at, size)| state.is_range_durable(path, *at, at + size)).count()
         };
+        if !model.is_shown(message.draft.queue, message) {
+            return Ok(());
+        }
         if OWN[message.draft.queue].0 == "B" && message.draft.takes_place() && synced("batchconsumequeue/") == 0 {
             return Err(format!("the batch queue's entry of the record at {} is not synced", message.physical));
         }
-        if message.draft.transaction != 3 && synced("index/") < message.draft.keys.len() {
+        if index_is_said && message.draft.transaction != 3 && synced("index/") < message.draft.keys.len() {
             return Err(format!("index entries of the record at {} are not synced", message.physical));
         }
         Ok(())
@@ -108,12 +129,12 @@ impl DerivedFiles {
 
 /// The log is synced up to `end`.
 pub fn log_is_durable(state: &SimState, model: &Model, options: &Options, end: u64) -> Outcome {
-    let lost = model.messages.iter().filter(|message| message.end() <= end).find(|message| !record_is_durable(state, message, options));
+    let lost = model.held().filter(|message| message.end() <= end).find(|message| !record_is_durable(state, message, options));
     lost.map_or(Ok(()), |message| Err(format!("{end} is called durable, but the record at {} is not synced", message.physical)))
 }
 
 fn everything_is_durable(state: &SimState, model: &Model, options: &Options) -> Outcome {
-    model.messages.iter().try_for_each(|message| message_is_durable(state, message, options))
+    model.held().try_for_each(|message| message_is_durable(state, model, message, options))
 }
 
 pub fn newest_watermark(state: &SimState) -> Option<Watermark> {
@@ -139,12 +160,12 @@ fn record_is_durable(state: &SimState, message: &Stored, options: &Options) -> b
 }
 
 /// Its record, and its entries in the files of its plain queues.
-fn message_is_durable(state: &SimState, message: &Stored, options: &Options) -> Outcome {
+fn message_is_durable(state: &SimState, model: &Model, message: &Stored, options: &Options) -> Outcome {
     if !record_is_durable(state, message, options) {
         return Err(format!("the record at {} is not synced", message.physical));
     }
     let plain = message.places.iter().filter(|(_, _, taken)| *taken == 1 && OWN[message.draft.queue].0 != "B");
-    for &(number, offset, _) in plain {
+    for &(number, offset, _) in plain.filter(|place| model.is_shown(place.0, message)) {
         let (topic, id) = queue(number);
         let entries = u64::from(options.queue_file_entries);
         let (base, at) = ((offset - offset % entries) * 20, offset % entries * 20);

@@ -3,7 +3,6 @@
 
 use moraine_core::engine::{GetRequest, GetStatus, Resolved};
 use moraine_core::error::Code;
-use moraine_core::format::checkpoint::Checkpoint;
 use moraine_core::format::crc::crc32;
 use moraine_core::options::Options;
 use moraine_core::sim::{RandomChoices, SimClock, SimDisk, SimRandom, SimSegment};
@@ -12,35 +11,39 @@ use moraine_core::storage::Storage;
 use super::model::{Model, QUEUES, Stored, queue};
 use super::ordering::newest_watermark;
 use super::run::{NOW, Point, open};
-use super::states::{Expected, Tally, caught};
+use super::states::{Expected, Tally, caught, identity};
 use super::verify::{Outcome, Store, well};
 
 /// What a power cut leaves at a point, or the death of the process, with a bit turned over in a record of the durable part.
-pub fn rot(point: &Point, choice: u64, options: &Options, tally: &mut Tally) -> Outcome {
+pub fn rot(at_call: usize, point: &Point, choice: u64, options: &Options, tally: &mut Tally) -> Outcome {
+    if point.earlier.is_some() {
+        return Ok(()); // what is being removed may be there or not
+    }
     let random = &mut SimRandom::new(choice);
+    let mut choices = RandomChoices::new(random.next_u64());
     let (state, expected) = match random.one_in(2) {
-        true => (point.crash.state.power_cut(&mut RandomChoices::new(random.next_u64())), Expected::after_power_cut(point)),
+        true => (point.crash.state.power_cut(&mut choices), Expected::after_power_cut(point)),
         false => (point.crash.state.clone(), Expected::after_death(point)),
     };
     let Some(running) = newest_watermark(&state).and_then(|newest| newest.running) else { return Ok(()) };
     let disk = SimDisk::over(state, choice);
     let safe = running.durable.max(written(&disk, running.session));
-    let checkpoint = Checkpoint::decode(&disk.state().contents("checkpoint").unwrap_or_default());
-    if checkpoint.physic > running.checkpoint.physic || checkpoint.logics > running.checkpoint.logics {
-        return Ok(()); // in the middle of a close: `checkpoint` says more, so the watermark is void
-    }
     // Without the record that it names a watermark is void, as it has to be after a backup was put back.
     let named = running.last.map(|last| last.at);
     let candidates: Vec<&Stored> =
-        expected.model.messages.iter().map(|message| &**message).filter(|it| it.end() <= safe && Some(it.physical) != named).collect();
+        expected.model.held().map(|message| &**message).filter(|it| it.end() <= safe && Some(it.physical) != named).collect();
     if candidates.is_empty() {
         return Ok(());
     }
     let rotten = *random.pick(&candidates);
     let at = rotten.physical % options.segment_bytes;
     let path = format!("commitlog/{:020}", rotten.physical - at);
-    disk.rot(&path, at + random.below(rotten.bytes.len() as u64), 1 << random.below(8));
-    (tally.states, tally.rotten) = (tally.states + 1, tally.rotten + 1);
+    let (byte, bit) = (at + random.below(rotten.bytes.len() as u64), random.below(8));
+    if !tally.is_new(identity(&[at_call as u64, choices.signature(), rotten.physical - at + byte, bit])) {
+        return Ok(());
+    }
+    disk.rot(&path, byte, 1 << bit);
+    tally.rotten += 1;
     caught(|| check(&disk, expected, safe, rotten, options))
 }
 
@@ -77,7 +80,7 @@ fn check(disk: &SimDisk, expected: Expected<'_>, safe: u64, rotten: &Stored, opt
 pub fn unserved(store: &Store, model: &Model) -> Result<Vec<u64>, String> {
     let (mut lost, mut bytes) = (Vec::new(), Vec::new());
     let log = store.reader().log();
-    for message in &model.messages {
+    for message in model.held() {
         match log.record_at(message.physical, &mut bytes) {
             Ok(Some(size)) if bytes[..size] == message.bytes => {}
             Ok(Some(_)) => return Err(format!("the record at {} has other bytes", message.physical)),

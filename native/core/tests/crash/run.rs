@@ -1,11 +1,16 @@
 //! Carries out a workload on a simulated disk, and notes what a crash at any of its calls must leave.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use moraine_core::batch;
 use moraine_core::engine::Engine;
+use moraine_core::engine::delete_topic::delete_topic;
+use moraine_core::engine::expire::{Access, expire};
 use moraine_core::engine::put::{RESULT_HEADER, RESULT_STRIDE};
+use moraine_core::engine::remake::{Derived, rebuild};
+use moraine_core::engine::retention::Wish;
 use moraine_core::error::Error;
 use moraine_core::options::Options;
 use moraine_core::sim::{CrashPoint, RandomChoices, SimClock, SimDisk};
@@ -13,7 +18,7 @@ use moraine_core::sim::{CrashPoint, RandomChoices, SimClock, SimDisk};
 use super::model::{Model, body_and_properties, message};
 use super::ordering;
 use super::verify::{Outcome, Store, verify, well};
-use super::workload::{Draft, Step, TOPIC_TABLE, Workload};
+use super::workload::{DELETED, Draft, Step, TOPIC_TABLE, Workload};
 
 pub const NOW: i64 = 1_700_000_000_000;
 
@@ -22,6 +27,8 @@ pub struct Point {
     pub crash: CrashPoint,
     /// What may be there.
     pub model: Rc<Model>,
+    /// What was shown before the step, where it removes something.
+    pub earlier: Option<Rc<Model>>,
     /// Below it everything is there after a power cut.
     pub acknowledged: u64,
     /// Below it everything is there after the death of the process.
@@ -41,8 +48,19 @@ pub struct Run {
     pub model: Rc<Model>,
     pub acknowledged: u64,
     pub points: Vec<Point>,
+    /// What was shown before something is removed.
+    earlier: Option<Rc<Model>>,
     step: usize,
     cuts: u32,
+}
+
+/// A store of one thread, for tasks that take its lock in pieces.
+struct Unlocked<'a>(RefCell<&'a mut Store>);
+
+impl Access<SimDisk, SimClock> for Unlocked<'_> {
+    fn engine<R>(&self, act: impl FnOnce(&mut Store) -> Result<R, Error>) -> Result<R, Error> {
+        act(&mut self.0.borrow_mut())
+    }
 }
 
 pub fn open(disk: &SimDisk, clock: &SimClock, options: &Options) -> Result<Store, Error> {
@@ -109,7 +127,7 @@ impl Run {
         disk.record();
         let store = well("open", open(&disk, &clock, &options))?;
         let model = Rc::new(Model::default());
-        let mut run = Self { disk, clock, options, store, model, acknowledged: 0, points: Vec::new(), step: 0, cuts: 0 };
+        let mut run = Self { disk, clock, options, store, model, acknowledged: 0, points: Vec::new(), earlier: None, step: 0, cuts: 0 };
         run.note(0)?;
         Ok(run)
     }
@@ -139,6 +157,9 @@ impl Run {
             Step::Watermark(meanwhile) => self.watermark(meanwhile),
             Step::Seal(meanwhile) => self.seal(meanwhile),
             Step::Truncate(number) => self.truncate(*number),
+            Step::Expire(number) => self.expire(*number),
+            Step::Delete(number) => self.delete(DELETED[*number]),
+            Step::Rebuild { closed, queues, index } => self.rebuild(*closed, Derived { queues: *queues, index: *index }),
             Step::Clock(by) => {
                 self.clock.jump(*by);
                 Ok(())
@@ -155,7 +176,8 @@ impl Run {
             ordering::check(&crash.state, &self.model, &self.options)
                 .map_err(|flaw| format!("at call {}, a {}: {flaw}", self.points.len(), crash.kind.name()))?;
             let (model, acknowledged, step, cuts) = (Rc::clone(&self.model), self.acknowledged, self.step, self.cuts);
-            self.points.push(Point { crash, model, acknowledged, returned, step, cuts });
+            let earlier = self.earlier.clone();
+            self.points.push(Point { crash, model, earlier, acknowledged, returned, step, cuts });
         }
         Ok(())
     }
@@ -247,16 +269,64 @@ impl Run {
         self.put(waiting, false)
     }
 
-    /// A crash on the way may leave any end from the new one on.
+    /// A crash on the way may leave any end from the new one on. What was deleted stays out of it.
     fn truncate(&mut self, number: u64) -> Outcome {
+        let least = self.model.hidden.iter().copied().max().unwrap_or(0).max(self.model.min);
         let ends = self.model.messages.iter().map(|message| message.end());
-        let to = std::iter::once(0).chain(ends).nth((number % (1 + self.model.messages.len() as u64)) as usize).unwrap_or(0);
+        let possible: Vec<u64> = std::iter::once(0).chain(ends).filter(|&end| end >= least).collect();
+        let Some(&to) = possible.get((number % possible.len().max(1) as u64) as usize) else { return Ok(()) };
         self.acknowledged = self.acknowledged.min(to);
         let outcome = self.store.writer().and_then(|mut writer| writer.truncate(to));
         self.note(to)?;
         well("truncate", outcome)?;
         self.model = Rc::new(self.model.cut(to).ok_or_else(|| format!("nothing ends at {to}"))?);
         Ok(())
+    }
+
+    /// Removes something that a crash on the way may leave, or take.
+    fn remove(&mut self, change: impl FnOnce(&mut Store, &SimDisk, &mut Model) -> Result<(), Error>) -> Outcome {
+        let mut model = (*self.model).clone();
+        let outcome = change(&mut self.store, &self.disk, &mut model);
+        self.earlier = Some(std::mem::replace(&mut self.model, Rc::new(model)));
+        let noted = self.note(self.model.end);
+        self.earlier = None;
+        noted?;
+        well("removal", outcome)?;
+        let all_is_durable = self.store.reader().positions().durable == self.model.end;
+        if all_is_durable { verify(&self.store, &self.model) } else { Ok(()) }
+    }
+
+    fn expire(&mut self, number: u64) -> Outcome {
+        let most = number % (self.model.end - self.model.min + 1);
+        self.remove(|store, disk, model| {
+            let wish = Wish::Asked { before: None, max_bytes: Some(most) };
+            model.min = expire(&Unlocked(RefCell::new(store)), disk, wish)?.minimum;
+            Ok(())
+        })
+    }
+
+    fn delete(&mut self, name: &str) -> Outcome {
+        self.remove(|store, disk, model| {
+            if delete_topic(&Unlocked(RefCell::new(store)), disk, name.as_bytes())? {
+                model.delete(name);
+            }
+            Ok(())
+        })
+    }
+
+    fn rebuild(&mut self, closed: bool, what: Derived) -> Outcome {
+        if closed {
+            well("close", self.store.writer().and_then(|mut writer| writer.close()))?;
+            self.note(self.model.end)?;
+            self.acknowledge(self.model.end)?;
+        } else {
+            self.disk = self.disk.kill();
+            self.disk.keep_versions();
+            self.disk.record();
+        }
+        well("rebuild", rebuild(&self.disk, &self.clock, &self.options, what, &mut |_| {}))?;
+        self.note(self.model.end)?;
+        self.reopen()
     }
 
     fn close(&mut self) -> Outcome {

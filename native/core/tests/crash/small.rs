@@ -2,19 +2,20 @@
 //! before are the last ones of shorter workloads), and there every combination of old and new of all that is undecided, up
 //! to 2^12 of them.
 //!
-//! 2,000 states by default, spread over all workloads; MORAINE_CRASH_STATES=N tries so many, all of them when N is large
-//! enough. MORAINE_CRASH_MINUTES, MORAINE_CRASH_SEED as for random workloads.
+//! 10,000 states by default, spread over all workloads; MORAINE_CRASH_STATES=N tries so many, all of them when N is large
+//! enough. MORAINE_CRASH_MINUTES, MORAINE_CRASH_SEED, MORAINE_CRASH_CORES as for random workloads.
 //! MORAINE_CRASH_SMALL=workload:point:combination, of ones and zeros, carries one of them out again.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use moraine_core::options::{FlushMode, Options};
 use moraine_core::sim::{AllChoices, SimRandom, SimState};
 
 use super::flaws::Flaws;
-use super::random_workloads::{described, number};
+use super::random_workloads::{described, number, on_all_cores};
 use super::run::Run;
-use super::states::{Expected, Tally, caught, check};
+use super::states::{Expected, Tally, caught, check, identity};
 use super::workload::{BATCH, Draft, Step, Workload};
 
 /// Things undecided that all combinations of are tried.
@@ -69,19 +70,11 @@ impl<T, const N: usize> SwapRemoveAt<T> for [T; N] {
     }
 }
 
-/// Every combination at every call of the last step. False: there is no time, or enough.
-fn all_states(
-    workload: &Workload,
-    tally: &mut Tally,
-    flaws: &mut Flaws,
-    skip: &mut SimRandom,
-    one_in: u64,
-    enough: impl Fn(&Tally) -> bool,
-) -> bool {
+/// Every combination at every call of the last step, or one in so many.
+fn all_states(workload: &Workload, tally: &mut Tally, flaws: &mut Flaws, skip: &mut SimRandom, one_in: u64) {
     let (run, outcome) = Run::whole(workload);
     if let Err(flaw) = outcome {
-        flaws.note(&flaw, || format!("{flaw}\n\n{}", described(workload)));
-        return true;
+        return flaws.note(&flaw, || format!("{flaw}\n\n{}", described(workload)));
     }
     tally.workloads += 1;
     for (at, point) in run.points.iter().enumerate().filter(|(_, point)| point.step + 1 == workload.steps.len()) {
@@ -89,26 +82,21 @@ fn all_states(
         let mut choices = AllChoices::new(MOST);
         loop {
             let state = point.crash.state.power_cut(&mut choices);
-            tally.exceeded += u64::from(choices.exceeded());
             if skip.one_in(one_in) {
-                tally.states += 1;
+                (tally.states, tally.exceeded) = (tally.states + 1, tally.exceeded + u64::from(choices.exceeded()));
                 one(&run, workload, at, &choices, &state, tally, flaws);
-            }
-            if enough(tally) {
-                return false;
             }
             if !choices.advance() {
                 break;
             }
         }
     }
-    true
 }
 
 /// One combination at one point.
 fn one(run: &Run, workload: &Workload, at: usize, choices: &AllChoices, state: &SimState, tally: &mut Tally, flaws: &mut Flaws) {
     let (point, random) = (&run.points[at], &mut SimRandom::new(at as u64));
-    if let Err(flaw) = caught(|| check(state, Expected::after_power_cut(point), &workload.options, random, 0, tally)) {
+    if let Err(flaw) = caught(|| check(state, at as u64, Expected::after_power_cut(point), &workload.options, random, 0, tally)) {
         let taken: String = choices.taken().iter().map(|&taken| if taken { '1' } else { '0' }).collect();
         let place = format!("the power failed at call {at} (a {}), {taken} are new", point.crash.kind.name());
         let replay = format!("MORAINE_CRASH_SMALL={}:{at}:{taken} cargo test -p moraine-core --test crash small", workload.seed);
@@ -133,7 +121,7 @@ fn replayed(replay: &str, flaws: &mut Flaws) {
 
 #[test]
 fn every_state_of_every_small_workload_is_recovered() {
-    let states = number("MORAINE_CRASH_STATES").unwrap_or(2_000);
+    let states = number("MORAINE_CRASH_STATES").unwrap_or(10_000);
     let longest = number("MORAINE_CRASH_MINUTES").map_or(Duration::MAX, |minutes| Duration::from_secs(60 * minutes));
     let started = Instant::now();
     let (mut tally, mut flaws) = (Tally::default(), Flaws::default());
@@ -145,16 +133,25 @@ fn every_state_of_every_small_workload_is_recovered() {
     // One state of so many where there are to be fewer than all: some of some workloads.
     let one_in = (ALL / states.max(1)).max(1);
     let of_workloads = one_in.isqrt();
-    let mut skip = SimRandom::new(number("MORAINE_CRASH_SEED").unwrap_or(1));
-    let enough = |tally: &Tally| tally.states >= states || started.elapsed() >= longest;
-    let mut finished = true;
-    for workload in &all {
-        if skip.one_in(of_workloads) {
-            finished = finished && all_states(workload, &mut tally, &mut flaws, &mut skip, one_in.div_ceil(of_workloads), enough);
+    let seed = number("MORAINE_CRASH_SEED").unwrap_or(1);
+    let (next, tried) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let is_enough = || tried.load(Ordering::Relaxed) >= states || started.elapsed() >= longest;
+    for (one_tally, one_flaws) in on_all_cores(|tally, flaws| {
+        while let Some(workload) = all.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !is_enough()) {
+            let skip = &mut SimRandom::new(identity(&[seed, workload.seed]));
+            if skip.one_in(of_workloads) {
+                let before = tally.states;
+                all_states(workload, tally, flaws, skip, one_in.div_ceil(of_workloads));
+                tried.fetch_add(tally.states - before, Ordering::Relaxed);
+            }
         }
+    }) {
+        tally.add(&one_tally);
+        flaws.add(one_flaws);
     }
     tally.print(started.elapsed());
-    println!("of {} workloads {}: {}", all.len(), tally.workloads, if finished && one_in == 1 { "everything" } else { "a part" });
+    let part = if one_in == 1 && !is_enough() { "everything" } else { "a part" };
+    println!("of {} workloads {}: {part}; {} states at calls with more undecided", all.len(), tally.workloads, tally.exceeded);
     flaws.report();
     assert!(tally.states >= states.min(500) || started.elapsed() >= longest, "only {} states", tally.states);
 }

@@ -28,7 +28,7 @@ pub fn well<T>(what: &str, outcome: Result<T, Error>) -> Result<T, String> {
 
 /// Asks a store that was just opened everything there is to know: it must hold the model, no more and no less.
 pub fn verify(store: &Store, model: &Model) -> Outcome {
-    let positions = Positions { min: 0, end: model.end, durable: model.end, visible: model.end };
+    let positions = Positions { min: model.min, end: model.end, durable: model.end, visible: model.end };
     same(|| String::from("positions"), &store.reader().positions(), &positions)?;
     scan(store, model)?;
     let mut buffers = Buffers::default();
@@ -57,8 +57,8 @@ fn seals(store: &Store, model: &Model) -> Outcome {
 
 /// The log holds these records, these blanks and nothing else.
 fn scan(store: &Store, model: &Model) -> Outcome {
-    let mut scanner = Scanner::new(store.reader().log(), 0, u64::MAX);
-    let (mut messages, mut blanks) = (model.messages.iter(), model.blanks.iter());
+    let mut scanner = Scanner::new(store.reader().log(), model.min, u64::MAX);
+    let (mut messages, mut blanks) = (model.held(), model.blanks.iter().filter(|blank| blank.0 >= model.min));
     while let Some(item) = well("scan", scanner.next_item())? {
         match item {
             ScanItem::Message { at, .. } => match messages.next() {
@@ -88,17 +88,22 @@ struct Buffers {
 fn whole_queue(store: &Store, model: &Model, number: usize, buffers: &mut Buffers) -> Outcome {
     let (topic, id) = queue(number);
     let next = model.next[number];
-    let offsets = store.reader().offsets(topic.as_bytes(), id);
-    same(|| format!("offsets of {topic} {id}"), &(offsets.min, offsets.max, offsets.next), &(0, next, next))?;
     let expected: Vec<_> = model.in_queue(number).collect();
+    let first = expected.first().map_or(next, |&(offset, _, _)| offset);
+    let offsets = store.reader().offsets(topic.as_bytes(), id);
+    same(|| format!("offsets of {topic} {id}"), &(offsets.min, offsets.max, offsets.next), &(first, next, next))?;
     let Buffers { resolved, out, offsets } = buffers;
-    let request = GetRequest { topic: topic.as_bytes(), queue_id: id, offset: 0, max: 4096, max_bytes: 1 << 20, filter: &[] };
+    let request = GetRequest { topic: topic.as_bytes(), queue_id: id, offset: first, max: 4096, max_bytes: 1 << 20, filter: &[] };
     well("get", store.reader().resolve(&request, resolved))?;
+    if expected.is_empty() {
+        let status = if model.is_listed(number) { GetStatus::OffsetOverflowOne } else { GetStatus::NoMatchedLogicQueue };
+        return same(|| format!("get {topic} {id}"), &resolved.status, &status);
+    }
     out.resize(expected.iter().map(|(_, _, message)| message.bytes.len()).sum(), 0);
     offsets.resize(expected.len() + 1, 0.0);
     let copied = well("get", resolved.copy(out, offsets))?;
-    let status = if next == 0 { GetStatus::NoMatchedLogicQueue } else { GetStatus::Found };
-    same(|| format!("get {topic} {id}"), &(resolved.status, copied.messages, copied.next), &(status, expected.len(), next))?;
+    let found = (resolved.status, copied.messages, copied.next);
+    same(|| format!("get {topic} {id}"), &found, &(GetStatus::Found, expected.len(), next))?;
     let mut rest = &out[..];
     for (&(offset, _, message), &found) in expected.iter().zip(offsets.iter()) {
         let (record, behind) = rest.split_at(message.bytes.len());
@@ -107,11 +112,11 @@ fn whole_queue(store: &Store, model: &Model, number: usize, buffers: &mut Buffer
         }
         rest = behind;
     }
-    let (first, entries) = well("entries", store.reader().entries(topic.as_bytes(), id, 0, 4096))?;
+    let (from, entries) = well("entries", store.reader().entries(topic.as_bytes(), id, first, 4096))?;
     let found = entries.iter().map(|entry| (entry.physical, u64::from(entry.size), entry.tags_code));
     let tags_code = |tagged: bool| if tagged { i64::from(b't') } else { 0 };
     let wanted = expected.iter().map(|(_, _, message)| (message.physical, message.bytes.len() as u64, tags_code(message.draft.tagged)));
-    if first != 0 || !found.clone().eq(wanted.clone()) {
+    if from != first || !found.clone().eq(wanted.clone()) {
         return same(|| format!("entries of {topic} {id}"), &found.collect::<Vec<_>>(), &wanted.collect());
     }
     times(store, number, &expected)
@@ -133,7 +138,7 @@ fn times(store: &Store, number: usize, expected: &[(u64, u64, &super::model::Sto
 }
 
 fn names(store: &Store, model: &Model) -> Outcome {
-    let mut expected: Vec<(&str, i32)> = (0..QUEUES).filter(|&number| model.next[number] > 0).map(queue).collect();
+    let mut expected: Vec<(&str, i32)> = (0..QUEUES).filter(|&number| model.is_listed(number)).map(queue).collect();
     expected.sort_unstable();
     let topics = store.reader().topics();
     let mut found: Vec<(&str, i32)> = Vec::new();
@@ -148,7 +153,8 @@ fn look_ups(store: &Store, model: &Model) -> Outcome {
         for (number, key) in KEYS.iter().enumerate() {
             let mut candidates = well("look-up", store.reader().lookup(topic.as_bytes(), key.as_bytes()))?;
             let mut expected = model.messages.iter().rev().filter(|message| {
-                OWN[message.draft.queue].0 == topic && message.draft.keys.contains(&number) && message.draft.transaction != 3
+                let is_shown = OWN[message.draft.queue].0 == topic && model.is_shown(message.draft.queue, message);
+                is_shown && message.draft.keys.contains(&number) && message.draft.transaction != 3
             });
             while let Some(bytes) = well("look-up", candidates.next_record(i64::MIN, i64::MAX))? {
                 if expected.next().is_none_or(|message| message.bytes != bytes) {

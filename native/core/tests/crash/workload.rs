@@ -7,6 +7,8 @@ use moraine_core::sim::SimRandom;
 pub const OWN: [(&str, i32); 4] = [("T", 0), ("T", 1), ("U", 3), ("B", 0)];
 pub const BATCH: usize = 3;
 pub const LIGHT: [&str; 2] = ["%LMQ%a", "%LMQ%b"];
+/// What is deleted.
+pub const DELETED: [&str; 5] = ["T", "U", "B", LIGHT[0], LIGHT[1]];
 pub const KEYS: [&str; 3] = ["k0", "k1", "k2"];
 pub const TOPIC_TABLE: &str = r#"{"topicConfigTable":{"B":{"attributes":{"queue.type":"BatchCQ"}}}}"#;
 
@@ -52,6 +54,16 @@ pub enum Step {
     Seal(Vec<Draft>),
     /// The log taken back to the end of one of its messages, or to its beginning: the number says which.
     Truncate(u64),
+    /// The oldest files of the log removed, until no more than some of its bytes are left: the number says which.
+    Expire(u64),
+    /// A topic deleted, or a light queue: the number says which.
+    Delete(usize),
+    /// Queues, index or both made again from the log of a store that was closed before, or was not.
+    Rebuild {
+        closed: bool,
+        queues: bool,
+        index: bool,
+    },
     Clock(i64),
     Close,
     /// The process dies, and the store is opened by another.
@@ -92,7 +104,7 @@ impl Workload {
 fn step(random: &mut SimRandom, options: &Options, number: &mut u32) -> Step {
     let mut drafts =
         |random: &mut SimRandom, most: u64| -> Vec<Draft> { (0..random.below(most + 1)).map(|_| draft(random, options, number)).collect() };
-    match random.below(28) {
+    match random.below(31) {
         0..=6 => {
             let mut some = drafts(random, 3);
             some.extend((some.is_empty()).then(|| draft(random, options, number)));
@@ -114,6 +126,12 @@ fn step(random: &mut SimRandom, options: &Options, number: &mut u32) -> Step {
         24..=25 => Step::Watermark(drafts(random, 1)),
         26 => Step::Seal(drafts(random, 1)),
         27 => Step::Truncate(random.next_u64()),
+        28 => Step::Expire(random.next_u64()),
+        29 => Step::Delete(random.below(DELETED.len() as u64) as usize),
+        30 => {
+            let queues = random.one_in(2);
+            Step::Rebuild { closed: random.one_in(2), queues, index: !queues || random.one_in(2) }
+        }
         _ => Step::PowerCut(random.next_u64()),
     }
 }

@@ -4,7 +4,11 @@
 //! By default a part of all cases is tried, another one with each MORAINE_DAMAGE_PHASE; MORAINE_DAMAGE=all tries all of
 //! them, zeros of unused space included.
 
+#[path = "../support/faulty.rs"]
+#[allow(dead_code)]
+mod faulty;
 #[path = "../crash/flaws.rs"]
+#[allow(dead_code)]
 mod flaws;
 #[path = "../support/mod.rs"]
 mod support;

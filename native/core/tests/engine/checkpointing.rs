@@ -52,6 +52,44 @@ fn after_a_kill_the_log_is_looked_at_from_the_checkpoint_on() {
 }
 
 #[test]
+fn what_is_put_while_a_checkpoint_is_made_does_not_make_it_void() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    (0..100).for_each(|n| _ = put_number(&mut store, n));
+    let upto = store.reader().positions().end;
+    store.writer().unwrap().begin_checkpoint();
+    (100..120).for_each(|n| _ = put_number(&mut store, n));
+    checkpoint(&mut store, &storage);
+    assert_eq!(running(&storage).unwrap().derived.unwrap().upto, upto);
+    drop(store);
+    let (store, looked_at) = reopened(&storage, small());
+    let log = store.reader().log().segments().extent();
+    assert_eq!((all(&store), looked_at), (numbered(0..120), log - upto));
+    drop(store);
+    expect_all(&storage, 120);
+}
+
+#[test]
+fn checkpoint_vouches_for_nothing_that_was_put_while_it_was_made() {
+    let storage = MemoryStorage::default();
+    let clock = MemoryClock::at(NOW);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    (0..50).for_each(|n| _ = put_number(&mut store, n));
+    store.writer().unwrap().begin_checkpoint();
+    clock.set(NOW + 1);
+    (50..100).for_each(|n| _ = put_number(&mut store, n));
+    clock.set(NOW + 60_000);
+    (100..120).for_each(|n| _ = put_number(&mut store, n));
+    checkpoint(&mut store, &storage);
+    let times = Checkpoint::decode(&storage.contents("checkpoint").unwrap());
+    assert_eq!((times.physic, times.logics), (NOW, NOW));
+    drop(store);
+    // Nothing else says up to where queues are complete.
+    storage.remove_tree("moraine");
+    expect_all(&storage, 120);
+}
+
+#[test]
 fn the_second_kill_is_as_cheap_as_the_first() {
     let storage = killed();
     for round in 1..4 {
@@ -290,4 +328,31 @@ fn who_only_reads_says_nothing_of_a_table_that_is_being_written() {
     let reader = open(&storage, Options { read_only: true, ..small() }).unwrap();
     assert_eq!((all(&reader), findings(&reader)), (numbered(0..120), vec!["unclean"]));
     assert!(findings(&open(&storage, small()).unwrap()).contains(&"sidecar"));
+}
+
+/// The durable position stays where it is when the log is taken back to an end above it, and so does the record in front of it.
+#[test]
+fn after_a_truncation_above_the_durable_position_the_watermark_names_its_last_record() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 2);
+    flush(&mut store, &storage);
+    let durable = store.reader().positions().durable;
+    put_number(&mut store, 2);
+    let to = store.reader().positions().end;
+    put_number(&mut store, 3);
+    store.writer().unwrap().truncate(to).unwrap();
+    watermark_of_what_is_durable(&mut store, &storage);
+    let said = running(&storage).unwrap();
+    assert_eq!((said.durable, said.last.map(|last| last.at + u64::from(last.size))), (durable, Some(durable)));
+    drop(store);
+    // So it counts: a bad record below it costs that one.
+    let (store, _) = reopened(&flip_in_log(&storage, 60), small());
+    assert_eq!(all(&store), numbered(1..3));
+}
+
+fn watermark_of_what_is_durable(store: &mut Store, storage: &MemoryStorage) {
+    let mut plan = store.writer().unwrap().plan_watermark(true).expect("something is durable that was not said");
+    plan.run(storage).unwrap();
+    store.writer().unwrap().watermarked(plan);
 }

@@ -1,13 +1,11 @@
 //! Queue files that were removed, put back from a backup or lie far apart: no offset is given twice, nothing runs on and on.
 
-use std::sync::Arc;
-
-use crate::faulty::FaultyStorage;
 use crate::support::batches::*;
+use crate::support::killed::*;
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
+use moraine_core::engine::GetStatus;
 use moraine_core::engine::sidecar::{WATERMARK_PATH, queues_path};
-use moraine_core::engine::{Engine, GetStatus};
 use moraine_core::format::crc::crc32;
 use moraine_core::format::queue_table::{Header, Kind, QueueRow, TopicRow};
 use moraine_core::format::watermark::Watermark;
@@ -20,47 +18,67 @@ fn put_to(store: &mut Store, topic: &str, queue_id: i32, body: &str) -> u64 {
     put(store, &[one]).unwrap()[0].1
 }
 
-/// A queue that only the sidecar tells of is built again, also where the open that does so is killed at any call.
-fn killed(segment_bytes: u32) {
+/// 40 messages of a queue whose files are gone, and 40 of another.
+fn without_files_of_u(options: &Options) -> MemoryStorage {
     let storage = MemoryStorage::default();
-    let options = || Options { segment_bytes: segment_bytes.into(), ..small() };
-    let mut store = open(&storage, options()).unwrap();
+    let mut store = open(&storage, options.clone()).unwrap();
     for n in 0..40 {
         put_to(&mut store, "U", 0, &format!("u{n}"));
     }
     put_numbered(&mut store, 40);
     close(store);
     storage.remove_tree("consumequeue/U");
+    storage
+}
+
+/// A queue that only the sidecar tells of goes on where it was, also where the open that finds it so is killed at any call.
+fn goes_on(storage: &MemoryStorage, options: &Options) {
     let mut bad = Vec::new();
-    for dies_in in 0..200 {
-        let memory = storage.snapshot();
-        let faulty = FaultyStorage { memory: memory.clone(), ..FaultyStorage::default() };
-        faulty.full.dies_in.set(Some(dies_in));
-        #[allow(clippy::arc_with_non_send_sync)]
-        let opened = Engine::open(Arc::new(faulty.clone()), MemoryClock::at(NOW), options(), &mut |_| {});
-        let done = opened.is_ok();
-        drop(opened);
-        let mut store = open(&memory, options()).unwrap();
+    opens_that_die(storage, &MemoryClock::at(NOW), options, &mut |dies_in, memory| {
+        let mut store = open(memory, options.clone()).unwrap();
         let next = store.reader().offsets(b"U", 0).next;
         let given = put_to(&mut store, "U", 0, "new");
         if (next, given) != (40, 40) {
             bad.push((dies_in, next, given));
         }
-        if done {
-            break;
-        }
-    }
+    });
     assert_eq!(bad, [], "killed at call, next, given");
 }
 
 #[test]
 fn a_queue_that_only_the_sidecar_tells_of_is_built_again_whenever_the_open_is_killed() {
-    killed(4096);
+    let options = Options { segment_bytes: 4096, ..small() };
+    goes_on(&without_files_of_u(&options), &options);
+}
+
+/// Its newest messages are lost, too: only the table says that there were any.
+#[test]
+fn nor_does_it_give_offsets_again_that_the_log_has_lost() {
+    let options = Options { segment_bytes: 4096, ..small() };
+    let storage = without_files_of_u(&options);
+    for lost in ["u38", "u39"] {
+        let mut logs = storage.paths().into_iter().filter(|path| path.starts_with("commitlog/"));
+        let found = logs.find_map(|path| {
+            let bytes = storage.contents(&path).unwrap();
+            Some((path, bytes.windows(3).position(|three| three == lost.as_bytes())?, bytes))
+        });
+        let (path, at, mut bytes) = found.unwrap();
+        bytes[at] ^= 1;
+        storage.place(&path, &bytes);
+    }
+    goes_on(&storage, &options);
+    let checkpointed = storage.snapshot();
+    let mut store = open(&checkpointed, options.clone()).unwrap();
+    checkpoint(&mut store, &checkpointed);
+    drop(store);
+    checkpointed.remove_tree("consumequeue");
+    goes_on(&checkpointed, &options);
 }
 
 #[test]
 fn also_with_one_segment() {
-    killed(1 << 20);
+    let options = Options { segment_bytes: 1 << 20, ..small() };
+    goes_on(&without_files_of_u(&options), &options);
 }
 
 /// Queue files with a hole of 10^14 entries: what lies behind it is served, and nobody walks through the hole.

@@ -1,6 +1,7 @@
 //! What is put is read back: by offset, by key, by time, over rolls of every kind of file.
 
 use crate::support::*;
+use moraine_core::batch::BatchMessage;
 use moraine_core::engine::{Boundary, GetRequest, GetStatus, ScanItem, Scanner};
 use moraine_core::error::Code;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
@@ -238,4 +239,21 @@ fn the_checksum_of_another_record_does_not_count_towards_a_limit() {
     let longest = [&stale[..], &vec![b'p'; 32_746], b"\x02"].concat();
     let mut roomy = open(&MemoryStorage::default(), Options { segment_bytes: 65_536, ..small() }).unwrap();
     assert!(put(&mut roomy, &[message(b"", &longest)]).is_ok());
+}
+
+#[test]
+fn topics_that_differ_in_case_alone_are_two() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    for (topic, body) in [(b"topic", b"a"), (b"Topic", b"b"), (b"TOPIC", b"c"), (b"topic", b"d")] {
+        put(&mut store, &[BatchMessage { topic, ..message(body, b"") }]).unwrap();
+    }
+    close(store);
+    for gone in [&[][..], &["moraine", "consumequeue", "checkpoint"]] {
+        gone.iter().for_each(|name| storage.remove_tree(name));
+        let store = open(&storage, small()).unwrap();
+        assert_eq!(store.reader().topics(), ["TOPIC", "Topic", "topic"]);
+        assert_eq!(["topic", "Topic", "TOPIC"].map(|topic| get(&store, topic, 0, 0, 9).unwrap().2.concat()), ["ad", "b", "c"]);
+        close(store);
+    }
 }

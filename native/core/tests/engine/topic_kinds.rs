@@ -1,8 +1,12 @@
 //! RocketMQ's topic table, changed while a store is open.
 
+use std::cell::RefCell;
+
 use crate::support::batches::*;
 use crate::support::*;
 use moraine_core::batch::BatchMessage;
+use moraine_core::engine::GetStatus;
+use moraine_core::engine::delete_topic::delete_topic;
 use moraine_core::error::Code;
 use moraine_core::memory::MemoryStorage;
 
@@ -120,5 +124,29 @@ fn a_message_beside_a_batch_queue_that_the_log_holds_is_passed_by() {
         let store = open(&storage, small()).unwrap();
         assert_eq!(store.reader().topics(), ["%LMQ%y", "T"]);
         assert_eq!(kinds(&store), ["topic-kind"]);
+    }
+}
+
+#[test]
+fn a_topic_that_was_deleted_may_come_back_with_queues_of_the_other_kind() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    for _ in 0..5 {
+        put(&mut store, &[plain(b"m")]).unwrap();
+    }
+    put_number(&mut store, 0);
+    let cell = RefCell::new(store);
+    assert!(delete_topic(&cell, &storage, b"B").unwrap());
+    let mut store = cell.into_inner();
+    storage.place(TABLE, batch_topics(&["B"]).as_bytes());
+    let (_, queue_offset, _) = put_inner(&mut store, 4);
+    assert_eq!(queue_offset, 5, "it goes on where the plain queue was");
+    for _ in 0..2 {
+        assert_eq!(store.reader().topics(), ["B", "T"]);
+        assert_eq!(ask(&store, 5, 10), (GetStatus::Found, 9, vec![5]));
+        let crashed = open(&storage.snapshot(), small()).unwrap();
+        assert_eq!(ask(&crashed, 5, 10), (GetStatus::Found, 9, vec![5]));
+        close(store);
+        store = open(&storage, small()).unwrap();
     }
 }

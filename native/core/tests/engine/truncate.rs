@@ -1,10 +1,13 @@
 //! A log that is taken back: from then on the store is one that never held what lay behind.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::faulty::FaultyStorage;
 use crate::support::store_files::{assert_same_files, lasting_files};
 use crate::support::*;
+use moraine_core::batch::BatchMessage;
+use moraine_core::engine::delete_topic::delete_topic;
 use moraine_core::engine::put::{RESULT_HEADER, RESULT_STRIDE};
 use moraine_core::engine::{Engine, GetRequest, Resolved};
 use moraine_core::error::{Code, Detail};
@@ -280,5 +283,53 @@ fn entries_in_files_that_are_not_known_to_hold_them_go_too() {
         put(&mut plain, &[message(b"comes", b"")]).unwrap();
         close(plain);
         assert_same_files(&lasting_files(&storage), &lasting_files(&plain_storage), if hidden { "hidden" } else { "put off" });
+    }
+}
+
+#[test]
+fn a_queue_that_lost_all_its_messages_is_no_queue_also_when_opened_again() {
+    for began in [0, 25] {
+        for behind in [false, true] {
+            let storage = MemoryStorage::default();
+            let mut store = open(&storage, small()).unwrap();
+            put_numbered(&mut store, 10);
+            let other = |n: usize| format!("x{n}");
+            let put_other = |store: &mut Store, n: usize| {
+                let body = other(n);
+                put(store, &[BatchMessage { topic: b"U", ..message(body.as_bytes(), b"") }]).unwrap()[0].0
+            };
+            if began > 0 {
+                (0..began).for_each(|n| {
+                    put_other(&mut store, n);
+                });
+                let cell = RefCell::new(store);
+                assert!(delete_topic(&cell, &storage, b"U").unwrap());
+                store = cell.into_inner();
+            }
+            let to = put_other(&mut store, 0);
+            (1..30).for_each(|n| {
+                put_other(&mut store, n);
+            });
+            if behind {
+                flush(&mut store, &storage);
+                write_behind(&mut store, &storage);
+            }
+            store.writer().unwrap().truncate(to).unwrap();
+            let case = format!("began at {began}, written behind: {behind}");
+            assert_eq!(store.reader().topics(), ["T"], "{case}");
+            let crashed = storage.snapshot();
+            close(store);
+            for storage in [storage, crashed] {
+                for gone in [&[][..], &["moraine"], &["moraine", "consumequeue", "checkpoint"]] {
+                    let storage = storage.snapshot();
+                    gone.iter().for_each(|name| storage.remove_tree(name));
+                    let mut store = open(&storage, small()).unwrap();
+                    assert_eq!(store.reader().topics(), ["T"], "{case}, opened again, without {gone:?}");
+                    assert_eq!(store.reader().queues(b"U"), [0; 0], "{case}");
+                    put_other(&mut store, 7);
+                    assert_eq!(store.reader().offsets(b"U", 0).max, began as u64 + 1, "{case}");
+                }
+            }
+        }
     }
 }

@@ -1,7 +1,13 @@
 //! Whole records of a damaged store in a new one.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
+use moraine_core::batch::BatchMessage;
+use moraine_core::engine::GetStatus;
+use moraine_core::engine::delete_topic::delete_topic;
+use moraine_core::engine::expire::expire;
+use moraine_core::engine::retention::Wish;
 use moraine_core::engine::salvage::{Salvaged, copy_config, options_like, salvage};
 use moraine_core::engine::{Engine, Scanner};
 use moraine_core::format::record::Record;
@@ -9,6 +15,7 @@ use moraine_core::log::scan::Step;
 use moraine_core::log::segments::Segments;
 use moraine_core::log::view::LogView;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
+use moraine_core::queue::lookup::QueueOffsets;
 
 use crate::kinds::*;
 use crate::support::*;
@@ -113,7 +120,7 @@ fn messages_keep_their_queue_offsets_and_what_is_lost_is_told() {
         kinds,
         [
             ("left-out", "timerwheel"),
-            ("left-out", "config/moraine.json"),
+            ("kept", "config/moraine.json"),
             ("lost", "commitlog/00000000000000000000"),
             ("lost", last.as_str()),
             ("queue-end", "consumequeue/T/0"),
@@ -144,5 +151,99 @@ fn files_of_the_log_that_are_missing_or_short_leave_the_others() {
         let (to, salvaged) = saved(&from, "many queues");
         assert_eq!(records(&to), records(&from), "{path} of {bytes} bytes");
         assert!(salvaged.messages > 60 && salvaged.lost_ranges == 1, "{path} of {bytes} bytes: {salvaged:?}");
+    }
+}
+
+fn put_to(store: &mut Store, topic: &str, range: std::ops::Range<usize>) {
+    for n in range {
+        let (body, properties) = (format!("m{n}"), format!("KEYS\u{1}{topic}{n}\u{2}"));
+        put(store, &[BatchMessage { topic: topic.as_bytes(), ..message(body.as_bytes(), properties.as_bytes()) }]).unwrap();
+    }
+}
+
+fn is_found(store: &Store, topic: &str, key: &str) -> bool {
+    let mut candidates = store.reader().lookup(topic.as_bytes(), key.as_bytes()).unwrap();
+    candidates.next_record(0, i64::MAX).unwrap().is_some()
+}
+
+/// A store whose topic `gone` was deleted, and `again` deleted and made again.
+fn with_deleted_topics() -> MemoryStorage {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    ["gone", "again", "T"].iter().for_each(|topic| put_to(&mut store, topic, 0..20));
+    let cell = RefCell::new(store);
+    assert!(delete_topic(&cell, &storage, b"again").unwrap());
+    ["again", "gone", "T"].iter().for_each(|topic| put_to(&mut cell.borrow_mut(), topic, 20..40));
+    assert!(delete_topic(&cell, &storage, b"gone").unwrap());
+    put_to(&mut cell.borrow_mut(), "T", 40..60);
+    close(cell.into_inner());
+    storage
+}
+
+#[test]
+fn a_deleted_topic_stays_deleted_and_goes_on_at_its_offsets() {
+    let whole = with_deleted_topics();
+    for lost in [None, Some(100), Some(5000)] {
+        let from = whole.snapshot();
+        if let Some(at) = lost {
+            from.change(&format!("commitlog/{:020}", at - at % 4096), at % 4096, |byte| *byte ^= 0x10);
+        }
+        let (to, salvaged) = saved(&from, "plain");
+        assert_eq!(records(&to), records(&from), "every whole record is saved");
+        assert_eq!(salvaged.lost_ranges, u64::from(lost.is_some()));
+        assert!(salvaged.findings.iter().all(|finding| ["lost", "queue-gap"].contains(&finding.kind)), "{:?}", salvaged.findings);
+        for gone in [&[][..], &["moraine", "checkpoint", "consumequeue", "index"]] {
+            let to = to.snapshot();
+            gone.iter().for_each(|name| to.remove_tree(name));
+            let mut store = open(&to, small()).unwrap();
+            assert_eq!(store.reader().topics(), ["T", "again"], "without {gone:?}");
+            assert_eq!(get(&store, "gone", 0, 0, 9).unwrap().0, GetStatus::NoMatchedLogicQueue);
+            assert_eq!(store.reader().offsets(b"gone", 0), QueueOffsets { min: 40, max: 40, next: 40 });
+            assert_eq!(store.reader().offsets(b"again", 0), QueueOffsets { min: 20, max: 40, next: 40 });
+            assert_eq!(get(&store, "again", 0, 20, 40).unwrap().2, numbered(20..40));
+            assert_eq!(get(&store, "again", 0, 0, 1).unwrap().0, GetStatus::OffsetTooSmall);
+            let found = [("gone", "gone3"), ("again", "again3"), ("again", "again23")].map(|(topic, key)| is_found(&store, topic, key));
+            assert_eq!(found, [false, false, true], "without {gone:?}");
+            put_to(&mut store, "gone", 40..41);
+            assert_eq!(get(&store, "gone", 0, 40, 9).unwrap().2, ["m40"]);
+        }
+    }
+}
+
+#[test]
+fn what_retention_took_stays_gone_and_its_queues_go_on() {
+    let from = MemoryStorage::default();
+    let mut store = open(&from, small()).unwrap();
+    put_to(&mut store, "old", 0..20);
+    put_to(&mut store, "T", 0..60);
+    // As a crash leaves it in the middle: a file that was to go is still there.
+    let first = from.contents("commitlog/00000000000000000000").unwrap();
+    let cell = RefCell::new(store);
+    let expired = expire(&cell, &from, Wish::Asked { before: None, max_bytes: Some(4096) }).unwrap();
+    assert!(expired.minimum > 4096);
+    close(cell.into_inner());
+    from.place("commitlog/00000000000000000000", &first);
+    let (to, salvaged) = saved(&from, "plain");
+    let mut store = open(&to, small()).unwrap();
+    assert_eq!(store.reader().offsets(b"old", 0), QueueOffsets { min: 20, max: 20, next: 20 });
+    put_to(&mut store, "old", 20..21);
+    assert_eq!(get(&store, "old", 0, 20, 9).unwrap().2, ["m20"]);
+    assert_eq!(all(&store).last(), Some(&String::from("m59")));
+    assert!(salvaged.messages < 80, "the file below the minimum is not saved");
+    assert!(salvaged.findings.is_empty(), "{:?}", salvaged.findings);
+}
+
+#[test]
+fn the_kept_table_of_the_old_store_is_not_copied_in_any_version() {
+    let from = with_deleted_topics();
+    assert!(from.contents("config/moraine.json.bak").is_some());
+    from.remove_tree("config/moraine.json");
+    let (to, _) = saved(&from, "plain");
+    // The version before counts in the old store: `gone` is not deleted in it, and `again` is.
+    let store = open(&to, small()).unwrap();
+    assert_eq!(store.reader().topics(), ["T", "again", "gone"]);
+    for path in ["config/moraine.json", "config/moraine.json.bak"] {
+        let text = String::from_utf8(to.contents(path).unwrap()).unwrap();
+        assert!(text.contains("\"again\"") && !text.contains("\"gone\""), "{path}: {text}");
     }
 }

@@ -5,12 +5,13 @@ use moraine_core::format::crc::{crc32, masked};
 use moraine_core::format::properties::RECORD_CRC_BYTES;
 use moraine_core::format::queue_entry::QueueEntry;
 use moraine_core::format::seal::Seal;
-use moraine_core::memory::MemoryClock;
+use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
 use moraine_core::verify::{MAX_FAULTS, Remedy, verify};
 use xxhash_rust::xxh64::xxh64;
 
 use crate::kinds::*;
+use crate::support::killed::*;
 use crate::support::*;
 
 #[test]
@@ -52,6 +53,24 @@ fn a_store_that_was_not_closed_says_so() {
     assert!(found[1..].iter().all(|(kind, _)| *kind == "queue-behind"), "{found:?}");
     close(open(&crashed, options("plain")).unwrap());
     assert_eq!(verified(&crashed, true).faults, []);
+}
+
+/// `checkpoint` vouches for nothing yet: only the watermark says that the record was written.
+#[test]
+fn in_a_killed_store_a_rotten_record_below_the_watermark_is_damage_and_not_the_end() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let rotten = put_numbered(&mut store, 40)[20].0;
+    watermark(&mut store, &storage);
+    drop(store);
+    let at = (rotten % 4096) as usize;
+    storage.change(&format!("commitlog/{:020}", rotten - rotten % 4096), at + 90, |byte| *byte ^= 1);
+    for deep in [true, false] {
+        let found = faults(&storage, deep);
+        let damaged: Vec<_> = found.iter().filter(|(kind, _)| *kind == "damaged").collect();
+        assert_eq!(damaged.len(), 1, "{found:?}");
+        assert!(found.iter().all(|(kind, _)| *kind != "cut"), "{found:?}");
+    }
 }
 
 #[test]
