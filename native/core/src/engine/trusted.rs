@@ -9,7 +9,7 @@ use super::sidecar::{Sidecar, WATERMARK_PATH, distrusted, marker_stands, queues_
 use crate::dispatch::takes_queue_entry;
 use crate::error::{Error, Finding};
 use crate::format::checkpoint::Checkpoint;
-use crate::format::crc::crc32;
+use crate::format::crc::{combine, crc32};
 use crate::format::record::Record;
 use crate::format::watermark::{Closed, LastRecord, TableIdentity};
 use crate::limits::MAX_QUEUE_TABLE_BYTES;
@@ -17,6 +17,9 @@ use crate::log::segments::Segments;
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::storage::{Segment, Storage};
+
+/// Bytes read at once.
+const PIECE_BYTES: usize = 1 << 16;
 
 /// What a clean close said of a store whose log is still as it was then.
 pub(super) struct Proven {
@@ -99,8 +102,17 @@ pub(super) fn is_there<G: Segment>(view: &LogView<G>, last: &LastRecord, end: u6
     if last.at.saturating_add(u64::from(last.size)) > end || view.rest(last.at) < u64::from(last.size) {
         return Ok(false);
     }
-    let mut bytes = vec![0; last.size as usize];
-    Ok(view.read(last.at, &mut bytes)? && crc32(&bytes) == last.crc)
+    // In pieces: the size is what a file says, and nothing has to be a record there.
+    let (mut piece, mut at, mut crc) = (vec![0; PIECE_BYTES.min(last.size as usize)], 0, 0);
+    while at < last.size as usize {
+        let piece = &mut piece[..PIECE_BYTES.min(last.size as usize - at)];
+        if !view.read(last.at + at as u64, piece)? {
+            return Ok(false);
+        }
+        crc = combine(crc, crc32(piece), piece.len() as u64);
+        at += piece.len();
+    }
+    Ok(crc == last.crc)
 }
 
 /// The bytes of the queue table, if they are those that the watermark names.
