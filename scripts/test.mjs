@@ -6,9 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { readBugs, rotating } from "./planted-bugs.mjs";
+import { plant, turn } from "./planted-run.mjs";
 import { setUp } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+/** Planted bugs that a run tries, others each time; `npm run planted` tries all. */
+const PLANTED_BUGS = 3;
 
 /** cargo's tests, counted from what each test binary announces and reports. */
 async function rustTests() {
@@ -65,6 +69,14 @@ function readReport(file) {
   };
 }
 
+/** Each planted bug is a test, which passes when the tests notice the bug. */
+async function plantedBugs() {
+  const bugs = rotating(readBugs(), PLANTED_BUGS, turn());
+  console.log(`\nPlanted bugs: ${bugs.map(({ name }) => name).join(", ")}`);
+  const caught = (await plant(bugs, console.log)).filter((result) => result.caught).length;
+  return { passed: caught, failed: bugs.length - caught, notRun: 0 };
+}
+
 /** A run that failed as a whole, or ran nothing, is a failure whatever was counted. */
 function settle(count, status) {
   const sound = status === 0 && count.passed + count.failed > 0;
@@ -83,7 +95,7 @@ async function attempt(run) {
 const counts = [];
 const broken = await attempt(setUp);
 if (broken) counts.push(broken);
-else counts.push(await attempt(rustTests), await attempt(typescriptTests));
+else counts.push(await attempt(rustTests), await attempt(typescriptTests), await attempt(plantedBugs));
 
 const sum = (key) => counts.reduce((total, count) => total + count[key], 0);
 if (sum("notRun") > 0) console.log(`\n${sum("notRun")} not run`);

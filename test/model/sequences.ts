@@ -69,6 +69,9 @@ const minutes: number = number("MORAINE_MODEL_MINUTES") ?? Number.POSITIVE_INFIN
 /** How long a run may take. */
 export const TIMEOUT_MS: number = Math.min(minutes * 60_000 + 300_000, 24 * 3_600_000);
 
+/** For a sequence, and what is shorter than one that failed. */
+const SEQUENCE_MS = 60_000;
+
 /** Draws and carries out the sequences; a failure shows the shortest one found, and how to see it again. */
 export async function runSequences(seeds: "even" | "odd", first: Partial<Change>): Promise<void> {
   const started = Date.now();
@@ -78,7 +81,12 @@ export async function runSequences(seeds: "even" | "odd", first: Partial<Change>
   const start = from + ((from % 2 === 0) === (seeds === "even") ? 0 : 1);
   for (let seed = start; seed < from + sequences && Date.now() - started < minutes * 60_000; seed += 2) {
     const property = fc.asyncProperty(sequence, (operations) => run(operations, first, counts));
-    const outcome = await fc.check(property, { seed, numRuns: 1, unbiased: true });
+    const outcome = await fc.check(property, {
+      seed,
+      numRuns: 1,
+      unbiased: true,
+      interruptAfterTimeLimit: SEQUENCE_MS,
+    });
     if (outcome.failed) {
       const operations = outcome.counterexample?.[0].filter((operation) => operation.do !== "nothing") ?? [];
       const lines = operations.map((operation) => `  ${JSON.stringify(operation)}`).join("\n");

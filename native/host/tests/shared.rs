@@ -4,7 +4,9 @@ mod batch;
 mod directory;
 mod store;
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
@@ -270,6 +272,46 @@ fn a_store_is_open_once_and_says_who_has_it() {
     assert!(error.message.contains("this process"), "{error}");
     close(&store, &listener).unwrap();
     let (store, listener) = open(settings(directory.path()));
+    close(&store, &listener).unwrap();
+}
+
+/// The files below a directory, and what is in them.
+fn files(root: &std::path::Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => directories.push(path),
+                false => _ = files.insert(path.clone(), fs::read(path).unwrap()),
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn who_is_refused_has_touched_nothing() {
+    let directory = Directory::new();
+    let (store, listener) = open(settings(directory.path()));
+    put(&store, "orders", &bodies(10)).unwrap();
+    close(&store, &listener).unwrap();
+    let (store, listener) = open(settings(directory.path()));
+    put(&store, "orders", &bodies(10)).unwrap();
+    let before = files(directory.path());
+    assert_eq!(try_open(settings(directory.path())).err().unwrap().code, Code::Locked);
+    let touched: Vec<_> = files(directory.path()).into_iter().filter(|(path, bytes)| before.get(path) != Some(bytes)).collect();
+    assert!(
+        touched.is_empty() && files(directory.path()).len() == before.len(),
+        "{:?}",
+        touched.iter().map(|(path, _)| path).collect::<Vec<_>>()
+    );
+    put(&store, "orders", &bodies(10)).unwrap();
+    close(&store, &listener).unwrap();
+    let (store, listener) = open(settings(directory.path()));
+    assert!(store.read(|reader| reader.health()).unwrap().clean);
+    assert_eq!(get(&store, "orders", 0, 100).unwrap().0.messages, 30);
     close(&store, &listener).unwrap();
 }
 

@@ -19,7 +19,7 @@ fn directories<S: Storage>(storage: &S, dir: &str) -> Result<Vec<String>, IoErro
     Ok(entries.filter(|entry| entry.kind == EntryKind::Directory).map(|entry| entry.name).collect())
 }
 
-/// Gives each queue's directory below `root`, and its files, to `each`.
+/// Gives each queue's directory below `root`, and its files in order, to `each`.
 fn each_queue<S: Storage>(storage: &S, root: &str, mut each: impl FnMut(&str, &[Entry]) -> Result<(), Error>) -> Result<(), Error> {
     for topic in directories(storage, root)? {
         for name in directories(storage, &format!("{root}/{topic}"))? {
@@ -27,6 +27,7 @@ fn each_queue<S: Storage>(storage: &S, root: &str, mut each: impl FnMut(&str, &[
                 let dir = format!("{root}/{topic}/{name}");
                 let mut files = storage.list(&dir)?.unwrap_or_default();
                 files.retain(|entry| entry.kind == EntryKind::File && parse_file_name(&entry.name).is_some());
+                files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
                 each(&dir, &files)?;
             }
         }
@@ -46,10 +47,13 @@ pub(super) fn usual_file_bytes<S: Storage>(storage: &S, root: &str, unit: u64) -
     Ok(counts.into_iter().max_by_key(|&(len, count)| (count, len)).map(|(len, _)| len))
 }
 
-/// Removes the files of all queues below `root`; their directories stay.
+/// Removes the files of all queues below `root`, of each the newest first; their directories stay.
+///
+/// Where RocketMQ comes upon a queue whose first files are gone, it takes the others for all that there is to know and never
+/// makes up for the first.
 pub(super) fn remove_queue_files<S: Storage>(storage: &S, root: &str) -> Result<(), Error> {
     each_queue(storage, root, |dir, files| {
-        files.iter().try_for_each(|file| storage.remove(&format!("{dir}/{}", file.name)))?;
+        files.iter().rev().try_for_each(|file| storage.remove(&format!("{dir}/{}", file.name)))?;
         if !files.is_empty() {
             storage.sync_dir(dir)?;
         }

@@ -236,8 +236,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// Puts a whole record at the end of the log, and into queues and index, as opening does with what it finds.
     pub(super) fn enter_record(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let at = self.0.log.end();
-        let record =
-            Record::parse(bytes).and_then(|record| record.check().map(|()| record)).map_err(|flaw| self.corrupt(&format!("{flaw}")))?;
+        let record = self.0.log.view(at).checked(at, bytes)?.map_err(|flaw| self.corrupt(&format!("{flaw}")))?;
         if record.physical_offset() != at as i64 {
             return Err(self.corrupt(&format!("{}", BadReason::Misplaced(record.physical_offset()))));
         }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use moraine_core::error::IoKind;
 use moraine_core::sim::{Affected, Failure, SimDisk, SimRandom};
 
+use super::faulted::Faulted;
 use super::flaws::Flaws;
-use super::nth_call::{Faulted, KINDS};
+use super::nth_call::KINDS;
 use super::random_workloads::{described, number, on_all_cores};
 use super::run::empty_disk;
 use super::states::{Tally, caught};

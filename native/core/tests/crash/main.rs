@@ -1,6 +1,7 @@
 //! Crashes on a simulated disk: power cuts, deaths of the process and failing calls, and what must be found afterwards.
 
 mod disk;
+mod faulted;
 mod faults;
 mod flaws;
 mod model;
@@ -10,6 +11,7 @@ mod random_workloads;
 mod rot;
 mod run;
 mod small;
+mod stale;
 mod states;
 mod verify;
 mod workload;

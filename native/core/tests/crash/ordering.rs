@@ -31,6 +31,7 @@ pub fn check(state: &SimState, model: &Model, options: &Options) -> Outcome {
             return Err(String::from("the watermark says closed, checkpoint is not synced"));
         }
     }
+    one_slot_is_durable(state)?;
     if let Some(running) = newest.and_then(|newest| newest.running) {
         running_is_so(state, model, options, &running)?;
     }
@@ -50,6 +51,22 @@ fn running_is_so(state: &SimState, model: &Model, options: &Options, running: &R
         let outcome = message_is_durable(state, model, message, options)
             .and_then(|()| derived_files.hold(state, model, message, derived.index.is_some()));
         outcome.map_err(|flaw| format!("a queue checkpoint up to {} is said: {flaw}", derived.upto))?;
+    }
+    Ok(())
+}
+
+/// From the second one on a watermark is written beside one that is synced: a power cut leaves either.
+fn one_slot_is_durable(state: &SimState) -> Outcome {
+    let path = "moraine/watermark";
+    let file = state.contents(path).unwrap_or_default();
+    let slots = file.as_chunks::<{ Watermark::BYTES }>().0.iter().enumerate();
+    let whole: Vec<(usize, Watermark)> = slots.filter_map(|(place, slot)| Some((place, Watermark::decode(slot)?))).collect();
+    let synced = |place: usize| {
+        let at = (place * Watermark::BYTES) as u64;
+        state.is_range_durable(path, at, at + Watermark::BYTES as u64)
+    };
+    if whole.iter().any(|(_, slot)| slot.sequence > 1) && !whole.iter().any(|&(place, _)| synced(place)) {
+        return Err(String::from("no slot of the watermark is synced"));
     }
     Ok(())
 }

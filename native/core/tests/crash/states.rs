@@ -12,6 +12,7 @@ use moraine_core::sim::{RandomChoices, SimClock, SimDisk, SimRandom, SimState};
 use super::model::Model;
 use super::ordering::newest_watermark;
 use super::run::{NOW, Point, open, open_scanning, put_well, take_over};
+use super::stale::nothing_stands_behind_the_queues;
 use super::verify::{Outcome, Store, verify, well};
 use super::workload::{BATCH, Draft};
 
@@ -197,6 +198,7 @@ pub fn check(
 /// A recovered store takes messages, is closed or killed, and opened again. Where some were lost, a message like the first
 /// of them is put in half the cases: what followed it must not come back.
 fn goes_on(mut store: Store, mut model: Model, lost: Option<&Draft>, disk: &SimDisk, clock: &SimClock, random: &mut SimRandom) -> Outcome {
+    nothing_stands_behind_the_queues(disk, &model)?;
     let options = store.reader().options().clone();
     let like_lost = lost.filter(|_| random.one_in(2)).map(|lost| vec![Draft { number: 4 << 20, ..lost.clone() }]);
     let drafts = like_lost.unwrap_or_else(|| new_messages(random));

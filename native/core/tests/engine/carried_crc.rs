@@ -141,3 +141,24 @@ fn a_copy_that_is_damaged_is_damage() {
     }
     assert_eq!(get(&opened(&copies), "T", 0, 30, 1).unwrap().2, ["m30"]);
 }
+
+#[test]
+fn a_follower_takes_copies_behind_a_record_without_a_checksum() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, unchecked()).unwrap();
+    put_copies(&mut store, 0..60, |n| n % 3 == 1);
+    close(store);
+    carried(&storage);
+    let leader = opened(&storage);
+    let mut follower = open(&MemoryStorage::default(), small()).unwrap();
+    let mut piece = Vec::new();
+    loop {
+        let at = follower.reader().raw_end();
+        leader.reader().read_log(at, 1000, &mut piece).unwrap();
+        if piece.is_empty() {
+            break;
+        }
+        follower.writer().unwrap().append_log(at, &piece).unwrap();
+    }
+    assert_eq!(all(&follower), numbered(0..60));
+}

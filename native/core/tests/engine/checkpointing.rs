@@ -52,6 +52,44 @@ fn after_a_kill_the_log_is_looked_at_from_the_checkpoint_on() {
 }
 
 #[test]
+fn what_is_put_while_a_checkpoint_is_made_does_not_make_it_void() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    (0..100).for_each(|n| _ = put_number(&mut store, n));
+    let upto = store.reader().positions().end;
+    store.writer().unwrap().begin_checkpoint();
+    (100..120).for_each(|n| _ = put_number(&mut store, n));
+    checkpoint(&mut store, &storage);
+    assert_eq!(running(&storage).unwrap().derived.unwrap().upto, upto);
+    drop(store);
+    let (store, looked_at) = reopened(&storage, small());
+    let log = store.reader().log().segments().extent();
+    assert_eq!((all(&store), looked_at), (numbered(0..120), log - upto));
+    drop(store);
+    expect_all(&storage, 120);
+}
+
+#[test]
+fn checkpoint_vouches_for_nothing_that_was_put_while_it_was_made() {
+    let storage = MemoryStorage::default();
+    let clock = MemoryClock::at(NOW);
+    let mut store = open_at(&storage, small(), &clock).unwrap();
+    (0..50).for_each(|n| _ = put_number(&mut store, n));
+    store.writer().unwrap().begin_checkpoint();
+    clock.set(NOW + 1);
+    (50..100).for_each(|n| _ = put_number(&mut store, n));
+    clock.set(NOW + 60_000);
+    (100..120).for_each(|n| _ = put_number(&mut store, n));
+    checkpoint(&mut store, &storage);
+    let times = Checkpoint::decode(&storage.contents("checkpoint").unwrap());
+    assert_eq!((times.physic, times.logics), (NOW, NOW));
+    drop(store);
+    // Nothing else says up to where queues are complete.
+    storage.remove_tree("moraine");
+    expect_all(&storage, 120);
+}
+
+#[test]
 fn the_second_kill_is_as_cheap_as_the_first() {
     let storage = killed();
     for round in 1..4 {
