@@ -234,6 +234,21 @@ describe("salvageStore", () => {
     expect(store.put(message()).queueOffset).toBe(150);
   });
 
+  test("leaves deleted topics deleted, and their offsets taken", async () => {
+    const [path, out] = [await closedStore(), await temporaryDirectory()];
+    const old = await openStore({}, path);
+    expect(await old.deleteTopic("other")).toBe(true);
+    old.putBatch(messages(5));
+    await old.close();
+    expect(await salvageStore(path, out, { engine })).toMatchObject({ messages: 305, lostRanges: 0, findings: [] });
+    const store = await openStore({}, out);
+    expect(store.topics()).toEqual(["orders"]);
+    expect(store.get("other", 0, 0).messages).toEqual([]);
+    expect(store.lookup("other", "o")).toEqual([]);
+    expect(store.offsets("other", 2)).toEqual({ min: 50, max: 50, next: 50 });
+    expect(store.put(message({ topic: "other", queueId: 2 })).queueOffset).toBe(50);
+  });
+
   test("needs an empty place, and leaves others alone", async () => {
     const [path, out] = [await closedStore(), await temporaryDirectory()];
     await mkdir(join(out, "there"));

@@ -69,8 +69,8 @@ const minutes: number = number("MORAINE_MODEL_MINUTES") ?? Number.POSITIVE_INFIN
 /** How long a run may take. */
 export const TIMEOUT_MS: number = Math.min(minutes * 60_000 + 300_000, 24 * 3_600_000);
 
-/** For a sequence, and what is shorter than one that failed. */
-const SEQUENCE_MS = 60_000;
+/** For a sequence, and what is shorter than one that failed: a sequence takes a third of a second on an idle machine. */
+const SEQUENCE_MS = 300_000;
 
 /** Draws and carries out the sequences; a failure shows the shortest one found, and how to see it again. */
 export async function runSequences(seeds: "even" | "odd", first: Partial<Change>): Promise<void> {
@@ -90,7 +90,9 @@ export async function runSequences(seeds: "even" | "odd", first: Partial<Change>
     if (outcome.failed) {
       const operations = outcome.counterexample?.[0].filter((operation) => operation.do !== "nothing") ?? [];
       const lines = operations.map((operation) => `  ${JSON.stringify(operation)}`).join("\n");
-      const reason = outcome.errorInstance instanceof Error ? outcome.errorInstance.message : outcome.errorInstance;
+      const isStuck = outcome.interrupted && outcome.counterexample === null;
+      const error = isStuck ? new Error(`not done after ${SEQUENCE_MS} ms`) : outcome.errorInstance;
+      const reason = error instanceof Error ? error.message : error;
       const again = `npm run model -- --typescript --sequences 1 --seed ${seed}`;
       expect.fail(`${reason}\n\nThe sequence, shrunk:\n${lines}\n\nAgain: ${again}`);
     }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::dispatch::{Dispatch, names_a_directory, takes_queue_entry};
 use crate::error::Finding;
 use crate::format::batch_entry::BatchEntry;
+use crate::format::properties::{Dispatched, dispatched};
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::{Record, SYS_FLAG_INNER_BATCH};
 use crate::limits::MAX_BATCH_BASE;
@@ -33,6 +34,21 @@ pub fn batch_entry(dispatch: &Dispatch<'_>, base: u64, messages: u32) -> BatchEn
 pub fn parse_inner_num(value: &[u8]) -> Option<u32> {
     let number: i16 = core::str::from_utf8(value).ok()?.parse().ok()?;
     u32::try_from(number).ok().filter(|&number| number > 0)
+}
+
+/// Queue offset and number of the messages of a record in a batch queue, by what it says; `None` where that is no number.
+pub fn batch_place(record: &Record<'_>) -> Option<(u64, u32)> {
+    said_place(record, &dispatched(record.properties())).and_then(|(base, messages)| Some((u64::try_from(base).ok()?, messages)))
+}
+
+fn said_place(record: &Record<'_>, names: &Dispatched<'_>) -> Option<(i64, u32)> {
+    match (names.inner_base, names.inner_num) {
+        (Some(base), Some(number)) => {
+            let base = core::str::from_utf8(base).ok().and_then(|base| base.parse::<i64>().ok());
+            base.zip(parse_inner_num(number))
+        }
+        _ => Some((record.queue_offset(), 1)),
+    }
 }
 
 /// Number of messages in a wire batch (§2.9); `None` where its lengths do not add up.
@@ -67,15 +83,8 @@ pub fn redispatch_to_batch_queue(table: &mut BatchTable, record: &Record<'_>, di
     if !names_a_directory(dispatch.topic) || record.queue_id() < 0 {
         return report("topic-name", String::from("its topic or queue id cannot name a directory; no queue leads to it"));
     }
-    let (base, messages) = match (dispatch.names.inner_base, dispatch.names.inner_num) {
-        (Some(base), Some(number)) => {
-            let base = core::str::from_utf8(base).ok().and_then(|base| base.parse::<i64>().ok());
-            let Some((base, messages)) = base.zip(parse_inner_num(number)) else {
-                return report("queue-gap", String::from("INNER_BASE or INNER_NUM is no number; no queue leads to it"));
-            };
-            (base, messages)
-        }
-        _ => (record.queue_offset(), 1),
+    let Some((base, messages)) = said_place(record, &dispatch.names) else {
+        return report("queue-gap", String::from("INNER_BASE or INNER_NUM is no number; no queue leads to it"));
     };
     let Some(base) = u64::try_from(base).ok().filter(|&base| base <= MAX_BATCH_BASE) else {
         return report("queue-gap", format!("queue offset {base} is none that a batch queue can hold; no queue leads to it"));

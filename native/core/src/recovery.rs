@@ -192,9 +192,12 @@ pub(crate) fn records_behind<G: Segment>(
                 return Ok(None);
             };
             scanner.seek(next);
-            let known = match scanner.step()? {
-                Step::Message { bytes, .. } => Record::parse(bytes).is_ok_and(|record| record.store_timestamp() <= time),
-                Step::Blank { .. } | Step::Bad { .. } | Step::End => false,
+            let known = loop {
+                match scanner.step()? {
+                    Step::Message { bytes, .. } => break Record::parse(bytes).is_ok_and(|record| record.store_timestamp() <= time),
+                    Step::Blank { .. } => {} // the bad one was the last of its file
+                    Step::Bad { .. } | Step::End => break false,
+                }
             };
             scanner.seek(bad);
             Ok(known.then_some(next))

@@ -1,10 +1,13 @@
 //! Plain and batch queues side by side: how far each kind is complete in a store that was closed cleanly.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::batch_dispatch::batch_place;
 use crate::error::{Error, Finding};
 use crate::format::queue_entry::QueueEntry;
+use crate::format::record::Record;
 use crate::log;
 use crate::log::segments::Segments;
 use crate::log::view::LogView;
@@ -101,12 +104,20 @@ fn batch_queues_end<G: Segment>(
             lost = Some((queue.place, format!("entries are missing in front of the one of the message at {}", behind.physical)));
             continue;
         }
+        if queue.is_damaged {
+            lost = Some((queue.place, String::from("its newest file was cut, or what stands behind its newest entry is none")));
+            continue;
+        }
         let Some(last) = queue.last.filter(|last| last.physical >= segments.min()) else {
             continue; // nothing, or gone with the first files of the log
         };
         let entry = QueueEntry { physical: last.physical, size: last.size, tags_code: last.tags_code };
         if recovery::was_written(segments, &entry)? {
             end = end.max(last.end());
+            if let Some((base, messages)) = said_by_record(segments, last.physical).filter(|&said| said != (last.base, last.messages)) {
+                let said = format!("the newest entry says that it begins at queue offset {}, with {} messages", last.base, last.messages);
+                lost = Some((queue.place, format!("{said}; its record says {base}, with {messages}")));
+            }
         } else {
             let reason = format!("the newest entry says that a message lies at {}, where the log has none", last.physical);
             lost = Some((queue.place, reason));
@@ -128,6 +139,7 @@ pub(super) fn cut_batch_queues<S: Storage>(
     storage: &S,
     files: &BatchFiles,
     table: &mut BatchTable,
+    segments: &Segments<S::Segment>,
     physical: u64,
 ) -> Result<Vec<BatchIndex>, Error> {
     let mut touched = Vec::new();
@@ -135,8 +147,22 @@ pub(super) fn cut_batch_queues<S: Storage>(
         if files.cut(storage, table, place, physical)? {
             touched.push(place);
         }
+        // An entry that says too much of itself would hide all that comes behind.
+        let (first, held) = table.queue(place).held();
+        let last = if first < held { files.entry(storage, table, place, held - 1)? } else { None };
+        if let Some((base, messages)) = last.and_then(|last| said_by_record(segments, last.physical)) {
+            let (next, min) = (base.saturating_add(u64::from(messages)), table.queue(place).min);
+            table.load(place, first, held, next, min);
+        }
     }
     Ok(touched)
+}
+
+/// Queue offset and number of the messages of a batch, by its record; `None` where that cannot be read.
+fn said_by_record<G: Segment>(segments: &Segments<G>, physical: u64) -> Option<(u64, u32)> {
+    let mut bytes = Vec::new();
+    LogView::new(segments.clone(), segments.extent()).record_at(physical, &mut bytes).ok()??;
+    batch_place(&Record::parse(&bytes).ok()?)
 }
 
 pub(super) fn correct_batch_mins<S: Storage>(storage: &S, files: &BatchFiles, table: &mut BatchTable, log_min: u64) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! What the files of a store say of themselves before the log is looked at: how far queues and index are complete.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -19,6 +20,7 @@ use crate::options::Options;
 use crate::queue::batch_load::LoadedBatchQueue;
 use crate::queue::files::QueueFiles;
 use crate::queue::load::LoadedQueue;
+use crate::queue::partition::{Doubt, partition};
 use crate::queue::table::{QueueIndex, QueueTable};
 use crate::storage::{Segment, Storage};
 use crate::{log, queue, recovery};
@@ -54,18 +56,22 @@ pub(super) fn queues_end<G: Segment>(
 ) -> Result<u64, Error> {
     let (mut end, mut lost) = (segments.min(), None);
     for queue in loaded {
+        if queue.is_damaged {
+            lost = Some((queue.place, String::from("its newest file was cut")));
+            continue;
+        }
         let Some(last) = queue.last.filter(|last| !last.is_blank() && last.physical >= segments.min()) else {
             continue; // nothing, or gone with the first files of the log
         };
         if recovery::was_written(segments, &last)? {
             end = end.max(last.end());
         } else {
-            lost = Some((queue.place, last.physical));
+            let reason = format!("the newest entry says that a message lies at {}, where the log has none", last.physical);
+            lost = Some((queue.place, reason));
         }
     }
-    let Some((place, physical)) = lost else { return Ok(end) };
+    let Some((place, reason)) = lost else { return Ok(end) };
     let directory = format!("{}/{}/{}", queue::DIRECTORY, table.topic_of(place).name, table.queue(place).id);
-    let reason = format!("the newest entry says that a message lies at {physical}, where the log has none");
     if recovery::clean_evidence(segments, 0, [-1; 2]) == segments.min() {
         let reason = format!("{reason}, nor any other: is the right disk mounted at {}?", log::DIRECTORY);
         return Err(Error::corrupt(&directory, 0, &reason));
@@ -165,19 +171,12 @@ pub(super) fn correct_min<S: Storage>(
     place: QueueIndex,
     log_min: u64,
 ) -> Result<(), Error> {
-    let (mut low, mut high) = (table.queue(place).min, table.queue(place).next());
-    if low >= high {
-        table.queue_mut(place).min = high;
-        return Ok(());
-    }
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match files.entry(storage, table, place, middle)? {
-            Some(entry) if entry.physical < log_min => low = middle + 1,
-            _ => high = middle,
-        }
-    }
-    table.queue_mut(place).min = low;
+    let (min, next) = (table.queue(place).min, table.queue(place).next());
+    let found = partition(min..next.max(min), Doubt::Earlier, |offset| {
+        let entry = files.entry(storage, table, place, offset)?;
+        Ok(entry.filter(|entry| !entry.is_blank()).map(|entry| entry.physical < log_min))
+    })?;
+    table.queue_mut(place).min = if min >= next { next } else { found };
     Ok(())
 }
 

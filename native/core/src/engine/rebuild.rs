@@ -120,13 +120,16 @@ impl<S: Storage> Found<S> {
         if self.is_resumed() {
             return Ok(self.queues.batches.places().collect());
         }
+        if self.queues_said {
+            return Ok(Vec::new()); // none of their entries leads behind the end, whatever a damaged one says
+        }
         let table = &mut self.queues.batches;
         if counts.lost.batches {
             let touched: Vec<_> = self.loaded_batches.iter().map(|queue| queue.place).collect();
             touched.iter().for_each(|&place| table.load(place, 0, 0, 0, 0));
             return Ok(touched);
         }
-        let mut touched = cut_batch_queues(storage, &self.queues.batch_files, table, counts.complete.batch)?;
+        let mut touched = cut_batch_queues(storage, &self.queues.batch_files, table, &self.segments, counts.complete.batch)?;
         for &place in touched.iter().filter(|_| !self.clean) {
             if table.queue(place).is_empty() {
                 table.load(place, 0, 0, 0, 0); // as of a plain queue

@@ -5,10 +5,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Reader;
+use crate::batch_dispatch::batch_place;
 use crate::dispatch::SCHEDULE_TOPIC;
 use crate::error::{Code, Error};
 use crate::filter::TagFilter;
 use crate::format::ext_unit::is_address;
+use crate::format::light_queues;
 use crate::format::properties;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::Record;
@@ -70,6 +72,10 @@ pub(super) struct Part {
     pub(super) queue_offset: u64,
     /// Queue offset behind it: a batch takes several.
     pub(super) behind: u64,
+    /// What is asked for where it cannot be given.
+    pub(super) asked: u64,
+    /// Its entry and a neighbour do not follow each other in the log: one of them is damaged.
+    pub(super) is_doubtful: bool,
 }
 
 /// Where the messages of an answer lie. Reused between calls, so that nothing is allocated after warm-up.
@@ -86,6 +92,7 @@ pub struct Resolved<G> {
     pub(super) log: LogView<G>,
     topic: Vec<u8>,
     queue_id: i32,
+    pub(super) is_batch_queue: bool,
     /// Messages wanted.
     pub(super) most: usize,
     pub(super) filter: TagFilter,
@@ -114,6 +121,7 @@ impl<G: Segment> Default for Resolved<G> {
             log: LogView::new(Segments::empty(1), 0),
             topic: Vec::new(),
             queue_id: 0,
+            is_batch_queue: false,
             most: 0,
             filter: TagFilter::default(),
             parts: Vec::new(),
@@ -154,32 +162,56 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let most = if by_record { scan as usize } else { into.most };
         let mut bytes = 0;
         let mut passed = into.log.end();
-        engine.queue_files.read(engine.storage.as_ref(), &engine.queues, place, offset, scan, |queue_offset, entry| {
-            if entry.is_some_and(|entry| !entry.is_blank() && entry.physical >= into.log.end()) {
-                return false; // written behind, and then the sync of its message failed
-            }
-            let found = entry.filter(|entry| !entry.is_blank() && entry.physical >= into.log.min());
-            if let Some(entry) = found
-                && (into.parts.len() >= most || (!into.parts.is_empty() && bytes + entry.size as usize > max_bytes))
-            {
-                return false;
-            }
-            // Where the extension file has no tags code the record decides, as in RocketMQ.
-            let may_match = |entry: QueueEntry| is_address(entry.tags_code) || into.filter.may_match(entry.tags_code);
-            let wanted = !by_hash || entry.is_some_and(may_match);
-            match found {
-                Some(entry) if wanted => {
-                    bytes += entry.size as usize;
-                    into.parts.push(Part { physical: entry.physical, size: entry.size, queue_offset, behind: queue_offset + 1 });
-                    into.status = GetStatus::Found;
+        // With the entries in front and behind, which show whether one leads where it cannot.
+        let first = offset.saturating_sub(1).max(min);
+        let mut before = None;
+        engine.queue_files.read(
+            engine.storage.as_ref(),
+            &engine.queues,
+            place,
+            first,
+            offset - first + scan + 1,
+            |queue_offset, entry| {
+                let physical = entry.filter(|entry| !entry.is_blank()).map(|entry| entry.physical);
+                let is_doubtful = physical.is_some_and(|physical| before.is_some_and(|before| physical <= before));
+                before = physical.or(before);
+                if queue_offset < offset {
+                    return true;
                 }
-                None if wanted && into.parts.is_empty() => into.status = GetStatus::MessageWasRemoving,
-                _ => {}
-            }
-            passed = found.map_or(passed, |entry| entry.physical + u64::from(entry.size));
-            into.next = queue_offset + 1;
-            true
-        })?;
+                if let Some(last) = into.parts.last_mut().filter(|last| last.behind == queue_offset) {
+                    last.is_doubtful |= is_doubtful;
+                }
+                if queue_offset >= offset + scan {
+                    return false;
+                }
+                let is_hidden = |entry: QueueEntry| (into.log.end()..engine.log.end()).contains(&entry.physical);
+                if entry.is_some_and(|entry| !entry.is_blank() && is_hidden(entry)) {
+                    return false; // written behind, and then the sync of its message failed
+                }
+                let found = entry.filter(|entry| !entry.is_blank() && entry.physical >= into.log.min());
+                if let Some(entry) = found
+                    && (into.parts.len() >= most || (!into.parts.is_empty() && bytes + entry.size as usize > max_bytes))
+                {
+                    return false;
+                }
+                // Where the extension file has no tags code the record decides, as in RocketMQ.
+                let may_match = |entry: QueueEntry| is_address(entry.tags_code) || into.filter.may_match(entry.tags_code);
+                let wanted = !by_hash || entry.is_some_and(may_match);
+                match found {
+                    Some(entry) if wanted => {
+                        bytes += entry.size as usize;
+                        let (QueueEntry { physical, size, .. }, behind, asked) = (entry, queue_offset + 1, queue_offset);
+                        into.parts.push(Part { physical, size, queue_offset, behind, asked, is_doubtful });
+                        into.status = GetStatus::Found;
+                    }
+                    None if wanted && into.parts.is_empty() => into.status = GetStatus::MessageWasRemoving,
+                    _ => {}
+                }
+                passed = found.map_or(passed, |entry| entry.physical + u64::from(entry.size));
+                into.next = queue_offset + 1;
+                true
+            },
+        )?;
         into.bytes_behind = into.log.end().saturating_sub(passed);
         Ok(())
     }
@@ -208,6 +240,7 @@ impl<G: Segment> Resolved<G> {
         self.topic.clear();
         self.topic.extend_from_slice(request.topic);
         self.queue_id = request.queue_id;
+        self.is_batch_queue = false;
         self.most = request.max.clamp(1, MAX_GET_MESSAGES);
         self.log = log;
         self.bytes_behind = 0;
@@ -240,7 +273,7 @@ impl<G: Segment> Resolved<G> {
                 }
                 Fit::Unwanted => {}
                 Fit::TooLarge => {
-                    copied.next = part.queue_offset;
+                    copied.next = part.asked;
                     copied.needed = if copied.messages == 0 { part.size as usize } else { 0 };
                     self.bytes_behind = self.log.end().saturating_sub(passed);
                     return Ok(copied);
@@ -289,15 +322,33 @@ impl<G: Segment> Resolved<G> {
         Ok(if self.filter.is_all() || self.filter.matches(record.properties()) { Fit::Copied } else { Fit::Unwanted })
     }
 
-    /// A queue entry may be damaged too: it never shows a message of another queue. A light queue's entry leads to
-    /// the record of the queue it was put to, which names it.
+    /// A queue entry may be damaged too: it never shows a message of another queue, or of another place in it. A light
+    /// queue's entry leads to the record of the queue it was put to, which names it.
+    ///
+    /// RocketMQ can write entries that stand elsewhere in their queue than their records say: those are shown where they
+    /// stand, as long as they follow each other in the log.
     fn belongs(&self, record: &Record<'_>, part: &Part) -> Result<(), Error> {
-        if record.topic() == self.topic && record.queue_id() == self.queue_id {
+        let is_own = record.topic() == self.topic && record.queue_id() == self.queue_id;
+        if is_own && !part.is_doubtful && !self.is_batch_queue {
             return Ok(());
         }
-        if properties::dispatched(record.properties()).multi_dispatch.is_some() {
+        let names = properties::dispatched(record.properties());
+        let (named, offsets) = (names.multi_dispatch.unwrap_or_default(), names.multi_queue_offset.unwrap_or_default());
+        if !is_own && !light_queues::items(named).any(|name| name == self.topic) {
+            return Err(self.log.corrupt(part.physical, "the queue entry leads to a message of another queue"));
+        }
+        if !part.is_doubtful && !self.is_batch_queue {
             return Ok(());
         }
-        Err(self.log.corrupt(part.physical, "the queue entry leads to a message of another queue"))
+        let own = match self.is_batch_queue {
+            true => batch_place(record).map(|(base, _)| base),
+            false => u64::try_from(record.queue_offset()).ok(),
+        };
+        let mut beside = light_queues::entries(named, offsets).filter(|(name, _)| *name == self.topic);
+        let is_there = (is_own && own == Some(part.queue_offset)) || beside.any(|(_, offset)| offset == part.queue_offset);
+        if !is_there {
+            return Err(self.log.corrupt(part.physical, "the queue entry leads to a message of another place in the queue"));
+        }
+        Ok(())
     }
 }

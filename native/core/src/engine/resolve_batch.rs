@@ -21,6 +21,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let engine = self.0;
         let QueueOffsets { min, max: end, .. } = self.batch_offsets(place);
         (into.min, into.max) = (min, end);
+        into.is_batch_queue = true;
         (into.status, into.next) = range_status(request.offset, min, end);
         if into.status != GetStatus::NoMatchedMessage {
             return Ok(());
@@ -32,6 +33,8 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let mut ended = true;
         let storage = engine.storage.as_ref();
         let position = position_of(storage, &engine.batch_files, &engine.batches, place, request.offset)?;
+        // Where the next entry should begin.
+        let mut at = request.offset;
         engine.batch_files.read(storage, &engine.batches, place, position, u64::MAX, |_, entry| {
             let Some(entry) = entry else {
                 if into.parts.is_empty() {
@@ -39,15 +42,27 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
                 }
                 return true; // a hole: what it led to is not shown
             };
+            if let Some(last) = into.parts.last_mut()
+                && entry.base < last.behind
+            {
+                let is_behind = entry.base > if last.queue_offset > last.asked { last.asked } else { last.queue_offset };
+                if !is_behind {
+                    return true; // damaged: as good as none
+                }
+                // The one in front says too much of itself.
+                (last.behind, at) = (entry.base, entry.base);
+            }
             let (size, count) = (entry.size as usize, u64::from(entry.messages));
             let is_full = !into.parts.is_empty() && (messages + count > into.most as u64 || bytes + size > request.max_bytes);
             // Behind the visible end: written behind, and then the sync of its message failed.
-            if left == 0 || entry.physical >= into.log.end() || is_full {
+            let is_hidden = (into.log.end()..engine.log.end()).contains(&entry.physical);
+            if left == 0 || is_hidden || is_full {
                 ended = false;
                 return false;
             }
             left -= 1;
-            into.next = into.next.max(entry.next());
+            let asked = at.max(request.offset);
+            at = entry.next().min(end);
             passed = entry.end();
             let is_wanted = !by_hash || into.filter.may_match(entry.tags_code);
             if entry.physical < into.log.min() {
@@ -56,12 +71,13 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
                 }
             } else if is_wanted {
                 (bytes, messages) = (bytes + size, messages + count);
-                let (physical, size, queue_offset, behind) = (entry.physical, entry.size, entry.base, entry.next());
-                into.parts.push(Part { physical, size, queue_offset, behind });
+                let (physical, size, queue_offset, behind) = (entry.physical, entry.size, entry.base, at);
+                into.parts.push(Part { physical, size, queue_offset, behind, asked, is_doubtful: false });
                 into.status = GetStatus::Found;
             }
             true
         })?;
+        into.next = at.max(request.offset);
         if ended {
             into.next = end; // also over holes that nothing stands behind
         }

@@ -100,6 +100,11 @@ impl Sidecar {
         }
     }
 
+    /// Says of a store that is open what nothing said before.
+    pub(super) fn vouch<S: Storage>(&mut self, storage: &S, running: Running, unindexed: Option<u64>) -> Result<(), IoError> {
+        self.write(storage, Watermark { running: Some(running), geometry: self.geometry, unindexed, ..Watermark::default() })
+    }
+
     /// Nothing of what was said while the store is open holds any more, but of the index.
     pub(super) fn void<S: Storage>(&mut self, storage: &S, unindexed: Option<u64>) -> Result<(), IoError> {
         self.write(storage, Watermark { geometry: self.geometry, unindexed, ..Watermark::default() })

@@ -13,14 +13,16 @@ use super::live::{LIVE_PATH, Live};
 use super::plans::CHECKPOINT_PATH;
 use super::rebuild::Rebuilt;
 use super::seals::SEALS_PATH;
-use super::sidecar::write_marker;
-use crate::error::{Error, IoError};
+use super::sidecar::{last_record, write_marker};
+use crate::error::{Error, IoError, IoKind};
 use crate::format::index_file::parse_file_name;
 use crate::format::watermark::Running;
 use crate::limits::CHECKPOINT_BYTES;
 use crate::log;
 use crate::log::append::LogWriter;
+use crate::log::scan::{ScanItem, Scanner};
 use crate::log::segments;
+use crate::log::view::LogView;
 use crate::storage::{Clock, Segment, Storage};
 
 impl<S: Storage, C: Clock> Engine<S, C> {
@@ -77,7 +79,26 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         self.fill_reserve()?;
         self.seals.begin_at(self.log.segments().last().map_or(0, |active| active.base));
         self.live = Live::create(storage.as_ref(), self.session, rebuilt.log_end.end).unwrap_or(None);
+        if running.is_none() {
+            self.vouch_for_the_log()?;
+        }
         Ok(())
+    }
+
+    /// RocketMQ's evidence showed how far the log goes, over damage that nobody may have looked at. After a kill it may show
+    /// that no more: the watermark does, for what is put from here on, too.
+    fn vouch_for_the_log(&mut self) -> Result<(), IoError> {
+        let (storage, segments) = (Arc::clone(&self.storage), self.log.segments());
+        let (min, end) = (segments.min(), self.log.end());
+        let view = self.log.view(end);
+        let named = last_record(&view, self.last_record).or_else(|| last_record(&view, newest_whole_record(&view)?));
+        let Some(last) = named.filter(|_| !self.sidecar.is_unusable()) else { return Ok(()) };
+        let (checkpoint, session) = (self.checkpoint, self.session);
+        let running = Running { min, durable: end, last: Some(last), checkpoint, derived: None, session };
+        match self.sidecar.vouch(storage.as_ref(), running, self.unindexed()) {
+            Err(error) if matches!(error.kind, IoKind::Full | IoKind::WrongType) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Removes the segments behind the end, and zeroes the rest of the one that it lies in: RocketMQ leaves stale
@@ -111,6 +132,21 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         }
         Ok(())
     }
+}
+
+/// Where the newest whole record lies, in a log that ends in damage.
+fn newest_whole_record<G: Segment>(view: &LogView<G>) -> Option<u64> {
+    view.segments().iter().rev().find_map(|placed| {
+        let mut scanner = Scanner::new(view.clone(), placed.base, placed.base + placed.segment.size());
+        let mut newest = None;
+        loop {
+            match scanner.next_item() {
+                Ok(Some(ScanItem::Message { at, .. })) => newest = Some(at),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return newest,
+            }
+        }
+    })
 }
 
 /// Bytes written again at once.

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::BATCH_DIRECTORY;
 use super::batch::{BatchIndex, BatchTable};
 use super::files::{lengthen, list, read_or_hole, zero_to_end};
+use super::partition::{Doubt, partition};
 use crate::error::Error;
 use crate::format::batch_entry::BatchEntry;
 use crate::format::names;
@@ -112,25 +113,18 @@ impl BatchFiles {
         Ok(None)
     }
 
-    /// The first position of a range whose entry is not `below`, which holds for a run at its front. A damaged entry goes
-    /// with what stands in front of it.
+    /// The first position of a range whose entry is not `below`, which holds for a run at its front. An entry that cannot be
+    /// read goes with what stands in front of it; one that says something wrong decides about itself alone.
     pub(super) fn partition<S: Storage>(
         &self,
         storage: &S,
         table: &BatchTable,
         place: BatchIndex,
         range: core::ops::Range<u64>,
+        doubt: Doubt,
         below: impl Fn(&BatchEntry) -> bool,
     ) -> Result<u64, Error> {
-        let (mut low, mut high) = (range.start, range.end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.last_below(storage, table, place, middle + 1)?.filter(|&(at, _)| at >= low) {
-                Some((at, entry)) if !below(&entry) => high = at,
-                _ => low = middle + 1,
-            }
-        }
-        Ok(low)
+        partition(range, doubt, |position| Ok(self.entry(storage, table, place, position)?.map(|entry| below(&entry))))
     }
 
     /// Queue offset and position of the first entry whose record starts at or above `physical`; those behind the last one
@@ -143,7 +137,8 @@ impl BatchFiles {
         physical: u64,
     ) -> Result<(u64, u64), Error> {
         let queue = table.queue(place);
-        let position = self.partition(storage, table, place, queue.first..queue.end(), |entry| entry.physical < physical)?;
+        let position =
+            self.partition(storage, table, place, queue.first..queue.end(), Doubt::Earlier, |entry| entry.physical < physical)?;
         Ok((self.entry(storage, table, place, position)?.map_or(queue.next, |entry| entry.base), position))
     }
 
@@ -164,9 +159,13 @@ impl BatchFiles {
         if self.entry(storage, table, place, held - 1)?.is_some_and(|entry| entry.physical < physical) {
             return Ok(false); // the newest one stays, whatever a damaged one before it says
         }
-        let cut = self.partition(storage, table, place, first..held, |entry| entry.physical < physical)?;
+        let cut = self.partition(storage, table, place, first..held, Doubt::Later, |entry| entry.physical < physical)?;
         let (end, next) = match self.last_below(storage, table, place, cut)? {
-            Some((position, last)) => (position + 1, last.next()),
+            // No further than where the first one that goes began: the last one may say too much.
+            Some((position, last)) => {
+                let gone = if cut < held { self.entry(storage, table, place, cut)? } else { None };
+                (position + 1, gone.map_or(last.next(), |gone| last.next().min(gone.base)))
+            }
             // All of them go: their offsets are given again.
             None => (first, self.entry(storage, table, place, first)?.map_or(0, |entry| entry.base)),
         };

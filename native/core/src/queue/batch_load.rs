@@ -22,6 +22,8 @@ pub struct LoadedBatchQueue {
     pub last: Option<BatchEntry>,
     /// The first entry behind a hole.
     pub behind: Option<BatchEntry>,
+    /// What stands behind the newest one is neither an entry nor nothing, or its file was cut.
+    pub is_damaged: bool,
 }
 
 impl BatchFiles {
@@ -52,10 +54,10 @@ impl BatchFiles {
         let mut loaded = Vec::with_capacity(found.len());
         for mut queue in found {
             let extent = queue.extent(storage, files.file_entries, (trust, repair), findings)?;
-            let Some(Extent { first, end, last, behind }) = extent else { continue };
+            let Some(Extent { first, end, last, behind, is_damaged }) = extent else { continue };
             let place = table.find_or_add(queue.topic.as_bytes(), queue.id);
             table.queue_mut(place).set_held(first, end, last.map_or(0, |last: BatchEntry| last.next()));
-            loaded.push(LoadedBatchQueue { place, last, behind });
+            loaded.push(LoadedBatchQueue { place, last, behind, is_damaged });
         }
         Ok((files, loaded))
     }

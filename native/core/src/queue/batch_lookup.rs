@@ -3,6 +3,7 @@
 use super::batch::{BatchIndex, BatchTable};
 use super::batch_files::BatchFiles;
 use super::lookup::{Boundary, QueueOffsets};
+use super::partition::Doubt;
 use crate::error::Error;
 use crate::format::batch_entry::BatchEntry;
 use crate::storage::Storage;
@@ -15,15 +16,27 @@ pub fn offsets(table: &BatchTable, place: BatchIndex, visible: u64) -> QueueOffs
     QueueOffsets { min: queue.min.min(max), max, next: queue.next }
 }
 
+/// Entries looked at on both sides of a place where a batch is missing.
+const NEIGHBOURS: u64 = 3;
+
 /// Position of the batch that holds the message at a queue offset: the last one that begins at or before it. Where a
 /// batch is missing, the one behind.
 pub fn position_of<S: Storage>(storage: &S, files: &BatchFiles, table: &BatchTable, place: BatchIndex, offset: u64) -> Result<u64, Error> {
     let queue = table.queue(place);
-    let behind = files.partition(storage, table, place, queue.first..queue.end(), |entry| entry.base <= offset)?;
+    let behind = files.partition(storage, table, place, queue.first..queue.end(), Doubt::Earlier, |entry| entry.base <= offset)?;
     match files.last_below(storage, table, place, behind)? {
-        Some((position, entry)) if entry.next() > offset => Ok(position),
-        _ => Ok(behind),
+        Some((position, entry)) if entry.next() > offset => return Ok(position),
+        _ => {}
     }
+    // Where a batch is missing, or an entry says something wrong: then the one looked for may be a neighbour.
+    for position in behind.saturating_sub(NEIGHBOURS).max(queue.first)..(behind + NEIGHBOURS).min(queue.end()) {
+        if let Some(entry) = files.entry(storage, table, place, position)?
+            && (entry.base..entry.next()).contains(&offset)
+        {
+            return Ok(position);
+        }
+    }
+    Ok(behind)
 }
 
 /// Smallest queue offset whose message the log still holds (store-format §3.4).
@@ -35,10 +48,29 @@ pub fn correct_min<S: Storage>(
     log_min: u64,
 ) -> Result<(), Error> {
     let queue = table.queue(place);
-    let first = files.partition(storage, table, place, queue.first..queue.end(), |entry| entry.physical < log_min)?;
-    let min = files.entry(storage, table, place, first)?.map_or(queue.next, |entry| entry.base);
-    table.queue_mut(place).min = min;
+    let first = files.partition(storage, table, place, queue.first..queue.end(), Doubt::Earlier, |entry| entry.physical < log_min)?;
+    let min = first_base(storage, files, table, place, first)?;
+    table.queue_mut(place).min = min.unwrap_or(queue.next);
     Ok(())
+}
+
+/// Where the batches from a position on begin: by the first entry that can be read, and by the one behind where that one says
+/// that it begins earlier.
+fn first_base<S: Storage>(
+    storage: &S,
+    files: &BatchFiles,
+    table: &BatchTable,
+    place: BatchIndex,
+    position: u64,
+) -> Result<Option<u64>, Error> {
+    let mut least: Option<u64> = None;
+    files.read(storage, table, place, position, u64::MAX, |_, entry| {
+        let Some(entry) = entry else { return true };
+        let is_first = least.is_none();
+        least = Some(least.map_or(entry.base, |least| least.min(entry.base)));
+        is_first
+    })?;
+    Ok(least)
 }
 
 /// The queue offset for a time, exactly as RocketMQ finds it (store-format §3.7): in the newest file that begins at or

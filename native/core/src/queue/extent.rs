@@ -75,6 +75,8 @@ pub(super) struct Extent<E> {
     pub last: Option<E>,
     /// The first entry behind a hole: the run was longer once.
     pub behind: Option<E>,
+    /// What stands behind the last entry is neither one nor nothing, or its file was cut.
+    pub is_damaged: bool,
 }
 
 /// The queues of a kind whose topics are `wanted`, by topic.
@@ -150,7 +152,7 @@ fn stand_apart(found: &[FoundQueue], bytes: u64) -> bool {
 }
 
 impl FoundQueue {
-    /// What its files hold; `None` if that was nothing but an empty file, which is gone now.
+    /// What its files hold; `None` if that was nothing but an empty file that a crash left, which is gone now.
     ///
     /// A last file that is empty or short comes from a crash while it was made. RocketMQ starts with neither, so with
     /// `repair` the first goes and the second gets its size.
@@ -162,14 +164,18 @@ impl FoundQueue {
         findings: &mut Vec<Finding>,
     ) -> Result<Option<Extent<E>>, Error> {
         let file_bytes = file_entries * E::BYTES;
+        // Closed cleanly, it would have its size.
+        let is_short = trust == Trust::Clean && self.files.last().is_some_and(|&(_, len)| len < file_bytes);
         if repair {
             repair_last(storage, &self.dir, &mut self.files, file_bytes)?;
         }
         findings.extend(leave_out_far_files(&self.dir, &mut self.files, E::BYTES));
-        let Some(&(start, _)) = self.files.first() else { return Ok(None) };
+        let Some(&(start, _)) = self.files.first() else {
+            return Ok(is_short.then_some(Extent { first: 0, end: 0, last: None, behind: None, is_damaged: true }));
+        };
         findings.extend(missing_files(&self.dir, &self.files, file_bytes));
         self.refuse_odd_files::<E>(file_bytes)?;
-        let (first, mut behind) = (start / E::BYTES, None);
+        let (first, mut behind, mut is_damaged) = (start / E::BYTES, None, is_short);
         for &(base, len) in self.files.iter().rev() {
             let path = format!("{}/{}", self.dir, names::file_name(base));
             let count = if trust == Trust::Clean && E::MANY {
@@ -177,14 +183,15 @@ impl FoundQueue {
             } else {
                 let (count, hidden) = walk(storage, &path, len / E::BYTES)?;
                 behind = hidden.or(behind);
+                is_damaged |= trust == Trust::Clean && count < len / E::BYTES && holds_something::<S, E>(storage, &path, count)?;
                 count
             };
             if count > 0 {
                 let last = entry_in(storage, &path, count - 1)?;
-                return Ok(Some(Extent { first, end: base / E::BYTES + count, last, behind }));
+                return Ok(Some(Extent { first, end: base / E::BYTES + count, last, behind, is_damaged }));
             }
         }
-        Ok(Some(Extent { first, end: first, last: None, behind }))
+        Ok(Some(Extent { first, end: first, last: None, behind, is_damaged }))
     }
 
     fn refuse_odd_files<E: FileEntry>(&self, file_bytes: u64) -> Result<(), Error> {
@@ -213,15 +220,20 @@ fn entry_in<S: Storage, E: FileEntry>(storage: &S, path: &str, number: u64) -> R
     Ok(E::parse(raw).filter(|_| read == raw.len()))
 }
 
-/// Number of entries of a file whose entries are a run from its start.
+/// Whether an entry's place in a file is not all zeros.
+fn holds_something<S: Storage, E: FileEntry>(storage: &S, path: &str, number: u64) -> Result<bool, Error> {
+    let mut buffer = [0; BATCH_ENTRY_BYTES as usize];
+    let raw = &mut buffer[..E::BYTES as usize];
+    let read = storage.read_at(path, number * E::BYTES, raw)?;
+    Ok(raw[..read].iter().any(|&byte| byte != 0))
+}
+
+/// Number of entries of a file whose entries are a run from its start. A damaged one is no end of the run.
 fn bisect<S: Storage, E: FileEntry>(storage: &S, path: &str, capacity: u64) -> Result<u64, Error> {
     let (mut low, mut high) = (0, capacity);
     while low < high {
         let middle = low + (high - low) / 2;
-        match entry_in::<S, E>(storage, path, middle)? {
-            Some(_) => low = middle + 1,
-            None => high = middle,
-        }
+        if holds_something::<S, E>(storage, path, middle)? { low = middle + 1 } else { high = middle }
     }
     Ok(low)
 }

@@ -7,6 +7,7 @@ use core::fmt;
 
 use super::DIRECTORY;
 use super::ext::{self, ExtFiles, ExtPlan, ExtReader};
+use super::partition::{Doubt, partition};
 use super::table::{QueueIndex, QueueTable};
 use super::tail::Tail;
 use crate::error::{Error, Finding, IoKind};
@@ -161,25 +162,15 @@ impl QueueFiles {
     pub fn cut<S: Storage>(&self, storage: &S, table: &mut QueueTable, place: QueueIndex, physical: u64) -> Result<u64, Error> {
         let queue = table.queue(place);
         let held = queue.tail.first();
-        let (mut low, mut high) = (queue.min.min(held), held);
         if let Some(last) = held.checked_sub(1)
             && self.entry(storage, table, place, last)?.is_some_and(|entry| entry.physical < physical)
         {
             return Ok(held); // the newest one stays, whatever a damaged one before it says
         }
-        while low < high {
-            let middle = low + (high - low) / 2;
-            // A hole is no end, entries go on behind it: what stands in front of it decides.
-            let (mut at, mut entry) = (middle, self.entry(storage, table, place, middle)?);
-            while entry.is_none() && at > low {
-                at -= 1;
-                entry = self.entry(storage, table, place, at)?;
-            }
-            match entry {
-                Some(entry) if entry.physical >= physical => high = at,
-                _ => low = middle + 1,
-            }
-        }
+        let mut low = partition(queue.min.min(held)..held, Doubt::Later, |offset| {
+            let entry = self.entry(storage, table, place, offset)?;
+            Ok(entry.filter(|entry| !entry.is_blank()).map(|entry| entry.physical < physical))
+        })?;
         let min = table.queue(place).min;
         while low > min && self.entry(storage, table, place, low - 1)?.is_none() {
             low -= 1;

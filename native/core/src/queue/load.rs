@@ -19,6 +19,8 @@ pub struct LoadedQueue {
     pub last: Option<QueueEntry>,
     /// The first entry behind a hole.
     pub behind: Option<QueueEntry>,
+    /// Its newest file was cut, in a store that was closed cleanly.
+    pub is_damaged: bool,
 }
 
 impl QueueFiles {
@@ -36,13 +38,13 @@ impl QueueFiles {
         let mut loaded = Vec::with_capacity(found.len());
         for mut queue in found {
             let extent = queue.extent(storage, files.file_entries, (trust, repair), findings)?;
-            let Some(Extent { first, end, last, behind }) = extent else { continue };
+            let Some(Extent { first, end, last, behind, is_damaged }) = extent else { continue };
             let place = table.find_or_add(queue.topic.as_bytes(), queue.id);
             let queue = table.queue_mut(place);
             queue.min = first;
             queue.tail = Tail::starting_at(end);
             queue.in_files = true;
-            loaded.push(LoadedQueue { place, last, behind });
+            loaded.push(LoadedQueue { place, last, behind, is_damaged });
         }
         Ok((files, loaded))
     }

@@ -11,6 +11,7 @@ pub mod extent;
 pub mod files;
 pub mod load;
 pub mod lookup;
+pub(crate) mod partition;
 pub mod table;
 pub mod tail;
 pub mod topics;
