@@ -85,7 +85,7 @@ fn whatever_fails_at_random_every_answer_is_right_or_an_error() {
     let mut tally = Tally::default();
     for (one_tally, one_flaws) in on_all_cores(run) {
         tally.add(&one_tally);
-        flaws.add(one_flaws);
+        flaws += one_flaws;
     }
     println!("{} workloads on a disk that fails at random", tally.workloads);
     flaws.report();
