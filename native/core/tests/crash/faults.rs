@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use moraine_core::error::IoKind;
 use moraine_core::sim::{Affected, Failure, SimDisk, SimRandom};
 
+use super::faulted::Faulted;
 use super::flaws::Flaws;
-use super::nth_call::{Faulted, KINDS};
+use super::nth_call::KINDS;
 use super::random_workloads::{described, number, on_all_cores};
 use super::run::empty_disk;
 use super::states::{Tally, caught};
@@ -84,7 +85,7 @@ fn whatever_fails_at_random_every_answer_is_right_or_an_error() {
     let mut tally = Tally::default();
     for (one_tally, one_flaws) in on_all_cores(run) {
         tally.add(&one_tally);
-        flaws.add(one_flaws);
+        flaws += one_flaws;
     }
     println!("{} workloads on a disk that fails at random", tally.workloads);
     flaws.report();

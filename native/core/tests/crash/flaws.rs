@@ -1,6 +1,7 @@
 //! What went wrong, one of each kind: a run that finds several tells of all of them.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 #[derive(Debug, Default)]
 pub struct Flaws {
@@ -19,13 +20,6 @@ impl Flaws {
         self.kinds.entry(kind.chars().take(160).collect()).or_insert_with(|| (0, whole())).0 += 1;
     }
 
-    /// Takes over what another thread has found.
-    pub fn add(&mut self, other: Self) {
-        for (kind, (count, whole)) in other.kinds {
-            self.kinds.entry(kind).or_insert_with(|| (0, whole)).0 += count;
-        }
-    }
-
     pub fn report(&self) {
         if self.kinds.is_empty() {
             return;
@@ -33,5 +27,14 @@ impl Flaws {
         let each = self.kinds.iter().map(|(kind, (count, whole))| format!("{count} times: {kind}\n\n{whole}"));
         let summary: String = self.kinds.iter().map(|(kind, (count, _))| format!("{count:>8} {kind}\n")).collect();
         panic!("{}\n\nIn short:\n{summary}", each.collect::<Vec<_>>().join("\n----\n\n"));
+    }
+}
+
+/// What another thread has found.
+impl AddAssign for Flaws {
+    fn add_assign(&mut self, other: Self) {
+        for (kind, (count, whole)) in other.kinds {
+            self.kinds.entry(kind).or_insert_with(|| (0, whole)).0 += count;
+        }
     }
 }

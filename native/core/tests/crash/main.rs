@@ -1,6 +1,7 @@
 //! Crashes on a simulated disk: power cuts, deaths of the process and failing calls, and what must be found afterwards.
 
 mod disk;
+mod faulted;
 mod faults;
 mod flaws;
 mod model;

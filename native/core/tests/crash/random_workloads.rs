@@ -109,7 +109,7 @@ fn whatever_a_crash_leaves_is_recovered() {
         }
     }) {
         tally.add(&one_tally);
-        flaws.add(one_flaws);
+        flaws += one_flaws;
     }
     tally.print(started.elapsed());
     flaws.report();

@@ -147,7 +147,7 @@ fn every_state_of_every_small_workload_is_recovered() {
         }
     }) {
         tally.add(&one_tally);
-        flaws.add(one_flaws);
+        flaws += one_flaws;
     }
     tally.print(started.elapsed());
     let part = if one_in == 1 && !is_enough() { "everything" } else { "a part" };
