@@ -8,6 +8,7 @@ use super::close::ABORT_PATH;
 use super::complete::Complete;
 use super::found::Found;
 use super::known::queues_end;
+use super::resumed::Resumed;
 use super::trusted::Proven;
 use crate::error::{Error, Finding};
 use crate::format::watermark::{Closed, Derived};
@@ -54,11 +55,14 @@ impl<S: Storage> Found<S> {
 
     /// Holds the queues against what the sidecar says of them, where somebody has been in their directories.
     fn lost(&mut self) -> Lost {
-        if let Some(before) = self.resumed.as_ref().and_then(|resumed| resumed.before.as_ref()) {
-            let (plain, batches) = (before.lost(&self.queues.plain), before.lost_batches(&self.queues.batches));
-            // Who removes all of them wants them to be built again.
-            self.findings.extend(plain.filter(|_| !self.loaded.is_empty()));
-            self.findings.extend(batches.filter(|_| !self.loaded_batches.is_empty()));
+        if let Some(Resumed { before: Some(before), running, .. }) = &self.resumed {
+            // An open before this one has said so, and died while it built them again.
+            if !running.derived.is_some_and(|derived| derived.lost) {
+                let (plain, batches) = (before.lost(&self.queues.plain), before.lost_batches(&self.queues.batches));
+                // Who removes all of them wants them to be built again.
+                self.findings.extend(plain.filter(|_| !self.loaded.is_empty()));
+                self.findings.extend(batches.filter(|_| !self.loaded_batches.is_empty()));
+            }
             return Lost { plain: true, batches: true };
         }
         let Some(before) = self.proven.as_ref().and_then(|proven| proven.before.as_ref()) else { return Lost::default() };
