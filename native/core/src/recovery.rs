@@ -55,7 +55,14 @@ pub fn clean_evidence<G: Segment>(segments: &Segments<G>, queues_end: u64, start
 /// Where the log of a store that RocketMQ closed ends, if it is not where queues and index say: it zeroes neither log nor
 /// queues when it takes them back (store-format trap 12), so that behind what it put then older records go on, and so do their
 /// entries. All of that is in the segment that `known` lies in: it removes those behind. Returns where that begins, too.
-pub fn leftovers<G: Segment>(segments: &Segments<G>, known: u64) -> Result<Option<(u64, u64)>, Error> {
+///
+/// After a power cut what goes on there need not be records: then the log ends there unless a queue leads to that very place
+/// (`leads_to`), as it does where the record has been damaged.
+pub fn leftovers<G: Segment>(
+    segments: &Segments<G>,
+    known: u64,
+    leads_to: impl Fn(u64) -> Result<bool, Error>,
+) -> Result<Option<(u64, u64)>, Error> {
     let Some(segment) = known.checked_sub(1).and_then(|at| segments.find(at)) else { return Ok(None) };
     let view = LogView::new(segments.clone(), segments.extent());
     let mut scanner = Scanner::new(view, segment.base, known);
@@ -76,7 +83,7 @@ pub fn leftovers<G: Segment>(segments: &Segments<G>, known: u64) -> Result<Optio
                 gap = Some(at);
                 match scanner.resync()? {
                     Some(next) => scanner.seek(next),
-                    None => return Ok(None),
+                    None => return Ok(if newest.is_none() || leads_to(at)? { None } else { Some((segment.base, at)) }),
                 }
             }
         }

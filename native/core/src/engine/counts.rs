@@ -9,6 +9,7 @@ use super::complete::Complete;
 use super::found::Found;
 use super::known::queues_end;
 use super::resumed::Resumed;
+use super::rows::Queues;
 use super::trusted::Proven;
 use crate::error::{Error, Finding};
 use crate::format::watermark::{Closed, Derived};
@@ -103,13 +104,26 @@ impl<S: Storage> Found<S> {
         let queues_end = queues_end(&self.segments, &self.queues.plain, &self.loaded, &mut self.findings)?;
         let complete = self.complete_of_clean_store(storage, queues_end)?;
         let indexed = self.index.newest().map_or(-1, |newest| newest.end_physical);
-        let known = recovery::clean_evidence(&self.segments, complete.end, [self.checkpoint.confirm_offset, indexed]);
-        let (complete, known) = match recovery::leftovers(&self.segments, known)? {
+        let known = recovery::clean_evidence(&self.segments, complete.end.max(self.written), [self.checkpoint.confirm_offset, indexed]);
+        let (complete, known) = match recovery::leftovers(&self.segments, known, |at| self.a_queue_leads_to(storage, at))? {
             // An entry there may lead into the middle of a later record.
             Some((from, end)) => (Complete { simple: complete.simple.min(from), batch: complete.batch.min(from), end }, end),
             None => (complete, known),
         };
         Ok(Counts { evidence: Evidence::Below(known), complete, lost: Lost::default() })
+    }
+
+    fn a_queue_leads_to(&self, storage: &S, at: u64) -> Result<bool, Error> {
+        if !self.loaded_batches.is_empty() {
+            return Ok(true); // not looked into
+        }
+        let Queues { plain, files, .. } = &self.queues;
+        for queue in self.loaded.iter().filter(|queue| queue.last.is_some_and(|last| last.end() > at)) {
+            if files.leads_to(storage, plain, queue.place, at)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn complete_of_clean_store(&mut self, storage: &S, simple_end: u64) -> Result<Complete, Error> {

@@ -7,7 +7,7 @@ use super::close::ABORT_PATH;
 use super::counts::Lost;
 use super::kept::KeptFile;
 use super::known::{IndexClues, load_checkpoint, load_index, refuse_wrong_mount};
-use super::resumed::Resumed;
+use super::resumed::{Resumed, written_by_us};
 use super::rows::Queues;
 use super::seals::Seals;
 use super::sidecar::Sidecar;
@@ -41,6 +41,8 @@ pub(super) struct Found<S: Storage> {
     pub sidecar_withheld: bool,
     /// What the sidecar proves, if it counts: of a store that was closed, or of one that was not.
     pub proven: Option<Proven>,
+    /// Below it the log was written, by the watermark of an open store: a rebuild has closed it since.
+    pub written: u64,
     pub resumed: Option<Resumed>,
     pub queues: Queues,
     /// They are what the sidecar says; otherwise what their files hold.
@@ -80,6 +82,7 @@ impl<S: Storage> Found<S> {
             None => sidecar.resume(storage, clean, &checkpoint_bytes, &segments, options, &mut findings)?,
         };
 
+        let written = if proven.is_none() && clean { written_by_us(storage, &checkpoint_bytes, &segments)? } else { None }.unwrap_or(0);
         let noticed = findings.len();
         let said = proven.as_mut().and_then(|proven| proven.queues.take());
         let said = said.or_else(|| resumed.as_mut().and_then(|resumed| resumed.queues.take()));
@@ -109,6 +112,7 @@ impl<S: Storage> Found<S> {
             sidecar,
             sidecar_withheld,
             proven,
+            written,
             resumed,
             queues,
             queues_said,

@@ -37,7 +37,10 @@ impl Sidecar {
         options: &Options,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<Resumed>, Error> {
-        let Some((mut running, written)) = self.log_resumed(storage, clean, checkpoint, segments, &mut |reason| {
+        if clean {
+            return Ok(None);
+        }
+        let Some((mut running, written)) = self.log_resumed(storage, checkpoint, segments, &mut |reason| {
             // Who only reads may see a store that is being written: its files need not belong together.
             findings.extend((!options.read_only).then(|| distrusted(WATERMARK_PATH, reason)));
         })?
@@ -65,13 +68,12 @@ impl Sidecar {
     fn log_resumed<S: Storage>(
         &self,
         storage: &S,
-        clean: bool,
         checkpoint: &[u8],
         segments: &Segments<S::Segment>,
         void: &mut dyn FnMut(&'static str),
     ) -> Result<Option<(Running, u64)>, Error> {
         let Some(running) = self.newest.and_then(|newest| newest.running) else { return Ok(None) };
-        if clean || !marker_stands(storage)? || !may_be_ours(checkpoint, &running.checkpoint) {
+        if !marker_stands(storage)? || !may_be_ours(checkpoint, &running.checkpoint) {
             return Ok(None);
         }
         if let Err(reason) = reaches(&running, segments)? {
@@ -83,9 +85,10 @@ impl Sidecar {
     }
 }
 
-/// Below which offset the log of a store that was not closed is known to have been written; `None`: nothing of ours says so.
-pub fn written_when_killed<S: Storage>(storage: &S, checkpoint: &[u8], segments: &Segments<S::Segment>) -> Result<Option<u64>, Error> {
-    let known = Sidecar::read(storage)?.log_resumed(storage, false, checkpoint, segments, &mut |_| {})?;
+/// Below which offset the log is known to have been written by what a watermark says that is no clean close's; `None`: nothing
+/// of ours says so. That of a store which was closed by a rebuild counts, too.
+pub fn written_by_us<S: Storage>(storage: &S, checkpoint: &[u8], segments: &Segments<S::Segment>) -> Result<Option<u64>, Error> {
+    let known = Sidecar::read(storage)?.log_resumed(storage, checkpoint, segments, &mut |_| {})?;
     Ok(known.map(|(_, written)| written))
 }
 

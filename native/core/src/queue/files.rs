@@ -167,16 +167,34 @@ impl QueueFiles {
         {
             return Ok(held); // the newest one stays, whatever a damaged one before it says
         }
-        let mut low = partition(queue.min.min(held)..held, Doubt::Later, |offset| {
-            let entry = self.entry(storage, table, place, offset)?;
-            Ok(entry.filter(|entry| !entry.is_blank()).map(|entry| entry.physical < physical))
-        })?;
+        let mut low = self.first_behind(storage, table, place, physical)?;
         let min = table.queue(place).min;
         while low > min && self.entry(storage, table, place, low - 1)?.is_none() {
             low -= 1;
         }
         table.queue_mut(place).tail = Tail::starting_at(low);
         Ok(held)
+    }
+
+    /// Whether an entry in the files of a queue leads to `physical`.
+    pub fn leads_to<S: Storage>(&self, storage: &S, table: &QueueTable, place: QueueIndex, physical: u64) -> Result<bool, Error> {
+        let (near, held) = (self.first_behind(storage, table, place, physical)?, table.queue(place).tail.first());
+        for offset in near.saturating_sub(1)..held.min(near + 2) {
+            if self.entry(storage, table, place, offset)?.is_some_and(|entry| entry.physical == physical) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The first queue offset in files from which on entries lead to `physical`, or behind it.
+    fn first_behind<S: Storage>(&self, storage: &S, table: &QueueTable, place: QueueIndex, physical: u64) -> Result<u64, Error> {
+        let queue = table.queue(place);
+        let held = queue.tail.first();
+        partition(queue.min.min(held)..held, Doubt::Later, |offset| {
+            let entry = self.entry(storage, table, place, offset)?;
+            Ok(entry.filter(|entry| !entry.is_blank()).map(|entry| entry.physical < physical))
+        })
     }
 
     /// Zeroes what the files of a queue hold from its next offset on, and removes the files wholly behind it, so

@@ -12,7 +12,7 @@ use super::{Halt, Verifier};
 use crate::batch_dispatch::parse_inner_num;
 use crate::dispatch::{Dispatch, names_a_directory, takes_queue_entry};
 use crate::engine::sidecar::WATERMARK_PATH;
-use crate::engine::written_when_killed;
+use crate::engine::written_by_us;
 use crate::format::batch_entry::BatchEntry;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::{Record, SYS_FLAG_INNER_BATCH};
@@ -111,13 +111,11 @@ impl<S: Storage> Verifier<'_, S> {
         if let Some(live) = &self.options.live {
             return Ok(Evidence::Below(live.end));
         }
+        let ours = written_by_us(self.storage, &self.checkpoint_bytes, &self.segments).ok().flatten();
         if !self.clean {
-            if let Ok(Some(written)) = written_when_killed(self.storage, &self.checkpoint_bytes, &self.segments) {
-                return Ok(Evidence::Below(written));
-            }
-            return Ok(Evidence::StoredBy(self.checkpoint.min_timestamp()));
+            return Ok(ours.map_or(Evidence::StoredBy(self.checkpoint.min_timestamp()), Evidence::Below));
         }
-        let mut known = self.closed_end()?.unwrap_or(0);
+        let mut known = self.closed_end()?.or(ours).unwrap_or(0);
         for place in &self.places.simple {
             if let Some(entry) = self.last_entry::<QueueEntry>(place)
                 && recovery::was_written(&self.segments, &entry).unwrap_or(false)

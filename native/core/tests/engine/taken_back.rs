@@ -2,6 +2,8 @@
 //! at where a record says that it lies.
 
 use crate::support::*;
+use moraine_core::batch::BatchMessage;
+use moraine_core::format::queue_entry::QueueEntry;
 use moraine_core::memory::{MemoryClock, MemoryStorage};
 use moraine_core::options::Options;
 
@@ -47,6 +49,44 @@ fn what_rocketmq_left_behind_the_log_that_it_took_back_is_no_message() {
     close(store);
     assert!(storage.contents(queue).unwrap()[71 * 20..].iter().all(|&byte| byte == 0));
     assert_complete(&open(&storage, options).unwrap(), 71);
+}
+
+/// A power cut left pieces of records behind the log that RocketMQ took back, and entries that lead among them.
+#[test]
+fn what_is_left_of_torn_records_behind_such_a_log_is_none_either() {
+    let (log, queue) = ("commitlog/00000000000000000000", "consumequeue/T/1/00000000000000000000");
+    let options = Options { segment_bytes: 65_536, queue_file_entries: 200, ..small() };
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, options.clone()).unwrap();
+    let put_to = |store: &mut Store, n: usize| {
+        let (body, properties) = (format!("m{n}"), format!("KEYS\u{1}k{n}\u{2}"));
+        put(store, &[BatchMessage { queue_id: 1, ..message(body.as_bytes(), properties.as_bytes()) }]).unwrap();
+    };
+    (0..5).for_each(|n| put_to(&mut store, n));
+    put_numbered(&mut store, 20);
+    let end = store.reader().positions().end;
+    close(store);
+    storage.remove_tree("moraine");
+    for (leads_to, is_stale) in [(end + 30, true), (end, false)] {
+        let storage = storage.snapshot();
+        let mut bytes = storage.contents(log).unwrap();
+        bytes[end as usize..][..150].fill(b'9');
+        storage.place(log, &bytes);
+        let mut entries = storage.contents(queue).unwrap();
+        let stale = QueueEntry { physical: leads_to, size: 150 - (leads_to - end) as u32, tags_code: 0 };
+        entries[5 * 20..6 * 20].copy_from_slice(&stale.encode());
+        storage.place(queue, &entries);
+        let mut store = open(&storage, options.clone()).unwrap();
+        assert_eq!(all(&store), numbered(0..20));
+        let (found, next) = (store.reader().positions().end, store.reader().offsets(b"T", 1).next);
+        if is_stale {
+            assert_eq!((found, next, findings(&store)), (end, 5, vec!["cut"]));
+            put_to(&mut store, 5);
+            assert_eq!(get(&store, "T", 1, 0, 9).unwrap().2, numbered(0..6));
+        } else {
+            assert_eq!((found, next), (end + 150, 6), "a damaged record, and not the end of the log");
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use moraine_core::batch::BatchMessage;
 use moraine_core::engine::Engine;
 use moraine_core::engine::remake::{Derived, NOTE_PATH, Rebuilt, rebuild};
 use moraine_core::error::{Code, Error};
@@ -74,6 +75,22 @@ fn whatever_was_deleted_the_files_are_the_same_again() {
             assert_eq!(verified(&storage, true).faults, [], "{kind} without {names:?}");
         }
     }
+}
+
+/// The only record that a queue leads to is rotten, and no queue leads to the one behind it: the watermark says that both were written.
+#[test]
+fn a_rebuild_does_not_make_damage_the_end_of_the_log() {
+    const PREPARED: i32 = 4;
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_number(&mut store, 0);
+    put(&mut store, &[BatchMessage { sys_flag: PREPARED, ..message(b"half", b"") }]).unwrap();
+    let end = store.reader().positions().end;
+    close(store);
+    storage.change("commitlog/00000000000000000000", 90, |byte| *byte ^= 1);
+    rebuild(&storage, &MemoryClock::at(NOW), &small(), ALL, &mut |_| {}).unwrap();
+    let store = open(&storage, small()).unwrap();
+    assert_eq!((store.reader().positions().end, findings(&store)), (end, vec!["damaged"]));
 }
 
 #[test]
