@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe } from "vitest";
-import { killPlan } from "./kill-plans.ts";
+import { killPlan, type Life } from "./kill-plans.ts";
 import { playKilled } from "./killed-stores.ts";
 import { LINES, oracleTest } from "./oracle.ts";
 import { ServedOracle } from "./served-oracle.ts";
@@ -20,6 +20,8 @@ afterAll(() => oracle.end());
 describe.concurrent("killed while it puts, opened by RocketMQ, then by moraine", () => {
   for (let seed = FIRST_SEED; seed < FIRST_SEED + KILLS; seed++) {
     const plan = killPlan(seed, LINES[seed % LINES.length] as (typeof LINES)[number]);
+    // What RocketMQ makes of torn files differs from one cut to the next: the long form has those, too.
+    if (process.env.MORAINE_KILLS === undefined) (plan.lives.at(-1) as Life).end = "kill";
     const play = async (): Promise<void> => {
       const folder = mkdtempSync(join(tmpdir(), `moraine-killed-${seed}-`));
       await playKilled(plan, folder, oracle);
