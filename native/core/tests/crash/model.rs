@@ -63,6 +63,12 @@ impl Model {
         in_it.any(|message| message.physical >= self.hidden[queue])
     }
 
+    /// A queue that was made again after it was deleted, and has lost its messages since: whether it is listed rests on its
+    /// directory alone, which a crash may take.
+    pub fn is_forgotten(&self, queue: usize) -> bool {
+        self.hidden[queue] > 0 && self.is_listed(queue) && self.in_queue(queue).next().is_none()
+    }
+
     /// An end that the log may be taken back to without touching what was deleted: the number says which.
     pub fn possible_end(&self, number: u64) -> Option<u64> {
         let least = self.hidden.iter().copied().max().unwrap_or(0).max(self.min);
