@@ -193,11 +193,20 @@ impl Enter<'_> {
         if offset > next {
             if next == 0 && table.queue(place).tail.is_empty() {
                 start_queue_at(table, place, offset, self.file_entries);
-            } else if offset - next <= self.blanks && table.push_blanks(place, offset) {
+            } else if offset - next <= self.blanks {
+                // Of a topic that was deleted the messages in between may be hidden, and were not entered.
+                let may_be_hidden = table.queue(place).tail.is_empty() && table.hidden_below(topic) > 0;
+                if !table.push_blanks(place, offset) {
+                    return Err(too_far(offset, next));
+                }
                 self.blanks -= offset - next;
-                outcome = Err(Flaw("queue-gap", format!("queue offsets {next} to {} have no message", offset - 1)));
+                outcome = if may_be_hidden {
+                    Ok(())
+                } else {
+                    Err(Flaw("queue-gap", format!("queue offsets {next} to {} have no message", offset - 1)))
+                };
             } else {
-                return Err(Flaw("queue-gap", format!("queue offset {offset} is too far above {next}; no queue leads to it")));
+                return Err(too_far(offset, next));
             }
         } else if offset < next {
             if table.queue(place).tail.get(offset).is_some_and(|given| given.physical == entry.physical) {
@@ -208,6 +217,10 @@ impl Enter<'_> {
         table.push(place, entry);
         outcome
     }
+}
+
+fn too_far(offset: u64, next: u64) -> Flaw {
+    Flaw("queue-gap", format!("queue offset {offset} is too far above {next}; no queue leads to it"))
 }
 
 /// The first message that the log still holds of a queue that has no files.

@@ -257,8 +257,9 @@ fn log_alone<S: Storage>(
             Running { min: closed.min, durable: closed.end, last: closed.last, checkpoint: closed.checkpoint, derived: None, session };
         return Ok(Some(running));
     }
-    let resumed = sidecar.resume(storage, clean, &checkpoint, segments, options, &mut Vec::new())?;
-    Ok(resumed.map(|resumed| Running { derived: None, ..resumed.running }))
+    // Also where a rebuild that died just now had closed the store.
+    let resumed = sidecar.log_resumed(storage, &checkpoint, segments, &mut |_| {})?;
+    Ok(resumed.map(|(running, _)| Running { derived: None, ..running }))
 }
 
 /// Says everywhere that the derived files are not complete, and removes them.

@@ -65,7 +65,7 @@ impl Sidecar {
 
     /// What the running watermark says of the log, and below which offset all of it was written; `void` hears why it does not
     /// count where that is not RocketMQ's doing.
-    fn log_resumed<S: Storage>(
+    pub(super) fn log_resumed<S: Storage>(
         &self,
         storage: &S,
         checkpoint: &[u8],

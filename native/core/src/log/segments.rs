@@ -82,6 +82,7 @@ impl<G: Segment> Segments<G> {
             files.pop();
             if repair {
                 storage.remove(&path(base))?;
+                storage.sync_dir(DIRECTORY)?;
             }
         }
         let size = match files.iter().map(|&(_, len)| len).max() {

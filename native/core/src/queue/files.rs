@@ -27,6 +27,7 @@ const FEW_ENTRIES: u64 = 32;
 pub(super) fn repair_last<S: Storage>(storage: &S, dir: &str, list: &mut Vec<(u64, u64)>, file_bytes: u64) -> Result<(), Error> {
     if let Some(&(base, 0)) = list.last() {
         storage.remove(&format!("{dir}/{}", names::file_name(base)))?;
+        storage.sync_dir(dir)?; // or it is there again after a power cut, in a store that was closed meanwhile
         list.pop();
     }
     for (base, len) in list.iter_mut().filter(|(_, len)| *len < file_bytes) {
