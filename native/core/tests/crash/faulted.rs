@@ -35,6 +35,8 @@ pub struct Faulted<'a> {
     asks: bool,
     /// Calls may say that a file is not there which is: in a queue that is a hole for good, behind which a truncation goes on.
     loses_files: bool,
+    /// The workload goes no further than the step in which a call failed.
+    pub ends_early: bool,
 }
 
 impl<'a> Faulted<'a> {
@@ -52,6 +54,7 @@ impl<'a> Faulted<'a> {
             earlier: None,
             asks,
             loses_files,
+            ends_early: false,
         }
     }
 
@@ -60,7 +63,7 @@ impl<'a> Faulted<'a> {
         self.open()?;
         for step in &self.workload.steps {
             let Some(mut store) = self.store.take() else { return Ok(()) };
-            if store.poisoned().is_some() || self.earlier.is_some() {
+            if store.poisoned().is_some() || self.earlier.is_some() || (self.ends_early && self.disk.failed() > 0) {
                 return Ok(());
             }
             match step {

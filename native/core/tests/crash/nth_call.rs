@@ -24,6 +24,8 @@ fn with_failure(workload: &Workload, failure: Failure) -> (Outcome, u64) {
     let mut failed = 0;
     let outcome = caught(|| {
         let mut faulted = Faulted::new(workload, disk, failure.kind, false);
+        // What goes on after a failure may make good what was lost with it: with one kind of error nothing does.
+        faulted.ends_early = failure.kind == IoKind::Denied;
         let outcome = faulted.carry_out();
         failed = faulted.disk.failed();
         outcome?;
