@@ -194,13 +194,14 @@ impl Enter<'_> {
             if next == 0 && table.queue(place).tail.is_empty() {
                 start_queue_at(table, place, offset, self.file_entries);
             } else if offset - next <= self.blanks {
-                // Of a topic that was deleted the messages in between may be hidden, and were not entered.
-                let may_be_hidden = table.queue(place).tail.is_empty() && table.hidden_below(topic) > 0;
+                // Those in between may be gone like all before them, or be hidden with a topic that was deleted.
+                let queue = table.queue(place);
+                let may_be_gone = queue.tail.is_empty() && (queue.min >= next || table.hidden_below(topic) > 0);
                 if !table.push_blanks(place, offset) {
                     return Err(too_far(offset, next));
                 }
                 self.blanks -= offset - next;
-                outcome = if may_be_hidden {
+                outcome = if may_be_gone {
                     Ok(())
                 } else {
                     Err(Flaw("queue-gap", format!("queue offsets {next} to {} have no message", offset - 1)))

@@ -112,6 +112,10 @@ impl<S: Storage> Found<S> {
             if held != table.queue(queue.place).next() || queue.behind.is_some() {
                 touched.push(queue.place);
             }
+            if queue.last.is_some_and(|last| !last.is_blank() && last.end() <= self.segments.min()) {
+                // Its files tell of nothing that is still there, and may not tell of all that is gone.
+                table.queue_mut(queue.place).min = table.queue(queue.place).next();
+            }
         }
         Ok(touched)
     }
