@@ -56,22 +56,19 @@ impl<S: Storage> Found<S> {
 
     /// Holds the queues against what the sidecar says of them, where somebody has been in their directories.
     fn lost(&mut self) -> Lost {
-        if let Some(Resumed { before: Some(before), running, .. }) = &self.resumed {
-            // An open before this one has said so, and died while it built them again.
-            if !running.derived.is_some_and(|derived| derived.lost) {
-                let (plain, batches) = (before.lost(&self.queues.plain), before.lost_batches(&self.queues.batches));
-                // Who removes all of them wants them to be built again.
-                self.findings.extend(plain.filter(|_| !self.loaded.is_empty()));
-                self.findings.extend(batches.filter(|_| !self.loaded_batches.is_empty()));
-            }
-            return Lost { plain: true, batches: true };
-        }
-        let Some(before) = self.proven.as_ref().and_then(|proven| proven.before.as_ref()) else { return Lost::default() };
+        // An open before this one may have said so, and died while it built them again.
+        let said = |resumed: &Resumed| resumed.running.derived.is_some_and(|derived| derived.lost);
+        let resumed = self.resumed.as_ref().and_then(|resumed| Some((resumed.before.as_ref()?, said(resumed))));
+        let proven = self.proven.as_ref().and_then(|proven| Some((proven.before.as_ref()?, false)));
+        let Some((before, is_said)) = resumed.or(proven) else { return Lost::default() };
         let (plain, batches) = (before.lost(&self.queues.plain), before.lost_batches(&self.queues.batches));
-        let lost = Lost { plain: plain.is_some(), batches: batches.is_some() };
-        // Who removes all of them wants them to be built again.
-        self.findings.extend(plain.filter(|_| !self.loaded.is_empty()));
-        self.findings.extend(batches.filter(|_| !self.loaded_batches.is_empty()));
+        let is_resumed = resumed.is_some();
+        let lost = Lost { plain: is_resumed || plain.is_some(), batches: is_resumed || batches.is_some() };
+        if !is_said {
+            // Who removes all of them wants them to be built again.
+            self.findings.extend(plain.filter(|_| !self.loaded.is_empty()));
+            self.findings.extend(batches.filter(|_| !self.loaded_batches.is_empty()));
+        }
         lost
     }
 

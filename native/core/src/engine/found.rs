@@ -7,7 +7,7 @@ use super::close::ABORT_PATH;
 use super::counts::Lost;
 use super::kept::KeptFile;
 use super::known::{IndexClues, load_checkpoint, load_index, refuse_wrong_mount};
-use super::resumed::{Resumed, written_by_us};
+use super::resumed::Resumed;
 use super::rows::Queues;
 use super::seals::Seals;
 use super::sidecar::Sidecar;
@@ -82,7 +82,10 @@ impl<S: Storage> Found<S> {
             None => sidecar.resume(storage, clean, &checkpoint_bytes, &segments, options, &mut findings)?,
         };
 
-        let written = if proven.is_none() && clean { written_by_us(storage, &checkpoint_bytes, &segments)? } else { None }.unwrap_or(0);
+        let written = match proven.is_none() && clean {
+            true => sidecar.log_resumed(storage, &checkpoint_bytes, &segments, &mut |_| {})?.map_or(0, |(_, written)| written),
+            false => 0,
+        };
         let noticed = findings.len();
         let said = proven.as_mut().and_then(|proven| proven.queues.take());
         let said = said.or_else(|| resumed.as_mut().and_then(|resumed| resumed.queues.take()));
