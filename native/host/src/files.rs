@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moraine_core::error::{IoError, IoKind};
-use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Space, Storage};
+use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, ReadMode, Space, Storage};
 
 use crate::background::Background;
 use crate::descriptors::Descriptors;
@@ -15,6 +15,7 @@ use crate::errno::{io_error, read_only, wrong_type};
 use crate::holes::data_from;
 use crate::identity;
 use crate::prefill::Ahead;
+use crate::resident::{cold, read_resident};
 use crate::segment::HostSegment;
 use crate::whole::create_whole;
 
@@ -278,6 +279,15 @@ impl Storage for HostStorage {
             }
         }
         Ok(read)
+    }
+
+    fn read_by(&self, mode: ReadMode, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        if mode != ReadMode::InMemory {
+            return self.read_at(path, at, out);
+        }
+        // A file that is not open may need the disk to be found.
+        let Some(file) = self.descriptors().get(path) else { return Err(cold(path, at, out.len())) };
+        read_resident(&file, path, at, out)
     }
 
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {

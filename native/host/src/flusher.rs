@@ -19,7 +19,8 @@ use crate::errands::{Errand, Looks};
 use crate::errno::io_error;
 use crate::files::HostStorage;
 use crate::lock::StoreLock;
-use crate::shared::{Core, Events, HostEngine, State};
+use crate::members::Member;
+use crate::shared::{Core, HostEngine, State};
 
 /// Time of writing after which the durable position is said on disk again.
 const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -169,13 +170,8 @@ impl Signals {
 }
 
 /// Starts the thread, which keeps the lock until the store is closed or dropped.
-pub(crate) fn start(
-    core: Arc<Core>,
-    storage: Arc<HostStorage>,
-    lock: Option<StoreLock>,
-    events: Box<dyn Events>,
-) -> Result<ThreadId, Error> {
-    let flusher = Flusher { core, storage, lock, events };
+pub(crate) fn start(core: Arc<Core>, storage: Arc<HostStorage>, lock: Option<StoreLock>) -> Result<ThreadId, Error> {
+    let flusher = Flusher { core, storage, lock };
     let thread = std::thread::Builder::new()
         .name("moraine-flush".into())
         .spawn(move || flusher.live())
@@ -187,7 +183,6 @@ struct Flusher {
     core: Arc<Core>,
     storage: Arc<HostStorage>,
     lock: Option<StoreLock>,
-    events: Box<dyn Events>,
 }
 
 impl Flusher {
@@ -196,12 +191,12 @@ impl Flusher {
         let worked = catch_unwind(AssertUnwindSafe(|| self.work()));
         let outcome = worked.unwrap_or_else(|_| {
             let error = Error::new(Code::Poisoned, "the store's flusher failed in a way that is a defect of moraine; open the store again");
-            self.events.settled(self.core.positions().durable, Some(&error));
+            self.core.members.settled(self.core.positions().durable, Some(&error));
             Some(Err(error))
         });
         self.let_go();
         if let Some(outcome) = outcome {
-            self.events.closed(outcome);
+            self.core.members.closed(&outcome);
         }
         self.core.signals.end();
     }
@@ -256,12 +251,23 @@ impl Flusher {
     }
 
     fn run(&self, errand: Errand) {
+        let (member, number, task) = match errand {
+            Errand::Task { member, number, task } => (member, number, task),
+            Errand::Leave(member) => return self.see_off(&member),
+        };
         let before = self.durable();
-        let outcome = errand.task.run(&self.core, self.storage.as_ref());
+        let outcome = task.run(&self.core, self.storage.as_ref());
         self.settle_after(before);
         // What the sidecar says has to be said anew.
         self.core.signals.arm();
-        self.events.done(errand.number, outcome);
+        member.events.done(number, outcome);
+    }
+
+    /// A member leaves, others stay: what it has put is durable then, as if it had closed the store.
+    fn see_off(&self, member: &Member) {
+        self.flush();
+        let poison = self.core.engine(|engine| Ok(if engine.poisoned().is_some() { engine.writer().err() } else { None }));
+        member.events.closed(poison.and_then(|poison| poison.map_or(Ok(()), Err)));
     }
 
     /// Tells of a sync that an errand needed, and of one that has failed.
@@ -274,7 +280,7 @@ impl Flusher {
         }
         let durable = self.durable();
         if newly_poisoned || durable != durable_before {
-            self.events.settled(durable, poison.as_ref().filter(|_| newly_poisoned));
+            self.core.members.settled(durable, poison.as_ref().filter(|_| newly_poisoned));
         }
     }
 
@@ -293,7 +299,7 @@ impl Flusher {
             Err(error) => Err(error),
         };
         let durable = self.durable();
-        self.events.settled(durable, settled.err().as_ref());
+        self.core.members.settled(durable, settled.err().as_ref());
     }
 
     /// Says on disk how far the log is durable: now and then.
@@ -378,7 +384,7 @@ impl Flusher {
     fn fail(&self, failed: IoError) {
         let error = self.poison(failed);
         self.core.backlog.release();
-        self.events.settled(self.durable(), Some(&error));
+        self.core.members.settled(self.durable(), Some(&error));
     }
 
     /// What is to be written behind now. What is left waiting is looked at again in an interval.
@@ -456,12 +462,13 @@ impl Flusher {
             self.core.remember(engine.reader().positions());
             outcome
         });
-        self.events.settled(self.core.positions().durable, outcome.as_ref().err());
+        self.core.members.settled(self.core.positions().durable, outcome.as_ref().err());
         outcome
     }
 
     /// Nothing more is written: the engine goes, then the background work, then owner and lock.
     fn let_go(&mut self) {
+        self.core.readers.end();
         drop(self.core.take_engine());
         self.storage.stop_background();
         if let Some(lock) = self.lock.take() {

@@ -4,13 +4,14 @@
 //! has its own table: a number of another environment, or of a store that is closed, finds nothing.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moraine_core::error::{Code, Error};
-use moraine_host::shared::Shared;
+use moraine_host::shared::{Fetched, Shared};
 use napi::bindgen_prelude::Env;
 
 use crate::failure::Failure;
@@ -21,6 +22,10 @@ const CLEAN_UP_LIMIT: Duration = Duration::from_secs(5);
 /// A store in the table of its environment.
 pub struct OpenStore {
     pub shared: Arc<Shared>,
+    /// Under which others are attached to it.
+    pub number: u32,
+    /// What was read for it and not taken yet, by the number that it was asked for under.
+    pub fetched: RefCell<HashMap<u32, Fetched>>,
     /// Its time, if JavaScript drives it.
     pub clock: Option<Arc<AtomicI64>>,
     /// Why the last put stored fewer messages than asked, until somebody takes it.
@@ -28,8 +33,8 @@ pub struct OpenStore {
 }
 
 impl OpenStore {
-    pub fn new(shared: Arc<Shared>, clock: Option<Arc<AtomicI64>>) -> Self {
-        Self { shared, clock, put_failure: RefCell::new(None) }
+    pub fn new(shared: Arc<Shared>, number: u32, clock: Option<Arc<AtomicI64>>) -> Self {
+        Self { shared, number, fetched: RefCell::default(), clock, put_failure: RefCell::new(None) }
     }
 }
 
