@@ -1,4 +1,5 @@
 /** What ends a store: closing it, or a sync that failed; and what each sync means to those who wait. */
+import type { AppendLine } from "./append-line.ts";
 import type { EngineStore } from "./binding/contract.ts";
 import { type FlushDiagnostics, flushChannel } from "./diagnostics.ts";
 import type { StoreError } from "./errors.ts";
@@ -17,6 +18,7 @@ export interface Ends {
   readonly positions: Positions;
   readonly waiters: FlushWaiters;
   readonly waits: Waits;
+  readonly appends: AppendLine;
   readonly fetches: Fetches;
   readonly tables: Tables;
 }
@@ -38,10 +40,11 @@ export class Ending {
   }
 
   async #close(): Promise<void> {
-    const { engine, lifecycle, waiters, waits, fetches, tables } = this.#ends;
+    const { engine, lifecycle, waiters, waits, appends, fetches, tables } = this.#ends;
     lifecycle.close();
     for (const stop of this.verifying) stop();
     waits.end(lifecycle.closedError());
+    appends.end(lifecycle.closedError());
     fetches.end(lifecycle.closedError());
     // While the lock is still ours.
     const unwritten = await tables.close();
@@ -96,8 +99,9 @@ export class Ending {
   }
 
   poison(cause: StoreError): void {
-    const { lifecycle, waiters, waits } = this.#ends;
+    const { lifecycle, waiters, waits, appends } = this.#ends;
     const error = lifecycle.poison(cause, waiters.waiting > 0);
+    appends.end(error);
     waiters.fail(error);
     waits.end(error);
   }

@@ -68,7 +68,14 @@ export async function openStore(
 }
 
 export function engineOptions(settings: Settings): EngineOptions {
-  const { engine: _engine, onProgress: _onProgress, clock, retention, ...options } = settings;
+  const {
+    engine: _engine,
+    onProgress: _onProgress,
+    maxPendingBytes: _pending,
+    clock,
+    retention,
+    ...options
+  } = settings;
   return {
     ...options,
     ...(retention === undefined ? {} : { retention }),

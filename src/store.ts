@@ -1,5 +1,6 @@
 /** A store: a directory of Apache RocketMQ's format, opened. */
 
+import { AppendLine } from "./append-line.ts";
 import type { AppendListener } from "./append-listeners.ts";
 import { checkOffset } from "./arguments.ts";
 import type { ArrivalOptions } from "./arrivals.ts";
@@ -52,6 +53,7 @@ export class Store {
   readonly #lifecycle: Lifecycle;
   readonly #settings: Settings;
   readonly #writer: Writer;
+  readonly #appends: AppendLine;
   readonly #reader: QueueReader;
   readonly #queries: Queries;
   readonly #waiters: FlushWaiters;
@@ -82,8 +84,9 @@ export class Store {
     this.#waiters = new FlushWaiters(() => engine.requestFlush(), this.#positions.read().durableOffset);
     this.#tables = new Tables(lifecycle, settings.clock, isAttached);
     const [positions, waiters, waits] = [this.#positions, this.#waiters, this.#waits];
-    const [fetches, tables] = [this.#fetches, this.#tables];
-    this.#ending = new Ending({ engine, lifecycle, flush, positions, waiters, waits, fetches, tables });
+    this.#appends = new AppendLine(this.#writer, waiters, lifecycle.path, settings.maxPendingBytes);
+    const [appends, fetches, tables] = [this.#appends, this.#fetches, this.#tables];
+    this.#ending = new Ending({ engine, lifecycle, flush, positions, waiters, waits, appends, fetches, tables });
     lifecycle.open();
   }
 
@@ -164,15 +167,13 @@ export class Store {
   }
 
   /**
-   * As `put`, and settles once the message is as safe as `durability` says. Many that wait share one sync.
+   * As `put`, and settles once the message is as safe as `durability` says. Many that wait share one sync. Where `put` would
+   * answer `STORE_BUSY` it waits in line; it rejects so once `maxPendingBytes` wait.
    * A rejection with `STORE_POISONED` leaves open whether the message is there after the store was opened again.
    */
   append(message: Message | InnerBatchMessage, options?: AppendOptions): Promise<PutResult> {
     try {
-      const durability = durabilityOf(options, this.#settings.flush);
-      const result = this.#writer.put(message);
-      if (durability === "memory") return Promise.resolve(result);
-      return new Promise((resolve, reject) => this.#waiters.add(result.endOffset, () => resolve(result), reject));
+      return this.#appends.append(message, durabilityOf(options, this.#settings.flush));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -438,6 +439,15 @@ export class Store {
    */
   retain(fromPhysicalOffset: number): Release {
     return this.#retention.retain(fromPhysicalOffset);
+  }
+
+  /**
+   * How near the store is to making those who write wait, from 0 to 1: by bytes of appends that wait, and by entries that wait
+   * for their queue and index files. Cheap enough to be asked for every request.
+   */
+  get pressure(): number {
+    this.#lifecycle.checkReadable();
+    return Math.max(this.#appends.pressure, this.#engine.pressure());
   }
 
   /** Counters by name. */

@@ -68,6 +68,7 @@ export interface Addon extends TaskAddon, FetchAddon {
   retain(handle: number, from: number): number;
   release(handle: number, hold: number): void;
   health(handle: number): EngineHealth;
+  pressure(handle: number): number;
   stats(handle: number): Record<string, number>;
   /** `handle`: that of the store, where it is open here for writing, else 0. */
   verifyStore(path: string, options: AddonOptions, deep: boolean, handle: number, onEvent: TaskEvent): number;

@@ -234,6 +234,8 @@ export interface EngineStore {
   topics(): string[];
   queues(topic: string): number[];
   health(): EngineHealth;
+  /** How near it is to making a put wait, from 0 to 1. */
+  pressure(): number;
   /** Counters by name. */
   stats(): Record<string, number>;
   /** Verifies the store as it is on disk, as far as its files are complete. */

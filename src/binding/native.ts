@@ -366,6 +366,10 @@ class NativeStore implements EngineStore {
     return this.#call(() => this.#addon.health(this.#handle));
   }
 
+  pressure(): number {
+    return this.#call(() => this.#addon.pressure(this.#handle));
+  }
+
   stats(): Record<string, number> {
     return this.#call(() => this.#addon.stats(this.#handle));
   }

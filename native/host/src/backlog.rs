@@ -44,6 +44,11 @@ impl Backlog {
         }
     }
 
+    /// How many of the entries wait that puts wait for, from 0 to 1.
+    pub(crate) fn pressure(waiting: usize) -> f64 {
+        (waiting as f64 / HOLD_ENTRIES as f64).min(1.0)
+    }
+
     /// The flusher has written some.
     pub(crate) fn written(&self, waiting: usize) {
         *self.waiting() = waiting;

@@ -47,6 +47,8 @@ pub struct HostStorage {
     /// write-back that has failed since.
     directory: Option<File>,
     background: Arc<Background>,
+    #[cfg(test)]
+    pub(crate) stall: crate::stall::Stall,
 }
 
 impl HostStorage {
@@ -76,7 +78,15 @@ impl HostStorage {
             true => None,
             false => Some(File::open(&root).map_err(|error| io_error(&error, "open", &shown))?),
         };
-        Ok(Self { root, access, directory, open: Mutex::new(Descriptors::new(OPEN_FILES)), background: Arc::new(Background::new()) })
+        Ok(Self {
+            root,
+            access,
+            directory,
+            open: Mutex::new(Descriptors::new(OPEN_FILES)),
+            background: Arc::new(Background::new()),
+            #[cfg(test)]
+            stall: crate::stall::Stall::default(),
+        })
     }
 
     /// The directory, absolute and without links.
@@ -268,6 +278,8 @@ impl Storage for HostStorage {
     }
 
     fn read_at(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        #[cfg(test)]
+        self.stall.pass(path);
         let file = self.file(path)?;
         let mut read = 0;
         while read < out.len() {

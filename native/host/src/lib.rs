@@ -26,6 +26,8 @@ mod reading;
 mod resident;
 pub mod segment;
 pub mod shared;
+#[cfg(test)]
+mod stall;
 pub mod upkeep;
 mod whole;
 

@@ -234,9 +234,11 @@ fn fetch_resolved(resolved: &mut Resolved<HostSegment>, max_bytes: usize) -> Res
     let mut queue_offsets = vec![0.0; resolved.messages()];
     // An entry may say anything of its message's size: the room that one needs is asked for once it was looked at.
     let mut bytes = vec![0; resolved.bytes().min(max_bytes)];
+    let behind = resolved.bytes_behind;
     let mut head = copy(resolved, &mut bytes, &mut queue_offsets)?;
     if head.needed > bytes.len() {
         bytes.resize(head.needed, 0);
+        resolved.bytes_behind = behind;
         head = copy(resolved, &mut bytes, &mut queue_offsets)?;
     }
     queue_offsets.truncate(head.messages);

@@ -261,6 +261,11 @@ impl Shared {
         self.engine(|engine| Ok(act(engine.writer()?)))?
     }
 
+    /// How near the store is to making a put wait, from 0 to 1. One that is not written to never is.
+    pub fn pressure(&self) -> Result<f64, Error> {
+        self.engine(|engine| engine.writer().map_or(0.0, |writer| Backlog::pressure(writer.pending_entries())))
+    }
+
     pub fn state(&self) -> State {
         self.core.state()
     }
