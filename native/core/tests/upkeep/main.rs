@@ -6,6 +6,7 @@ mod faulty;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod disposable;
 mod flips;
 mod kinds;
 mod rebuild;
