@@ -11,4 +11,5 @@ mod flips;
 mod kinds;
 mod rebuild;
 mod salvage;
+mod salvage_cut_off;
 mod verify;
