@@ -52,6 +52,7 @@ fn rebuild_locked(
     what: Derived,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Rebuilt, Error> {
+    salvage::refuse_cut_off(storage.as_ref())?;
     let clock = HostClock::System;
     let open = |progress: &mut dyn FnMut(Progress)| -> Result<Vec<Finding>, Error> {
         let mut engine = Engine::open(storage.clone(), clock.clone(), options.clone(), progress)?;

@@ -76,8 +76,8 @@ pub struct Salvaged {
     pub findings: Vec<Finding>,
 }
 
-/// A store that a salvage was to fill, and did not: messages are missing, and those of deleted topics may be shown.
-pub(super) fn refuse_cut_off<S: Storage>(storage: &S) -> Result<(), Error> {
+/// STORE_CORRUPT for a store that a salvage was to fill, and did not: messages are missing, and those of deleted topics may be shown.
+pub fn refuse_cut_off<S: Storage>(storage: &S) -> Result<(), Error> {
     if storage.len(NOTE_PATH)?.is_none() {
         return Ok(());
     }
