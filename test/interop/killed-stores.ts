@@ -10,6 +10,7 @@ import { type GetResult, Store, type StoreError, type StoreOptions } from "../..
 import { killedMessage } from "../faults/killed-messages.mjs";
 import {
   emptiedQueues,
+  expectKnownFindings,
   ofOtherQueues,
   queueName,
   type Stale,
@@ -163,7 +164,7 @@ async function judged(plan: KillPlan, folder: string, certain: Certain, oracle: 
     for (const one of staleEntries(asFound, reread.lines)) stale.set(queueName(one), one);
     for (const name of spoilt) stale.delete(name);
   }
-  const ours = await weGoOn(dir, options, { asFound, after, synced: certain.synced, stale, spoilt });
+  const ours = await weGoOn(dir, options, { isCut, asFound, after, synced: certain.synced, stale, spoilt });
 
   const read = ofOtherQueues(expectedFrom(await ask("read", dir, ...words)), spoilt);
   const last = withoutStale(withWholeEntries(read, plan), stale);
@@ -175,6 +176,7 @@ async function judged(plan: KillPlan, folder: string, certain: Certain, oracle: 
 
 /** What RocketMQ left. */
 interface Left {
+  isCut: boolean;
   asFound: Expected;
   /** With entries whole that were torn. */
   after: Expected;
@@ -188,17 +190,19 @@ interface Left {
 
 /** We open what RocketMQ closed, find all of it, and put some more; their places. */
 async function weGoOn(dir: string, options: StoreOptions, left: Left): Promise<number[]> {
-  const { asFound, after: whole, synced, stale, spoilt } = left;
+  const { isCut, asFound, after: whole, synced, stale, spoilt } = left;
   const vacant = vacantQueues(dir, asFound);
   const store = await Store.open(dir, { ...options, flush: "async", create: false });
   try {
     const { clean, findings } = store.health();
     expect(clean).toBe(true);
-    const torn = tornRecords(store, findings, asFound.messages, synced);
+    const torn = tornRecords(store, asFound.messages, synced);
     for (const name of torn.map(queueName)) {
       spoilt.add(name);
       stale.delete(name);
     }
+    if (isCut) expectKnownFindings(findings, asFound.messages, torn, spoilt);
+    else expect(findings).toEqual([]);
     const messages = asFound.messages.filter((message) => !torn.includes(message));
     const after = withoutTornTimes({ ...ofOtherQueues(asFound, new Set([...spoilt, ...vacant])), messages }, whole);
     const damaged = torn.map(({ offset }) => offset);
