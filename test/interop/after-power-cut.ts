@@ -46,13 +46,20 @@ export function withoutStale(found: Expected, stale: ReadonlyMap<string, Stale>)
 }
 
 /**
- * Queues of which a file begins with zeros. RocketMQ counts the first entry of a queue's last file whatever it is, and then looks
- * at no file in front of it, so that it takes back nothing of that queue: entries of messages that the log has lost stay.
+ * Queues of which a file begins with zeros: RocketMQ counts the first entry of a queue's last file whatever it is, and then looks
+ * at no file in front of it, so that it takes back nothing of that queue: entries of messages that the log has lost stay. And
+ * those that end with an entry that was torn at the border of two sectors, whose message the log has lost: what is left of
+ * its offset leads to an earlier place.
  */
-export function emptiedQueues(lines: readonly { kind: string }[], fileEntries: number): Set<string> {
+export function spoiltQueues(lines: readonly { kind: string }[], fileEntries: number): Set<string> {
   const entries = lines.filter((line): line is EntryLine => line.kind === "cq");
-  const isZero = ({ size, index }: EntryLine): boolean => size === 0 && index % fileEntries === 0;
-  return new Set(entries.filter(isZero).map(queueName));
+  const messages = lines.filter((line): line is MessageLine => line.kind === "message");
+  const places = new Set(messages.map((message) => `${queueName(message)}/${message.queueOffset}`));
+  const isSpoilt = (entry: EntryLine): boolean => {
+    if (entry.size === 0) return entry.index % fileEntries === 0;
+    return straddlesSectors(entry.index, fileEntries) && !places.has(`${queueName(entry)}/${entry.index}`);
+  };
+  return new Set(entries.filter(isSpoilt).map(queueName));
 }
 
 /** Queues that RocketMQ knows by a directory without a file: the power cut took what was in it, and all their messages. */

@@ -9,11 +9,11 @@ import { expect } from "vitest";
 import { type GetResult, Store, type StoreError, type StoreOptions } from "../../src/index.ts";
 import { killedMessage } from "../faults/killed-messages.mjs";
 import {
-  emptiedQueues,
   expectKnownFindings,
   ofOtherQueues,
   queueName,
   type Stale,
+  spoiltQueues,
   staleEntries,
   tornRecords,
   vacantQueues,
@@ -135,7 +135,7 @@ async function judged(plan: KillPlan, folder: string, certain: Certain, oracle: 
   const lines = await ask("append", dir, scenarioFile, "--puts");
   const second = lines.findLastIndex(({ kind }) => kind === "open");
   // Queues whose answers are RocketMQ's own doing.
-  const spoilt = isCut ? emptiedQueues(lines, options.queueFileEntries as number) : new Set<string>();
+  const spoilt = isCut ? spoiltQueues(lines, options.queueFileEntries as number) : new Set<string>();
   const foundAll = withWholeEntries(expectedFrom(lines.slice(0, second)), plan);
   const found = ofOtherQueues(foundAll, spoilt);
   expect(found.open).toMatchObject({ abort: true, loaded: true });
