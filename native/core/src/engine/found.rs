@@ -101,7 +101,7 @@ impl<S: Storage> Found<S> {
         kept.hide(&mut queues.plain);
         queues.files.ext = ExtFiles::load(storage, &mut findings)?;
         refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
-        let seals = if proven.is_some() || resumed.is_some() { Seals::load(storage)? } else { Seals::default() };
+        let seals = if proven.is_some() || resumed.is_some() { Seals::load(storage, segments.min())? } else { Seals::default() };
         let derived = resumed.as_ref().and_then(|resumed| resumed.running.derived);
         let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
         let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean, checkpoint: &checkpoint, derived };
