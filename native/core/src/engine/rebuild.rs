@@ -74,7 +74,7 @@ impl<S: Storage> Found<S> {
         }
         self.findings.extend(recovery::cut_finding(&self.segments, &log_end));
         self.correct_mins(storage)?;
-        self.kept.settle(storage, &mut self.queues, log_end.end, &mut self.findings)?;
+        self.kept.settle(storage, &mut self.queues, (self.segments.min(), log_end.end), &mut self.findings)?;
         let last = self.last_record(storage, &log_end)?;
         Ok(Rebuilt { log_end, scanned_from, last, touched, touched_batches, index_names })
     }
