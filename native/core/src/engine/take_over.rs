@@ -13,7 +13,7 @@ use super::live::{LIVE_PATH, Live};
 use super::plans::CHECKPOINT_PATH;
 use super::rebuild::Rebuilt;
 use super::seals::SEALS_PATH;
-use super::sidecar::{last_record, write_marker};
+use super::sidecar::{SIDECAR, last_record, write_marker};
 use crate::error::{Error, IoError, IoKind};
 use crate::format::index_file::parse_file_name;
 use crate::format::watermark::Running;
@@ -54,6 +54,11 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             // RocketMQ may have written other segments, and taken back what was written.
             storage.remove(SEALS_PATH)?;
             storage.remove(LIVE_PATH)?;
+        }
+        // Nor may the note of a rebuild come back that was ended before.
+        match storage.sync_dir(SIDECAR) {
+            Err(missing) if matches!(missing.kind, IoKind::NotFound | IoKind::WrongType) => {}
+            outcome => outcome?,
         }
         if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
             storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
@@ -110,8 +115,11 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         }
         if let Some(active) = segments.last() {
             let at = end.saturating_sub(active.base);
-            if at < active.segment.size() {
-                active.segment.zero_from(at)?;
+            match self.clean {
+                _ if at >= active.segment.size() => {}
+                true => active.segment.zero_from(at)?,
+                // Who zeroed it before may have died before the sync, or met one that failed.
+                false => active.segment.zero_again(at)?,
             }
             self.storage.sync_dir(log::DIRECTORY)?;
         }

@@ -8,6 +8,7 @@ mod support;
 #[allow(dead_code)]
 mod vectors;
 
+mod after_failures;
 mod appended;
 mod batch;
 mod batch_files;
