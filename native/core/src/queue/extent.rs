@@ -174,7 +174,7 @@ impl FoundQueue {
             return Ok(is_short.then_some(Extent { first: 0, end: 0, last: None, behind: None, is_damaged: true }));
         };
         findings.extend(missing_files(&self.dir, &self.files, file_bytes));
-        self.refuse_odd_files::<E>(file_bytes)?;
+        self.refuse_odd_files::<E>(file_bytes, trust)?;
         let (first, mut behind, mut is_damaged) = (start / E::BYTES, None, is_short);
         for &(base, len) in self.files.iter().rev() {
             let path = format!("{}/{}", self.dir, names::file_name(base));
@@ -194,9 +194,11 @@ impl FoundQueue {
         Ok(Some(Extent { first, end: first, last: None, behind, is_damaged }))
     }
 
-    fn refuse_odd_files<E: FileEntry>(&self, file_bytes: u64) -> Result<(), Error> {
+    /// After a crash any of them may be short: what stands behind its end is made again from the log.
+    fn refuse_odd_files<E: FileEntry>(&self, file_bytes: u64, trust: Trust) -> Result<(), Error> {
         for (i, &(base, len)) in self.files.iter().enumerate() {
-            if base % file_bytes != 0 || len > file_bytes || (len < file_bytes && i + 1 != self.files.len()) {
+            let may_be_short = trust == Trust::Crashed || i + 1 == self.files.len();
+            if base % file_bytes != 0 || len > file_bytes || (len < file_bytes && !may_be_short) {
                 let reason = format!("{len} bytes at {base} do not fit {} of {file_bytes} bytes", E::FILES);
                 return Err(Error::corrupt(&format!("{}/{}", self.dir, names::file_name(base)), 0, &reason));
             }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use moraine_core::engine::Engine;
 use moraine_core::engine::remake::{Derived, rebuild};
-use moraine_core::engine::salvage::{copy_config, options_like, salvage};
+use moraine_core::engine::salvage;
 use moraine_core::format::index_file::Geometry;
 use moraine_core::format::record::{Record, move_to};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
@@ -261,10 +260,8 @@ fn built_again(image: &Image, storage: MemoryStorage, allowed: &Allowed<'_>) -> 
 fn saved(image: &Image, storage: &MemoryStorage, seen: &Seen, allowed: &Allowed<'_>) -> Outcome {
     let say = |error: moraine_core::error::Error| format!("{error}");
     let to = MemoryStorage::default();
-    copy_config(storage, &to, &mut Vec::new()).map_err(say)?;
-    let options = options_like(storage, &image.options).map_err(say)?;
-    let mut store = Engine::open(Arc::new(to), clock(image), options, &mut |_| {}).map_err(say)?;
-    let salvaged = salvage(storage, &mut store, &mut |_| {}).map_err(say)?;
+    let mut store = salvage::begin(storage, Arc::new(to), clock(image), &image.options, &mut Vec::new(), &mut |_| {}).map_err(say)?;
+    let salvaged = salvage::salvage(storage, &mut store, &mut |_| {}).map_err(say)?;
     let mut scanner = moraine_core::engine::Scanner::new(store.reader().log(), 0, u64::MAX);
     let mut found = Vec::new();
     while let Some(item) = scanner.next_item().map_err(say)? {

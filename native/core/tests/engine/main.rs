@@ -17,6 +17,7 @@ mod checkpointing;
 mod delay_levels;
 mod delete_topic;
 mod ext;
+mod ext_power_cut;
 mod full_disk;
 mod groups;
 mod hostile;
