@@ -68,7 +68,7 @@ pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{Behind, BehindPlan, FlushPlan};
 pub use resolve::{Copied, GetRequest, GetStatus, Resolved};
-pub use resumed::written_by_us;
+pub use resumed::{is_closed, written_by_us};
 pub use seals::SealPlan;
 pub use watch::WatchId;
 

@@ -149,15 +149,17 @@ struct Note<'a, S: Storage> {
 impl<S: Storage> Note<'_, S> {
     fn make(&self, what: Derived, findings: &mut Vec<Finding>) -> Result<RebuildNote, Error> {
         let Self { storage, options, segments, topics } = *self;
-        let clean = storage.len(ABORT_PATH)?.is_none();
         let (checkpoint_bytes, checkpoint) = load_checkpoint(storage)?;
         let sidecar = Sidecar::read(storage)?;
+        let clean = sidecar.is_closed(storage, &checkpoint_bytes)?;
         let proven = sidecar.prove(storage, clean, &checkpoint_bytes, segments, options, findings)?;
         let resumed = match proven {
             Some(_) => None,
             None => sidecar.resume(storage, clean, &checkpoint_bytes, segments, options, findings)?,
         };
         let mut below = proven.as_ref().map(|proven| proven.closed.end).or(resumed.as_ref().map(|resumed| resumed.written));
+        // Then the queues are what the table says: a file cannot know better.
+        let is_closed = proven.is_some();
         let said = match (proven, resumed) {
             (Some(proven), _) => proven.queues.or(proven.before),
             (None, Some(resumed)) => resumed.queues.or(resumed.before),
@@ -190,7 +192,7 @@ impl<S: Storage> Note<'_, S> {
                     .map(|place| row(said.batches.topic_of(place), said.batches.queue(place).id, said.batches.queue(place).next())),
             );
         }
-        for queue in batch_queues.iter().filter(|queue| queue.last.is_some_and(|last| last.end() <= segments.extent())) {
+        for queue in batch_queues.iter().filter(|queue| !is_closed && queue.last.is_some_and(|last| last.end() <= segments.extent())) {
             let place = batches.queue(queue.place);
             batch_rows.push(row(batches.topic_of(queue.place), place.id, place.next()));
         }
@@ -201,7 +203,8 @@ impl<S: Storage> Note<'_, S> {
                 let batch_end = batch_queues.iter().filter_map(|queue| queue.last).map(|last| last.end());
                 below = Some(batch_end.filter(|&end| end <= segments.extent()).fold(end, u64::max));
             }
-            for queue in loaded.iter().filter(|queue| queue.last.is_some_and(|last| last.end() <= segments.extent() || last.is_blank())) {
+            let counts = |last: QueueEntry| !is_closed && (last.end() <= segments.extent() || last.is_blank());
+            for queue in loaded.iter().filter(|queue| queue.last.is_some_and(counts)) {
                 let place = queues.queue(queue.place);
                 rows.push(row(queues.topic_of(queue.place), place.id, place.next()));
             }
@@ -212,7 +215,8 @@ impl<S: Storage> Note<'_, S> {
         if clean {
             let indexed = newest.as_ref().map_or(-1, |newest| newest.header.end_physical);
             let known = recovery::clean_evidence(segments, below.unwrap_or(0), [checkpoint.confirm_offset, indexed]);
-            below = Some(known.max(below.unwrap_or(0)));
+            let written = if is_closed { 0 } else { sidecar.written_before(storage, &checkpoint_bytes, segments)? };
+            below = Some(known.max(below.unwrap_or(0)).max(written));
         }
         Ok(RebuildNote {
             queues: what.queues,
@@ -249,8 +253,8 @@ fn log_alone<S: Storage>(
     options: &Options,
     sidecar: &Sidecar,
 ) -> Result<Option<Running>, Error> {
-    let clean = storage.len(ABORT_PATH)?.is_none();
     let (checkpoint, _) = load_checkpoint(storage)?;
+    let clean = sidecar.is_closed(storage, &checkpoint)?;
     if let Some(Proven { closed, .. }) = sidecar.prove(storage, clean, &checkpoint, segments, options, &mut Vec::new())? {
         let session = sidecar.next_sequence();
         let running =

@@ -60,8 +60,14 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             Err(missing) if matches!(missing.kind, IoKind::NotFound | IoKind::WrongType) => {}
             outcome => outcome?,
         }
-        if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
-            storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
+        match storage.len(CHECKPOINT_PATH)? {
+            Some(len) if len == CHECKPOINT_BYTES as u64 => {}
+            None => storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?,
+            // Zeros behind the front of a time would make one that nobody wrote, and vouch for queues that are made again.
+            Some(_) => {
+                storage.write_at(CHECKPOINT_PATH, 0, &self.checkpoint.encode())?;
+                storage.sync(CHECKPOINT_PATH)?;
+            }
         }
         write_marker(storage.as_ref())?;
         storage.sync_dir("")?;
@@ -143,7 +149,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
 }
 
 /// Where the newest whole record lies, in a log that ends in damage.
-fn newest_whole_record<G: Segment>(view: &LogView<G>) -> Option<u64> {
+pub(super) fn newest_whole_record<G: Segment>(view: &LogView<G>) -> Option<u64> {
     view.segments().iter().rev().find_map(|placed| {
         let mut scanner = Scanner::new(view.clone(), placed.base, placed.base + placed.segment.size());
         let mut newest = None;
