@@ -151,14 +151,11 @@ impl<G: Segment> Scanner<G> {
     /// does not move. The length that the bad record states is tried first, then every byte.
     pub fn resync(&mut self) -> Result<Option<u64>, Error> {
         let from = self.at;
-        let mut first = [0; 8];
-        if self.view.read(from, &mut first)?
-            && let Head::Record { size } = head(&first)
+        if let Some(next) = self.stated_end()?
+            && next < self.to
+            && matches!(self.look(next)?, Found::Message(..) | Found::Blank(_))
         {
-            let next = from + u64::from(size);
-            if next < self.to && matches!(self.look(next)?, Found::Message(..) | Found::Blank(_)) {
-                return Ok(Some(next));
-            }
+            return Ok(Some(next));
         }
         let mut at = from + 1;
         while at < self.to {
@@ -183,6 +180,22 @@ impl<G: Segment> Scanner<G> {
             }
         }
         Ok(None)
+    }
+
+    /// Where the bad record here says that it ends, unless its lengths do not add up: the one at its front may be the wrong one,
+    /// and lead over records that are whole.
+    fn stated_end(&mut self) -> Result<Option<u64>, Error> {
+        let mut first = [0; 8];
+        if !self.view.read(self.at, &mut first)? {
+            return Ok(None);
+        }
+        let Head::Record { size } = head(&first) else { return Ok(None) };
+        let adds_up = match self.look(self.at)? {
+            Found::Bad(BadReason::Flaw(flaw)) => !flaw.is_about_lengths(),
+            Found::Bad(reason) => matches!(reason, BadReason::Misplaced(_)),
+            _ => true,
+        };
+        Ok(adds_up.then_some(self.at + u64::from(size)))
     }
 
     fn look(&mut self, at: u64) -> Result<Found, Error> {
