@@ -18,6 +18,7 @@ mod delete_topic;
 mod ext;
 mod full_disk;
 mod groups;
+mod half_done;
 mod hostile;
 mod index_chains;
 mod interleaved;
