@@ -61,6 +61,7 @@ mod take_over;
 pub mod truncate;
 mod trusted;
 pub mod watch;
+mod written_again;
 
 pub use appended::Appended;
 pub use checkpointing::{CheckpointPlan, WatermarkPlan};

@@ -20,6 +20,7 @@ use super::rebuild::enter;
 use super::remake_files::{batch_topics, remove_index_files, remove_queue_files, usual_file_bytes};
 use super::sidecar::{SIDECAR, Sidecar, marker_stands, write_marker};
 use super::trusted::Proven;
+use super::written_again::write_log_again;
 use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
 use crate::dispatch::{Dispatch, redispatch_to_queues, start_queue_at};
 use crate::error::{Error, Finding, IoError};
@@ -100,7 +101,14 @@ pub fn rebuild<S: Storage, C: Clock>(
     let running = log_alone(storage, &segments, options, &sidecar)?;
     let note = match pending(storage)? {
         Some(note) => RebuildNote { queues: note.queues || what.queues, index: note.index || what.index, ..note },
-        None => Note { storage, options, segments: &segments, topics: &topics }.make(what, &mut findings)?,
+        None => {
+            let note = Note { storage, options, segments: &segments, topics: &topics }.make(what, &mut findings)?;
+            if !note.clean {
+                // What is noted of the log and the queues is to hold after a power cut, too.
+                write_log_again(storage, &segments, note.evidence(), running.as_ref())?;
+            }
+            note
+        }
     };
     begin(storage, &note, &mut sidecar, running)?;
     let mut build = Build::new(storage, clock, options, &topics, note)?;
@@ -235,6 +243,13 @@ impl<S: Storage> Note<'_, S> {
     }
 }
 
+impl RebuildNote {
+    /// Why a range of the log is known to have held records.
+    fn evidence(&self) -> Evidence {
+        self.below.map_or(Evidence::StoredBy(self.stored_by), Evidence::Below)
+    }
+}
+
 /// One row for each queue: the one that says most.
 fn greatest(mut rows: Vec<(String, i32, u64)>) -> Vec<(String, i32, u64)> {
     rows.sort_unstable_by(|a, b| b.cmp(a));
@@ -356,7 +371,7 @@ impl<'a, S: Storage, C: Clock> Build<'a, S, C> {
         findings: &mut Vec<Finding>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<u64, Error> {
-        let evidence = self.note.below.map_or(Evidence::StoredBy(self.note.stored_by), Evidence::Below);
+        let evidence = self.note.evidence();
         let log = LogView::new(segments.clone(), segments.extent());
         let (from, total) = (segments.min(), segments.extent() - segments.min());
         let (mut messages, mut told) = (0, from);
@@ -385,7 +400,7 @@ impl<'a, S: Storage, C: Clock> Build<'a, S, C> {
             let dispatch = Dispatch::of(record, at, &self.options.delay_levels);
             let is_batch = belongs_to_batch_queue(&self.batches, &self.queues, &dispatch);
             if is_batch {
-                redispatch_to_batch_queue(&mut self.batches, record, &dispatch, flaws);
+                redispatch_to_batch_queue(&mut self.batches, record, &dispatch, false, flaws);
             }
             redispatch_to_queues(&mut self.queues, &self.batches, record, &dispatch, !is_batch, self.queue_files.file_entries, flaws);
         }

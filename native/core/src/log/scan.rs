@@ -183,20 +183,20 @@ impl<G: Segment> Scanner<G> {
         Ok(None)
     }
 
-    /// The lengths that the bad record at the position states, the shorter first.
+    /// The lengths that the bad record at the position states, the shorter first; none where they make no sense together.
     fn stated_sizes(&mut self) -> Result<[Option<u32>; 2], Error> {
         let mut first = [0; 8];
         if !self.view.read(self.at, &mut first)? {
             return Ok([None; 2]);
         }
         let Head::Record { size } = head(&first) else { return Ok([None; 2]) };
-        let of_fields = match self.look(self.at)? {
-            Found::Bad(BadReason::Flaw(Flaw::Sum { sum, .. })) => u32::try_from(sum).ok().filter(|&sum| sum > 0),
-            _ => None,
-        };
-        Ok(match of_fields {
-            Some(sum) => [Some(size.min(sum)), Some(size.max(sum))],
-            None => [Some(size), None],
+        Ok(match self.look(self.at)? {
+            Found::Bad(BadReason::Flaw(Flaw::Sum { sum, .. })) => match u32::try_from(sum) {
+                Ok(sum) if sum > 0 => [Some(size.min(sum)), Some(size.max(sum))],
+                _ => [None; 2],
+            },
+            Found::Bad(BadReason::Flaw(flaw)) if flaw.is_about_lengths() => [None; 2],
+            _ => [Some(size), None],
         })
     }
 

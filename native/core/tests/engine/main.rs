@@ -20,6 +20,7 @@ mod ext;
 mod ext_power_cut;
 mod full_disk;
 mod groups;
+mod half_done;
 mod hostile;
 mod index_chains;
 mod interleaved;
