@@ -77,6 +77,10 @@ pub trait Segment {
     /// cut too.
     fn zero_from(&self, at: u64) -> Result<(), IoError>;
 
+    /// As [`Segment::zero_from`], and does not believe zeros that are read: after a sync that failed the page cache holds what
+    /// the disk has not. The size of the segment survives a power cut, too.
+    fn zero_again(&self, at: u64) -> Result<(), IoError>;
+
     /// Makes bytes `from..to` survive a power cut.
     fn sync(&self, from: u64, to: u64) -> Result<(), IoError>;
 }

@@ -75,7 +75,7 @@ pub(super) struct Extent<E> {
     pub last: Option<E>,
     /// The first entry behind a hole: the run was longer once.
     pub behind: Option<E>,
-    /// What stands behind the last entry is neither one nor nothing, or its file was cut.
+    /// What stands behind the last entry is neither one nor nothing, or the last is none itself, or its file was cut.
     pub is_damaged: bool,
 }
 
@@ -188,6 +188,7 @@ impl FoundQueue {
             };
             if count > 0 {
                 let last = entry_in(storage, &path, count - 1)?;
+                is_damaged |= trust == Trust::Clean && last.is_none();
                 return Ok(Some(Extent { first, end: base / E::BYTES + count, last, behind, is_damaged }));
             }
         }

@@ -236,3 +236,20 @@ fn no_other_bytes_are_taken_for_a_note() {
         assert_eq!(RebuildNote::decode(&bytes[..at]), None, "{at} bytes");
     }
 }
+
+/// A file that holds what belongs to another queue makes none longer: the table of a store that was closed knows better.
+#[test]
+fn entries_of_another_queue_do_not_make_a_queue_longer() {
+    let original = MemoryStorage::default();
+    let mut store = open(&original, small()).unwrap();
+    put_numbered(&mut store, 10);
+    (0..3).for_each(|_| _ = put(&mut store, &[BatchMessage { topic: b"U", ..message(b"u", b"") }]).unwrap());
+    close(store);
+    let storage = original.snapshot();
+    let entries = original.contents("consumequeue/T/0/00000000000000000000").unwrap();
+    for (at, &byte) in entries.iter().enumerate().skip(3 * 20) {
+        storage.change("consumequeue/U/0/00000000000000000000", at, |there| *there = byte);
+    }
+    rebuild(&storage, &MemoryClock::at(NOW + 1), &small(), ALL, &mut |_| {}).unwrap();
+    same_files(&storage, &original, "entries of another queue");
+}
