@@ -157,6 +157,43 @@ fn entries_that_a_truncation_took_back_do_not_pass_for_messages_that_have_expire
     assert_eq!(store.reader().offsets(b"T", 3), QueueOffsets { min: 1, max: 1, next: 1 });
 }
 
+/// No failure: but nothing else is there that says so.
+#[test]
+fn a_queue_of_which_expiry_and_a_truncation_leave_nothing_goes_on_where_it_was() {
+    let disk = SimDisk::new(1);
+    disk.place("config/topics.json", br#"{"topicConfigTable":{"B":{"attributes":{"queue.type":"BatchCQ"}}}}"#);
+    let mut store = open(&disk);
+    (0..12).for_each(|_| put(&mut store, 0, b"expires").unwrap());
+    put_to_b(&mut store);
+    while store.reader().positions().end < 4096 {
+        put(&mut store, 1, &[1; 1000]).unwrap();
+    }
+    let to = store.reader().positions().end;
+    put(&mut store, 0, b"taken back").unwrap();
+    put_to_b(&mut store);
+    let cell = RefCell::new(store);
+    assert_eq!(expire(&cell, &disk, Wish::Asked { before: None, max_bytes: Some(0) }).unwrap().minimum, 4096);
+    let mut store = cell.into_inner();
+    store.writer().unwrap().truncate(to).unwrap();
+    let next = |store: &Store| [(&b"T"[..], 0), (b"B", 0)].map(|(topic, id)| store.reader().offsets(topic, id).next);
+    assert_eq!(next(&store), [12, 1]);
+    drop(store);
+    for disk in [disk.kill(), cut_off(&disk)] {
+        drop(open(&disk));
+        let disk = disk.kill();
+        assert_eq!(next(&open(&disk)), [12, 1]);
+        let disk = disk.kill();
+        rebuild(&disk, &SimClock::at(NOW), &small(), Derived { queues: true, index: true }, &mut |_| {}).unwrap();
+        assert_eq!(next(&open(&disk)), [12, 1], "also when the queues were built again");
+    }
+}
+
+fn put_to_b(store: &mut Store) {
+    let mut bytes = Vec::new();
+    batch::encode(&BatchMessage { topic: b"B", ..message(b"b", b"") }, &mut bytes);
+    store.writer().unwrap().put(&bytes, &mut [0.0; 6]).unwrap();
+}
+
 #[test]
 fn a_file_that_nothing_was_put_into_yet_is_there_when_those_in_front_of_it_have_expired() {
     let disk = SimDisk::new(1);
