@@ -57,7 +57,7 @@ pub(super) fn queues_end<G: Segment>(
     let (mut end, mut lost) = (segments.min(), None);
     for queue in loaded {
         if queue.is_damaged {
-            lost = Some((queue.place, String::from("its newest file was cut")));
+            lost = Some((queue.place, String::from("its newest file was cut, or its newest entry is none")));
             continue;
         }
         let Some(last) = queue.last.filter(|last| !last.is_blank() && last.physical >= segments.min()) else {

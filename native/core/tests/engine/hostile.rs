@@ -1,10 +1,12 @@
 //! Stores whose files say what cannot be: the answers stay right, nothing grows without bound.
 
 use crate::support::*;
-use moraine_core::engine::{GetRequest, Resolved};
+use moraine_core::batch::BatchMessage;
+use moraine_core::engine::{GetRequest, Resolved, ScanItem, Scanner};
 use moraine_core::error::Code;
 use moraine_core::format::record::NewRecord;
 use moraine_core::memory::MemoryStorage;
+use moraine_core::options::Options;
 
 fn closed(count: usize) -> MemoryStorage {
     let storage = MemoryStorage::default();
@@ -268,5 +270,48 @@ fn a_missing_or_damaged_part_in_the_middle_of_a_queue_leaves_the_rest_as_it_is()
         let store = open(&storage, small()).unwrap();
         assert_eq!(get(&store, "T", 0, 40, 30).unwrap().2, numbered(40..66));
         assert_eq!(get(&store, "T", 0, 0, 30).unwrap().2, numbered(0..30));
+    }
+}
+
+/// One bit of a length, and the record seems to end where the next one does.
+#[test]
+fn a_length_that_reaches_over_the_next_record_costs_one_message() {
+    let options = Options { record_crc: false, ..small() };
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, options.clone()).unwrap();
+    let none = put(&mut store, &[message(b"", b"")]).unwrap()[0].2 as usize;
+    let bodies = [vec![b'1'; 127 - none], vec![b'2'; 128 - none], vec![b'3'; 20]];
+    let puts = bodies.each_ref().map(|body| put(&mut store, &[message(body, b"")]).unwrap()[0]);
+    assert_eq!(puts.map(|(_, _, size)| size)[..2], [127, 128]);
+    close(store);
+    storage.change("commitlog/00000000000000000000", puts[0].0 as usize + 3, |byte| *byte ^= 0x80);
+    storage.remove_tree("consumequeue");
+    let store = open(&storage, options).unwrap();
+    let said = bodies[1..].iter().map(|body| String::from_utf8(body.clone()).unwrap()).collect::<Vec<_>>();
+    assert_eq!(get(&store, "T", 0, 2, 9).unwrap().2, said);
+    let items: Vec<_> = std::iter::from_fn({
+        let mut scanner = Scanner::new(store.reader().log(), 0, u64::MAX);
+        move || scanner.next_item().unwrap()
+    })
+    .collect();
+    assert!(items.contains(&ScanItem::Message { at: puts[1].0, size: 128 }), "{items:?}");
+}
+
+/// In a store that RocketMQ closed nothing but the entries themselves says how far a queue went.
+#[test]
+fn a_newest_queue_entry_that_is_none_gives_no_offset_twice() {
+    for (byte, bit) in [(0, 0x80), (8, 0x80)] {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, small()).unwrap();
+        (0..5).for_each(|_| _ = put(&mut store, &[BatchMessage { topic: b"U", ..message(b"u", b"") }]).unwrap());
+        put_number(&mut store, 0);
+        close(store);
+        storage.remove_tree("moraine");
+        storage.place("lock", b"lock");
+        storage.change("consumequeue/U/0/00000000000000000000", 4 * 20 + byte, |there| *there ^= bit);
+        let mut store = open(&storage, small()).unwrap();
+        assert_eq!(findings(&store), ["queue-damaged"]);
+        assert_eq!(get(&store, "U", 0, 0, 9).unwrap().2.len(), 5);
+        assert_eq!(put(&mut store, &[BatchMessage { topic: b"U", ..message(b"u", b"") }]).unwrap()[0].1, 5);
     }
 }
