@@ -53,7 +53,7 @@ impl IndexFiles {
         let lacks_from = newest.and_then(|newest| newest.unindexed).unwrap_or(u64::MAX);
         let candidates: Vec<_> = known.into_iter().chain([options.geometry]).collect();
         let mut noticed = Vec::new();
-        let mut files = files::load(storage, &candidates, &mut noticed)?;
+        let mut files = files::load(storage, &candidates, false, &mut noticed)?;
         noticed.into_iter().for_each(|finding| report.noticed(finding, clean));
         if let Some(live) = &options.live {
             files.truncate(files.iter().take_while(|file| live.index_open_from.as_ref().is_none_or(|name| file.name < *name)).count());
