@@ -187,6 +187,10 @@ impl<S: Storage> Verifier<'_, S> {
         let (mut at, end) = (file.geometry.entry_at(file.header.count), file.geometry.file_bytes());
         let mut raw = vec![0; 1 << 20];
         while at < end {
+            at = match self.storage.next_data(&path, at)? {
+                Some(data) if data < end => data,
+                _ => return Ok(()),
+            };
             let len = (end - at).min(raw.len() as u64) as usize;
             let read = self.storage.read_at(&path, at, &mut raw[..len])?;
             if let Some(found) = raw[..read].iter().position(|&byte| byte != 0) {
