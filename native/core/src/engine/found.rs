@@ -99,7 +99,7 @@ impl<S: Storage> Found<S> {
         };
         let sidecar_withheld = findings.len() > noticed;
         kept.hide(&mut queues.plain);
-        queues.files.ext = ExtFiles::load(storage, &mut findings)?;
+        queues.files.ext = ExtFiles::load(storage, write, &mut findings)?;
         refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
         let seals = if proven.is_some() || resumed.is_some() { Seals::load(storage, segments.min())? } else { Seals::default() };
         let derived = resumed.as_ref().and_then(|resumed| resumed.running.derived);

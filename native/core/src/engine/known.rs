@@ -122,7 +122,7 @@ pub(super) fn load_index<S: Storage>(
     let IndexClues { options, known_geometry, unindexed, clean, checkpoint, derived } = *clues;
     let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
     let candidates: Vec<Geometry> = known_geometry.into_iter().chain([asked]).collect();
-    let mut files = index_files::load(storage, &candidates, findings)?;
+    let mut files = index_files::load(storage, &candidates, !options.read_only, findings)?;
     let geometry = files.last().map_or(asked, |file| file.geometry);
     let mut marked = None;
     if !clean {

@@ -219,7 +219,7 @@ impl<S: Storage> Note<'_, S> {
         }
         let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
         let candidates: Vec<_> = sidecar.geometry.into_iter().chain([asked]).collect();
-        let newest = index_files::load(storage, &candidates, &mut Vec::new())?.pop();
+        let newest = index_files::load(storage, &candidates, false, &mut Vec::new())?.pop();
         if clean {
             let indexed = newest.as_ref().map_or(-1, |newest| newest.header.end_physical);
             let known = recovery::clean_evidence(segments, below.unwrap_or(0), [checkpoint.confirm_offset, indexed]);

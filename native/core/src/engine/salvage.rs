@@ -120,7 +120,7 @@ fn options_like<S: Storage>(from: &S, options: &Options) -> Result<Options, Erro
     let segment_bytes = if segments.is_empty() { options.segment_bytes } else { segments.segment_bytes() };
     let entries = usual_file_bytes(from, DIRECTORY, QUEUE_ENTRY_BYTES)?.map(|bytes| bytes / QUEUE_ENTRY_BYTES);
     let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
-    let geometry = index_files::load(from, &[asked], &mut Vec::new())?.last().map_or(asked, |file| file.geometry);
+    let geometry = index_files::load(from, &[asked], false, &mut Vec::new())?.last().map_or(asked, |file| file.geometry);
     Ok(Options {
         segment_bytes,
         queue_file_entries: entries.and_then(|entries| u32::try_from(entries).ok()).unwrap_or(options.queue_file_entries),

@@ -200,7 +200,7 @@ impl BatchFiles {
         let (start, end) = (table.queue(place).first, table.queue(place).held);
         let dir = directory(table, place);
         let mut removed = false;
-        for (base, len) in list(storage, &dir, &mut Vec::new())? {
+        for (base, len) in list(storage, &dir, true, &mut Vec::new())? {
             let path = format!("{dir}/{}", names::file_name(base));
             let first = base / BATCH_ENTRY_BYTES;
             if first > end || (first == end && first > start) {

@@ -78,13 +78,13 @@ impl<'a> ExtPlan<'a> {
 impl ExtFiles {
     /// What a store has below `consumequeue_ext/`; `None` without that directory. The file size found there wins: that of the
     /// longest, for a power cut leaves new files short.
-    pub fn load<S: Storage>(storage: &S, findings: &mut Vec<Finding>) -> Result<Option<Self>, Error> {
+    pub fn load<S: Storage>(storage: &S, write: bool, findings: &mut Vec<Finding>) -> Result<Option<Self>, Error> {
         if storage.list(EXT_DIRECTORY)?.is_none() {
             return Ok(None);
         }
         let (mut file_bytes, mut of) = (0, String::new());
         for QueueDirectory { dir, .. } in queue_directories(storage)? {
-            let longest = list(storage, &dir, findings)?.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0);
+            let longest = list(storage, &dir, write, findings)?.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0);
             if longest > file_bytes {
                 (file_bytes, of) = (longest, dir);
             }
@@ -148,7 +148,7 @@ impl ExtFiles {
 
     /// Where the units of the last file end.
     fn walk<S: Storage>(&self, storage: &S, dir: &str) -> Result<u64, Error> {
-        let Some(&(base, _)) = list(storage, dir, &mut Vec::new())?.last() else { return Ok(0) };
+        let Some(&(base, _)) = list(storage, dir, true, &mut Vec::new())?.last() else { return Ok(0) };
         let (mut end, mut reader) = (base, ExtReader::new(storage, *self, dir));
         while end < base + self.file_bytes
             && let Some(bytes) = reader.unit(end)?.map(|unit| unit.size())
@@ -160,7 +160,7 @@ impl ExtFiles {
 
     /// A queue without units keeps one file, of zeros: nothing but the files says how long they are.
     fn clear_behind<S: Storage>(&self, storage: &S, dir: &str, end: u64, unsynced: &mut Unsynced) -> Result<(), Error> {
-        let files = list(storage, dir, &mut Vec::new())?;
+        let files = list(storage, dir, true, &mut Vec::new())?;
         let path = |base| format!("{dir}/{}", names::file_name(base));
         if end == 0 && files.first().is_some_and(|&(base, _)| base > 0) {
             storage.create(&path(0), self.file_bytes)?;

@@ -83,11 +83,12 @@ pub(super) struct Extent<E> {
 pub(super) fn find<S: Storage, E: FileEntry>(
     storage: &S,
     wanted: impl FnMut(&str) -> bool,
+    write: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<FoundQueue>, Error> {
     let mut found = Vec::new();
     for QueueDirectory { topic, id, dir } in queue_directories(storage, E::DIRECTORY, wanted)? {
-        let files = list(storage, &dir, findings)?;
+        let files = list(storage, &dir, write, findings)?;
         if !files.is_empty() {
             found.push(FoundQueue { topic, id, dir, files });
         }

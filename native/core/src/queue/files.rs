@@ -14,7 +14,7 @@ use crate::error::{Error, Finding, IoKind};
 use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
 use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
-use crate::storage::{EntryKind, Storage};
+use crate::storage::{EntryKind, Storage, place_taken};
 use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
@@ -219,7 +219,7 @@ impl QueueFiles {
         let next = table.queue(place).next();
         let dir = format!("{DIRECTORY}/{}/{}", table.topic_of(place).name, table.queue(place).id);
         let mut removed = false;
-        for (base, len) in list(storage, &dir, &mut Vec::new())? {
+        for (base, len) in list(storage, &dir, true, &mut Vec::new())? {
             let path = format!("{dir}/{}", names::file_name(base));
             let first = base / QUEUE_ENTRY_BYTES;
             if first > next || (first == next && first > table.queue(place).min) {
@@ -316,15 +316,18 @@ pub(super) fn leave_out_far_files(dir: &str, files: &mut Vec<(u64, u64)>, entry_
     })
 }
 
-/// (start, length) of the files of a queue, by start. What is no queue file is reported and left alone.
-pub(super) fn list<S: Storage>(storage: &S, dir: &str, findings: &mut Vec<Finding>) -> Result<Vec<(u64, u64)>, Error> {
+/// (start, length) of the files of a queue, by start. What is no queue file is reported and left alone; where something else
+/// has the place of one, a store that is to be written is refused.
+pub(super) fn list<S: Storage>(storage: &S, dir: &str, write: bool, findings: &mut Vec<Finding>) -> Result<Vec<(u64, u64)>, Error> {
     let mut files = Vec::new();
     for entry in storage.list(dir)?.unwrap_or_default() {
-        match names::parse_file_name(&entry.name) {
-            Some(base) if entry.kind == EntryKind::File && base <= MAX_SAFE_INTEGER => files.push((base, entry.len)),
-            _ => findings.push(Finding {
+        let file = format!("{dir}/{}", entry.name);
+        match names::parse_file_name(&entry.name).filter(|&base| base <= MAX_SAFE_INTEGER) {
+            Some(base) if entry.kind == EntryKind::File => files.push((base, entry.len)),
+            Some(_) => findings.push(place_taken(file, "a queue file", write)?),
+            None => findings.push(Finding {
                 kind: "stray-file",
-                file: format!("{dir}/{}", entry.name),
+                file,
                 offset: 0,
                 length: entry.len,
                 message: String::from("is no queue file; RocketMQ does not start while it lies there"),
@@ -335,10 +338,10 @@ pub(super) fn list<S: Storage>(storage: &S, dir: &str, findings: &mut Vec<Findin
     Ok(files)
 }
 
-/// Reads from a queue file; a file that is missing between others is a hole.
+/// Reads from a queue file; one that is missing between others, or that something else stands for, is a hole.
 pub(super) fn read_or_hole<S: Storage>(storage: &S, path: &str, at: u64, out: &mut [u8]) -> Result<usize, Error> {
     match storage.read_at(path, at, out) {
-        Err(missing) if missing.kind == IoKind::NotFound => Ok(0),
+        Err(missing) if matches!(missing.kind, IoKind::NotFound | IoKind::WrongType) => Ok(0),
         outcome => Ok(outcome?),
     }
 }

@@ -7,6 +7,7 @@ use moraine_core::error::Code;
 use moraine_core::format::record::NewRecord;
 use moraine_core::memory::MemoryStorage;
 use moraine_core::options::Options;
+use moraine_core::storage::Storage;
 
 fn closed(count: usize) -> MemoryStorage {
     let storage = MemoryStorage::default();
@@ -313,5 +314,51 @@ fn a_newest_queue_entry_that_is_none_gives_no_offset_twice() {
         assert_eq!(findings(&store), ["queue-damaged"]);
         assert_eq!(get(&store, "U", 0, 0, 9).unwrap().2.len(), 5);
         assert_eq!(put(&mut store, &[BatchMessage { topic: b"U", ..message(b"u", b"") }]).unwrap()[0].1, 5);
+    }
+}
+
+/// RocketMQ removes it, starts without it or does not start, by what it is and where.
+#[test]
+fn something_else_in_the_place_of_a_file_is_refused_before_anything_is_changed() {
+    let storage = closed(60);
+    let first = |dir: &str| storage.paths().into_iter().find(|path| path.starts_with(dir)).unwrap();
+    let places = [
+        first("commitlog/"),
+        first("consumequeue/"),
+        String::from("consumequeue/T/0/00000000000000000400"),
+        String::from("consumequeue/T/0/00000000000000002000"), // where there is none yet
+        String::from("batchconsumequeue/B/0/00000000000000000000"),
+        String::from("consumequeue_ext/T/0/00000000000000000000"),
+        first("index/"),
+        String::from("index/20991231235959999"),
+    ];
+    for killed in [false, true] {
+        for place in &places {
+            let storage = storage.snapshot();
+            if killed {
+                storage.place("abort", b"");
+                storage.remove_tree("moraine");
+            }
+            storage.remove(place).unwrap();
+            storage.create_dir(place).unwrap();
+            let before = storage.snapshot();
+            let error = open(&storage, small()).err().unwrap();
+            assert_eq!(error.code, Code::Corrupt, "{place}: {error:?}");
+            assert!(error.message.contains(place.as_str()), "{place}: {error:?}");
+            assert_eq!(storage.paths(), before.paths());
+            assert!(storage.paths().iter().all(|path| storage.contents(path) == before.contents(path)), "{place}: nothing is changed");
+
+            let looked = open(&storage, Options { read_only: true, ..small() });
+            let Ok(store) = looked else {
+                assert!(place.starts_with("commitlog/"), "{place}: {:?}", looked.err());
+                continue;
+            };
+            let found = store.reader().health().unwrap().findings;
+            assert!(found.iter().any(|finding| (finding.kind, &finding.file) == ("stray-file", place)), "{place}: {found:?}");
+            let mut scanner = Scanner::new(store.reader().log(), 0, u64::MAX);
+            let items = std::iter::from_fn(|| scanner.next_item().unwrap());
+            let messages = items.filter(|item| matches!(item, ScanItem::Message { .. })).count();
+            assert!(messages == 60 || place.starts_with("commitlog/"), "{place}: {messages}");
+        }
     }
 }
