@@ -25,7 +25,7 @@ function numberOf(name, text, least) {
 
 /** Compiles the tests; returns the program. */
 function build() {
-  const args = ["test", "--locked", "-p", "moraine-core", "--test", "crash", "--no-run"];
+  const args = ["test", "--profile", "soak", "--locked", "-p", "moraine-core", "--test", "crash", "--no-run"];
   const { status, stdout } = spawnSync("cargo", [...args, "--message-format=json"], {
     cwd: root,
     encoding: "utf8",
