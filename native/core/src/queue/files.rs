@@ -338,10 +338,10 @@ pub(super) fn list<S: Storage>(storage: &S, dir: &str, write: bool, findings: &m
     Ok(files)
 }
 
-/// Reads from a queue file; one that is missing between others, or that something else stands for, is a hole.
+/// Reads from a queue file; one that is missing between others is a hole.
 pub(super) fn read_or_hole<S: Storage>(storage: &S, path: &str, at: u64, out: &mut [u8]) -> Result<usize, Error> {
     match storage.read_at(path, at, out) {
-        Err(missing) if matches!(missing.kind, IoKind::NotFound | IoKind::WrongType) => Ok(0),
+        Err(missing) if missing.kind == IoKind::NotFound => Ok(0),
         outcome => Ok(outcome?),
     }
 }
