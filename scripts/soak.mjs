@@ -25,7 +25,7 @@ function numberOf(name, text, least) {
 
 /** Compiles the tests; returns the program. */
 function build() {
-  const args = ["test", "--locked", "-p", "moraine-core", "--test", "crash", "--no-run"];
+  const args = ["test", "--profile", "soak", "--locked", "-p", "moraine-core", "--test", "crash", "--no-run"];
   const { status, stdout } = spawnSync("cargo", [...args, "--message-format=json"], {
     cwd: root,
     encoding: "utf8",
@@ -78,7 +78,10 @@ function commit() {
 /** Adds a row, and says the sums of all anew. */
 function enter(columns) {
   const path = `${root}/${LEDGER}`;
-  const text = `${readFileSync(path, "utf8")}| ${columns.join(" | ")} |\n`;
+  const before = readFileSync(path, "utf8");
+  const last = before.lastIndexOf("\n| 20");
+  const end = before.indexOf("\n", last + 1) + 1;
+  const text = `${before.slice(0, end)}| ${columns.join(" | ")} |\n${before.slice(end)}`;
   const rows = text.split("\n").filter((line) => line.startsWith("| 20"));
   const sum = (column) => rows.reduce((total, row) => total + Number(row.split("|")[column]), 0).toLocaleString("en");
   writeFileSync(

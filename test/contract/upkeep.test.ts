@@ -249,6 +249,24 @@ describe("salvageStore", () => {
     expect(store.put(message({ topic: "other", queueId: 2 })).queueOffset).toBe(50);
   });
 
+  test("leaves nothing that looks like a store where it was cut off", async () => {
+    const [path, out] = [await closedStore(), await temporaryDirectory()];
+    await salvageStore(path, out, { engine });
+    const note = join(out, "moraine/salvage");
+    expect(existsSync(note)).toBe(false);
+    await writeFile(note, "");
+    const refusal = { code: "STORE_CORRUPT", details: { file: "moraine/salvage" } };
+    await expect(openStore({}, out)).rejects.toMatchObject(refusal);
+    await expect(openStore({ readOnly: true }, out)).rejects.toMatchObject(refusal);
+    await expect(rebuildStore(out, { engine })).rejects.toMatchObject(refusal);
+    await expect(salvageStore(path, out, { engine })).rejects.toMatchObject({
+      code: "STORE_INVALID_ARGUMENT",
+      message: expect.stringContaining("cut off"),
+    });
+    await rm(note);
+    expect((await openStore({}, out)).offsets("orders", 0).next).toBe(150);
+  });
+
   test("needs an empty place, and leaves others alone", async () => {
     const [path, out] = [await closedStore(), await temporaryDirectory()];
     await mkdir(join(out, "there"));

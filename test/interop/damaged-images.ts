@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type ScanItem, Store, StoreError, type StoreOptions } from "../../src/index.ts";
 import { damage } from "./damage.ts";
 import { Dice } from "./dice.ts";
-import { type Expected, expectedFrom, type MessageLine } from "./expected.ts";
+import { type EntryLine, type Expected, expectedFrom, type MessageLine } from "./expected.ts";
 import { fixtureNames, lineOf, unpack } from "./fixtures.ts";
 import { temporaryFolder } from "./folders.ts";
 import { LINES, type Line } from "./oracle.ts";
@@ -19,6 +19,7 @@ export const RULES = {
   bodyCrc: "it reads a message without a look at the CRC of its body",
   recordCrc: "it does not check the CRC of a whole record",
   hidden: "a damaged entry hides its message until its queue is built again",
+  lostFile: "a queue of which a file is cut or gone may begin later or end earlier until it is built again",
 } as const;
 
 /** A store before it is damaged. */
@@ -129,7 +130,44 @@ function whyNoMessage(line: MessageLine, ours: Ours): string | undefined {
   return undefined;
 }
 
-function lostOf(theirs: Expected, ours: Ours, undamagedQueues: boolean): Lost[] {
+const ENTRY_BYTES = { consumequeue: 20, batchconsumequeue: 46 };
+
+/** Entries of queue files that were damaged, by the sentences that say what was done. */
+class DamagedEntries {
+  /** First and last place in a queue that was changed, by the queue's directory. */
+  private readonly changed: { dir: string; first: number; last: number }[] = [];
+  /** Directories of queues of which a file is cut or gone. */
+  private readonly cut = new Set<string>();
+
+  constructor(done: readonly string[]) {
+    for (const sentence of done) {
+      const [, kind, dir, base, what = ""] =
+        /^((?:batch)?consumequeue)\/(.+)\/(\d{20}): (.*)$/.exec(sentence) ?? ([] as (string | undefined)[]);
+      if (kind === undefined) continue; // all queues, which are built again, or no queue
+      const place = `${kind}/${dir}`;
+      const entry = (byte: number) => Math.floor((Number(base) + byte) / ENTRY_BYTES[kind as keyof typeof ENTRY_BYTES]);
+      const bits = /^a bit of byte (.+)$/.exec(what)?.[1];
+      const [, size, from] = /^(\d+) bytes from (\d+) on zeroed$/.exec(what) ?? [];
+      if (bits !== undefined) {
+        for (const byte of bits.split(", ").map(Number)) {
+          this.changed.push({ dir: place, first: entry(byte), last: entry(byte) });
+        }
+      } else if (size !== undefined) {
+        this.changed.push({ dir: place, first: entry(Number(from)), last: entry(Number(from) + Number(size) - 1) });
+      } else this.cut.add(place);
+    }
+  }
+
+  /** Why a message may be hidden that RocketMQ finds by an entry; `index` counts entries. */
+  why({ topic, queueId, index, baseOffset }: EntryLine): string | undefined {
+    const dir = `${baseOffset === undefined ? "consumequeue" : "batchconsumequeue"}/${topic}/${queueId}`;
+    if (this.cut.has(dir)) return RULES.lostFile;
+    const isChanged = this.changed.some((one) => one.dir === dir && one.first <= index && index <= one.last);
+    return isChanged ? RULES.hidden : undefined;
+  }
+}
+
+function lostOf(theirs: Expected, ours: Ours, damaged: DamagedEntries): Lost[] {
   const lost: Lost[] = [];
   const shown = new Map<number, MessageLine>();
   for (const line of theirs.messages) {
@@ -142,14 +180,14 @@ function lostOf(theirs: Expected, ours: Ours, undamagedQueues: boolean): Lost[] 
         why: whyNoMessage(line, ours),
       });
   }
-  for (const { topic, queueId, index, baseOffset, offset } of theirs.entries) {
+  for (const entry of theirs.entries) {
+    const { topic, queueId, index, baseOffset, offset } = entry;
     const message = shown.get(offset);
     const queueOffset = baseOffset ?? index;
     // What leads elsewhere is nothing that RocketMQ keeps.
     if (message?.topic !== topic || message.queueId !== queueId || message.queueOffset !== queueOffset) continue;
     if (ours.at(topic, queueId, queueOffset) === offset) continue;
-    const why = undamagedQueues ? undefined : RULES.hidden;
-    lost.push({ what: `${topic}/${queueId} at ${queueOffset}, the message at ${offset}`, why });
+    lost.push({ what: `${topic}/${queueId} at ${queueOffset}, the message at ${offset}`, why: damaged.why(entry) });
   }
   return lost;
 }
@@ -169,13 +207,13 @@ export async function compareDamaged(seed: number, oracle: ServedOracle): Promis
   const answer = await oracle.attempt(line, "read", dir, "--no-get");
   const compared: Compared = { image: `${name}, RocketMQ ${line}`, damage: done, unexplained: [] };
   const theirs = answer.lines.some(({ kind }) => kind === "open") ? expectedFrom(answer.lines) : undefined;
-  const undamagedQueues = !done.some((what) => what.includes("consumequeue"));
+  const damaged = new DamagedEntries(done);
   let cut: Ours["cut"];
   for (const options of [{ readOnly: true }, { create: false }, { readOnly: true }]) {
     try {
       const lost = await look(dir, options, (ours) => {
         cut ??= ours.cut;
-        return theirs === undefined ? [] : lostOf(theirs, { ...ours, cut }, undamagedQueues);
+        return theirs === undefined ? [] : lostOf(theirs, { ...ours, cut }, damaged);
       });
       for (const { what, why } of lost) {
         if (why === undefined) compared.unexplained.push(`${JSON.stringify(options)}: ${what}`);

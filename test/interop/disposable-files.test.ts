@@ -3,6 +3,7 @@ import { cpSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Store } from "../../src/index.ts";
+import { BATCH_QUEUES, innerBatch, writeTopics } from "../contract/inner-batch.ts";
 import { type AllAnswers, allAnswers } from "./all-answers.ts";
 import { expectSameAnswers } from "./answers.ts";
 import { expectedOf, fixtureNames, unpack } from "./fixtures.ts";
@@ -11,11 +12,14 @@ import { killPlan, type Life } from "./kill-plans.ts";
 import { live } from "./killed-stores.ts";
 import { messagesOfEveryShape, write } from "./written.ts";
 
-const DISPOSABLE = ["consumequeue", "index", "checkpoint", "moraine"];
-const COMBINATIONS = Array.from({ length: 2 ** DISPOSABLE.length }, (_, bits) =>
-  DISPOSABLE.filter((_, i) => bits & (1 << i)),
-);
+const DISPOSABLE = ["consumequeue", "batchconsumequeue", "index", "checkpoint", "moraine"];
 const SMALL = { segmentBytes: 65_536, queueFileEntries: 100, indexSlots: 64, indexEntries: 256 };
+
+/** Every combination of those that a store has. */
+function combinationsIn(dir: string): string[][] {
+  const there = DISPOSABLE.filter((name) => existsSync(join(dir, name)));
+  return Array.from({ length: 2 ** there.length }, (_, bits) => there.filter((_, i) => bits & (1 << i)));
+}
 
 /** A copy of a store without some of its files. */
 function without(dir: string, gone: readonly string[]): string {
@@ -46,9 +50,9 @@ async function answersOf(dir: string): Promise<AllAnswers> {
   }
 }
 
-async function expectSameWithout(dir: string, expected: AllAnswers, combinations = COMBINATIONS): Promise<void> {
+async function expectSameWithout(dir: string, expected: AllAnswers, needed?: string): Promise<void> {
   const text = JSON.stringify(expected);
-  for (const gone of combinations) {
+  for (const gone of combinationsIn(dir).filter((names) => needed === undefined || !names.includes(needed))) {
     await eachWay(without(dir, gone), (store) => {
       const found = allAnswers(store);
       // Thousands of answers: they are held against each other one by one only to say where they differ.
@@ -57,8 +61,8 @@ async function expectSameWithout(dir: string, expected: AllAnswers, combinations
   }
 }
 
-/** With extension files; and one in which a damaged record has a queue entry that no log can give back. */
-const needsQueues = ["rmq5-cqext", "rmq5-flipped-bit"];
+/** In it a damaged record has a queue entry that no log can give back. */
+const NEEDS_QUEUES = "rmq5-flipped-bit";
 
 describe.concurrent("a store of ours", () => {
   test("that was closed answers the same without any of its disposable files", async () => {
@@ -68,6 +72,34 @@ describe.concurrent("a store of ours", () => {
     const expected = allAnswers(store);
     await store.close();
     await expectSameWithout(dir, expected);
+  });
+
+  test("with light queues and batch queues does, closed and killed", async () => {
+    const dir = join(temporaryFolder(), "store");
+    writeTopics(dir, { batches: BATCH_QUEUES, orders: {} });
+    const put = (store: Store, from: number, count: number): void => {
+      for (let n = from; n < from + count; n++) {
+        const bodies = Array.from({ length: 1 + (n % 4) }, (_, i) => Buffer.from(`${n}-${i}`.repeat(1 + (n % 9))));
+        store.put(innerBatch("batches", n % 2, bodies, { keys: [`b-${n}`] }));
+        const multiDispatch = n % 3 === 0 ? [] : ["%LMQ%a", "%LMQ%b"].slice(n % 2);
+        store.put({ topic: "orders", queueId: n % 3, body: Buffer.from(`m${n}`), keys: [`k-${n}`], multiDispatch });
+      }
+    };
+    const store = await Store.open(dir, SMALL);
+    put(store, 0, 120);
+    const expected = allAnswers(store);
+    expect(store.topics()).toEqual(["%LMQ%a", "%LMQ%b", "batches", "orders"]);
+    await store.close();
+    await expectSameWithout(dir, expected);
+
+    const again = await Store.open(dir, SMALL);
+    put(again, 120, 60);
+    await again.flush();
+    const killed = without(dir, ["lock", "moraine/owner"]);
+    const more = allAnswers(again);
+    await again.close();
+    expect(existsSync(join(killed, "abort"))).toBe(true);
+    await expectSameWithout(killed, more);
   });
 
   test.each([3, 4])("that was killed does, too: seed %i", async (seed) => {
@@ -90,10 +122,6 @@ describe.concurrent("a store of RocketMQ's", () => {
     if (name !== "rmq5-flipped-bit") expectSameAnswers(store, expectedOf(name));
     const expected = allAnswers(store);
     await store.close();
-    const combinations = COMBINATIONS.filter((gone) => {
-      // There is no sidecar; and without its queues nothing says that a store has extension files.
-      return !gone.includes("moraine") && !(needsQueues.includes(name) && gone.includes("consumequeue"));
-    });
-    await expectSameWithout(dir, expected, combinations);
+    await expectSameWithout(dir, expected, name === NEEDS_QUEUES ? "consumequeue" : undefined);
   });
 });

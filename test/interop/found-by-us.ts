@@ -7,10 +7,11 @@ const host = ({ address, port }: { address: string; port: number }): string => {
   return canonicalHost(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`);
 };
 
-/** Every message of the log, with the fields of `comparable`. */
-export function messagesOf(store: Store): ComparableLine[] {
+/** Every message of the log, with the fields of `comparable`. Damage is no part of it, but where it is `known` to begin. */
+export function messagesOf(store: Store, known: readonly number[] = []): ComparableLine[] {
   return [...store.scan({})].flatMap((item) => {
     if (item.kind === "blank") return [];
+    if (item.kind === "damaged" && known.includes(item.physicalOffset)) return [];
     if (item.kind !== "message") throw new Error(`the log has ${JSON.stringify(item)}`);
     const { message } = item;
     const { [RECORD_CRC]: crc, ...properties } = Object.fromEntries(message.properties);

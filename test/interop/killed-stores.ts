@@ -6,15 +6,28 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
-import { Store, type StoreOptions } from "../../src/index.ts";
+import { type GetResult, Store, type StoreError, type StoreOptions } from "../../src/index.ts";
 import { killedMessage } from "../faults/killed-messages.mjs";
+import {
+  expectKnownFindings,
+  ofOtherQueues,
+  queueName,
+  type Stale,
+  spoiltQueues,
+  staleEntries,
+  tornRecords,
+  vacantQueues,
+  withoutStale,
+  withoutTornTimes,
+  withWholeEntries,
+} from "./after-power-cut.ts";
 import { expectSameAnswers } from "./answers.ts";
 import { Dice } from "./dice.ts";
-import { type EntryLine, type Expected, expectedFrom, type MessageLine, type QueueLine } from "./expected.ts";
+import { type EntryLine, type Expected, expectedFrom, type MessageLine } from "./expected.ts";
 import { messagesOf } from "./found-by-us.ts";
 import type { KillPlan, Life } from "./kill-plans.ts";
 import type { PutLine } from "./oracle.ts";
-import { cutPower, straddlesSectors, syncedOf } from "./power-cut.ts";
+import { cutPower, syncedOf } from "./power-cut.ts";
 import type { ServedOracle } from "./served-oracle.ts";
 import { comparable, expectEveryEntry, sha256 } from "./written.ts";
 
@@ -75,13 +88,20 @@ export async function live(dir: string, life: Life): Promise<Said> {
 export async function playKilled(plan: KillPlan, folder: string, oracle: ServedOracle): Promise<void> {
   const dir = join(folder, "store");
   mkdirSync(folder, { recursive: true });
-  const must = await killed(plan, dir);
-  await judged(plan, folder, must, oracle);
+  await judged(plan, folder, await killed(plan, dir), oracle);
 }
 
-/** Lives and dies as planned; the messages that nothing may have taken. */
-async function killed({ seed, lives }: KillPlan, dir: string): Promise<Acknowledged[]> {
+/** What nothing may have taken. */
+interface Certain {
+  messages: Acknowledged[];
+  /** Byte of the log from which on the last power cut may have spoilt it. */
+  synced: number;
+}
+
+/** Lives and dies as planned. */
+async function killed({ seed, lives }: KillPlan, dir: string): Promise<Certain> {
   let must: Acknowledged[] = [];
+  let whole = Number.MAX_SAFE_INTEGER;
   for (const life of lives) {
     const said = await live(dir, life);
     must.push(...said.put);
@@ -90,13 +110,14 @@ async function killed({ seed, lives }: KillPlan, dir: string): Promise<Acknowled
       const log = Math.max(synced.log, said.durable);
       cutPower(dir, { ...synced, log }, new Dice(seed + 1000 * life.life));
       must = must.filter(({ physicalOffset, size }) => physicalOffset + size <= log);
+      if (life === lives.at(-1)) whole = log;
     }
   }
-  return must;
+  return { messages: must, synced: whole };
 }
 
 /** RocketMQ opens the store first, appends, and closes; then we do. */
-async function judged(plan: KillPlan, folder: string, must: Acknowledged[], oracle: ServedOracle): Promise<void> {
+async function judged(plan: KillPlan, folder: string, certain: Certain, oracle: ServedOracle): Promise<void> {
   const { seed, line, lives } = plan;
   const dir = join(folder, "store");
   const { options } = lives[0] as Life;
@@ -113,14 +134,16 @@ async function judged(plan: KillPlan, folder: string, must: Acknowledged[], orac
   };
   const lines = await ask("append", dir, scenarioFile, "--puts");
   const second = lines.findLastIndex(({ kind }) => kind === "open");
-  const emptied = isCut ? emptiedQueues(lines) : new Set<string>();
-  const found = ofOtherQueues(withWholeEntries(expectedFrom(lines.slice(0, second)), plan), emptied);
+  // Queues whose answers are RocketMQ's own doing.
+  const spoilt = isCut ? spoiltQueues(lines, options.queueFileEntries as number) : new Set<string>();
+  const foundAll = withWholeEntries(expectedFrom(lines.slice(0, second)), plan);
+  const found = ofOtherQueues(foundAll, spoilt);
   expect(found.open).toMatchObject({ abort: true, loaded: true });
-  expectAcknowledged(found, must);
-  expectOurs(found.messages, plan);
-  expectDense(found);
+  expectAcknowledged(foundAll, certain.messages);
+  expectOurs(found.messages, plan, certain.synced);
+  expectDense(found, spoilt);
 
-  const asFound = ofOtherQueues(expectedFrom(lines.slice(second)), emptied);
+  const asFound = ofOtherQueues(expectedFrom(lines.slice(second)), spoilt);
   const after = withWholeEntries(asFound, plan);
   const puts = lines.filter(({ kind }) => kind === "put") as PutLine[];
   expect(puts.map(({ status }) => status)).toEqual(Array(40).fill("PUT_OK"));
@@ -128,7 +151,7 @@ async function judged(plan: KillPlan, folder: string, must: Acknowledged[], orac
   expect(after.messages.slice(found.messages.length).map(({ offset }) => offset)).toEqual(
     puts.map(({ offset }) => offset),
   );
-  expectDense(after);
+  expectDense(after, spoilt);
   // RocketMQ does not zero what it takes back (trap 12): behind the new ends of log and queues the old bytes go on.
   const words = ["--keys", "auto", "--times", "auto", "--scenario", scenarioFile];
   const stale = new Map<string, Stale>();
@@ -139,87 +162,55 @@ async function judged(plan: KillPlan, folder: string, must: Acknowledged[], orac
     // 4: entries that lead behind the log's end keep RocketMQ from closing what it has left so.
     expect([0, 4]).toContain(reread.code);
     for (const one of staleEntries(asFound, reread.lines)) stale.set(queueName(one), one);
-    for (const name of emptied) stale.delete(name);
+    for (const name of spoilt) stale.delete(name);
   }
-  const ours = await weGoOn(dir, options, asFound, after, isCut, stale, emptied);
+  const ours = await weGoOn(dir, options, { isCut, asFound, after, synced: certain.synced, stale, spoilt });
 
-  const last = withoutStale(withWholeEntries(expectedFrom(await ask("read", dir, ...words)), plan), stale);
+  const read = ofOtherQueues(expectedFrom(await ask("read", dir, ...words)), spoilt);
+  const last = withoutStale(withWholeEntries(read, plan), stale);
   expect(last.open).toMatchObject({ abort: false, loaded: true, dispatchBehindBytes: 0 });
   expect(last.messages.slice(0, after.messages.length)).toEqual(after.messages);
   expect(last.messages.slice(after.messages.length).map(({ offset }) => offset)).toEqual(ours);
-  expectDense(last, stale);
+  expectDense(last, spoilt, stale);
 }
 
-/** Entries behind the end of a queue that RocketMQ took back: it shows them as soon as it opens the store again. */
-interface Stale {
-  topic: string;
-  queueId: number;
-  /** The end that the queue had while RocketMQ knew of it, and the one that it has since. */
-  from: number;
-  max: number;
+/** What RocketMQ left. */
+interface Left {
+  isCut: boolean;
+  asFound: Expected;
+  /** With entries whole that were torn. */
+  after: Expected;
+  /** Byte of the log from which on a power cut may have spoilt it. */
+  synced: number;
+  /** In: what RocketMQ would show of what it took back; out: what we show, too. */
+  stale: Map<string, Stale>;
+  /** Queues that are not asked for; out: also those of torn records. */
+  spoilt: Set<string>;
 }
 
-const queueName = ({ topic, queueId }: { topic: string; queueId: number }): string => `${topic}/${queueId}`;
-
-function staleEntries(known: Expected, reread: readonly { kind: string }[]): Stale[] {
-  const ends = new Map(known.queues.map((queue) => [queueName(queue), queue.maxOffset]));
-  const queues = reread.filter((line): line is QueueLine => line.kind === "queue");
-  return queues
-    .map(({ topic, queueId, maxOffset }) => ({
-      topic,
-      queueId,
-      from: ends.get(`${topic}/${queueId}`) ?? 0,
-      max: maxOffset,
-    }))
-    .filter(({ from, max }) => max > from);
-}
-
-function withoutStale(found: Expected, stale: ReadonlyMap<string, Stale>): Expected {
-  const isStale = (entry: EntryLine): boolean => {
-    const { from = 0, max = 0 } = stale.get(queueName(entry)) ?? {};
-    return entry.index >= from && entry.index < max;
-  };
-  return { ...found, entries: found.entries.filter((entry) => !isStale(entry)) };
-}
-
-/** After a power cut RocketMQ counts the first entry of a queue file even where that is zeros. */
-function emptiedQueues(lines: readonly { kind: string }[]): Set<string> {
-  const entries = lines.filter((line): line is EntryLine => line.kind === "cq");
-  return new Set(entries.filter(({ size, index }) => size === 0 && index === 0).map(queueName));
-}
-
-/** Without these queues. */
-function ofOtherQueues(found: Expected, names: ReadonlySet<string>): Expected {
-  const isOther = (line: { topic: string; queueId: number }): boolean => !names.has(queueName(line));
-  return {
-    ...found,
-    queues: found.queues.filter(isOther),
-    entries: found.entries.filter(isOther),
-    gets: found.gets.filter(isOther),
-    times: found.times.filter(isOther),
-  };
-}
-
-/** We open what RocketMQ closed, find all of it, and put some more; their places. Leaves in `stale` what we show, too. */
-async function weGoOn(
-  dir: string,
-  options: StoreOptions,
-  after: Expected,
-  whole: Expected,
-  isCut: boolean,
-  stale: Map<string, Stale>,
-  emptied: ReadonlySet<string>,
-): Promise<number[]> {
+/** We open what RocketMQ closed, find all of it, and put some more; their places. */
+async function weGoOn(dir: string, options: StoreOptions, left: Left): Promise<number[]> {
+  const { isCut, asFound, after: whole, synced, stale, spoilt } = left;
+  const vacant = vacantQueues(dir, asFound);
   const store = await Store.open(dir, { ...options, flush: "async", create: false });
   try {
     const { clean, findings } = store.health();
     expect(clean).toBe(true);
-    const known = isCut ? ["cut", "queue-damaged"] : [];
-    expect(findings.filter(({ kind }) => !known.includes(kind))).toEqual([]);
-    expect(messagesOf(store), "what we find").toEqual(after.messages.map(comparable));
+    const torn = tornRecords(store, asFound.messages, synced);
+    for (const name of torn.map(queueName)) {
+      spoilt.add(name);
+      stale.delete(name);
+    }
+    if (isCut) expectKnownFindings(findings, asFound.messages, torn, spoilt);
+    else expect(findings).toEqual([]);
+    const messages = asFound.messages.filter((message) => !torn.includes(message));
+    const after = withoutTornTimes({ ...ofOtherQueues(asFound, new Set([...spoilt, ...vacant])), messages }, whole);
+    const damaged = torn.map(({ offset }) => offset);
+    expect(messagesOf(store, damaged), "what we find").toEqual(messages.map(comparable));
+    const repairs = new Map(whole.entries.map((entry) => [`${queueName(entry)}/${entry.index}`, entry]));
     // What was torn is as RocketMQ left it, or whole again where we made the queue anew.
-    const entries = after.entries.map((entry, i): EntryLine => {
-      const repaired = whole.entries[i] as EntryLine;
+    const entries = after.entries.map((entry): EntryLine => {
+      const repaired = repairs.get(`${queueName(entry)}/${entry.index}`) as EntryLine;
       const [ours] = store.entries(entry.topic, entry.queueId, { from: entry.index, max: 1 });
       const isRepaired = ours?.physicalOffset === repaired.offset && ours.tagsCode === repaired.tagsCode;
       return isRepaired ? repaired : entry;
@@ -235,28 +226,14 @@ async function weGoOn(
       expect(ours).toBe(max);
       expect(store.get(topic, queueId, from).messages).toEqual([]);
     }
-    const others = new Set([...stale.keys(), ...emptied]);
+    const others = new Set([...stale.keys(), ...spoilt, ...vacant]);
     expectSameAnswers(store, ofOtherQueues({ ...after, entries }, others), others);
-    const messages = Array.from({ length: 30 }, (_, n) => killedMessage(0, 0, n, 2));
-    return messages.map((message) => store.put(message).physicalOffset);
+    expectNothingForeign(store, spoilt);
+    const more = Array.from({ length: 30 }, (_, n) => killedMessage(0, 0, n, 2));
+    return more.map((message) => store.put(message).physicalOffset);
   } finally {
     await store.close();
   }
-}
-
-/** RocketMQ takes an entry for whole that was torn at the border of two sectors, and never looks at it again. */
-function withWholeEntries(found: Expected, { lives }: KillPlan): Expected {
-  if (!lives.some(({ end }) => end === "cut")) return found;
-  const { queueFileEntries: fileEntries = 0 } = (lives[0] as Life).options;
-  const place = (topic: string, queueId: number, index: number): string => `${topic}/${queueId}/${index}`;
-  const messages = new Map(found.messages.map((one) => [place(one.topic, one.queueId, one.queueOffset), one]));
-  const entries = found.entries.map((entry) => {
-    const { topic, queueId, index } = entry;
-    const message = messages.get(place(topic, queueId, index));
-    if (message === undefined || !straddlesSectors(index, fileEntries)) return entry;
-    return { ...entry, offset: message.offset, size: message.size, tagsCode: message.tagsCode };
-  });
-  return { ...found, entries };
 }
 
 function javaStore(line: KillPlan["line"], options: StoreOptions): object {
@@ -288,12 +265,44 @@ function expectAcknowledged(found: Expected, must: readonly Acknowledged[]): voi
   ).toEqual([]);
 }
 
+/** Whatever became of these queues: they show messages of their own, in their order. */
+function expectNothingForeign(store: Store, names: ReadonlySet<string>): void {
+  for (const name of names) {
+    const [topic = "", queueId] = name.split("/");
+    const { min, max } = store.offsets(topic, Number(queueId));
+    for (let offset = min; offset < max; ) {
+      const { messages, nextOffset } = shownAt(store, topic, Number(queueId), offset);
+      const places = messages.map((message) => [message.topic, message.queueId, message.queueOffset]);
+      expect(places, name).toEqual(places.map(([, , at]) => [topic, Number(queueId), at]));
+      expect(nextOffset, name).toBeGreaterThan(offset);
+      offset = nextOffset;
+    }
+  }
+}
+
+/** What a queue shows at an offset: nothing where damage is, but where to go on. */
+function shownAt(
+  store: Store,
+  topic: string,
+  queueId: number,
+  offset: number,
+): Pick<GetResult, "messages" | "nextOffset"> {
+  try {
+    return store.get(topic, queueId, offset);
+  } catch (error) {
+    expect(error).toMatchObject({ code: "STORE_CORRUPT", details: { nextOffset: expect.any(Number) } });
+    return { messages: [], nextOffset: (error as StoreError).details.nextOffset as number };
+  }
+}
+
 /** Every message is one that was put, byte for byte, acknowledged or not. */
-function expectOurs(found: readonly MessageLine[], { seed, line, lives }: KillPlan): void {
-  // Without a CRC over all of it RocketMQ, 4.9 anyhow, checks no more than the body: a power cut may have torn the rest of the last record.
-  const bodyOnly = line === "4" || lives[0]?.options.recordCrc === false;
-  const isTorn = bodyOnly && lives.at(-1)?.end === "cut" && !found.at(-1)?.properties.n?.startsWith(`${seed}/`);
-  const messages = isTorn ? found.slice(0, -1) : found;
+function expectOurs(found: readonly MessageLine[], { seed, lives }: KillPlan, synced: number): void {
+  // RocketMQ checks no more than the body: what a power cut made of the rest of a record that no sync covered is its own.
+  const name = new RegExp(`^${seed}/\\d+/\\d+$`);
+  const isTorn = ({ offset, size, properties }: MessageLine): boolean => {
+    return offset + size > synced && !name.test(properties.n ?? "");
+  };
+  const messages = found.filter((message) => !isTorn(message));
   for (const message of messages) {
     const [ofSeed, life, n] = (message.properties.n ?? "").split("/").map(Number);
     expect(ofSeed).toBe(seed);
@@ -306,9 +315,13 @@ function expectOurs(found: readonly MessageLine[], { seed, line, lives }: KillPl
   }
 }
 
-/** Queues begin at 0, leave nothing out, and lead to their messages; every message is in its queue. */
-function expectDense(found: Expected, stale: ReadonlyMap<string, Stale> = new Map()): void {
-  expectEveryEntry(found);
+/** Queues begin at 0, leave nothing out, and lead to their messages; every message is in its queue, but for `spoilt` ones. */
+function expectDense(
+  found: Expected,
+  spoilt: ReadonlySet<string>,
+  stale: ReadonlyMap<string, Stale> = new Map(),
+): void {
+  expectEveryEntry({ ...found, messages: found.messages.filter((message) => !spoilt.has(queueName(message))) });
   for (const { topic, queueId, minOffset, maxOffset } of found.queues) {
     const entries = found.entries.filter((one) => one.topic === topic && one.queueId === queueId);
     const { from = maxOffset, max = maxOffset } = stale.get(`${topic}/${queueId}`) ?? {};

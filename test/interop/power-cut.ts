@@ -60,8 +60,8 @@ export function cutPower(dir: string, synced: Synced, dice: Dice): void {
 
 function cutLog(folder: string, synced: number, dice: Dice): void {
   const names = readdirSync(folder).sort();
-  // Directory entries are synced before a record behind them is acknowledged.
-  const fresh = names.filter((name) => Number(name) >= synced);
+  // Directory entries are synced before a record behind them is acknowledged; that of the very first as soon as it is made.
+  const fresh = names.slice(1).filter((name) => Number(name) >= synced);
   const lost = dice.chance(0.3) ? fresh.slice(dice.from(0, Math.max(0, fresh.length - 1))) : [];
   for (const name of names) {
     const path = join(folder, name);

@@ -71,8 +71,14 @@ pub fn count_wire_messages(mut body: &[u8]) -> Option<u32> {
 }
 
 /// Enters a record found in the log into its batch queue, at the offsets that it names. What RocketMQ wrote twice for one
-/// offset keeps the first record; offsets that no record has are reported.
-pub fn redispatch_to_batch_queue(table: &mut BatchTable, record: &Record<'_>, dispatch: &Dispatch<'_>, findings: &mut Vec<Finding>) {
+/// offset keeps the first record; offsets that no record has are reported, unless messages of the topic are `hidden`.
+pub fn redispatch_to_batch_queue(
+    table: &mut BatchTable,
+    record: &Record<'_>,
+    dispatch: &Dispatch<'_>,
+    hidden: bool,
+    findings: &mut Vec<Finding>,
+) {
     if !takes_queue_entry(dispatch.sys_flag) {
         return;
     }
@@ -95,7 +101,7 @@ pub fn redispatch_to_batch_queue(table: &mut BatchTable, record: &Record<'_>, di
         table.queue_mut(place).min = base; // the first message that the log still holds
     } else if base < next {
         return report("queue-duplicate", format!("queue offset {base} was given to an earlier message too, which keeps it"));
-    } else if base > next {
+    } else if base > next && (table.queue(place).has_messages() && !hidden) {
         report("queue-gap", format!("queue offsets {next} to {} have no message", base - 1));
     }
     table.push(place, batch_entry(dispatch, base, messages));

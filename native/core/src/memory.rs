@@ -327,6 +327,10 @@ impl Segment for MemorySegment {
         Ok(())
     }
 
+    fn zero_again(&self, at: u64) -> Result<(), IoError> {
+        self.zero_from(at)
+    }
+
     fn sync(&self, from: u64, to: u64) -> Result<(), IoError> {
         self.calls.borrow_mut().push(alloc::format!("sync {} {from}..{to}", self.path));
         Ok(())

@@ -191,7 +191,7 @@ pub(crate) fn records_behind<G: Segment>(
     let bad = scanner.position();
     match evidence {
         Evidence::Below(known) if bad >= known => Ok(None),
-        Evidence::Below(known) => Ok(scanner.resync()?.filter(|&next| next < known)),
+        Evidence::Below(known) => Ok(scanner.resync()?.filter(|&next| next <= known)),
         // Store times do not fall along the log: behind a record that came later nothing is known.
         Evidence::StoredBy(time) if last.is_some_and(|(_, stored)| stored > time) => Ok(None),
         Evidence::StoredBy(time) => {

@@ -3,18 +3,19 @@
 //! `host` implements it with mappings and system calls, [`crate::memory`] with plain memory for tests.
 //! Paths are relative to the store directory, separated by `/`.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::error::IoError;
+use crate::error::{Error, Finding, IoError};
 
-/// What a directory entry is. Links are followed before this is decided.
+/// What a directory entry is. A link to a directory is one, any other link is no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     File,
     Directory,
-    /// FIFO, socket, device: never opened.
+    /// Link, FIFO, socket, device: never opened.
     Other,
 }
 
@@ -25,6 +26,16 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Length in bytes, 0 for directories.
     pub len: u64,
+}
+
+/// Something that is no file stands in the place of `what`: a finding, and where the store is to be written, STORE_CORRUPT. RocketMQ
+/// would remove it, start without it or not start, by what it is.
+pub(crate) fn place_taken(file: String, what: &str, write: bool) -> Result<Finding, Error> {
+    let message = format!("stands in the place of {what} and is none: a link, a directory, a FIFO, a socket or a device. Move it away");
+    if write {
+        return Err(Error::corrupt(&file, 0, &message));
+    }
+    Ok(Finding { kind: "stray-file", file, offset: 0, length: 0, message })
 }
 
 /// Tells of changes to a directory: another one when an entry was added, removed or renamed in it, or when another
@@ -99,6 +110,10 @@ pub trait Segment {
     /// Makes every byte from `at` to the end of the segment read as zero; where something else stood there, after a power
     /// cut too.
     fn zero_from(&self, at: u64) -> Result<(), IoError>;
+
+    /// As [`Segment::zero_from`], and does not believe zeros that are read: after a sync that failed the page cache holds what
+    /// the disk has not. The size of the segment survives a power cut, too.
+    fn zero_again(&self, at: u64) -> Result<(), IoError>;
 
     /// Makes bytes `from..to` survive a power cut.
     fn sync(&self, from: u64, to: u64) -> Result<(), IoError>;

@@ -165,7 +165,7 @@ impl Storage for HostStorage {
                 Err(_) => None,
             };
             let (kind, len) = match &metadata {
-                Some(m) if m.is_file() => (EntryKind::File, m.len()),
+                Some(m) if m.is_file() && !entry.file_type().is_ok_and(|kind| kind.is_symlink()) => (EntryKind::File, m.len()),
                 Some(m) if m.is_dir() => (EntryKind::Directory, 0),
                 _ => (EntryKind::Other, 0),
             };

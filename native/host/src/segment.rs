@@ -149,30 +149,33 @@ impl HostSegment {
         data_from(self.file(), self.frontier.path(), at, self.frontier.size())
     }
 
-    /// Makes `at..` read as zero: by giving the blocks back, or by writing zeros where the file system cannot.
+    /// Makes `at..` read as zero: by giving the blocks back that hold data, or by writing zeros where the file system cannot.
+    /// Room that was given and not written stays.
     fn clear_from(&self, at: u64) -> Result<(), IoError> {
-        let len = self.frontier.size() - at;
+        let mut at = at;
+        while let Some((from, to)) = self.data_from(at)? {
+            self.clear(from, to)?;
+            at = to;
+        }
+        Ok(())
+    }
+
+    fn clear(&self, from: u64, to: u64) -> Result<(), IoError> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match rustix::io::retry_on_intr(|| rustix::fs::fallocate(self.file(), flags, at, len)) {
+        match rustix::io::retry_on_intr(|| rustix::fs::fallocate(self.file(), flags, from, to - from)) {
             Ok(()) => Ok(()),
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => self.write_zeros(at),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => self.write_zeros(from, to),
             Err(error) => Err(io_error(&error.into(), "fallocate", self.frontier.path())),
         }
     }
 
-    fn write_zeros(&self, at: u64) -> Result<(), IoError> {
+    fn write_zeros(&self, from: u64, to: u64) -> Result<(), IoError> {
         let zeros = vec![0; SEARCH_BYTES];
-        let mut at = at;
-        while let Some((from, to)) = self.data_from(at)? {
-            at = from;
-            while at < to {
-                let piece = &zeros[..SEARCH_BYTES.min((to - at) as usize)];
-                self.file().write_all_at(piece, at).map_err(|e| io_error(&e, "pwrite", self.frontier.path()))?;
-                at += piece.len() as u64;
-            }
-            if at >= self.frontier.size() {
-                break;
-            }
+        let mut at = from;
+        while at < to {
+            let piece = &zeros[..SEARCH_BYTES.min((to - at) as usize)];
+            self.file().write_all_at(piece, at).map_err(|e| io_error(&e, "pwrite", self.frontier.path()))?;
+            at += piece.len() as u64;
         }
         Ok(())
     }
@@ -250,6 +253,17 @@ impl Segment for HostSegment {
                 self.clear_from(at)?;
                 self.frontier.sync()
             }
+        })
+    }
+
+    fn zero_again(&self, at: u64) -> Result<(), IoError> {
+        if self.background.is_none() {
+            return Err(read_only("fallocate", self.frontier.path()));
+        }
+        self.check("fallocate", at, 0)?;
+        self.frontier.restart_at(at, || {
+            self.clear_from(at)?;
+            self.frontier.sync()
         })
     }
 

@@ -52,6 +52,7 @@ fn rebuild_locked(
     what: Derived,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Rebuilt, Error> {
+    salvage::refuse_cut_off(storage.as_ref())?;
     let clock = HostClock::System;
     let open = |progress: &mut dyn FnMut(Progress)| -> Result<Vec<Finding>, Error> {
         let mut engine = Engine::open(storage.clone(), clock.clone(), options.clone(), progress)?;
@@ -94,12 +95,11 @@ fn salvage_into(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Salvaged, Error> {
     let mut findings: Vec<Finding> = Vec::new();
-    salvage::copy_config(source, target.as_ref(), &mut findings)?;
-    let options = Options { process_id: std::process::id(), ..salvage::options_like(source, options)? };
-    let mut engine = Engine::open(target.clone(), HostClock::System, options, progress)?;
+    let options = Options { process_id: std::process::id(), ..options.clone() };
+    let mut engine = salvage::begin(source, target.clone(), HostClock::System, &options, &mut findings, progress)?;
     let mut salvaged = salvage::salvage(source, &mut engine, progress)?;
     salvaged.findings.splice(0..0, findings);
-    engine.writer()?.close()?;
+    salvage::end(engine)?;
     Ok(salvaged)
 }
 
@@ -125,6 +125,9 @@ fn refuse_filled(to: &Path, from: &Path) -> Result<(), Error> {
         Err(error) => Err(crate::errno::io_error(&error, "opendir", &shown).into()),
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
+            Some(_) if to.join(salvage::NOTE_PATH).exists() => {
+                Err(Error::argument("out", format!("{shown} holds what a salvage left that was cut off; delete it and begin again")))
+            }
             Some(_) => Err(Error::argument("out", format!("{shown} is not empty; name a directory that is, or that is not there"))),
         },
     }

@@ -136,7 +136,7 @@ fn a_directory_is_listed_with_kinds_and_lengths() {
             ("file", EntryKind::File, 5),
             ("folder", EntryKind::Directory, 0),
             ("folder-link", EntryKind::Directory, 0),
-            ("link", EntryKind::File, 5),
+            ("link", EntryKind::Other, 0),
             ("socket", EntryKind::Other, 0),
         ]
     );

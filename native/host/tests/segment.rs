@@ -216,6 +216,30 @@ fn a_tail_of_zeros_is_left_alone() {
 }
 
 #[test]
+fn zeroing_again_takes_zeros_for_nothing_and_leaves_room_that_nothing_was_written_to() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    let segment = storage.create_segment("00", 4 * MIB).unwrap();
+    write(&segment, 0, &vec![9; 2 * MIB as usize]);
+    write(&segment, MIB, &vec![0; MIB as usize]);
+    segment.sync(0, 2 * MIB).unwrap();
+    drop(segment);
+    storage.stop_background();
+    let path = directory.path().join("00");
+    let blocks = || fs::metadata(&path).unwrap().blocks() * 512;
+    let before = blocks();
+    let segment = storage.open_segment("00").unwrap();
+    segment.zero_again(MIB / 2).unwrap();
+    let file = fs::read(&path).unwrap();
+    assert_eq!(file.len() as u64, 4 * MIB);
+    assert!(file[..MIB as usize / 2].iter().all(|&byte| byte == 9) && file[MIB as usize / 2..].iter().all(|&byte| byte == 0));
+    assert!(blocks() <= before, "what was written is written again or given back, nothing else: {before}, {}", blocks());
+    write(&segment, MIB / 2, &[4; 100]);
+    assert_eq!(read(&segment, MIB / 2 - 2, 104), [&[9, 9], &[4; 100][..], &[0, 0]].concat());
+    storage.stop_background();
+}
+
+#[test]
 fn an_opened_segment_goes_on_where_it_ends_without_being_told() {
     let directory = Directory::new();
     let storage = storage(&directory);
@@ -250,7 +274,7 @@ fn a_segment_open_for_reading_shows_changes_and_makes_none() {
     fs::write(&path, vec![2; 5_000]).unwrap();
     assert_eq!(read(&segment, 0, 5_000), vec![2; 5_000]);
     assert!(segment.read_at(4_999, &mut [0; 2]).is_err());
-    for refused in [segment.reserve(1), segment.fill(0, 1, |_| ()), segment.zero_from(0), segment.sync(0, 1)] {
+    for refused in [segment.reserve(1), segment.fill(0, 1, |_| ()), segment.zero_from(0), segment.zero_again(0), segment.sync(0, 1)] {
         assert_eq!(refused.unwrap_err().kind, IoKind::Denied);
     }
     assert_eq!(reader.create_segment("01", 10).err().map(|e| e.kind), Some(IoKind::Denied));

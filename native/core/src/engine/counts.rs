@@ -102,7 +102,12 @@ impl<S: Storage> Found<S> {
         let complete = self.complete_of_clean_store(storage, queues_end)?;
         let indexed = self.index.newest().map_or(-1, |newest| newest.end_physical);
         let known = recovery::clean_evidence(&self.segments, complete.end.max(self.written), [self.checkpoint.confirm_offset, indexed]);
-        let (complete, known) = match recovery::leftovers(&self.segments, known, |at| self.a_queue_leads_to(storage, at))? {
+        // By what we said of it, RocketMQ has taken nothing back since.
+        let leftovers = match self.written {
+            0 => recovery::leftovers(&self.segments, known, |at| self.a_queue_leads_to(storage, at))?,
+            _ => None,
+        };
+        let (complete, known) = match leftovers {
             // An entry there may lead into the middle of a later record.
             Some((from, end)) => (Complete { simple: complete.simple.min(from), batch: complete.batch.min(from), end }, end),
             None => (complete, known),

@@ -57,6 +57,7 @@ pub fn expire<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S, wis
     // After a power cut the log must go on behind what was removed.
     sync_log(access, storage)?;
     write_behind(access, storage)?;
+    sync_queues(access, storage)?;
     let mut corrections = Corrections::default();
     while access.engine(|engine| engine.writer()?.correct_queues(choice.minimum, &mut corrections))? {}
     let (old, new) = access.engine(|engine| {
@@ -135,6 +136,17 @@ fn write_behind<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S) -
         }
     }
     Ok(())
+}
+
+/// What queues hold, and hold no more, is on disk before the records go that it could be held against: an entry that a power cut
+/// brings back must not pass for one of a message that has expired.
+fn sync_queues<S: Storage, C: Clock>(access: &impl Access<S, C>, storage: &S) -> Result<(), Error> {
+    let mut unsynced = access.engine(|engine| Ok(core::mem::take(&mut engine.unsynced)))?;
+    match unsynced.sync(storage) {
+        Ok(()) => Ok(()),
+        // A failed sync is never tried again, not even one that found the disk full.
+        Err(failed) => access.engine(|engine| poison(engine, failed)),
+    }
 }
 
 fn poison<S: Storage, C: Clock>(engine: &mut Engine<S, C>, failed: IoError) -> Result<(), Error> {

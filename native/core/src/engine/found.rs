@@ -3,7 +3,6 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::close::ABORT_PATH;
 use super::counts::Lost;
 use super::kept::KeptFile;
 use super::known::{IndexClues, load_checkpoint, load_index, refuse_wrong_mount};
@@ -31,7 +30,7 @@ use crate::storage::Storage;
 use crate::topics::{TopicKinds, TopicTable};
 
 pub(super) struct Found<S: Storage> {
-    /// `abort` is not there.
+    /// `abort` is not there, nor does the watermark say that the store was left open.
     pub clean: bool,
     pub topics: TopicTable,
     pub segments: Segments<S::Segment>,
@@ -41,7 +40,8 @@ pub(super) struct Found<S: Storage> {
     pub sidecar_withheld: bool,
     /// What the sidecar proves, if it counts: of a store that was closed, or of one that was not.
     pub proven: Option<Proven>,
-    /// Below it the log was written, by the watermark of an open store: a rebuild has closed it since.
+    /// Below it the log was written, by a watermark that proves no more: a rebuild has closed the store since, or its last
+    /// record is damaged.
     pub written: u64,
     pub resumed: Option<Resumed>,
     pub queues: Queues,
@@ -66,7 +66,6 @@ impl<S: Storage> Found<S> {
     pub fn load(storage: &S, options: &Options) -> Result<Self, Error> {
         let write = !options.read_only;
         let mut findings = Vec::new();
-        let clean = storage.len(ABORT_PATH)?.is_none();
         let topics = TopicTable::load(storage, &mut findings)?;
         if write {
             refuse_unsupported(storage, &topics.kinds)?;
@@ -75,6 +74,7 @@ impl<S: Storage> Found<S> {
         let mut segments = Segments::load(storage, options.segment_bytes, write, &mut findings)?;
         let kept = KeptFile::load(storage, &mut segments, &mut findings)?;
         let (checkpoint_bytes, checkpoint) = load_checkpoint(storage)?;
+        let clean = sidecar.is_closed(storage, &checkpoint_bytes)?;
         let mut proven = sidecar.prove(storage, clean, &checkpoint_bytes, &segments, options, &mut findings)?;
 
         let mut resumed = match proven {
@@ -83,7 +83,7 @@ impl<S: Storage> Found<S> {
         };
 
         let written = match proven.is_none() && clean {
-            true => sidecar.log_resumed(storage, &checkpoint_bytes, &segments, &mut |_| {})?.map_or(0, |(_, written)| written),
+            true => sidecar.written_before(storage, &checkpoint_bytes, &segments)?,
             false => 0,
         };
         let noticed = findings.len();
@@ -99,9 +99,9 @@ impl<S: Storage> Found<S> {
         };
         let sidecar_withheld = findings.len() > noticed;
         kept.hide(&mut queues.plain);
-        queues.files.ext = ExtFiles::load(storage, &mut findings)?;
+        queues.files.ext = ExtFiles::load(storage, write, &mut findings)?;
         refuse_wrong_mount(&segments, &loaded, &loaded_batches)?;
-        let seals = if proven.is_some() || resumed.is_some() { Seals::load(storage)? } else { Seals::default() };
+        let seals = if proven.is_some() || resumed.is_some() { Seals::load(storage, segments.min())? } else { Seals::default() };
         let derived = resumed.as_ref().and_then(|resumed| resumed.running.derived);
         let unindexed = sidecar.newest.and_then(|newest| newest.unindexed);
         let clues = IndexClues { options, known_geometry: sidecar.geometry, unindexed, clean, checkpoint: &checkpoint, derived };

@@ -103,7 +103,7 @@ impl KeptFile {
         &mut self,
         storage: &S,
         Queues { plain: queues, files, batches, batch_files }: &mut Queues,
-        log_end: u64,
+        (log_min, log_end): (u64, u64),
         findings: &mut Vec<Finding>,
     ) -> Result<(), Error> {
         for (name, topic) in &mut self.kept.topics {
@@ -122,7 +122,7 @@ impl KeptFile {
                 let ids: Vec<i32> = batches.topic(name.as_bytes()).map(|topic| topic.queue_ids().collect()).unwrap_or_default();
                 for id in ids {
                     let place = batches.find_or_add(name.as_bytes(), id);
-                    batch_lookup::correct_min(storage, batch_files, batches, place, hidden)?;
+                    batch_lookup::correct_min(storage, batch_files, batches, place, hidden.max(log_min))?;
                     is_live |= batches.queue(place).min < batches.queue(place).next();
                 }
             }

@@ -57,7 +57,7 @@ pub(super) fn queues_end<G: Segment>(
     let (mut end, mut lost) = (segments.min(), None);
     for queue in loaded {
         if queue.is_damaged {
-            lost = Some((queue.place, String::from("its newest file was cut")));
+            lost = Some((queue.place, String::from("its newest file was cut, or its newest entry is none")));
             continue;
         }
         let Some(last) = queue.last.filter(|last| !last.is_blank() && last.physical >= segments.min()) else {
@@ -122,14 +122,20 @@ pub(super) fn load_index<S: Storage>(
     let IndexClues { options, known_geometry, unindexed, clean, checkpoint, derived } = *clues;
     let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
     let candidates: Vec<Geometry> = known_geometry.into_iter().chain([asked]).collect();
-    let mut files = index_files::load(storage, &candidates, findings)?;
+    let mut files = index_files::load(storage, &candidates, !options.read_only, findings)?;
     let geometry = files.last().map_or(asked, |file| file.geometry);
     let mut marked = None;
     if !clean {
-        let complete = |file: &SealedFile| file.header.count >= file.geometry.entries && file.header.end_timestamp <= checkpoint.index;
+        // Of files that end in the same millisecond `checkpoint` vouches for the first alone.
+        let vouched = derived.and_then(|derived| derived.index).map_or(i64::MIN, |mark| mark.before);
+        let complete = |(nth, file): (usize, &SealedFile)| {
+            let (time, before) = (file.header.end_timestamp, nth.checked_sub(1).map(|before| files[before].header.end_timestamp));
+            let is_synced = before.is_none_or(|before| before < time) || parse_file_name(&file.name).is_some_and(|name| name <= vouched);
+            file.header.count >= file.geometry.entries && time <= checkpoint.index && is_synced
+        };
         // Without an index nothing is entered that the crash took: files with such a gap would later pass for complete.
         let kept = if options.index || options.read_only { files.len() } else { 0 };
-        let trusted = files.iter().take(kept).take_while(|file| complete(file)).count();
+        let trusted = files.iter().take(kept).enumerate().take_while(|&file| complete(file)).count();
         let mark = derived.and_then(|derived| Some((derived.upto, derived.index?))).filter(|_| options.index);
         // A recovery that was cut short may have removed some of the files in between.
         let before = trusted.checked_sub(1).and_then(|last| parse_file_name(&files[last].name)).unwrap_or(0);

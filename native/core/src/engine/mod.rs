@@ -61,6 +61,7 @@ mod take_over;
 pub mod truncate;
 mod trusted;
 pub mod watch;
+mod written_again;
 
 pub use appended::Appended;
 pub use checkpointing::{CheckpointPlan, WatermarkPlan};
@@ -68,7 +69,7 @@ pub use health::{FileFact, Health, IndexFileFact};
 pub use open::Progress;
 pub use plans::{Behind, BehindPlan, FlushPlan};
 pub use resolve::{Copied, GetRequest, GetStatus, Resolved};
-pub use resumed::written_by_us;
+pub use resumed::{is_closed, written_by_us};
 pub use seals::SealPlan;
 pub use watch::{WatchId, WatcherId};
 

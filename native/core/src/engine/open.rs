@@ -8,6 +8,7 @@ use super::replicate::Incoming;
 use super::retention::Retention;
 use super::rows::Queues;
 use super::run::Run;
+use super::salvage;
 use super::{Engine, Stats};
 use crate::error::Error;
 use crate::log::append::LogWriter;
@@ -33,6 +34,12 @@ impl<S: Storage, C: Clock> Engine<S, C> {
     /// is built in memory. STORE_UNSUPPORTED_FORMAT for kinds of stores that may only be read, STORE_CORRUPT for
     /// directories that cannot be one store.
     pub fn open(storage: Arc<S>, clock: C, options: Options, progress: &mut dyn FnMut(Progress)) -> Result<Self, Error> {
+        salvage::refuse_cut_off(storage.as_ref())?;
+        Self::open_any(storage, clock, options, progress)
+    }
+
+    /// Also one that is being filled.
+    pub(super) fn open_any(storage: Arc<S>, clock: C, options: Options, progress: &mut dyn FnMut(Progress)) -> Result<Self, Error> {
         if !options.read_only {
             remake::finish_pending(storage.as_ref(), &clock, &options, progress)?;
         }

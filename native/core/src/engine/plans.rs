@@ -99,14 +99,12 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         if engine.log.end() == engine.durable {
             return None;
         }
-        let ranges = engine.log.between(engine.durable).collect();
-        Some(FlushPlan {
-            directory: engine.log.take_directory_dirty(),
-            ranges,
-            end: engine.log.end(),
-            last: engine.last_record,
-            cuts: engine.cuts,
-        })
+        let mut ranges: Vec<_> = engine.log.between(engine.durable).collect();
+        let directory = engine.log.take_directory_dirty();
+        // A segment that was made just now may hold nothing yet: its size must survive, too, or the log ends in front of it.
+        let empty = engine.log.segments().last().filter(|last| directory && last.base == engine.log.end());
+        ranges.extend(empty.map(|last| (Arc::clone(&last.segment), 0, 0)));
+        Some(FlushPlan { directory, ranges, end: engine.log.end(), last: engine.last_record, cuts: engine.cuts })
     }
 
     /// A plan was carried out: moves the durable position.

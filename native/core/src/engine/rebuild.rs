@@ -1,6 +1,7 @@
 //! Where the log ends, and what its records give back to queues and index. In memory: no file changes here.
 
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -17,11 +18,13 @@ use crate::error::Error;
 use crate::format::hash::java_hash;
 use crate::format::record::Record;
 use crate::index::put::Index;
+use crate::limits::{BATCH_ENTRY_BYTES, QUEUE_ENTRY_BYTES};
 use crate::log::view::LogView;
 use crate::options::Options;
+use crate::queue::DIRECTORY;
 use crate::queue::batch::BatchIndex;
-use crate::queue::batch_files::BatchFiles;
-use crate::queue::files::QueueFiles;
+use crate::queue::batch_files::{BatchFiles, directory};
+use crate::queue::files::{QueueFiles, retract_missing};
 use crate::queue::table::QueueIndex;
 use crate::queue::tail::Tail;
 use crate::recovery::{self, Evidence, LogEnd};
@@ -60,6 +63,7 @@ impl<S: Storage> Found<S> {
         }
         let touched = self.drop_plain_entries(storage, counts)?;
         let touched_batches = self.drop_batch_entries(storage, counts)?;
+        self.retract_missing_files();
         let indexed_to = self.index.newest().map_or(0, |newest| newest.end_physical);
         let mut index_names = self.index.names();
         let least = counts.complete.least();
@@ -74,7 +78,7 @@ impl<S: Storage> Found<S> {
         }
         self.findings.extend(recovery::cut_finding(&self.segments, &log_end));
         self.correct_mins(storage)?;
-        self.kept.settle(storage, &mut self.queues, log_end.end, &mut self.findings)?;
+        self.kept.settle(storage, &mut self.queues, (self.segments.min(), log_end.end), &mut self.findings)?;
         let last = self.last_record(storage, &log_end)?;
         Ok(Rebuilt { log_end, scanned_from, last, touched, touched_batches, index_names })
     }
@@ -109,7 +113,8 @@ impl<S: Storage> Found<S> {
                 // Where none is left, the files do not say where the queue begins: a crash may have taken the first of them.
                 (table.queue_mut(queue.place).min, table.queue_mut(queue.place).tail) = (0, Tail::default());
             }
-            if held != table.queue(queue.place).next() || queue.behind.is_some() {
+            // After a crash all of them: what another one has cleared may be in the page cache only.
+            if held != table.queue(queue.place).next() || queue.behind.is_some() || !self.clean {
                 touched.push(queue.place);
             }
             if queue.last.is_some_and(|last| !last.is_blank() && last.end() <= self.segments.min()) {
@@ -139,8 +144,31 @@ impl<S: Storage> Found<S> {
                 table.load(place, 0, 0, 0, 0); // as of a plain queue
             }
         }
-        touched.extend(self.loaded_batches.iter().filter(|queue| queue.behind.is_some()).map(|queue| queue.place));
+        for queue in &self.loaded_batches {
+            if queue.behind.is_some() || !self.clean {
+                touched.push(queue.place);
+            }
+            if queue.last.is_some_and(|last| last.end() <= self.segments.min()) {
+                let next = table.queue(queue.place).next();
+                table.queue_mut(queue.place).min = next; // as of a plain queue
+            }
+        }
         Ok(touched)
+    }
+
+    /// A file that is missing costs messages only in front of where its queue goes on: entries behind that are made again.
+    fn retract_missing_files(&mut self) {
+        let Self { queues: Queues { plain, batches, .. }, findings, .. } = self;
+        if findings.iter().all(|finding| finding.kind != "queue-gap") {
+            return;
+        }
+        for place in self.loaded.iter().map(|queue| queue.place) {
+            let dir = format!("{DIRECTORY}/{}/{}", plain.topic_of(place).name, plain.queue(place).id);
+            retract_missing(findings, &dir, plain.queue(place).next() * QUEUE_ENTRY_BYTES);
+        }
+        for place in self.loaded_batches.iter().map(|queue| queue.place) {
+            retract_missing(findings, &directory(batches, place), batches.queue(place).held().1 * BATCH_ENTRY_BYTES);
+        }
     }
 
     /// Goes through the log and enters what queues and index lack.
@@ -162,8 +190,9 @@ impl<S: Storage> Found<S> {
             if at >= complete.least() {
                 let dispatch = Dispatch::of(record, at, &options.delay_levels);
                 let is_batch = belongs_to_batch_queue(batches, plain, &dispatch);
-                if is_batch && at >= complete.batch.max(plain.hidden_below(dispatch.topic)) {
-                    redispatch_to_batch_queue(batches, record, &dispatch, &mut dispatch_findings);
+                let hidden_below = if is_batch { plain.hidden_below(dispatch.topic) } else { 0 };
+                if is_batch && at >= complete.batch.max(hidden_below) {
+                    redispatch_to_batch_queue(batches, record, &dispatch, hidden_below > 0, &mut dispatch_findings);
                 }
                 if at >= complete.simple {
                     redispatch_to_queues(plain, batches, record, &dispatch, !is_batch, file_entries, &mut dispatch_findings);

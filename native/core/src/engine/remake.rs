@@ -20,6 +20,7 @@ use super::rebuild::enter;
 use super::remake_files::{batch_topics, remove_index_files, remove_queue_files, usual_file_bytes};
 use super::sidecar::{SIDECAR, Sidecar, marker_stands, write_marker};
 use super::trusted::Proven;
+use super::written_again::write_log_again;
 use crate::batch_dispatch::{belongs_to_batch_queue, redispatch_to_batch_queue};
 use crate::dispatch::{Dispatch, redispatch_to_queues, start_queue_at};
 use crate::error::{Error, Finding, IoError};
@@ -100,7 +101,14 @@ pub fn rebuild<S: Storage, C: Clock>(
     let running = log_alone(storage, &segments, options, &sidecar)?;
     let note = match pending(storage)? {
         Some(note) => RebuildNote { queues: note.queues || what.queues, index: note.index || what.index, ..note },
-        None => Note { storage, options, segments: &segments, topics: &topics }.make(what, &mut findings)?,
+        None => {
+            let note = Note { storage, options, segments: &segments, topics: &topics }.make(what, &mut findings)?;
+            if !note.clean {
+                // What is noted of the log and the queues is to hold after a power cut, too.
+                write_log_again(storage, &segments, note.evidence(), running.as_ref())?;
+            }
+            note
+        }
     };
     begin(storage, &note, &mut sidecar, running)?;
     let mut build = Build::new(storage, clock, options, &topics, note)?;
@@ -149,15 +157,17 @@ struct Note<'a, S: Storage> {
 impl<S: Storage> Note<'_, S> {
     fn make(&self, what: Derived, findings: &mut Vec<Finding>) -> Result<RebuildNote, Error> {
         let Self { storage, options, segments, topics } = *self;
-        let clean = storage.len(ABORT_PATH)?.is_none();
         let (checkpoint_bytes, checkpoint) = load_checkpoint(storage)?;
         let sidecar = Sidecar::read(storage)?;
+        let clean = sidecar.is_closed(storage, &checkpoint_bytes)?;
         let proven = sidecar.prove(storage, clean, &checkpoint_bytes, segments, options, findings)?;
         let resumed = match proven {
             Some(_) => None,
             None => sidecar.resume(storage, clean, &checkpoint_bytes, segments, options, findings)?,
         };
         let mut below = proven.as_ref().map(|proven| proven.closed.end).or(resumed.as_ref().map(|resumed| resumed.written));
+        // Then the queues are what the table says: a file cannot know better.
+        let is_closed = proven.is_some();
         let said = match (proven, resumed) {
             (Some(proven), _) => proven.queues.or(proven.before),
             (None, Some(resumed)) => resumed.queues.or(resumed.before),
@@ -190,7 +200,7 @@ impl<S: Storage> Note<'_, S> {
                     .map(|place| row(said.batches.topic_of(place), said.batches.queue(place).id, said.batches.queue(place).next())),
             );
         }
-        for queue in batch_queues.iter().filter(|queue| queue.last.is_some_and(|last| last.end() <= segments.extent())) {
+        for queue in batch_queues.iter().filter(|queue| !is_closed && queue.last.is_some_and(|last| last.end() <= segments.extent())) {
             let place = batches.queue(queue.place);
             batch_rows.push(row(batches.topic_of(queue.place), place.id, place.next()));
         }
@@ -201,18 +211,20 @@ impl<S: Storage> Note<'_, S> {
                 let batch_end = batch_queues.iter().filter_map(|queue| queue.last).map(|last| last.end());
                 below = Some(batch_end.filter(|&end| end <= segments.extent()).fold(end, u64::max));
             }
-            for queue in loaded.iter().filter(|queue| queue.last.is_some_and(|last| last.end() <= segments.extent() || last.is_blank())) {
+            let counts = |last: QueueEntry| !is_closed && (last.end() <= segments.extent() || last.is_blank());
+            for queue in loaded.iter().filter(|queue| queue.last.is_some_and(counts)) {
                 let place = queues.queue(queue.place);
                 rows.push(row(queues.topic_of(queue.place), place.id, place.next()));
             }
         }
         let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
         let candidates: Vec<_> = sidecar.geometry.into_iter().chain([asked]).collect();
-        let newest = index_files::load(storage, &candidates, &mut Vec::new())?.pop();
+        let newest = index_files::load(storage, &candidates, false, &mut Vec::new())?.pop();
         if clean {
             let indexed = newest.as_ref().map_or(-1, |newest| newest.header.end_physical);
             let known = recovery::clean_evidence(segments, below.unwrap_or(0), [checkpoint.confirm_offset, indexed]);
-            below = Some(known.max(below.unwrap_or(0)));
+            let written = if is_closed { 0 } else { sidecar.written_before(storage, &checkpoint_bytes, segments)? };
+            below = Some(known.max(below.unwrap_or(0)).max(written));
         }
         Ok(RebuildNote {
             queues: what.queues,
@@ -228,6 +240,13 @@ impl<S: Storage> Note<'_, S> {
             rows: greatest(rows),
             batch_rows: greatest(batch_rows),
         })
+    }
+}
+
+impl RebuildNote {
+    /// Why a range of the log is known to have held records.
+    fn evidence(&self) -> Evidence {
+        self.below.map_or(Evidence::StoredBy(self.stored_by), Evidence::Below)
     }
 }
 
@@ -249,8 +268,8 @@ fn log_alone<S: Storage>(
     options: &Options,
     sidecar: &Sidecar,
 ) -> Result<Option<Running>, Error> {
-    let clean = storage.len(ABORT_PATH)?.is_none();
     let (checkpoint, _) = load_checkpoint(storage)?;
+    let clean = sidecar.is_closed(storage, &checkpoint)?;
     if let Some(Proven { closed, .. }) = sidecar.prove(storage, clean, &checkpoint, segments, options, &mut Vec::new())? {
         let session = sidecar.next_sequence();
         let running =
@@ -352,7 +371,7 @@ impl<'a, S: Storage, C: Clock> Build<'a, S, C> {
         findings: &mut Vec<Finding>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<u64, Error> {
-        let evidence = self.note.below.map_or(Evidence::StoredBy(self.note.stored_by), Evidence::Below);
+        let evidence = self.note.evidence();
         let log = LogView::new(segments.clone(), segments.extent());
         let (from, total) = (segments.min(), segments.extent() - segments.min());
         let (mut messages, mut told) = (0, from);
@@ -381,7 +400,7 @@ impl<'a, S: Storage, C: Clock> Build<'a, S, C> {
             let dispatch = Dispatch::of(record, at, &self.options.delay_levels);
             let is_batch = belongs_to_batch_queue(&self.batches, &self.queues, &dispatch);
             if is_batch {
-                redispatch_to_batch_queue(&mut self.batches, record, &dispatch, flaws);
+                redispatch_to_batch_queue(&mut self.batches, record, &dispatch, false, flaws);
             }
             redispatch_to_queues(&mut self.queues, &self.batches, record, &dispatch, !is_batch, self.queue_files.file_entries, flaws);
         }

@@ -26,7 +26,7 @@ fn each_queue<S: Storage>(storage: &S, root: &str, mut each: impl FnMut(&str, &[
             if name.parse::<i32>().is_ok_and(|id| id.to_string() == name) {
                 let dir = format!("{root}/{topic}/{name}");
                 let mut files = storage.list(&dir)?.unwrap_or_default();
-                files.retain(|entry| entry.kind == EntryKind::File && parse_file_name(&entry.name).is_some());
+                files.retain(|entry| entry.kind != EntryKind::Directory && parse_file_name(&entry.name).is_some());
                 files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
                 each(&dir, &files)?;
             }
@@ -64,7 +64,7 @@ pub(super) fn remove_queue_files<S: Storage>(storage: &S, root: &str) -> Result<
 /// Removes all index files.
 pub(super) fn remove_index_files<S: Storage>(storage: &S) -> Result<(), Error> {
     let mut files = storage.list(index::DIRECTORY)?.unwrap_or_default();
-    files.retain(|entry| entry.kind == EntryKind::File && parse_index_name(&entry.name).is_some());
+    files.retain(|entry| entry.kind != EntryKind::Directory && parse_index_name(&entry.name).is_some());
     files.iter().try_for_each(|file| storage.remove(&format!("{}/{}", index::DIRECTORY, file.name)))?;
     if !files.is_empty() {
         storage.sync_dir(index::DIRECTORY)?;

@@ -137,6 +137,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         }
         removal.index = engine.index.drop_below(minimum).iter().map(|name| format!("{}/{name}", index::DIRECTORY)).collect();
         engine.kept.garbage.extend(engine.log.drop_below(minimum));
+        engine.seals.drop_below(minimum);
         engine.kept.kept = kept;
         removal.segments.clone_from(&engine.kept.garbage);
         removal

@@ -350,7 +350,7 @@ fn enter_queues(
 ) {
     let is_batch = belongs_to_batch_queue(batches, queues, dispatch);
     if is_batch {
-        redispatch_to_batch_queue(batches, record, dispatch, findings);
+        redispatch_to_batch_queue(batches, record, dispatch, false, findings);
     }
     redispatch_to_queues(queues, batches, record, dispatch, !is_batch, file_entries, findings);
 }

@@ -3,11 +3,13 @@
 
 use alloc::vec::Vec;
 
+use super::close::ABORT_PATH;
 use super::live;
 use super::rows::{self, Queues};
-use super::sidecar::{Sidecar, WATERMARK_PATH, distrusted, marker_stands, queues_path};
-use super::trusted::{is_there, read_table};
-use crate::error::{Error, Finding};
+use super::sidecar::{Sidecar, WATERMARK_PATH, distrusted, last_record, marker_stands, queues_path};
+use super::take_over::newest_whole_record;
+use super::trusted::{is_there, read_table, stands};
+use crate::error::{Error, Finding, IoError};
 use crate::format::checkpoint::Checkpoint;
 use crate::format::watermark::{Derived, Running};
 use crate::log::segments::Segments;
@@ -72,16 +74,43 @@ impl Sidecar {
         segments: &Segments<S::Segment>,
         void: &mut dyn FnMut(&'static str),
     ) -> Result<Option<(Running, u64)>, Error> {
-        let Some(running) = self.newest.and_then(|newest| newest.running) else { return Ok(None) };
+        let Some(mut running) = self.newest.and_then(|newest| newest.running) else { return Ok(None) };
         if !marker_stands(storage)? || !may_be_ours(checkpoint, &running.checkpoint) {
             return Ok(None);
         }
-        if let Err(reason) = reaches(&running, segments)? {
+        let written = live::written(storage, running.session)?.filter(|&written| written <= segments.extent());
+        if let Err(reason) = reaches(&running, segments) {
             void(reason);
             return Ok(None);
         }
-        let written = live::written(storage, running.session)?.filter(|&written| written <= segments.extent());
+        let view = LogView::new(segments.clone(), running.durable);
+        match running.last.filter(|last| last.at >= segments.min()) {
+            Some(last) if !is_there(&view, &last, running.durable)? => {
+                // Where the process alone died this is the log that it speaks of: the record is damaged.
+                let is_damaged = written.is_some() && !stands(&view, last.at);
+                let before = if is_damaged { newest_whole_record(&view) } else { None };
+                let Some(last) = before.and_then(|at| last_record(&view, at)) else {
+                    void("the last durable record of the log is not the one that it names");
+                    return Ok(None);
+                };
+                running.last = Some(last);
+            }
+            _ => {}
+        }
         Ok(Some((running, written.unwrap_or(0).max(running.durable))))
+    }
+
+    /// Whether a store was closed: `abort` is not there, nor do we say that it was left open. (A rebuild closes it and says
+    /// nothing of queues.)
+    pub(super) fn is_closed<S: Storage>(&self, storage: &S, checkpoint: &[u8]) -> Result<bool, IoError> {
+        if storage.len(ABORT_PATH)?.is_some() {
+            return Ok(false);
+        }
+        let left_open = self.newest.filter(|newest| newest.closed.is_none()).and_then(|newest| newest.running);
+        Ok(match left_open.filter(|running| running.derived.is_some()) {
+            Some(running) => !marker_stands(storage)? || !may_be_ours(checkpoint, &running.checkpoint),
+            None => true,
+        })
     }
 }
 
@@ -90,6 +119,11 @@ impl Sidecar {
 pub fn written_by_us<S: Storage>(storage: &S, checkpoint: &[u8], segments: &Segments<S::Segment>) -> Result<Option<u64>, Error> {
     let known = Sidecar::read(storage)?.log_resumed(storage, checkpoint, segments, &mut |_| {})?;
     Ok(known.map(|(_, written)| written))
+}
+
+/// Whether a store was closed, by `abort` and by what we say ourselves.
+pub fn is_closed<S: Storage>(storage: &S, checkpoint: &[u8]) -> Result<bool, Error> {
+    Ok(Sidecar::read(storage)?.is_closed(storage, checkpoint)?)
 }
 
 fn table<S: Storage>(storage: &S, derived: &Derived, options: &Options) -> Result<Option<Queues>, Error> {
@@ -109,8 +143,8 @@ fn may_be_ours(bytes: &[u8], ours: &Checkpoint) -> bool {
         && found.encode().starts_with(bytes)
 }
 
-/// Whether the log holds what the watermark says to be durable.
-fn reaches<G: Segment>(running: &Running, segments: &Segments<G>) -> Result<Result<(), &'static str>, Error> {
+/// Whether the log can hold what the watermark says to be durable.
+fn reaches<G: Segment>(running: &Running, segments: &Segments<G>) -> Result<(), &'static str> {
     let upto = running.derived.map_or(running.durable, |derived| derived.upto);
     let possible = running.min <= segments.min()
         && segments.min() <= upto
@@ -118,15 +152,9 @@ fn reaches<G: Segment>(running: &Running, segments: &Segments<G>) -> Result<Resu
         && running.durable <= segments.extent()
         && (running.last.is_some() || running.durable == running.min);
     if !possible {
-        return Ok(Err("the log has other files than the watermark speaks of"));
+        return Err("the log has other files than the watermark speaks of");
     }
-    let view = LogView::new(segments.clone(), segments.extent());
-    match running.last.filter(|last| last.at >= segments.min()) {
-        Some(last) if !is_there(&view, &last, running.durable)? => {
-            Ok(Err("the last durable record of the log is not the one that it names"))
-        }
-        _ => Ok(Ok(())),
-    }
+    Ok(())
 }
 
 impl Queues {

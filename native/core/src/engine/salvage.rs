@@ -5,6 +5,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -31,6 +32,9 @@ use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueTable;
 use crate::storage::{Clock, EntryKind, Segment, Storage};
 
+/// It is there from before the first file of the new store until that is closed.
+pub const NOTE_PATH: &str = "moraine/salvage";
+const DIRECTORY_OF_NOTE: &str = "moraine";
 const CONFIG: &str = "config";
 /// Our own table of what no log can give back, in all its versions: positions of the old log, which are others in the new one.
 const OWN_TABLE: &str = "moraine.json";
@@ -72,13 +76,51 @@ pub struct Salvaged {
     pub findings: Vec<Finding>,
 }
 
+/// STORE_CORRUPT for a store that a salvage was to fill, and did not: messages are missing, and those of deleted topics may be shown.
+pub fn refuse_cut_off<S: Storage>(storage: &S) -> Result<(), Error> {
+    if storage.len(NOTE_PATH)?.is_none() {
+        return Ok(());
+    }
+    let reason = "a salvage into this store was cut off, so that messages are missing: delete the directory and salvage again. To \
+                  open what there is, delete this file";
+    Err(Error::corrupt(NOTE_PATH, 0, reason))
+}
+
+/// Begins a new store in `to`, which is empty, for what `from` holds: its configuration, and its sizes of files. Until [`end`]
+/// it can be opened by nobody.
+///
+/// `findings` tell what of the old store is left behind.
+pub fn begin<S: Storage, T: Storage, C: Clock>(
+    from: &S,
+    to: Arc<T>,
+    clock: C,
+    options: &Options,
+    findings: &mut Vec<Finding>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Engine<T, C>, Error> {
+    to.create_dir(DIRECTORY_OF_NOTE)?;
+    to.create(NOTE_PATH, 0)?;
+    to.sync(NOTE_PATH)?;
+    to.sync_dir(DIRECTORY_OF_NOTE)?;
+    to.sync_dir("")?;
+    copy_config(from, to.as_ref(), findings)?;
+    Engine::open_any(to, clock, options_like(from, options)?, progress)
+}
+
+/// Closes the new store: it is complete, and one like any other.
+pub fn end<T: Storage, C: Clock>(mut to: Engine<T, C>) -> Result<(), Error> {
+    to.writer()?.close()?;
+    to.storage.remove(NOTE_PATH)?;
+    Ok(to.storage.sync_dir(DIRECTORY_OF_NOTE)?)
+}
+
 /// Options for the new store: file sizes as in the old one.
-pub fn options_like<S: Storage>(from: &S, options: &Options) -> Result<Options, Error> {
+fn options_like<S: Storage>(from: &S, options: &Options) -> Result<Options, Error> {
     let segments = Segments::load_what_opens(from)?;
     let segment_bytes = if segments.is_empty() { options.segment_bytes } else { segments.segment_bytes() };
     let entries = usual_file_bytes(from, DIRECTORY, QUEUE_ENTRY_BYTES)?.map(|bytes| bytes / QUEUE_ENTRY_BYTES);
     let asked = Geometry { slots: options.index_slots, entries: options.index_entries };
-    let geometry = index_files::load(from, &[asked], &mut Vec::new())?.last().map_or(asked, |file| file.geometry);
+    let geometry = index_files::load(from, &[asked], false, &mut Vec::new())?.last().map_or(asked, |file| file.geometry);
     Ok(Options {
         segment_bytes,
         queue_file_entries: entries.and_then(|entries| u32::try_from(entries).ok()).unwrap_or(options.queue_file_entries),
@@ -92,7 +134,7 @@ pub fn options_like<S: Storage>(from: &S, options: &Options) -> Result<Options, 
 
 /// Copies `config/` into the new store, before it is opened: topics say there which queues they have. Tells what of the
 /// old store is left behind.
-pub fn copy_config<S: Storage, T: Storage>(from: &S, to: &T, findings: &mut Vec<Finding>) -> Result<(), Error> {
+fn copy_config<S: Storage, T: Storage>(from: &S, to: &T, findings: &mut Vec<Finding>) -> Result<(), Error> {
     for entry in from.list("")?.unwrap_or_default() {
         // RocketMQ makes this one also where nothing is compacted.
         let is_void = entry.name == "compaction" && from.list("compaction/compactionLog")?.is_none_or(|topics| topics.is_empty());
@@ -144,8 +186,7 @@ fn copy_file<S: Storage, T: Storage>(from: &S, to: &T, path: &str, buffer: &mut 
     Ok(Ok(()))
 }
 
-/// Puts every whole record of the log in `from` into `to`, a new store with the configuration of the old one, in the order
-/// of the log. It is left open; a close makes it complete.
+/// Puts every whole record of the log in `from` into `to`, which [`begin`] has made, in the order of the log.
 ///
 /// An error is one of the new store, such as STORE_FULL: it holds what was saved until then.
 pub fn salvage<S: Storage, T: Storage, C: Clock>(

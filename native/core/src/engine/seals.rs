@@ -32,14 +32,16 @@ pub(super) struct Seals {
 }
 
 impl Seals {
-    /// What is there; nothing if it is no file.
-    pub(super) fn load<S: Storage>(storage: &S) -> Result<Self, IoError> {
+    /// What is there of a log that begins at `minimum`; nothing if it is no file.
+    pub(super) fn load<S: Storage>(storage: &S, minimum: u64) -> Result<Self, IoError> {
         let Ok(Some(len)) = storage.len(SEALS_PATH) else { return Ok(Self::default()) };
         let mut file = vec![0; len.min(MAX_SEALS_BYTES) as usize];
         let read = storage.read_at(SEALS_PATH, 0, &mut file)?;
         let (seals, rows) = seal::read(&file[..read]);
         let from = seals.values().next_back().map_or(0, |seal| seal.base + seal.size);
-        Ok(Self { seals, rows_end: rows as u64, from, in_flight: false })
+        let mut seals = Self { seals, rows_end: rows as u64, from, in_flight: false };
+        seals.drop_below(minimum);
+        Ok(seals)
     }
 
     /// The seals, by the first bytes of their segments.
@@ -49,7 +51,12 @@ impl Seals {
 
     /// Segments that were finished before `active` stay without a seal, if they have none.
     pub(super) fn begin_at(&mut self, active: u64) {
-        self.from = if self.seals.is_empty() { active } else { self.from.min(active) };
+        self.from = if self.rows_end == 0 { active } else { self.from.min(active) };
+    }
+
+    /// Segments in front of `minimum` are gone: nothing is said of them any more. Their rows stay where they are.
+    pub(super) fn drop_below(&mut self, minimum: u64) {
+        self.seals = self.seals.split_off(&minimum);
     }
 
     fn append<S: Storage>(&mut self, storage: &S, seal: Seal) -> Result<(), IoError> {
@@ -114,8 +121,8 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         }
         let size = plan.segment.size();
         engine.seals.from = plan.base + size;
-        if failed {
-            return Ok(());
+        if failed || plan.base < engine.log.segments().min() {
+            return Ok(()); // not whole, or gone meanwhile
         }
         let storage = Arc::clone(&engine.storage);
         match engine.seals.append(storage.as_ref(), Seal { base: plan.base, size, digest: plan.digest.digest() }) {
@@ -131,9 +138,10 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 }
 
 impl<S: Storage, C: Clock> Reader<'_, S, C> {
-    /// The digests of finished segments, the oldest first.
+    /// The digests of the finished segments that are there, the oldest first.
     pub fn seals(&self) -> Vec<Seal> {
-        self.0.seals.all().copied().collect()
+        let min = self.0.log.segments().min();
+        self.0.seals.all().filter(|seal| seal.base >= min).copied().collect()
     }
 }
 

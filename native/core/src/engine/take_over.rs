@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
-use alloc::vec;
+use core::cmp::Reverse;
 
 use super::Engine;
 use super::close::{ABORT_BACKUP_PATH, ABORT_PATH};
@@ -13,7 +13,8 @@ use super::live::{LIVE_PATH, Live};
 use super::plans::CHECKPOINT_PATH;
 use super::rebuild::Rebuilt;
 use super::seals::SEALS_PATH;
-use super::sidecar::{last_record, write_marker};
+use super::sidecar::{SIDECAR, last_record, write_marker};
+use super::written_again::write_again;
 use crate::error::{Error, IoError, IoKind};
 use crate::format::index_file::parse_file_name;
 use crate::format::watermark::Running;
@@ -55,8 +56,19 @@ impl<S: Storage, C: Clock> Engine<S, C> {
             storage.remove(SEALS_PATH)?;
             storage.remove(LIVE_PATH)?;
         }
-        if storage.len(CHECKPOINT_PATH)? != Some(CHECKPOINT_BYTES as u64) {
-            storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?;
+        // Nor may the note of a rebuild come back that was ended before.
+        match storage.sync_dir(SIDECAR) {
+            Err(missing) if matches!(missing.kind, IoKind::NotFound | IoKind::WrongType) => {}
+            outcome => outcome?,
+        }
+        match storage.len(CHECKPOINT_PATH)? {
+            Some(len) if len == CHECKPOINT_BYTES as u64 => {}
+            None => storage.create(CHECKPOINT_PATH, CHECKPOINT_BYTES as u64)?,
+            // Zeros behind the front of a time would make one that nobody wrote, and vouch for queues that are made again.
+            Some(_) => {
+                storage.write_at(CHECKPOINT_PATH, 0, &self.checkpoint.encode())?;
+                storage.sync(CHECKPOINT_PATH)?;
+            }
         }
         write_marker(storage.as_ref())?;
         storage.sync_dir("")?;
@@ -110,8 +122,11 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         }
         if let Some(active) = segments.last() {
             let at = end.saturating_sub(active.base);
-            if at < active.segment.size() {
-                active.segment.zero_from(at)?;
+            match self.clean {
+                _ if at >= active.segment.size() => {}
+                true => active.segment.zero_from(at)?,
+                // Who zeroed it before may have died before the sync, or met one that failed.
+                false => active.segment.zero_again(at)?,
             }
             self.storage.sync_dir(log::DIRECTORY)?;
         }
@@ -120,14 +135,14 @@ impl<S: Storage, C: Clock> Engine<S, C> {
     }
 
     /// Index files that were left out of the index: what they lead to is indexed again in new ones, which may get the
-    /// names of these.
+    /// names of these. The newest goes first, and for good: one that is left without those before it would count, if the times in
+    /// it are older than theirs.
     fn drop_distrusted_index_files(&mut self, trusted: &BTreeSet<String>) -> Result<(), Error> {
         let mut entries = self.storage.list(crate::index::DIRECTORY)?.unwrap_or_default();
         entries.retain(|entry| parse_file_name(&entry.name).is_some() && !trusted.contains(&entry.name));
+        entries.sort_unstable_by_key(|entry| Reverse(parse_file_name(&entry.name)));
         for entry in &entries {
             self.storage.remove(&format!("{}/{}", crate::index::DIRECTORY, entry.name))?;
-        }
-        if !entries.is_empty() {
             self.storage.sync_dir(crate::index::DIRECTORY)?;
         }
         Ok(())
@@ -135,7 +150,7 @@ impl<S: Storage, C: Clock> Engine<S, C> {
 }
 
 /// Where the newest whole record lies, in a log that ends in damage.
-fn newest_whole_record<G: Segment>(view: &LogView<G>) -> Option<u64> {
+pub(super) fn newest_whole_record<G: Segment>(view: &LogView<G>) -> Option<u64> {
     view.segments().iter().rev().find_map(|placed| {
         let mut scanner = Scanner::new(view.clone(), placed.base, placed.base + placed.segment.size());
         let mut newest = None;
@@ -147,22 +162,4 @@ fn newest_whole_record<G: Segment>(view: &LogView<G>) -> Option<u64> {
             }
         }
     })
-}
-
-/// Bytes written again at once.
-const PIECE_BYTES: usize = 1 << 16;
-
-/// Writes what is there once more, and syncs it. A sync alone is not enough: after one that failed the page cache holds what
-/// the disk has not, and counts it as written.
-fn write_again<G: Segment>(segment: &G, from: u64, to: u64) -> Result<(), IoError> {
-    let mut piece = vec![0; to.saturating_sub(from).min(PIECE_BYTES as u64) as usize];
-    let mut at = from;
-    segment.reserve(to)?;
-    while at < to {
-        let piece = &mut piece[..(to - at).min(PIECE_BYTES as u64) as usize];
-        segment.read_at(at, piece)?;
-        segment.fill(at, piece.len(), |out| out.copy_from_slice(piece))?;
-        at += piece.len() as u64;
-    }
-    segment.sync(from, to)
 }

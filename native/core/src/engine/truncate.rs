@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::kept;
 use super::plans::CHECKPOINT_PATH;
 use super::replicate::{Incoming, outside};
 use super::{Engine, Writer};
@@ -95,6 +96,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         }
         let engine = &mut *self.0;
         engine.unhide_from(to)?;
+        engine.keep_emptied(to)?;
         engine.forget_watermark()?;
         engine.take_back_written(to)?;
         engine.break_seals(to)?;
@@ -160,6 +162,36 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 }
 
 impl<S: Storage, C: Clock> Engine<S, C> {
+    /// Of a queue whose older messages have expired, and that loses all others, the log does not say where it goes on: that is
+    /// kept before they go.
+    fn keep_emptied(&mut self, to: u64) -> Result<(), Error> {
+        let storage = Arc::clone(&self.storage);
+        let mut kept = self.kept.kept.clone();
+        for place in self.queues.places() {
+            let (queue, topic) = (self.queues.queue(place), &self.queues.topic_of(place).name);
+            let is_emptied = match queue.min {
+                0 => false,
+                min if min >= queue.next() => true,
+                min => self.queue_files.entry(storage.as_ref(), &self.queues, place, min)?.is_some_and(|first| first.physical >= to),
+            };
+            if is_emptied {
+                kept.topics.entry(topic.clone()).or_default().next.insert(queue.id, queue.min.min(queue.next()));
+            }
+        }
+        for place in self.batches.places().filter(|&place| self.batches.queue(place).min > 0) {
+            let (queue, topic) = (self.batches.queue(place), &self.batches.topic_of(place).name);
+            let (first, _) = self.batch_files.first_at_or_above(storage.as_ref(), &self.batches, place, to)?;
+            if first <= queue.min {
+                kept.topics.entry(topic.clone()).or_default().next.insert(queue.id, first);
+            }
+        }
+        if kept != self.kept.kept {
+            kept::write_with_reserve(storage.as_ref(), &kept)?;
+            self.kept.kept = kept;
+        }
+        Ok(())
+    }
+
     /// Nothing that is about to go may be taken for safe by the next opening, should this one not come to its end.
     fn lower_checkpoint(&mut self, to: u64, last_store_timestamp: i64) -> Result<(), Error> {
         let checkpoint = &mut self.checkpoint;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::rows::{self, Queues};
 use super::sidecar::{Sidecar, WATERMARK_PATH, distrusted, marker_stands, queues_path};
+use super::take_over::newest_whole_record;
 use crate::dispatch::takes_queue_entry;
 use crate::error::{Error, Finding};
 use crate::format::checkpoint::Checkpoint;
@@ -51,11 +52,8 @@ impl Sidecar {
             }
         };
         // All of these happen when RocketMQ is used in between, or files are removed on purpose.
-        // An open that was killed may have taken back the time of the queues, and nothing else.
-        let taken_back = Checkpoint { logics: 0, ..closed.checkpoint };
-        let is_ours = [closed.checkpoint, taken_back].iter().any(|ours| checkpoint == ours.encode());
         // An open that was killed before it changed anything may have left `abort`: it supersedes this slot first.
-        if (!clean && self.damaged) || !marker_stands(storage)? || !is_ours {
+        if (!clean && self.damaged) || !marker_stands(storage)? || !is_ours(&closed, checkpoint) {
             return Ok(None);
         }
         if let Err(reason) = same_log(&closed, segments)? {
@@ -75,6 +73,45 @@ impl Sidecar {
         let (queues, before) = if is_trusted { (Some(queues), None) } else { (None, Some(queues)) };
         Ok(Some(Proven { closed, queues, before }))
     }
+}
+
+impl Sidecar {
+    /// Below which offset the log of a store without `abort` was written, where the watermark proves no more; 0: it says nothing.
+    pub(super) fn written_before<S: Storage>(&self, storage: &S, checkpoint: &[u8], segments: &Segments<S::Segment>) -> Result<u64, Error> {
+        match self.log_resumed(storage, checkpoint, segments, &mut |_| {})? {
+            Some((_, written)) => Ok(written),
+            None => self.closed_without_its_last(storage, checkpoint, segments),
+        }
+    }
+
+    /// The same where a clean close names a last record that is damaged, in the files that there were then: the end of the last
+    /// whole record below. Where another record stands in its place, this is another log.
+    fn closed_without_its_last<S: Storage>(&self, storage: &S, checkpoint: &[u8], segments: &Segments<S::Segment>) -> Result<u64, Error> {
+        let Some(closed) = self.newest.and_then(|newest| newest.closed) else { return Ok(0) };
+        let Some(last) = closed.last else { return Ok(0) };
+        if (closed.min, closed.extent) != (segments.min(), segments.extent()) || !marker_stands(storage)? || !is_ours(&closed, checkpoint) {
+            return Ok(0);
+        }
+        let view = LogView::new(segments.clone(), closed.end.min(segments.extent()));
+        if stands(&view, last.at) {
+            return Ok(0);
+        }
+        let mut record = Vec::new();
+        let Some(at) = newest_whole_record(&view) else { return Ok(0) };
+        Ok(view.record_at(at, &mut record)?.map_or(0, |size| at + size as u64))
+    }
+}
+
+/// Whether a whole record stands at a place.
+pub(super) fn stands<G: Segment>(view: &LogView<G>, at: u64) -> bool {
+    matches!(view.record_at(at, &mut Vec::new()), Ok(Some(_)))
+}
+
+/// Whether nobody else has written `checkpoint` since the close.
+fn is_ours(closed: &Closed, checkpoint: &[u8]) -> bool {
+    // An open that was killed may have taken back the time of the queues, and nothing else.
+    let taken_back = Checkpoint { logics: 0, ..closed.checkpoint };
+    [closed.checkpoint, taken_back].iter().any(|ours| checkpoint == ours.encode())
 }
 
 /// Whether the log is the one that was closed, and ends where it did.

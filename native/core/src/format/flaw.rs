@@ -50,6 +50,13 @@ pub enum Flaw {
     RecordCrcName,
 }
 
+impl Flaw {
+    /// The lengths in the bytes contradict each other: one of them is wrong, maybe the size of all.
+    pub fn is_about_lengths(self) -> bool {
+        !matches!(self, Flaw::Magic { .. } | Flaw::BodyCrc { .. } | Flaw::RecordCrc { .. } | Flaw::RecordCrcName)
+    }
+}
+
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

@@ -8,7 +8,7 @@ use super::DIRECTORY;
 use crate::error::{Error, Finding};
 use crate::format::index_file::{Geometry, Header, IndexEntry, decode_slot, parse_file_name};
 use crate::limits::{INDEX_ENTRY_BYTES, INDEX_HEADER_BYTES, INDEX_SLOT_BYTES};
-use crate::storage::{EntryKind, ReadFiles, Storage};
+use crate::storage::{EntryKind, ReadFiles, Storage, place_taken};
 
 /// An index file that takes no more entries here.
 #[derive(Clone, Debug)]
@@ -39,16 +39,21 @@ pub fn entry<R: ReadFiles>(storage: &R, path: &str, geometry: &Geometry, number:
 }
 
 /// The index files by age, oldest first. The file's length says its geometry: the first of `candidates` that fits,
-/// else RocketMQ's 1 : 4; a file that fits neither, or whose counts do not fit it, is reported and left out.
-pub fn load<S: Storage>(storage: &S, candidates: &[Geometry], findings: &mut Vec<Finding>) -> Result<Vec<SealedFile>, Error> {
+/// else RocketMQ's 1 : 4; a file that fits neither, or whose counts do not fit it, is reported and left out. Where something
+/// else has the place of one, a store that is to be written is refused.
+pub fn load<S: Storage>(storage: &S, candidates: &[Geometry], write: bool, findings: &mut Vec<Finding>) -> Result<Vec<SealedFile>, Error> {
     let mut files = Vec::new();
     for entry in storage.list(DIRECTORY)?.unwrap_or_default() {
         let file = format!("{DIRECTORY}/{}", entry.name);
         let mut report = |kind, message: String| {
             findings.push(Finding { kind, file: file.clone(), offset: 0, length: entry.len, message });
         };
-        if entry.kind != EntryKind::File || parse_file_name(&entry.name).is_none() {
+        if parse_file_name(&entry.name).is_none() {
             report("stray-file", String::from("is no index file"));
+            continue;
+        }
+        if entry.kind != EntryKind::File {
+            findings.push(place_taken(file, "an index file", write)?);
             continue;
         }
         let mut raw = [0; INDEX_HEADER_BYTES as usize];

@@ -148,13 +148,11 @@ impl<G: Segment> Scanner<G> {
     }
 
     /// The first position above the present one where a whole record stands that was written for it; the position
-    /// does not move. The length that the bad record states is tried first, then every byte.
+    /// does not move. The lengths that the bad record states are tried first, the whole one and that of its fields, the shorter
+    /// one before the longer: in one of them a bit may have turned over that makes it reach over the next record. Then every byte.
     pub fn resync(&mut self) -> Result<Option<u64>, Error> {
         let from = self.at;
-        let mut first = [0; 8];
-        if self.view.read(from, &mut first)?
-            && let Head::Record { size } = head(&first)
-        {
+        for size in self.stated_sizes()?.into_iter().flatten() {
             let next = from + u64::from(size);
             if next < self.to && matches!(self.look(next)?, Found::Message(..) | Found::Blank(_)) {
                 return Ok(Some(next));
@@ -183,6 +181,23 @@ impl<G: Segment> Scanner<G> {
             }
         }
         Ok(None)
+    }
+
+    /// The lengths that the bad record at the position states, the shorter first; none where they make no sense together.
+    fn stated_sizes(&mut self) -> Result<[Option<u32>; 2], Error> {
+        let mut first = [0; 8];
+        if !self.view.read(self.at, &mut first)? {
+            return Ok([None; 2]);
+        }
+        let Head::Record { size } = head(&first) else { return Ok([None; 2]) };
+        Ok(match self.look(self.at)? {
+            Found::Bad(BadReason::Flaw(Flaw::Sum { sum, .. })) => match u32::try_from(sum) {
+                Ok(sum) if sum > 0 => [Some(size.min(sum)), Some(size.max(sum))],
+                _ => [None; 2],
+            },
+            Found::Bad(BadReason::Flaw(flaw)) if flaw.is_about_lengths() => [None; 2],
+            _ => [Some(size), None],
+        })
     }
 
     fn look(&mut self, at: u64) -> Result<Found, Error> {

@@ -10,7 +10,7 @@ use super::DIRECTORY;
 use crate::error::{Error, Finding};
 use crate::format::names;
 use crate::limits::{MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES};
-use crate::storage::{EntryKind, Segment, Storage};
+use crate::storage::{EntryKind, Segment, Storage, place_taken};
 
 /// A segment and the physical offset of its first byte.
 #[derive(Debug)]
@@ -67,6 +67,7 @@ impl<G: Segment> Segments<G> {
         for entry in storage.list(DIRECTORY)?.unwrap_or_default() {
             match (entry.kind, names::parse_file_name(&entry.name)) {
                 (EntryKind::File, Some(base)) if base <= MAX_SAFE_INTEGER => files.push((base, entry.len)),
+                (_, Some(base)) if base <= MAX_SAFE_INTEGER => findings.push(place_taken(path(base), "a commit log file", repair)?),
                 (EntryKind::Directory, _) => {}
                 _ => findings.push(Finding {
                     kind: "stray-file",

@@ -59,6 +59,11 @@ impl BatchQueue {
         self.first == self.end()
     }
 
+    /// Whether the log holds a message of it. Where all before one are gone, so may be those that no entry tells of.
+    pub fn has_messages(&self) -> bool {
+        self.min < self.next
+    }
+
     /// What the files of the queue hold: entries at `first..held`, messages below `next`.
     pub(super) fn set_held(&mut self, first: u64, held: u64, next: u64) {
         (self.first, self.held, self.next) = (first, held, next);

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::BATCH_DIRECTORY;
 use super::batch::{BatchIndex, BatchTable};
-use super::files::{lengthen, list, read_or_hole, zero_to_end};
+use super::files::{clear_entries, lengthen, list, read_or_hole};
 use super::partition::{Doubt, partition};
 use crate::error::Error;
 use crate::format::batch_entry::BatchEntry;
@@ -200,7 +200,7 @@ impl BatchFiles {
         let (start, end) = (table.queue(place).first, table.queue(place).held);
         let dir = directory(table, place);
         let mut removed = false;
-        for (base, len) in list(storage, &dir, &mut Vec::new())? {
+        for (base, len) in list(storage, &dir, true, &mut Vec::new())? {
             let path = format!("{dir}/{}", names::file_name(base));
             let first = base / BATCH_ENTRY_BYTES;
             if first > end || (first == end && first > start) {
@@ -208,8 +208,11 @@ impl BatchFiles {
                 removed = true;
                 continue;
             }
-            let cleared = end < first + self.file_entries && zero_to_end(storage, &path, (end - first) * BATCH_ENTRY_BYTES, len)?;
-            if lengthen(storage, &path, len, self.file_bytes())? || cleared {
+            let holds_end = end < first + self.file_entries;
+            if holds_end {
+                clear_entries(storage, &path, (end - first) * BATCH_ENTRY_BYTES, len)?;
+            }
+            if lengthen(storage, &path, len, self.file_bytes())? || holds_end {
                 unsynced.insert(&path);
             }
         }

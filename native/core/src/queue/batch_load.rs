@@ -48,7 +48,7 @@ impl BatchFiles {
             found_mixed.extend((!is_wanted).then(|| String::from(topic)));
             is_wanted
         };
-        let found = extent::find::<S, BatchEntry>(storage, wanted, findings)?;
+        let found = extent::find::<S, BatchEntry>(storage, wanted, repair, findings)?;
         found_mixed.iter().for_each(|topic| report_mixed(topic, table, findings));
         let files = Self { file_entries: extent::file_entries::<BatchEntry>(&found, file_entries, trust)? };
         let mut loaded = Vec::with_capacity(found.len());

@@ -31,18 +31,44 @@ pub fn position_of<R: ReadFiles>(
     let queue = table.queue(place);
     let behind = files.partition(storage, table, place, queue.first..queue.end(), Doubt::Earlier, |entry| entry.base <= offset)?;
     match files.last_below(storage, table, place, behind)? {
-        Some((position, entry)) if entry.next() > offset => return Ok(position),
+        Some((position, entry)) if entry.next() > offset && adjoins(storage, files, table, place, position, &entry)? => {
+            return Ok(position);
+        }
         _ => {}
     }
     // Where a batch is missing, or an entry says something wrong: then the one looked for may be a neighbour.
+    let mut found = None;
     for position in behind.saturating_sub(NEIGHBOURS).max(queue.first)..(behind + NEIGHBOURS).min(queue.end()) {
         if let Some(entry) = files.entry(storage, table, place, position)?
             && (entry.base..entry.next()).contains(&offset)
         {
-            return Ok(position);
+            if adjoins(storage, files, table, place, position, &entry)? {
+                return Ok(position);
+            }
+            found = found.or(Some(position));
         }
     }
-    Ok(behind)
+    Ok(found.unwrap_or(behind))
+}
+
+/// Whether a batch begins where the one in front of it ends, or ends where the one behind it begins. One that does neither says
+/// something wrong, or stands alone.
+fn adjoins<R: ReadFiles>(
+    storage: &R,
+    files: &BatchFiles,
+    table: &BatchTable,
+    place: BatchIndex,
+    position: u64,
+    entry: &BatchEntry,
+) -> Result<bool, Error> {
+    let queue = table.queue(place);
+    if position > queue.first && files.entry(storage, table, place, position - 1)?.is_some_and(|before| before.next() == entry.base) {
+        return Ok(true);
+    }
+    if position + 1 < queue.end() {
+        return Ok(files.entry(storage, table, place, position + 1)?.is_some_and(|behind| behind.base == entry.next()));
+    }
+    Ok(false)
 }
 
 /// Smallest queue offset whose message the log still holds (store-format §3.4).

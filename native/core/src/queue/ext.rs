@@ -76,25 +76,31 @@ impl<'a> ExtPlan<'a> {
 }
 
 impl ExtFiles {
-    /// What a store has below `consumequeue_ext/`; `None` without that directory. The file size found there wins.
-    pub fn load<S: Storage>(storage: &S, findings: &mut Vec<Finding>) -> Result<Option<Self>, Error> {
+    /// What a store has below `consumequeue_ext/`; `None` without that directory. The file size found there wins: that of the
+    /// longest, for a power cut leaves new files short.
+    pub fn load<S: Storage>(storage: &S, write: bool, findings: &mut Vec<Finding>) -> Result<Option<Self>, Error> {
         if storage.list(EXT_DIRECTORY)?.is_none() {
             return Ok(None);
         }
+        let (mut file_bytes, mut of) = (0, String::new());
         for QueueDirectory { dir, .. } in queue_directories(storage)? {
-            if let Some(&(_, bytes)) = list(storage, &dir, findings)?.iter().find(|&&(_, bytes)| bytes > 0) {
-                if !(MIN_FILE_BYTES..=MAX_SEGMENT_BYTES).contains(&bytes) {
-                    let reason = format!("{bytes} bytes are no size for extension files: want {MIN_FILE_BYTES} to {MAX_SEGMENT_BYTES}");
-                    return Err(Error::corrupt(&dir, 0, &reason));
-                }
-                return Ok(Some(Self { file_bytes: bytes }));
+            let longest = list(storage, &dir, write, findings)?.iter().map(|&(_, bytes)| bytes).max().unwrap_or(0);
+            if longest > file_bytes {
+                (file_bytes, of) = (longest, dir);
             }
         }
-        Ok(Some(Self { file_bytes: DEFAULT_FILE_BYTES }))
+        match file_bytes {
+            0 => Ok(Some(Self { file_bytes: DEFAULT_FILE_BYTES })),
+            MIN_FILE_BYTES..=MAX_SEGMENT_BYTES => Ok(Some(Self { file_bytes })),
+            _ => {
+                let reason = format!("{file_bytes} bytes are no size for extension files: want {MIN_FILE_BYTES} to {MAX_SEGMENT_BYTES}");
+                Err(Error::corrupt(&of, 0, &reason))
+            }
+        }
     }
 
     /// Finds where the units of each queue end, by the newest entry that its files hold, and clears what lies behind:
-    /// units whose entries were cut. Files of a queue that has no entries any more are removed.
+    /// units whose entries were cut.
     pub fn take_over<S: Storage>(
         &self,
         storage: &S,
@@ -142,7 +148,7 @@ impl ExtFiles {
 
     /// Where the units of the last file end.
     fn walk<S: Storage>(&self, storage: &S, dir: &str) -> Result<u64, Error> {
-        let Some(&(base, _)) = list(storage, dir, &mut Vec::new())?.last() else { return Ok(0) };
+        let Some(&(base, _)) = list(storage, dir, true, &mut Vec::new())?.last() else { return Ok(0) };
         let (mut end, mut reader) = (base, ExtReader::new(storage, *self, dir));
         while end < base + self.file_bytes
             && let Some(bytes) = reader.unit(end)?.map(|unit| unit.size())
@@ -152,14 +158,29 @@ impl ExtFiles {
         Ok(end)
     }
 
+    /// A queue without units keeps one file, of zeros: nothing but the files says how long they are.
     fn clear_behind<S: Storage>(&self, storage: &S, dir: &str, end: u64, unsynced: &mut Unsynced) -> Result<(), Error> {
+        let files = list(storage, dir, true, &mut Vec::new())?;
+        let path = |base| format!("{dir}/{}", names::file_name(base));
+        if end == 0 && files.first().is_some_and(|&(base, _)| base > 0) {
+            storage.create(&path(0), self.file_bytes)?;
+            storage.sync(&path(0))?;
+            storage.sync_dir(dir)?;
+        }
         let mut removed = false;
-        for (base, len) in list(storage, dir, &mut Vec::new())? {
-            let path = format!("{dir}/{}", names::file_name(base));
-            if base >= end {
+        for (base, len) in files {
+            let path = path(base);
+            if base >= end.max(1) {
                 storage.remove(&path)?;
                 removed = true;
-            } else if end < base + self.file_bytes && zero_to_end(storage, &path, end - base, len)? {
+                continue;
+            }
+            if len < self.file_bytes {
+                // As a power cut left it; RocketMQ loads no file of another length.
+                storage.create(&path, self.file_bytes)?;
+                unsynced.insert(&path);
+            }
+            if end < base + self.file_bytes && zero_to_end(storage, &path, end.saturating_sub(base), len)? {
                 unsynced.insert(&path);
             }
         }

@@ -75,7 +75,7 @@ pub(super) struct Extent<E> {
     pub last: Option<E>,
     /// The first entry behind a hole: the run was longer once.
     pub behind: Option<E>,
-    /// What stands behind the last entry is neither one nor nothing, or its file was cut.
+    /// What stands behind the last entry is neither one nor nothing, or the last is none itself, or its file was cut.
     pub is_damaged: bool,
 }
 
@@ -83,11 +83,12 @@ pub(super) struct Extent<E> {
 pub(super) fn find<S: Storage, E: FileEntry>(
     storage: &S,
     wanted: impl FnMut(&str) -> bool,
+    write: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<FoundQueue>, Error> {
     let mut found = Vec::new();
     for QueueDirectory { topic, id, dir } in queue_directories(storage, E::DIRECTORY, wanted)? {
-        let files = list(storage, &dir, findings)?;
+        let files = list(storage, &dir, write, findings)?;
         if !files.is_empty() {
             found.push(FoundQueue { topic, id, dir, files });
         }
@@ -174,7 +175,7 @@ impl FoundQueue {
             return Ok(is_short.then_some(Extent { first: 0, end: 0, last: None, behind: None, is_damaged: true }));
         };
         findings.extend(missing_files(&self.dir, &self.files, file_bytes));
-        self.refuse_odd_files::<E>(file_bytes)?;
+        self.refuse_odd_files::<E>(file_bytes, trust)?;
         let (first, mut behind, mut is_damaged) = (start / E::BYTES, None, is_short);
         for &(base, len) in self.files.iter().rev() {
             let path = format!("{}/{}", self.dir, names::file_name(base));
@@ -188,15 +189,18 @@ impl FoundQueue {
             };
             if count > 0 {
                 let last = entry_in(storage, &path, count - 1)?;
+                is_damaged |= trust == Trust::Clean && last.is_none();
                 return Ok(Some(Extent { first, end: base / E::BYTES + count, last, behind, is_damaged }));
             }
         }
         Ok(Some(Extent { first, end: first, last: None, behind, is_damaged }))
     }
 
-    fn refuse_odd_files<E: FileEntry>(&self, file_bytes: u64) -> Result<(), Error> {
+    /// After a crash any of them may be short: what stands behind its end is made again from the log.
+    fn refuse_odd_files<E: FileEntry>(&self, file_bytes: u64, trust: Trust) -> Result<(), Error> {
         for (i, &(base, len)) in self.files.iter().enumerate() {
-            if base % file_bytes != 0 || len > file_bytes || (len < file_bytes && i + 1 != self.files.len()) {
+            let may_be_short = trust == Trust::Crashed || i + 1 == self.files.len();
+            if base % file_bytes != 0 || len > file_bytes || (len < file_bytes && !may_be_short) {
                 let reason = format!("{len} bytes at {base} do not fit {} of {file_bytes} bytes", E::FILES);
                 return Err(Error::corrupt(&format!("{}/{}", self.dir, names::file_name(base)), 0, &reason));
             }

@@ -14,7 +14,7 @@ use crate::error::{Error, Finding, IoKind};
 use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
 use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
-use crate::storage::{EntryKind, ReadFiles, Storage};
+use crate::storage::{EntryKind, ReadFiles, Storage, place_taken};
 use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
@@ -37,6 +37,8 @@ pub(super) fn repair_last<S: Storage>(storage: &S, dir: &str, list: &mut Vec<(u6
     Ok(())
 }
 
+const MISSING: &str = "is missing: the messages that it led to are not shown";
+
 /// A finding for every place where files of a queue are missing between others.
 pub(super) fn missing_files(dir: &str, files: &[(u64, u64)], file_bytes: u64) -> impl Iterator<Item = Finding> {
     files.windows(2).filter(move |pair| pair[1].0 != pair[0].0 + file_bytes).map(move |pair| Finding {
@@ -44,8 +46,14 @@ pub(super) fn missing_files(dir: &str, files: &[(u64, u64)], file_bytes: u64) ->
         file: format!("{dir}/{}", names::file_name(pair[0].0 + file_bytes)),
         offset: 0,
         length: pair[1].0.saturating_sub(pair[0].0 + file_bytes),
-        message: String::from("is missing: the messages that it led to are not shown"),
+        message: String::from(MISSING),
     })
+}
+
+/// Takes back what was said of missing files of a queue that begin at or behind `from`: what they held is made again.
+pub(crate) fn retract_missing(findings: &mut Vec<Finding>, dir: &str, from: u64) {
+    let base = |file: &str| names::parse_file_name(file.strip_prefix(dir)?.strip_prefix('/')?);
+    findings.retain(|finding| finding.message != MISSING || base(&finding.file).is_none_or(|base| base < from));
 }
 
 /// Entries of missing files in one queue.
@@ -217,7 +225,7 @@ impl QueueFiles {
         let next = table.queue(place).next();
         let dir = format!("{DIRECTORY}/{}/{}", table.topic_of(place).name, table.queue(place).id);
         let mut removed = false;
-        for (base, len) in list(storage, &dir, &mut Vec::new())? {
+        for (base, len) in list(storage, &dir, true, &mut Vec::new())? {
             let path = format!("{dir}/{}", names::file_name(base));
             let first = base / QUEUE_ENTRY_BYTES;
             if first > next || (first == next && first > table.queue(place).min) {
@@ -225,8 +233,12 @@ impl QueueFiles {
                 removed = true;
                 continue;
             }
-            let cleared = next < first + self.file_entries && zero_to_end(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)?;
-            if lengthen(storage, &path, len, self.file_bytes())? || cleared {
+            let holds_end = next < first + self.file_entries;
+            if holds_end {
+                clear_entries(storage, &path, (next - first) * QUEUE_ENTRY_BYTES, len)?;
+            }
+            // Also where nothing had to be cleared: who did it before may have died before the sync.
+            if lengthen(storage, &path, len, self.file_bytes())? || holds_end {
                 unsynced.insert(&path);
             }
         }
@@ -310,15 +322,18 @@ pub(super) fn leave_out_far_files(dir: &str, files: &mut Vec<(u64, u64)>, entry_
     })
 }
 
-/// (start, length) of the files of a queue, by start. What is no queue file is reported and left alone.
-pub(super) fn list<S: Storage>(storage: &S, dir: &str, findings: &mut Vec<Finding>) -> Result<Vec<(u64, u64)>, Error> {
+/// (start, length) of the files of a queue, by start. What is no queue file is reported and left alone; where something else
+/// has the place of one, a store that is to be written is refused.
+pub(super) fn list<S: Storage>(storage: &S, dir: &str, write: bool, findings: &mut Vec<Finding>) -> Result<Vec<(u64, u64)>, Error> {
     let mut files = Vec::new();
     for entry in storage.list(dir)?.unwrap_or_default() {
-        match names::parse_file_name(&entry.name) {
-            Some(base) if entry.kind == EntryKind::File && base <= MAX_SAFE_INTEGER => files.push((base, entry.len)),
-            _ => findings.push(Finding {
+        let file = format!("{dir}/{}", entry.name);
+        match names::parse_file_name(&entry.name).filter(|&base| base <= MAX_SAFE_INTEGER) {
+            Some(base) if entry.kind == EntryKind::File => files.push((base, entry.len)),
+            Some(_) => findings.push(place_taken(file, "a queue file", write)?),
+            None => findings.push(Finding {
                 kind: "stray-file",
-                file: format!("{dir}/{}", entry.name),
+                file,
                 offset: 0,
                 length: entry.len,
                 message: String::from("is no queue file; RocketMQ does not start while it lies there"),
@@ -329,7 +344,7 @@ pub(super) fn list<S: Storage>(storage: &S, dir: &str, findings: &mut Vec<Findin
     Ok(files)
 }
 
-/// Reads from a queue file; a file that is missing between others is a hole.
+/// Reads from a queue file; one that is missing between others is a hole.
 pub(super) fn read_or_hole<R: ReadFiles>(storage: &R, path: &str, at: u64, out: &mut [u8]) -> Result<usize, Error> {
     match storage.read(path, at, out) {
         Err(missing) if missing.kind == IoKind::NotFound => Ok(0),
@@ -343,6 +358,19 @@ pub(super) fn lengthen<S: Storage>(storage: &S, path: &str, len: u64, file_bytes
         storage.create(path, file_bytes)?;
     }
     Ok(len < file_bytes)
+}
+
+/// Where the size stands in an entry of either kind.
+const SIZE_AT: u64 = 8;
+
+/// Zeroes a file of entries from the one at `at` on. The size of the first goes before everything else: without one it is no entry,
+/// nor is what stands behind it, should only a part of the rest be cleared.
+pub(super) fn clear_entries<S: Storage>(storage: &S, path: &str, at: u64, len: u64) -> Result<(), Error> {
+    let mut size = [0; 4];
+    if storage.read_at(path, at + SIZE_AT, &mut size)? == size.len() && size != [0; 4] {
+        storage.write_at(path, at + SIZE_AT, &[0; 4])?;
+    }
+    zero_to_end(storage, path, at, len).map(|_| ())
 }
 
 /// Zeroes a file from `at` to its end where it is not zero already; says whether anything was.

@@ -33,7 +33,7 @@ impl QueueFiles {
         table: &mut QueueTable,
         findings: &mut Vec<Finding>,
     ) -> Result<(Self, Vec<LoadedQueue>), Error> {
-        let found = extent::find::<S, QueueEntry>(storage, |_| true, findings)?;
+        let found = extent::find::<S, QueueEntry>(storage, |_| true, repair, findings)?;
         let files = Self { file_entries: extent::file_entries::<QueueEntry>(&found, file_entries, trust)?, ext: None };
         let mut loaded = Vec::with_capacity(found.len());
         for mut queue in found {

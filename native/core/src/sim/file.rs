@@ -87,6 +87,16 @@ impl File {
         })
     }
 
+    /// Parts of pages between two positions that hold something else than zeros, or may hold it on the platter: position and length.
+    pub fn not_surely_zero(&self, from: u64, to: u64, zero: &Page) -> Vec<(u64, usize)> {
+        let len = to.min(self.len).saturating_sub(from) as usize;
+        let is_doubtful = |(page, within, part): &(usize, usize, core::ops::Range<usize>)| {
+            let slot = &self.slots[*page];
+            slot.settled != Settled::Yes || slot.current[*within..*within + part.len()] != zero[*within..*within + part.len()]
+        };
+        parts(from, len).filter(is_doubtful).map(|(_, _, part)| (from + part.start as u64, part.len())).collect()
+    }
+
     /// Writes bytes that lie within the file. `keeps_versions`: what stood there before may have been written back.
     pub fn write(&mut self, at: u64, bytes: &[u8], keeps_versions: bool) {
         for (page, within, part) in parts(at, bytes.len()) {

@@ -74,6 +74,16 @@ impl Segment for SimSegment {
         machine.sync(self.node, &self.path, at, self.size)
     }
 
+    fn zero_again(&self, at: u64) -> Result<(), IoError> {
+        self.check("fallocate", at, 0)?;
+        let machine = &mut *self.machine.borrow_mut();
+        let doubtful = machine.state.file(self.node).map(|file| file.not_surely_zero(at, self.size, &machine.state.zero));
+        for (from, len) in doubtful.unwrap_or_default() {
+            machine.write(self.node, &self.path, from, &vec![0; len])?;
+        }
+        machine.sync(self.node, &self.path, at, self.size)
+    }
+
     fn sync(&self, from: u64, to: u64) -> Result<(), IoError> {
         self.machine.borrow_mut().sync(self.node, &self.path, from, to)
     }

@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 
 use super::log::batch_range;
 use super::places::QueuePlace;
+use super::queues::entries_in_hole;
 use super::{Halt, Verifier};
 use crate::batch_dispatch::batch_entry;
 use crate::dispatch::{Dispatch, takes_queue_entry};
 use crate::format::batch_entry::BatchEntry;
 use crate::format::record::Record;
-use crate::limits::BATCH_ENTRY_BYTES;
+use crate::limits::{BATCH_ENTRY_BYTES, MAX_SEGMENT_BYTES};
 use crate::log::view::LogView;
 use crate::storage::Storage;
 
@@ -51,13 +52,20 @@ impl<S: Storage> Verifier<'_, S> {
         let (mut record, mut next, mut first, mut ended) = (Vec::new(), None::<u64>, None::<u64>, false);
         for &(base, len) in &place.files {
             let path = place.path(base);
-            let capacity = len / BATCH_ENTRY_BYTES;
+            let capacity = len.min(MAX_SEGMENT_BYTES) / BATCH_ENTRY_BYTES;
             let stride = if self.options.deep { 1 } else { (capacity / SAMPLES).max(1) };
             let mut number = 0;
             while number < capacity {
                 let count = (capacity - number).min(CHUNK_ENTRIES);
                 let bytes = &mut buffer[..(count * BATCH_ENTRY_BYTES) as usize];
-                let read = match self.storage.read_at(&path, number * BATCH_ENTRY_BYTES, bytes) {
+                let skipped = entries_in_hole(self.storage, &path, number, capacity, BATCH_ENTRY_BYTES);
+                if let Ok(skipped @ 1..) = skipped {
+                    ended = true;
+                    number += skipped;
+                    self.tell("queues", 0, 0)?;
+                    continue;
+                }
+                let read = match skipped.and_then(|_| self.storage.read_at(&path, number * BATCH_ENTRY_BYTES, bytes)) {
                     Ok(read) => read,
                     Err(_) if self.options.live.is_some() => return Ok(()),
                     Err(error) => {

@@ -15,6 +15,7 @@ use crate::format::json::JsonReader;
 use crate::format::queue_table::TableReader;
 use crate::format::watermark::{Closed, Watermark};
 use crate::limits::{CHECKPOINT_BYTES, MAX_QUEUE_TABLE_BYTES};
+use crate::log::segments::path;
 use crate::storage::{EntryKind, Storage};
 
 const CONFIG: &str = "config";
@@ -94,18 +95,25 @@ impl<S: Storage> Verifier<'_, S> {
                 String::from("is not what the last close wrote, and RocketMQ was not here since")
             });
         }
+        let min = self.segments.min();
+        if closed.min < min {
+            self.report.push("log-missing", &path(closed.min), closed.min, min - closed.min, Remedy::Open, || {
+                format!("the log began at {} when the store was closed, it begins at {min}: its first files are gone", closed.min)
+            });
+        }
         if closed.end != self.end && !self.segments.is_empty() {
             let end = self.end;
             self.report.push("sidecar", WATERMARK_PATH, 0, 0, Remedy::Open, || {
                 format!("says that the log ended at {}, it ends at {end}", closed.end)
             });
         }
-        let path = queues_path(closed.queues.snapshot);
+        let table_path = queues_path(closed.queues.snapshot);
         let mut table = vec![0; closed.queues.bytes.min(MAX_QUEUE_TABLE_BYTES) as usize];
-        let read = self.storage.read_at(path, 0, &mut table).unwrap_or(0);
+        let read = self.storage.read_at(table_path, 0, &mut table).unwrap_or(0);
         if read != table.len() || crc32(&table) != closed.queues.crc {
-            self.report
-                .push("sidecar", path, 0, 0, Remedy::Delete, || String::from("is not the queue table that the last close has written"));
+            self.report.push("sidecar", table_path, 0, 0, Remedy::Delete, || {
+                String::from("is not the queue table that the last close has written")
+            });
             return Ok(());
         }
         let mut reader = TableReader::new(&table);
@@ -116,7 +124,7 @@ impl<S: Storage> Verifier<'_, S> {
                 let Some(row) = reader.queue() else { break };
                 let seen = self.walked.simple.get(topic.name, row.id).map_or(0, |seen| seen.next);
                 if seen > row.next {
-                    self.report.push("sidecar", path, 0, 0, Remedy::Delete, || {
+                    self.report.push("sidecar", table_path, 0, 0, Remedy::Delete, || {
                         format!("says that queue {} of {} goes on at {}; its messages have come to {seen}", row.id, topic.name, row.next)
                     });
                 }

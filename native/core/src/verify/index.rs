@@ -53,7 +53,7 @@ impl IndexFiles {
         let lacks_from = newest.and_then(|newest| newest.unindexed).unwrap_or(u64::MAX);
         let candidates: Vec<_> = known.into_iter().chain([options.geometry]).collect();
         let mut noticed = Vec::new();
-        let mut files = files::load(storage, &candidates, &mut noticed)?;
+        let mut files = files::load(storage, &candidates, false, &mut noticed)?;
         noticed.into_iter().for_each(|finding| report.noticed(finding, clean));
         if let Some(live) = &options.live {
             files.truncate(files.iter().take_while(|file| live.index_open_from.as_ref().is_none_or(|name| file.name < *name)).count());
@@ -187,6 +187,10 @@ impl<S: Storage> Verifier<'_, S> {
         let (mut at, end) = (file.geometry.entry_at(file.header.count), file.geometry.file_bytes());
         let mut raw = vec![0; 1 << 20];
         while at < end {
+            at = match self.storage.next_data(&path, at)? {
+                Some(data) if data < end => data,
+                _ => return Ok(()),
+            };
             let len = (end - at).min(raw.len() as u64) as usize;
             let read = self.storage.read_at(&path, at, &mut raw[..len])?;
             if let Some(found) = raw[..read].iter().position(|&byte| byte != 0) {

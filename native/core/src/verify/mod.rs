@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 use crate::engine::close::ABORT_PATH;
 use crate::engine::plans::CHECKPOINT_PATH;
-use crate::engine::{Progress, Settled};
+use crate::engine::sidecar::WATERMARK_PATH;
+use crate::engine::{Progress, Settled, is_closed};
 use crate::error::{Error, IoError, IoKind};
 use crate::format::checkpoint::Checkpoint;
 use crate::format::index_file::Geometry;
@@ -115,21 +116,6 @@ impl<'a, S: Storage> Verifier<'a, S> {
         report: &'a mut Report,
     ) -> Result<Self, Halt> {
         storage.list("")?;
-        let clean = options.live.is_none() && storage.len(ABORT_PATH).is_ok_and(|len| len.is_none());
-        let mut noticed = Vec::new();
-        let segments = match Segments::load(storage, crate::limits::MIN_SEGMENT_BYTES, false, &mut noticed) {
-            Ok(segments) => segments,
-            Err(error) => {
-                report.unreadable(crate::log::DIRECTORY, &error, Remedy::Salvage);
-                Segments::load_what_opens(storage)?
-            }
-        };
-        noticed.into_iter().for_each(|finding| report.noticed(finding, clean));
-        if !clean && options.live.is_none() {
-            report.push("unclean", ABORT_PATH, 0, 0, Remedy::Open, || {
-                String::from("the store was not closed, or is open elsewhere: its files may lack what was put last")
-            });
-        }
         let mut checkpoint_bytes = alloc::vec![0; CHECKPOINT_BYTES];
         let read = match storage.read_at(CHECKPOINT_PATH, 0, &mut checkpoint_bytes) {
             Ok(read) => read,
@@ -140,6 +126,23 @@ impl<'a, S: Storage> Verifier<'a, S> {
             }
         };
         checkpoint_bytes.truncate(read);
+        let clean = options.live.is_none() && is_closed(storage, &checkpoint_bytes).unwrap_or(false);
+        let mut noticed = Vec::new();
+        let segments = match Segments::load(storage, crate::limits::MIN_SEGMENT_BYTES, false, &mut noticed) {
+            Ok(segments) => segments,
+            Err(error) => {
+                report.unreadable(crate::log::DIRECTORY, &error, Remedy::Salvage);
+                Segments::load_what_opens(storage)?
+            }
+        };
+        noticed.into_iter().for_each(|finding| report.noticed(finding, clean));
+        if !clean && options.live.is_none() {
+            let has_abort = !storage.len(ABORT_PATH).is_ok_and(|len| len.is_none());
+            let file = if has_abort { ABORT_PATH } else { WATERMARK_PATH };
+            report.push("unclean", file, 0, 0, Remedy::Open, || {
+                String::from("the store was not closed, or is open elsewhere: its files may lack what was put last")
+            });
+        }
         let checkpoint = Checkpoint::decode(&checkpoint_bytes);
         let places = Places::find(storage, clean, report)?;
         let index = IndexFiles::find(storage, options, clean, &checkpoint, report)?;

@@ -74,6 +74,13 @@ impl Places {
         let batch_file_bytes = file_bytes_of(&batch, BATCH_ENTRY_BYTES);
         check_sizes(&simple, file_bytes, clean, report);
         check_sizes(&batch, batch_file_bytes, clean, report);
+        for (place, &(base, len)) in ext.iter().flat_map(|place| place.files.iter().map(move |file| (place, file))) {
+            if len > MAX_SEGMENT_BYTES {
+                report.push("queue-file", &place.path(base), 0, 0, Remedy::RebuildQueues, || {
+                    format!("{len} bytes are no size for extension files, at most {MAX_SEGMENT_BYTES} are; no store with it is opened")
+                });
+            }
+        }
         let ext_file_bytes = has_ext.then(|| file_bytes_of(&ext, 1));
         Ok(Self { simple, batch, batch_topics, simple_topics, file_bytes, ext_file_bytes, is_rocksdb })
     }

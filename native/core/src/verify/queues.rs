@@ -10,11 +10,12 @@ use super::places::QueuePlace;
 use super::report::Remedy;
 use super::{Halt, Verifier};
 use crate::dispatch::{Dispatch, SCHEDULE_TOPIC, takes_queue_entry};
+use crate::error::IoError;
 use crate::format::ext_unit;
 use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::Record;
-use crate::limits::{BATCH_ENTRY_BYTES, MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
+use crate::limits::{BATCH_ENTRY_BYTES, MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES, QUEUE_ENTRY_BYTES};
 use crate::log::view::LogView;
 use crate::queue::DIRECTORY;
 use crate::queue::ext::{ExtFiles, ExtReader};
@@ -91,13 +92,20 @@ impl<S: Storage> Verifier<'_, S> {
         let mut record = Vec::new();
         for &(base, len) in &place.files {
             let path = place.path(base);
-            let (capacity, first) = (len / QUEUE_ENTRY_BYTES, base / QUEUE_ENTRY_BYTES);
+            let (capacity, first) = (len.min(MAX_SEGMENT_BYTES) / QUEUE_ENTRY_BYTES, base / QUEUE_ENTRY_BYTES);
             let stride = if self.options.deep { 1 } else { (capacity / SAMPLES).max(1) };
             let mut number = 0;
             while number < capacity {
                 let count = (capacity - number).min(CHUNK_ENTRIES);
                 let bytes = &mut buffer[..(count * QUEUE_ENTRY_BYTES) as usize];
-                let read = match storage.read_at(&path, number * QUEUE_ENTRY_BYTES, bytes) {
+                let skipped = entries_in_hole(storage, &path, number, capacity, QUEUE_ENTRY_BYTES);
+                if let Ok(skipped @ 1..) = skipped {
+                    course.hole = course.hole.or(Some(first + number));
+                    number += skipped;
+                    self.tell("queues", 0, 0)?;
+                    continue;
+                }
+                let read = match skipped.and_then(|_| storage.read_at(&path, number * QUEUE_ENTRY_BYTES, bytes)) {
                     Ok(read) => read,
                     Err(_) if self.options.live.is_some() => return Ok(()), // retention was here
                     Err(error) => {
@@ -307,6 +315,12 @@ impl<S: Storage> Verifier<'_, S> {
         let remedy = self.remedy_of_queues();
         self.report.push("ext-unit", &path, in_file, MIN_UNIT_BYTES, remedy, || message);
     }
+}
+
+/// How many entries from `number` on lie in a hole of the file, where nothing was ever written.
+pub(super) fn entries_in_hole<S: Storage>(storage: &S, path: &str, number: u64, capacity: u64, entry: u64) -> Result<u64, IoError> {
+    let data = storage.next_data(path, number * entry)?.map_or(capacity, |data| capacity.min(data / entry));
+    Ok(data.saturating_sub(number))
 }
 
 /// Whether a delivery time is one that some table of delay levels gives.

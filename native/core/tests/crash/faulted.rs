@@ -327,7 +327,9 @@ impl<'a> Faulted<'a> {
         if end < self.acknowledged {
             return Err(format!("after a power cut the log ends at {end}, {} was acknowledged", self.acknowledged));
         }
-        let kept = match self.model.cut(end) {
+        // A removal that failed may have left more than is to be shown.
+        let before_removal = || Model { min: self.earlier.as_ref()?.min, ..self.model.clone() }.cut(end);
+        let kept = match self.model.cut(end).or_else(before_removal) {
             Some(kept) => kept,
             None => {
                 // Of a put that failed more is on the disk than in memory, where it was being taken back.

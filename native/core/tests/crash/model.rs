@@ -44,6 +44,8 @@ pub struct Model {
     pub min: u64,
     /// Below them no message is found in these queues, or by key: their topics were deleted there.
     pub hidden: [u64; QUEUES],
+    /// Queues of deleted topics that messages were put to since, whatever has become of those.
+    pub made_again: [bool; QUEUES],
 }
 
 impl Model {
@@ -63,10 +65,10 @@ impl Model {
         in_it.any(|message| message.physical >= self.hidden[queue])
     }
 
-    /// A queue that was made again after it was deleted, and has lost its messages since: whether it is listed rests on its
-    /// directory alone, which a crash may take.
+    /// A queue that was made again after it was deleted, and has lost its messages since, expired or taken back: whether it is
+    /// listed rests on its directory alone, which a crash may take.
     pub fn is_forgotten(&self, queue: usize) -> bool {
-        self.hidden[queue] > 0 && self.is_listed(queue) && self.in_queue(queue).next().is_none()
+        self.made_again[queue] && self.in_queue(queue).next().is_none()
     }
 
     /// An end that the log may be taken back to without touching what was deleted: the number says which.
@@ -80,7 +82,7 @@ impl Model {
     /// The queues that go with one of the names that are deleted.
     pub fn delete(&mut self, name: &str) {
         for number in (0..QUEUES).filter(|&number| queue(number).0 == name) {
-            self.hidden[number] = self.end;
+            (self.hidden[number], self.made_again[number]) = (self.end, false);
         }
     }
 
@@ -95,7 +97,7 @@ impl Model {
             next[queue] = offset + taken;
         }
         let hidden = self.hidden.map(|below| below.min(end));
-        (last == end && end >= self.min).then_some(Self { messages, blanks, end, next, min: self.min, hidden })
+        (last == end && end >= self.min).then_some(Self { messages, blanks, end, next, min: self.min, hidden, made_again: self.made_again })
     }
 
     /// Takes a message over that was put at `physical`.
@@ -111,6 +113,7 @@ impl Model {
         }
         for &(queue, _, taken) in &places {
             self.next[queue] += taken;
+            self.made_again[queue] |= self.hidden[queue] > 0;
         }
         self.end = physical + bytes.len() as u64;
         self.messages.push(Rc::new(Stored { physical, bytes, time, draft: draft.clone(), places }));

@@ -146,7 +146,7 @@ pub fn newest_watermark(state: &SimState) -> Option<Watermark> {
 /// Whether a message that is being put has got as far as its file.
 fn stands_there(state: &SimState, message: &Stored, options: &Options) -> bool {
     let (path, at) = file_of(message, options);
-    state.contents(&path).is_some_and(|bytes| bytes[at as usize..].starts_with(&message.bytes))
+    state.contents(&path).and_then(|bytes| bytes.get(at as usize..).map(|bytes| bytes.starts_with(&message.bytes))).unwrap_or(false)
 }
 
 fn file_of(message: &Stored, options: &Options) -> (String, u64) {

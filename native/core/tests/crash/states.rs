@@ -54,7 +54,8 @@ impl<'a> Expected<'a> {
         if min < earlier.min || min > self.model.min {
             return Err(format!("the log begins at {min}, want {} to {}", earlier.min, self.model.min));
         }
-        let as_before = Model { hidden: earlier.hidden.map(|below| below.min(end)), ..model.clone() };
+        let hidden = earlier.hidden.map(|below| below.min(end));
+        let as_before = Model { hidden, made_again: earlier.made_again, ..model.clone() };
         Ok(if verify(store, &as_before).is_ok() { as_before } else { model })
     }
 

@@ -17,7 +17,7 @@ fn allowed<'a>(image: &Image, path: &str, at: usize, altered: Option<&'a [u8]>) 
     if let Some(base) = base_of(path) {
         let (number, is_record) = image.message_at(base + at as u64);
         let lost = if is_record { BTreeSet::from([number]) } else { BTreeSet::new() };
-        let cut = Some(number).filter(|&number| number >= image.known || (is_record && image.named == Some(number)));
+        let cut = Some(number).filter(|&number| number >= image.known);
         let altered = altered.map(|bytes| (number, bytes)).filter(|_| is_record);
         return Allowed { lost, cut, altered, ..nothing };
     }
@@ -45,7 +45,7 @@ fn is_unprotected(image: &Image, path: &str, at: usize) -> bool {
 fn flip(image: &Image, path: &str, at: usize, bit: u32) -> Outcome {
     let storage = image.storage.snapshot();
     storage.change(path, at, |byte| *byte ^= 1 << bit);
-    let damaged = [Damaged { path: path.to_owned(), from: at as u64, to: at as u64 + 1 }];
+    let damaged = [Damaged::bytes(path, at as u64, at as u64 + 1)];
     if is_unprotected(image, path, at) {
         return judge_unprotected(image, &storage, path, at);
     }

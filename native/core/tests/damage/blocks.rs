@@ -68,7 +68,7 @@ fn swapped(image: &Image, one: &(String, usize), other: &(String, usize)) -> Out
             allowed.lost.extend((0..image.model.messages.len()).filter(|&number| touches(&image.model.messages[number])));
             allowed.forgets = true;
         }
-        damaged.push(Damaged { path: path.clone(), from, to });
+        damaged.push(Damaged::bytes(path, from, to));
     }
     match kind_of(&one.0) {
         // As many as entries begin or end there.

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use moraine_core::engine::Engine;
 use moraine_core::engine::remake::{Derived, rebuild};
-use moraine_core::engine::salvage::{copy_config, options_like, salvage};
+use moraine_core::engine::salvage;
 use moraine_core::format::index_file::Geometry;
 use moraine_core::format::record::{Record, move_to};
 use moraine_core::memory::{MemoryClock, MemoryStorage};
@@ -47,6 +46,16 @@ pub struct Damaged {
     pub path: String,
     pub from: u64,
     pub to: u64,
+    /// There is no such file any more.
+    pub is_gone: bool,
+    /// The file was the last of its kind, and has no bytes from there on.
+    pub is_end: bool,
+}
+
+impl Damaged {
+    pub fn bytes(path: &str, from: u64, to: u64) -> Self {
+        Self { path: path.to_owned(), from, to, is_gone: false, is_end: false }
+    }
 }
 
 /// What panics is a flaw as any other.
@@ -143,12 +152,6 @@ fn used(image: &Image, storage: &MemoryStorage, allowed: &Allowed<'_>) -> Result
     close(store);
     for (what, storage) in [("after a close", storage), ("after a kill", &killed)] {
         let store = open_at(storage, image.options.clone(), &clock(image)).map_err(|error| format!("{what}, refused: {error}"))?;
-        eprintln!(
-            "{what} {:?} {:?} {:?}",
-            store.reader().health().unwrap().findings,
-            store.reader().offsets(b"B", 0),
-            store.reader().entries(b"B", 0, 0, 100)
-        );
         let seen = look(&store, &model, allowed.altered).map_err(in_step(what))?;
         puts(&seen).map_err(in_step(what))?;
         let more = |one: &Seen, other: &Seen| !one.lost.is_subset(&other.lost) || one.hidden.len() > other.hidden.len();
@@ -225,7 +228,14 @@ fn named(damaged: &[Damaged], faults: &[Fault], seen: &Seen, image: &Image) -> O
         faults.iter().any(|fault| {
             let finding = &fault.finding;
             match base_of(&damaged.path) {
+                // Of a file that is gone its directory is named, or what its entries were of.
+                None if damaged.is_gone => {
+                    damaged.path.starts_with(&format!("{}/", finding.file))
+                        || (damaged.path.starts_with("index/") && finding.kind == "index-missing")
+                }
                 None => finding.file == damaged.path,
+                // Where the end of the log is gone, entries say that something stood there.
+                Some(_) if damaged.is_end && ["queue-entry", "index-entry"].contains(&finding.kind) => true,
                 Some(base) => {
                     let (from, to) = (base + damaged.from, base + damaged.to);
                     finding.offset < to && (from < finding.offset + finding.length || finding.length == 0)
@@ -261,10 +271,8 @@ fn built_again(image: &Image, storage: MemoryStorage, allowed: &Allowed<'_>) -> 
 fn saved(image: &Image, storage: &MemoryStorage, seen: &Seen, allowed: &Allowed<'_>) -> Outcome {
     let say = |error: moraine_core::error::Error| format!("{error}");
     let to = MemoryStorage::default();
-    copy_config(storage, &to, &mut Vec::new()).map_err(say)?;
-    let options = options_like(storage, &image.options).map_err(say)?;
-    let mut store = Engine::open(Arc::new(to), clock(image), options, &mut |_| {}).map_err(say)?;
-    let salvaged = salvage(storage, &mut store, &mut |_| {}).map_err(say)?;
+    let mut store = salvage::begin(storage, Arc::new(to), clock(image), &image.options, &mut Vec::new(), &mut |_| {}).map_err(say)?;
+    let salvaged = salvage::salvage(storage, &mut store, &mut |_| {}).map_err(say)?;
     let mut scanner = moraine_core::engine::Scanner::new(store.reader().log(), 0, u64::MAX);
     let mut found = Vec::new();
     while let Some(item) = scanner.next_item().map_err(say)? {

@@ -43,6 +43,8 @@ fn allowed(image: &Image, path: &str, len: usize) -> Allowed<'static> {
             Allowed { hidden: image.model.messages.len(), longer: true, refused, ..Allowed::default() }
         }
         "index" => Allowed { unfound: true, refused, ..Allowed::default() },
+        // Without a sidecar that file alone says that the store was not closed, and that its index is not complete.
+        "abort" if image.ending == Ending::KilledWithoutSidecar => Allowed { unfound: true, ..Allowed::default() },
         _ => Allowed::default(),
     }
 }
@@ -50,22 +52,30 @@ fn allowed(image: &Image, path: &str, len: usize) -> Allowed<'static> {
 fn cut(image: &Image, path: &str, len: usize) -> Outcome {
     let storage = image.storage.snapshot();
     let mut bytes = storage.contents(path).unwrap();
-    let damaged = [Damaged { path: path.to_owned(), from: len as u64, to: bytes.len() as u64 }];
+    let damaged = [Damaged { is_end: is_newest(&storage, path), ..Damaged::bytes(path, len as u64, bytes.len() as u64) }];
     bytes.truncate(len);
     storage.place(path, &bytes);
     judge(image, &storage, &damaged, &allowed(image, path, len))
+}
+
+/// Whether no file of its directory comes behind it.
+fn is_newest(storage: &MemoryStorage, path: &str) -> bool {
+    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    !storage.paths().iter().any(|other| other.starts_with(dir) && other.as_str() > path)
 }
 
 fn missing(image: &Image, path: &str) -> Outcome {
     let storage = image.storage.snapshot();
     let len = storage.contents(path).unwrap().len() as u64;
     storage.remove_tree(path);
-    let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-    let is_newest = !storage.paths().iter().any(|other| other.starts_with(dir) && other.as_str() > path);
+    let is_newest = is_newest(&storage, path);
+    if base_of(path) == Some(0) && image.ending == Ending::ClosedWithoutSidecar {
+        return shows_nothing_wrong(image, &storage); // as RocketMQ removes files
+    }
     if is_newest && path.contains("consumequeue/") && image.ending == Ending::ClosedWithoutSidecar {
         return shows_nothing_wrong(image, &storage); // nothing tells that it was there
     }
-    let damaged = [Damaged { path: path.to_owned(), from: 0, to: len }];
+    let damaged = [Damaged { is_gone: true, is_end: is_newest, ..Damaged::bytes(path, 0, len) }];
     judge(image, &storage, &damaged, &allowed(image, path, 0))
 }
 
@@ -75,7 +85,7 @@ fn longer(image: &Image, path: &str, by: usize) -> Outcome {
     let len = bytes.len();
     bytes.extend((0..by).map(|n| (n * 37 + 11) as u8));
     storage.place(path, &bytes);
-    let damaged = [Damaged { path: path.to_owned(), from: len as u64, to: (len + by) as u64 }];
+    let damaged = [Damaged::bytes(path, len as u64, (len + by) as u64)];
     judge(image, &storage, &damaged, &allowed(image, path, len))
 }
 

@@ -356,3 +356,34 @@ fn watermark_of_what_is_durable(store: &mut Store, storage: &MemoryStorage) {
     plan.run(storage).unwrap();
     store.writer().unwrap().watermarked(plan);
 }
+
+#[test]
+fn where_the_process_alone_died_the_record_that_the_watermark_names_may_be_damaged_too() {
+    let storage = killed();
+    let named = running(&storage).unwrap().last.unwrap();
+    let storage = flip_in_log(&storage, named.at as usize + 60);
+    let (store, looked_at) = reopened(&storage, small());
+    assert!(looked_at < 3 * 4096, "{looked_at}");
+    let mut expected = numbered(0..120);
+    expected.remove(109);
+    assert_eq!(all(&store), expected);
+    assert_eq!(store.reader().offsets(b"T", 0).next, 120);
+    drop(store);
+    // The next one finds a watermark that names a whole record.
+    storage.boot(2);
+    let (store, _) = reopened(&storage, small());
+    assert_eq!(all(&store), expected);
+    assert!(!findings(&store).contains(&"sidecar"), "{:?}", findings(&store));
+}
+
+/// What says that a store was closed is the watermark, not a file that is missing.
+#[test]
+fn a_killed_store_whose_abort_is_gone_was_not_closed() {
+    let storage = killed();
+    storage.remove_tree("abort");
+    let (store, _) = reopened(&storage.snapshot(), Options { read_only: true, ..small() });
+    assert_eq!(findings(&store), ["unclean"]);
+    assert_eq!(all(&store), numbered(0..120));
+    assert_eq!(lookup(&store, "k119"), ["m119"]);
+    expect_all(&storage, 120);
+}

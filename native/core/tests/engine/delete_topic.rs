@@ -146,6 +146,29 @@ fn offsets_outlive_the_messages_and_the_files() {
 }
 
 #[test]
+fn a_batch_topic_made_again_begins_behind_what_has_expired_of_it() {
+    let storage = with_topics();
+    let mut store = open(&storage, small()).unwrap();
+    put_inner(&mut store, 3);
+    let (mut store, outcome) = delete(store, &storage, "B");
+    assert!(outcome.unwrap());
+    assert_eq!(put_inner(&mut store, 2).1, 3);
+    for n in 0..60 {
+        put_to(&mut store, "later", 0, n);
+    }
+    let cell = RefCell::new(store);
+    assert!(expire(&cell, &storage, Wish::Asked { before: None, max_bytes: Some(0) }).unwrap().minimum > 0);
+    let store = cell.into_inner();
+    assert_eq!(store.reader().offsets(b"B", 0), QueueOffsets { min: 5, max: 5, next: 5 });
+    let crashed = storage.snapshot();
+    close(store);
+    for storage in [storage, crashed] {
+        let store = open(&storage, small()).unwrap();
+        assert_eq!(store.reader().offsets(b"B", 0), QueueOffsets { min: 5, max: 5, next: 5 });
+    }
+}
+
+#[test]
 fn batch_and_light_queues_go_by_their_names() {
     let storage = with_topics();
     let mut store = open(&storage, small()).unwrap();

@@ -1,10 +1,13 @@
 //! Stores whose files say what cannot be: the answers stay right, nothing grows without bound.
 
 use crate::support::*;
-use moraine_core::engine::{GetRequest, Resolved};
+use moraine_core::batch::BatchMessage;
+use moraine_core::engine::{GetRequest, Resolved, ScanItem, Scanner};
 use moraine_core::error::Code;
 use moraine_core::format::record::NewRecord;
 use moraine_core::memory::MemoryStorage;
+use moraine_core::options::Options;
+use moraine_core::storage::Storage;
 
 fn closed(count: usize) -> MemoryStorage {
     let storage = MemoryStorage::default();
@@ -268,5 +271,94 @@ fn a_missing_or_damaged_part_in_the_middle_of_a_queue_leaves_the_rest_as_it_is()
         let store = open(&storage, small()).unwrap();
         assert_eq!(get(&store, "T", 0, 40, 30).unwrap().2, numbered(40..66));
         assert_eq!(get(&store, "T", 0, 0, 30).unwrap().2, numbered(0..30));
+    }
+}
+
+/// One bit of a length, and the record seems to end where the next one does.
+#[test]
+fn a_length_that_reaches_over_the_next_record_costs_one_message() {
+    let options = Options { record_crc: false, ..small() };
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, options.clone()).unwrap();
+    let none = put(&mut store, &[message(b"", b"")]).unwrap()[0].2 as usize;
+    let bodies = [vec![b'1'; 127 - none], vec![b'2'; 128 - none], vec![b'3'; 20]];
+    let puts = bodies.each_ref().map(|body| put(&mut store, &[message(body, b"")]).unwrap()[0]);
+    assert_eq!(puts.map(|(_, _, size)| size)[..2], [127, 128]);
+    close(store);
+    storage.change("commitlog/00000000000000000000", puts[0].0 as usize + 3, |byte| *byte ^= 0x80);
+    storage.remove_tree("consumequeue");
+    let store = open(&storage, options).unwrap();
+    let said = bodies[1..].iter().map(|body| String::from_utf8(body.clone()).unwrap()).collect::<Vec<_>>();
+    assert_eq!(get(&store, "T", 0, 2, 9).unwrap().2, said);
+    let items: Vec<_> = std::iter::from_fn({
+        let mut scanner = Scanner::new(store.reader().log(), 0, u64::MAX);
+        move || scanner.next_item().unwrap()
+    })
+    .collect();
+    assert!(items.contains(&ScanItem::Message { at: puts[1].0, size: 128 }), "{items:?}");
+}
+
+/// In a store that RocketMQ closed nothing but the entries themselves says how far a queue went.
+#[test]
+fn a_newest_queue_entry_that_is_none_gives_no_offset_twice() {
+    for (byte, bit) in [(0, 0x80), (8, 0x80)] {
+        let storage = MemoryStorage::default();
+        let mut store = open(&storage, small()).unwrap();
+        (0..5).for_each(|_| _ = put(&mut store, &[BatchMessage { topic: b"U", ..message(b"u", b"") }]).unwrap());
+        put_number(&mut store, 0);
+        close(store);
+        storage.remove_tree("moraine");
+        storage.place("lock", b"lock");
+        storage.change("consumequeue/U/0/00000000000000000000", 4 * 20 + byte, |there| *there ^= bit);
+        let mut store = open(&storage, small()).unwrap();
+        assert_eq!(findings(&store), ["queue-damaged"]);
+        assert_eq!(get(&store, "U", 0, 0, 9).unwrap().2.len(), 5);
+        assert_eq!(put(&mut store, &[BatchMessage { topic: b"U", ..message(b"u", b"") }]).unwrap()[0].1, 5);
+    }
+}
+
+/// RocketMQ removes it, starts without it or does not start, by what it is and where.
+#[test]
+fn something_else_in_the_place_of_a_file_is_refused_before_anything_is_changed() {
+    let storage = closed(60);
+    let first = |dir: &str| storage.paths().into_iter().find(|path| path.starts_with(dir)).unwrap();
+    let places = [
+        first("commitlog/"),
+        first("consumequeue/"),
+        String::from("consumequeue/T/0/00000000000000000400"),
+        String::from("consumequeue/T/0/00000000000000002000"), // where there is none yet
+        String::from("batchconsumequeue/B/0/00000000000000000000"),
+        String::from("consumequeue_ext/T/0/00000000000000000000"),
+        first("index/"),
+        String::from("index/20991231235959999"),
+    ];
+    for killed in [false, true] {
+        for place in &places {
+            let storage = storage.snapshot();
+            if killed {
+                storage.place("abort", b"");
+                storage.remove_tree("moraine");
+            }
+            storage.remove(place).unwrap();
+            storage.create_dir(place).unwrap();
+            let before = storage.snapshot();
+            let error = open(&storage, small()).err().unwrap();
+            assert_eq!(error.code, Code::Corrupt, "{place}: {error:?}");
+            assert!(error.message.contains(place.as_str()), "{place}: {error:?}");
+            assert_eq!(storage.paths(), before.paths());
+            assert!(storage.paths().iter().all(|path| storage.contents(path) == before.contents(path)), "{place}: nothing is changed");
+
+            let looked = open(&storage, Options { read_only: true, ..small() });
+            let Ok(store) = looked else {
+                assert!(place.starts_with("commitlog/"), "{place}: {:?}", looked.err());
+                continue;
+            };
+            let found = store.reader().health().unwrap().findings;
+            assert!(found.iter().any(|finding| (finding.kind, &finding.file) == ("stray-file", place)), "{place}: {found:?}");
+            let mut scanner = Scanner::new(store.reader().log(), 0, u64::MAX);
+            let items = std::iter::from_fn(|| scanner.next_item().unwrap());
+            let messages = items.filter(|item| matches!(item, ScanItem::Message { .. })).count();
+            assert!(messages == 60 || place.starts_with("commitlog/"), "{place}: {messages}");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod support;
 #[allow(dead_code)]
 mod vectors;
 
+mod after_failures;
 mod appended;
 mod batch;
 mod batch_files;
@@ -16,8 +17,10 @@ mod checkpointing;
 mod delay_levels;
 mod delete_topic;
 mod ext;
+mod ext_power_cut;
 mod full_disk;
 mod groups;
+mod half_done;
 mod hostile;
 mod index_chains;
 mod interleaved;

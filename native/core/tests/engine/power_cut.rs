@@ -3,6 +3,7 @@
 use crate::support::*;
 use moraine_core::engine::Engine;
 use moraine_core::memory::MemoryStorage;
+use moraine_core::options::Options;
 use moraine_core::sim::{SimClock, SimDisk};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ fn a_power_cut_may_take_the_length_of_files_in_the_middle() {
         crashed.place("commitlog/00000000000000004096", &log[..len]);
         crashed.place("consumequeue/T/0/00000000000000000400", b"");
         let kept = puts.iter().filter(|put| put.0 + put.2 <= 4096 + len as u64).count();
+        let read_only = open(&crashed, Options { read_only: true, ..small() }).unwrap();
+        assert_eq!(all(&read_only), numbered(0..kept));
         let mut store = open(&crashed, small()).unwrap();
         assert!(store.reader().health().unwrap().findings.iter().any(|finding| finding.kind == "log-gap"));
         assert_eq!(all(&store), numbered(0..kept));

@@ -329,6 +329,44 @@ fn what_no_log_gives_back_is_safe_before_the_first_file_goes() {
 }
 
 #[test]
+fn of_files_that_are_gone_no_seal_is_left() {
+    let storage = MemoryStorage::default();
+    let (mut store, _) = filled(&storage, small(), 4);
+    while let Some(mut plan) = store.writer().unwrap().plan_seal() {
+        while !plan.step().unwrap() {}
+        // One whose file goes before it is sealed.
+        if store.reader().seals().len() == 3 {
+            let (after, outcome) = run(store, &storage, keep(0));
+            assert_eq!((outcome.unwrap().files, after.reader().seals().len()), (4, 0));
+            store = after;
+        }
+        store.writer().unwrap().sealed(plan, false).unwrap();
+    }
+    assert!(store.reader().seals().is_empty());
+    close(store);
+    assert!(open(&storage, small()).unwrap().reader().seals().is_empty());
+}
+
+#[test]
+fn seals_of_the_files_that_stay_are_told_after_the_others_are_gone() {
+    let storage = MemoryStorage::default();
+    let (mut store, _) = filled(&storage, small(), 4);
+    while let Some(mut plan) = store.writer().unwrap().plan_seal() {
+        while !plan.step().unwrap() {}
+        store.writer().unwrap().sealed(plan, false).unwrap();
+    }
+    let seals = store.reader().seals();
+    let (store, outcome) = run(store, &storage, keep(2 * SEGMENT));
+    let minimum = outcome.unwrap().minimum;
+    assert!(minimum > 0 && minimum < 4 * SEGMENT);
+    let kept: Vec<_> = seals.into_iter().filter(|seal| seal.base >= minimum).collect();
+    assert_eq!(store.reader().seals(), kept);
+    close(store);
+    let store = open(&storage, small()).unwrap();
+    assert_eq!(store.reader().seals(), kept, "they are read again without those of files that are gone");
+}
+
+#[test]
 fn nothing_to_go_by_is_refused() {
     let storage = MemoryStorage::default();
     let (store, _) = filled(&storage, small(), 1);

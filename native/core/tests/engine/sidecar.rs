@@ -360,3 +360,29 @@ fn an_empty_store_that_was_closed_opens_again() {
     assert!(storage.contents("consumequeue/T/0/00000000000000000140").is_some(), "the option holds while there is no file");
     assert_eq!(storage.contents("commitlog/00000000000000000000").unwrap().len(), 4096);
 }
+
+/// The newest entries of all queues lead to records that are gone, as does the close: it says all the same that the log went on.
+#[test]
+fn a_close_whose_last_record_is_damaged_still_says_that_the_log_went_on() {
+    let storage = closed();
+    let places = |store: &Store, topic: &str, queue: i32, offset: u64| {
+        let entry = store.reader().entries(topic.as_bytes(), queue, offset, 1).unwrap().1[0];
+        (entry.physical as usize, entry.size as usize)
+    };
+    let look = open(&storage.snapshot(), Options { read_only: true, ..small() }).unwrap();
+    let last: Vec<_> = [("U", 0), ("U", 3), ("%RETRY%g", 0), ("%RETRY%g", 1)].map(|(topic, queue)| places(&look, topic, queue, 4)).into();
+    let (middle, _) = places(&look, "U", 3, 1);
+    let flip = |at: usize| storage.change(&format!("commitlog/{:020}", at / 4096 * 4096), at % 4096, |byte| *byte = !*byte);
+    last.iter().for_each(|&(at, size)| (at..at + size).for_each(flip));
+    flip(middle + 50);
+    for read_only in [true, false] {
+        let mut store = open(&storage, Options { read_only, ..small() }).unwrap();
+        assert!(findings(&store).contains(&"sidecar") && findings(&store).contains(&"damaged"), "{:?}", findings(&store));
+        assert_eq!(get(&store, "U", 3, 2, 9).unwrap().2, ["m2", "m3"]);
+        assert_eq!(all(&store), numbered(0..40));
+        if !read_only {
+            put_to(&mut store, "U", 3, "more");
+            close(store);
+        }
+    }
+}

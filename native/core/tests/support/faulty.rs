@@ -154,6 +154,9 @@ impl Segment for FaultySegment {
         self.full.change()?;
         self.inner.zero_from(at)
     }
+    fn zero_again(&self, at: u64) -> Result<(), IoError> {
+        self.zero_from(at)
+    }
     fn sync(&self, from: u64, to: u64) -> Result<(), IoError> {
         self.inner.sync(from, to)
     }

@@ -48,6 +48,24 @@ pub fn put_more(store: &mut Store, clock: &MemoryClock, kind: &str, range: std::
     }
 }
 
+/// Every message by its keys, and every queue.
+pub fn answers_of(store: &Store) -> Vec<String> {
+    let mut found = Vec::new();
+    for n in 0..100 {
+        found.push(format!("k{n}: {:?}", lookup(store, &format!("k{n}"))));
+        found.push(format!("U{n}: {:?}", lookup(store, &format!("U{n}"))));
+    }
+    found.push(format!("all: {:?}", lookup(store, "all")));
+    for topic in store.reader().topics() {
+        for queue in store.reader().queues(topic.as_bytes()) {
+            let (_, entries) = store.reader().entries(topic.as_bytes(), queue, 0, 10_000).unwrap();
+            found.push(format!("{topic}/{queue}: {:?} {entries:?}", store.reader().offsets(topic.as_bytes(), queue)));
+            found.push(format!("{topic}/{queue}: {:?}", get(store, &topic, queue, 0, 1000).unwrap()));
+        }
+    }
+    found
+}
+
 pub fn verify_options(deep: bool) -> VerifyOptions {
     let Options { index_slots: slots, index_entries: entries, delay_levels, .. } = small();
     let geometry = moraine_core::format::index_file::Geometry { slots, entries };

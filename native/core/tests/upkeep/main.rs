@@ -6,8 +6,10 @@ mod faulty;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod disposable;
 mod flips;
 mod kinds;
 mod rebuild;
 mod salvage;
+mod salvage_cut_off;
 mod verify;

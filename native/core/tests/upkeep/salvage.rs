@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::GetStatus;
+use moraine_core::engine::Scanner;
 use moraine_core::engine::delete_topic::delete_topic;
 use moraine_core::engine::expire::expire;
 use moraine_core::engine::retention::Wish;
-use moraine_core::engine::salvage::{Salvaged, copy_config, options_like, salvage};
-use moraine_core::engine::{Engine, Scanner};
+use moraine_core::engine::salvage::{self, Salvaged};
 use moraine_core::format::record::Record;
 use moraine_core::log::scan::Step;
 use moraine_core::log::segments::Segments;
@@ -25,12 +25,11 @@ use crate::support::*;
 fn saved(from: &MemoryStorage, kind: &str) -> (MemoryStorage, Salvaged) {
     let to = MemoryStorage::default();
     let mut findings = Vec::new();
-    copy_config(from, &to, &mut findings).unwrap();
-    let options = options_like(from, &options(kind)).unwrap();
-    let mut store = Engine::open(Arc::new(to.clone()), MemoryClock::at(NOW), options, &mut |_| {}).unwrap();
-    let mut salvaged = salvage(from, &mut store, &mut |_| {}).unwrap();
+    let clock = MemoryClock::at(NOW);
+    let mut store = salvage::begin(from, Arc::new(to.clone()), clock, &options(kind), &mut findings, &mut |_| {}).unwrap();
+    let mut salvaged = salvage::salvage(from, &mut store, &mut |_| {}).unwrap();
     salvaged.findings.splice(0..0, findings);
-    close(store);
+    salvage::end(store).unwrap();
     (to, salvaged)
 }
 

@@ -201,3 +201,16 @@ fn who_listens_to_the_progress_can_end_it() {
         assert!(!verify(&storage, &verify_options(true), &mut few).unwrap().complete);
     }
 }
+
+#[test]
+fn first_files_of_the_log_that_went_since_the_close_are_named() {
+    let storage = closed("plain");
+    let first = storage.paths().into_iter().find(|path| path.starts_with("commitlog/")).unwrap();
+    storage.remove_tree(&first);
+    for deep in [true, false] {
+        assert!(faults(&storage, deep).contains(&("log-missing", first.clone())), "{:?}", faults(&storage, deep));
+    }
+    // RocketMQ removes them, and says nothing.
+    storage.place("lock", b"lock");
+    assert!(!faults(&storage, true).contains(&("log-missing", first)));
+}
