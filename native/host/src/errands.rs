@@ -2,7 +2,7 @@
 //! never while it writes behind; the lock is taken for pieces of them only.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moraine_core::engine::delete_topic::delete_topic;
 use moraine_core::engine::expire::{Access, Expired, expire};
@@ -13,6 +13,7 @@ use crate::clock::HostClock;
 use crate::files::HostStorage;
 use crate::members::Member;
 use crate::shared::{Core, HostEngine};
+use crate::sync::Instant;
 
 /// Between two looks at what may be removed, in a store that removes by itself: as in RocketMQ.
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);

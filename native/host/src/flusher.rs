@@ -4,10 +4,8 @@
 //! and it comes back when the interval has passed. A flush asked for while a sync runs is the next group.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use moraine_core::engine::{Behind, BehindPlan, SealPlan, Writer};
 use moraine_core::error::{Code, Error, IoError, IoKind};
@@ -21,6 +19,9 @@ use crate::files::HostStorage;
 use crate::lock::StoreLock;
 use crate::members::Member;
 use crate::shared::{Core, HostEngine, State};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Condvar, Instant, Mutex, MutexGuard};
 
 /// Time of writing after which the durable position is said on disk again.
 const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -172,7 +173,7 @@ impl Signals {
 /// Starts the thread, which keeps the lock until the store is closed or dropped.
 pub(crate) fn start(core: Arc<Core>, storage: Arc<HostStorage>, lock: Option<StoreLock>) -> Result<ThreadId, Error> {
     let flusher = Flusher { core, storage, lock };
-    let thread = std::thread::Builder::new()
+    let thread = thread::Builder::new()
         .name("moraine-flush".into())
         .spawn(move || flusher.live())
         .map_err(|error| io_error(&error, "clone", "moraine-flush"))?;

@@ -28,6 +28,7 @@ pub mod segment;
 pub mod shared;
 #[cfg(test)]
 mod stall;
+mod sync;
 pub mod upkeep;
 mod whole;
 

@@ -1,14 +1,15 @@
 //! Who has a store open: the thread that opened it, and those that were attached to it. Each is told of what concerns it,
 //! has watches and holds of its own, and leaves when it likes; the last one closes the store.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use moraine_core::engine::WatcherId;
 use moraine_core::error::Error;
 
 use crate::errands::Done;
 use crate::reader::Fetched;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Told by threads of the store, which hold no lock meanwhile. Nothing is told after `closed`, nor after the member was
 /// dropped without a close.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use moraine_core::engine::{GetRequest, Resolved};
@@ -17,6 +17,7 @@ use crate::members::Member;
 use crate::reading::{GetHead, copy};
 use crate::segment::HostSegment;
 use crate::shared::{Core, closed};
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 
 /// Threads that read at a time: so many requests keep a disk busy, more would only take memory.
 const MOST_THREADS: usize = 4;
@@ -123,7 +124,7 @@ impl Readers {
             return Ok(());
         }
         let core = Arc::clone(core);
-        let started = std::thread::Builder::new().name("moraine-read".into()).spawn(move || core.readers.live(&core));
+        let started = thread::Builder::new().name("moraine-read".into()).spawn(move || core.readers.live(&core));
         match started {
             Ok(_) => line.threads += 1,
             Err(_) if line.threads > 0 => {} // those that are there do it

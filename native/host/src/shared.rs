@@ -4,9 +4,7 @@
 //! given back, syncs and writes behind run without it. Everything here may be called from any thread.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::thread::ThreadId;
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 pub use moraine_core::engine::GetRequest;
@@ -27,6 +25,9 @@ use crate::reader::Readers;
 pub use crate::reader::{Fetched, Wanted};
 pub use crate::reading::GetHead;
 use crate::segment::HostSegment;
+use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Where a store takes its time from.
 pub type ClockSource = HostClock;
@@ -328,7 +329,7 @@ impl Drop for Shared {
             Leaving::Gone => {}
             Leaving::Last => {
                 self.core.signals.abandon();
-                if self.core.flusher.get() != Some(&std::thread::current().id()) {
+                if self.core.flusher.get() != Some(&thread::current().id()) {
                     // So that the store can be opened again at once. Not for longer: whoever drops must not hang.
                     self.core.signals.wait_for_end(LONGEST_GOODBYE);
                 }
