@@ -76,6 +76,11 @@ pub trait Segment {
     /// Copies `out.len()` bytes from `at`. The range lies within the segment.
     fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError>;
 
+    /// `from..to` will be read soon.
+    fn will_need(&self, from: u64, to: u64) {
+        let _ = (from, to);
+    }
+
     /// Makes sure that bytes `0..end` can be written without the disk running full (the prefill frontier).
     /// Nothing is written that a reader could see.
     fn reserve(&self, end: u64) -> Result<(), IoError>;

@@ -213,6 +213,13 @@ impl Segment for HostSegment {
         }
     }
 
+    fn will_need(&self, from: u64, to: u64) {
+        if let Some(len) = std::num::NonZeroU64::new(to.saturating_sub(from)) {
+            // Advice: without it the reads that follow take longer.
+            let _ = rustix::fs::fadvise(self.file(), from, Some(len), rustix::fs::Advice::WillNeed);
+        }
+    }
+
     fn reserve(&self, end: u64) -> Result<(), IoError> {
         let Some(background) = &self.background else { return Err(read_only("fallocate", self.frontier.path())) };
         self.check("fallocate", end, 0)?;

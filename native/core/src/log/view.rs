@@ -29,6 +29,19 @@ impl<G: Segment> LogView<G> {
         Self { segments, end }
     }
 
+    /// `from..to` will be read soon.
+    pub fn will_need(&self, from: u64, to: u64) {
+        let to = to.min(self.end);
+        let mut at = from;
+        while at < to
+            && let Some(placed) = self.segments.find(at)
+        {
+            let end = placed.base + placed.segment.size();
+            placed.segment.will_need(at - placed.base, to.min(end) - placed.base);
+            at = end;
+        }
+    }
+
     pub fn min(&self) -> u64 {
         self.segments.min()
     }
