@@ -1,6 +1,7 @@
 // The tests in which Apache RocketMQ is the judge. `--all`: 200 random stores written in turns instead of a few;
 // `--seed S` and `--scenarios N`: only such stores, N of them from seed S on (a failed test says its seed).
-// `--kills N`: only stores whose process is killed and that RocketMQ opens first; with `--seed S` from that seed on.
+// `--kills N`: only stores whose process is killed in the end and that RocketMQ opens first; with `--seed S` from that seed on.
+// `--cuts N`: the same after a power cut, of which RocketMQ takes torn files as it likes (docs/durability.md, Known limits).
 // `--images N`: only damaged stores that both read; `--seed S` as before.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -15,9 +16,9 @@ const AT_A_TIME = "12";
 function options() {
   const number = { type: "string" };
   const { values } = parseArgs({
-    options: { all: { type: "boolean" }, seed: number, scenarios: number, kills: number, images: number },
+    options: { all: { type: "boolean" }, seed: number, scenarios: number, kills: number, cuts: number, images: number },
   });
-  for (const name of ["seed", "scenarios", "kills", "images"]) {
+  for (const name of ["seed", "scenarios", "kills", "cuts", "images"]) {
     const value = values[name];
     if (value !== undefined && !/^[1-9]\d{0,8}$/.test(value)) {
       throw new Error(`--${name} is ${value}; it must be an integer from 1 to 999999999`);
@@ -27,9 +28,11 @@ function options() {
 }
 
 /** Which tests are run, and what they are told. */
-function chosen({ all, seed, scenarios, kills, images }) {
-  if (kills !== undefined) {
-    const env = { MORAINE_KILLS: kills, ...(seed === undefined ? {} : { MORAINE_KILLS_SEED: seed }) };
+function chosen({ all, seed, scenarios, kills, cuts, images }) {
+  if (kills !== undefined || cuts !== undefined) {
+    const last = kills === undefined ? "cut" : "kill";
+    const from = seed === undefined ? {} : { MORAINE_KILLS_SEED: seed };
+    const env = { MORAINE_KILLS: kills ?? cuts, MORAINE_KILLS_LAST: last, ...from };
     return { env, files: ["test/interop/killed-stores.test.ts"] };
   }
   if (images !== undefined) {

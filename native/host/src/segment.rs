@@ -149,6 +149,20 @@ impl HostSegment {
         data_from(self.file(), self.frontier.path(), at, self.frontier.size())
     }
 
+    /// The writer goes on at `at`, once `clear` has made what stands behind it zero.
+    fn restart_at(&self, at: u64, clear: impl FnOnce() -> Result<(), IoError>) -> Result<(), IoError> {
+        if self.background.is_none() {
+            return Err(read_only("fallocate", self.frontier.path()));
+        }
+        self.check("fallocate", at, 0)?;
+        self.frontier.restart_at(at, clear)
+    }
+
+    fn clear_for_good(&self, at: u64) -> Result<(), IoError> {
+        self.clear_from(at)?;
+        self.frontier.sync()
+    }
+
     /// Makes `at..` read as zero: by giving the blocks back that hold data, or by writing zeros where the file system cannot.
     /// Room that was given and not written stays.
     fn clear_from(&self, at: u64) -> Result<(), IoError> {
@@ -243,28 +257,14 @@ impl Segment for HostSegment {
     }
 
     fn zero_from(&self, at: u64) -> Result<(), IoError> {
-        if self.background.is_none() {
-            return Err(read_only("fallocate", self.frontier.path()));
-        }
-        self.check("fallocate", at, 0)?;
-        self.frontier.restart_at(at, || match self.first_set(at)? {
+        self.restart_at(at, || match self.first_set(at)? {
             None => Ok(()),
-            Some(_) => {
-                self.clear_from(at)?;
-                self.frontier.sync()
-            }
+            Some(_) => self.clear_for_good(at),
         })
     }
 
     fn zero_again(&self, at: u64) -> Result<(), IoError> {
-        if self.background.is_none() {
-            return Err(read_only("fallocate", self.frontier.path()));
-        }
-        self.check("fallocate", at, 0)?;
-        self.frontier.restart_at(at, || {
-            self.clear_from(at)?;
-            self.frontier.sync()
-        })
+        self.restart_at(at, || self.clear_for_good(at))
     }
 
     fn sync(&self, _from: u64, _to: u64) -> Result<(), IoError> {

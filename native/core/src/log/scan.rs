@@ -11,6 +11,8 @@ use crate::storage::Segment;
 
 /// Bytes read at once; a longer record gets a window of its own length.
 const WINDOW_BYTES: u64 = 1 << 20;
+/// The disk is told of so much ahead of the window, so that it works while records are checked.
+const AHEAD_BYTES: u64 = 16 << 20;
 
 /// What stands at the scanner's position.
 #[derive(Debug)]
@@ -69,6 +71,8 @@ pub struct Scanner<G> {
     window: Vec<u8>,
     /// Offset of the window's first byte.
     window_at: u64,
+    /// Up to where the disk has been told that the log will be read.
+    told: u64,
     /// Place of the last message in the window.
     message: (usize, usize),
 }
@@ -86,7 +90,7 @@ impl<G: Segment> Scanner<G> {
     pub fn new(view: LogView<G>, from: u64, to: u64) -> Self {
         let at = from.max(view.min());
         let to = to.min(view.end());
-        Self { view, at, to, window: Vec::new(), window_at: 0, message: (0, 0) }
+        Self { view, at, to, window: Vec::new(), window_at: 0, told: from, message: (0, 0) }
     }
 
     /// The next position to be looked at.
@@ -253,6 +257,15 @@ impl<G: Segment> Scanner<G> {
         Ok(self.view.read(at, &mut prefix)? && crate::format::record::body_length_agrees(&prefix, size))
     }
 
+    /// Half of what is ahead has been read: the disk hears of the next half.
+    fn tell_ahead(&mut self, at: u64) {
+        let wanted = (at + AHEAD_BYTES).min(self.to);
+        if wanted >= self.told + AHEAD_BYTES / 2 || (wanted == self.to && self.told < wanted) {
+            self.view.will_need(self.told.max(at), wanted);
+            self.told = wanted;
+        }
+    }
+
     /// Makes the window hold `need` bytes from `at`; false where the range or the segment ends before.
     fn load(&mut self, at: u64, need: u64) -> Result<bool, Error> {
         let held = self.window_at + self.window.len() as u64;
@@ -264,6 +277,7 @@ impl<G: Segment> Scanner<G> {
             return Ok(false);
         }
         let len = rest.min(need.max(WINDOW_BYTES)) as usize;
+        self.tell_ahead(at);
         self.window.resize(len, 0);
         self.window_at = at;
         if self.view.read(at, &mut self.window)? {

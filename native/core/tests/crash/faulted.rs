@@ -139,6 +139,9 @@ impl<'a> Faulted<'a> {
         }
         if end > self.model.end {
             // The blank in front of a message that never came.
+            if let Ok(Some(found)) = log.record_at(self.model.end, &mut bytes) {
+                return Err(format!("a put failed, and at {} its record of {found} bytes is found", self.model.end));
+            }
             self.model.blanks.push((self.model.end, end - self.model.end));
             self.model.end = end;
         }

@@ -53,7 +53,9 @@ fn workloads() -> Vec<Workload> {
         workload.steps.retain(calm);
         workload.steps.insert(workload.steps.len() * 2 / 3, Step::Truncate(u64::MAX / 2));
         let rebuild = Step::Rebuild { closed: true, queues: true, index: true };
-        workload.steps.extend([Step::Delete(1), Step::Expire(0), rebuild, Step::Put(vec![Draft { number: 1 << 20, ..Draft::default() }])]);
+        // Several in one write: of one that fails, whole records may be on the disk.
+        let together = (0..6).map(|number| Draft { number: (1 << 20) + number, ..Draft::default() }).collect();
+        workload.steps.extend([Step::Delete(1), Step::Expire(0), rebuild, Step::Group(together)]);
         workload
     };
     chosen.map(without_clocks).collect()
