@@ -32,8 +32,8 @@ impl Stall {
 
     /// Until somebody waits for the disk.
     pub(crate) fn until_somebody_waits(&self) {
-        let (_, late) = self.changed.wait_timeout_while(self.state.lock().unwrap(), PATIENCE, |state| state.waiting == 0).unwrap();
-        assert!(!late.timed_out(), "everything was in memory");
+        let waited = self.changed.wait_timeout_while(self.state.lock().unwrap(), PATIENCE, |state| state.waiting == 0).unwrap();
+        assert!(!waited.1.timed_out(), "everything was in memory");
     }
 
     pub(crate) fn pass(&self, path: &str) {
@@ -43,8 +43,7 @@ impl Stall {
         }
         state.waiting += 1;
         self.changed.notify_all();
-        state = self.changed.wait_while(state, |state| state.stalled.is_some()).unwrap();
-        state.waiting -= 1;
+        self.changed.wait_while(state, |state| state.stalled.is_some()).unwrap().waiting -= 1;
     }
 }
 

@@ -106,12 +106,6 @@ pub struct Stats {
     pub waiting_entries: f64,
 }
 
-/// How near a store is to making a put wait, from 0 to 1.
-#[napi]
-pub fn pressure(handle: u32) -> napi::Result<f64> {
-    guarded(|| env::with(handle, |store| Ok(store.shared.pressure()?)))
-}
-
 #[napi]
 pub fn stats(handle: u32) -> napi::Result<Stats> {
     let found = guarded(|| env::with(handle, |store| Ok(store.shared.read(|reader| Ok(reader.stats()))?)))?;

@@ -1,21 +1,27 @@
 //! How many interleavings are tried, and which.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, FailurePersistence, Runner};
 
 /// Interleavings of each model where nobody says otherwise.
-const SCHEDULES: u64 = 150;
+const SCHEDULES: u64 = 1000;
 /// Changes of priority in an interleaving of the kind that finds what needs few, but certain ones.
 const DEPTH: usize = 3;
 /// The engine's own calls go deeper than those of a small model.
 const STACK_BYTES: usize = 1 << 20;
 
-/// The seed of the interleaving that is being tried.
-pub static SEED: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    /// The seed of the interleaving that this test is trying.
+    static SEED: Cell<u64> = const { Cell::new(0) };
+}
+
+pub fn seed() -> u64 {
+    SEED.get()
+}
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
@@ -32,7 +38,7 @@ pub fn explore(name: &str, model: impl Fn() + Send + Sync + Clone + 'static) {
     let mut tried = 0;
     while goes_on(tried) {
         let seed = first + tried;
-        SEED.store(seed, Ordering::Relaxed);
+        SEED.set(seed);
         if let Err(flaw) = catch_unwind(AssertUnwindSafe(|| try_one(seed, model.clone()))) {
             eprintln!("model {name}, seed {seed}; again: MORAINE_MODELS_SEED={seed} MORAINE_MODELS_SCHEDULES=1");
             resume_unwind(flaw);

@@ -14,7 +14,7 @@ use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread;
 
 use crate::batch::batch;
-use crate::explore::SEED;
+use crate::explore::seed;
 
 /// What a member was told.
 #[derive(Clone, Debug, Default)]
@@ -102,7 +102,7 @@ impl Stage {
     }
 
     pub fn seed(&self) -> u64 {
-        SEED.load(Ordering::Relaxed)
+        seed()
     }
 
     fn try_open(&self, flush: FlushMode) -> Result<(Arc<Shared>, Arc<Ear>), Error> {
