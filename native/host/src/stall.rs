@@ -63,8 +63,9 @@ mod tests {
     use crate::errands::Done;
     use crate::shared::{Events, Fetched, GetHead, OpenSettings, Shared, Wanted};
 
-    /// Of one file of the log: there are several.
-    const SEGMENT_BYTES: u64 = 64 * 1024;
+    /// One file of the log holds all messages: what lies in the middle of it nobody looks at when the store is opened.
+    const SEGMENT_BYTES: u64 = 8 << 20;
+    const BODY_BYTES: usize = 4096;
 
     struct Told(mpsc::Sender<&'static str>);
 
@@ -103,7 +104,7 @@ mod tests {
             prepared_transaction_offset: 0,
             born_host: host,
             store_host: host,
-            body: &[7; 500],
+            body: &[7; BODY_BYTES],
             properties: properties.as_bytes(),
         };
         let mut batch = Vec::new();
@@ -150,8 +151,8 @@ mod tests {
             put(&store, "new");
             store.request_flush();
             assert_eq!(hear.recv().unwrap(), "settled");
-            let (mut out, mut offsets, mut head) = ([0; 2000], [0.0; 1], GetHead::default());
-            let newest = GetRequest { topic: b"orders", queue_id: 0, offset: 1000, max: 1, max_bytes: 2000, filter: b"" };
+            let (mut out, mut offsets, mut head) = ([0; 5000], [0.0; 1], GetHead::default());
+            let newest = GetRequest { topic: b"orders", queue_id: 0, offset: 1000, max: 1, max_bytes: 5000, filter: b"" };
             assert!(store.positions().durable == store.positions().end);
             assert!(store.watch(b"orders", 1).is_ok());
             if stalled != "consumequeue" {
@@ -170,8 +171,8 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_get_that_waits_for_queue_entries() {
         others_go_on_while("consumequeue", |store| {
-            let (mut out, mut offsets, mut head) = (vec![0; 100_000], [0.0; 32], GetHead::default());
-            let request = GetRequest { topic: b"orders", queue_id: 0, offset: 10, max: 32, max_bytes: 100_000, filter: b"" };
+            let (mut out, mut offsets, mut head) = (vec![0; 200_000], [0.0; 32], GetHead::default());
+            let request = GetRequest { topic: b"orders", queue_id: 0, offset: 10, max: 32, max_bytes: 200_000, filter: b"" };
             store.get(request, &mut out, &mut offsets, &mut head).unwrap();
             head.messages == 32 && offsets[31] == 41.0
         });
@@ -205,7 +206,7 @@ mod tests {
         let stall = &store.core.storage.stall;
         stall.begin("consumequeue");
         let (topic, filter) = (b"orders".to_vec(), Vec::new());
-        store.fetch(1, Wanted::Messages { topic, queue_id: 0, offset: 10, max: 32, max_bytes: 100_000, filter }).unwrap();
+        store.fetch(1, Wanted::Messages { topic, queue_id: 0, offset: 10, max: 32, max_bytes: 200_000, filter }).unwrap();
         stall.until_somebody_waits();
         put(&store, "new");
         store.request_flush();
