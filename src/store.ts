@@ -67,8 +67,9 @@ export class Store {
   /** Where the runtime has `Symbol.asyncDispose`, `await using` closes the store. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
 
-  private constructor(key: symbol, { engineName, engine, lifecycle, settings, isAttached }: Opened) {
+  private constructor(key: symbol, opened: Opened) {
     if (key !== BY_OPEN) throw argumentError("new Store", "a store is made by Store.open(path, options)");
+    const { engineName, engine, lifecycle, settings, isAttached } = opened;
     const { flush } = settings;
     this.#engineName = engineName;
     this.#engine = engine;
