@@ -14,6 +14,10 @@ export interface FetchAtOptions {
 }
 
 const FETCH_AT_OPTIONS: readonly string[] = ["signal"];
+/** Bytes that are answered at once in one turn of the event loop: whoever reads on and on lets others have theirs. */
+const BYTES_A_TURN = 1 << 20;
+/** What an answer costs beside its bytes. */
+const BYTES_AN_ANSWER = 4096;
 
 export class Fetches {
   readonly #engine: EngineStore;
@@ -21,6 +25,8 @@ export class Fetches {
   readonly #reader: QueueReader;
   /** What ends the waits for those that are being read. */
   readonly #waiting: Set<(error: StoreError) => void> = new Set();
+  /** Bytes answered in this turn of the event loop. */
+  #answered = 0;
 
   constructor(engine: EngineStore, lifecycle: Lifecycle, reader: QueueReader) {
     this.#engine = engine;
@@ -36,7 +42,7 @@ export class Fetches {
     options: FetchOptions | undefined,
   ): GetResult | Promise<GetResult> {
     const read = this.#reader.fetch(topic, queueId, queueOffset, options);
-    return "now" in read ? read.now : this.#wait(read.later, read.signal);
+    return "now" in read ? this.#inTurn(read.now, read.now.bytes.length) : this.#wait(read.later, read.signal);
   }
 
   fetchAt(
@@ -50,8 +56,15 @@ export class Fetches {
     // A getter of an option may have closed the store.
     this.#lifecycle.checkReadable();
     const now = this.#engine.atInMemory(physicalOffset);
-    if (now !== undefined) return messageIn(now.found);
+    if (now !== undefined) return this.#inTurn(messageIn(now.found), now.found?.length ?? 0);
     return this.#wait(this.#engine.fetchAt(physicalOffset), signal).then(messageIn);
+  }
+
+  /** At once, or, where a turn of the event loop has had enough of that, in the next one: promises alone never give it back. */
+  #inTurn<T>(answer: T, bytes: number): T | Promise<T> {
+    if (this.#answered === 0) setImmediate(() => (this.#answered = 0));
+    this.#answered += BYTES_AN_ANSWER + bytes;
+    return this.#answered <= BYTES_A_TURN ? answer : new Promise((resolve) => setImmediate(resolve, answer));
   }
 
   /** Nothing is read any more. */

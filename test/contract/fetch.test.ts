@@ -71,6 +71,27 @@ describe("fetch", () => {
     expect(order).toEqual(["fetched", "the next turn"]);
   });
 
+  test("lets others have their turn where somebody reads on and on in memory", async () => {
+    const store = await openStore();
+    store.putBatch(messages(1000).map((one) => ({ ...one, body: new Uint8Array(4000) })));
+    const read = async (next: (n: number) => Promise<unknown>): Promise<number> => {
+      let [turns, ended] = [0, false];
+      const count = (): void => {
+        turns += 1;
+        if (!ended) setImmediate(count);
+      };
+      setImmediate(count);
+      for (let n = 0; n < 1000; n++) await next(n);
+      ended = true;
+      return turns;
+    };
+    const { physicalOffset } = store.get("orders", 0, 0).messages[0] as StoredMessage;
+    // Four megabytes, a thousand times a message, a thousand times nothing.
+    expect(await read((n) => store.fetch("orders", 0, n, { max: 1 }))).toBeGreaterThan(2);
+    expect(await read(() => store.fetchAt(physicalOffset))).toBeGreaterThan(2);
+    expect(await read(() => store.fetch("orders", 9, 0))).toBeGreaterThan(2);
+  });
+
   test("reads from the disk what is not in memory, and says so", async () => {
     const { store } = await coldStore(3000);
     const found: string[] = [];
