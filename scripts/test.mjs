@@ -14,9 +14,13 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** Planted bugs that a run tries, others each time; `npm run planted` tries all. */
 const PLANTED_BUGS = 3;
 
+/** What cargo tests: everything, then the interleavings of a store's threads, whose locks are a scheduler's. */
+const WORKSPACE = ["--workspace"];
+const MODELS = ["-p", "moraine-host", "--features", "models", "--test", "models"];
+
 /** cargo's tests, counted from what each test binary announces and reports. */
-async function rustTests() {
-  const cargo = spawn("cargo", ["test", "--workspace", "--locked", "--no-fail-fast"], {
+async function rustTests(which) {
+  const cargo = spawn("cargo", ["test", "--locked", "--no-fail-fast", ...which], {
     cwd: root,
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -95,7 +99,10 @@ async function attempt(run) {
 const counts = [];
 const broken = await attempt(setUp);
 if (broken) counts.push(broken);
-else counts.push(await attempt(rustTests), await attempt(typescriptTests), await attempt(plantedBugs));
+else {
+  for (const run of [() => rustTests(WORKSPACE), () => rustTests(MODELS), typescriptTests, plantedBugs])
+    counts.push(await attempt(run));
+}
 
 const sum = (key) => counts.reduce((total, count) => total + count[key], 0);
 if (sum("notRun") > 0) console.log(`\n${sum("notRun")} not run`);
