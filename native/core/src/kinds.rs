@@ -14,8 +14,9 @@ use crate::topics::TopicKinds;
 /// Segments from which a regular gap is taken for several log paths; one missing between fewer may be a loss.
 const MIN_STRIPED_SEGMENTS: usize = 3;
 
-/// What a writer would harm, each as a sentence; empty for a store that can be written.
-pub fn unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<Vec<String>, Error> {
+/// What a writer would harm, each as a sentence; empty for a store that can be written. Of one that we were the last to write
+/// (`is_ours`) the log lies in one directory: what is missing there a power cut took.
+pub fn unsupported<S: Storage>(storage: &S, topics: &TopicKinds, is_ours: bool) -> Result<Vec<String>, Error> {
     let mut reasons = Vec::new();
     if let Some(topic) = topics.compaction.first() {
         reasons.push(format!("topic {topic} is a compaction topic (cleanup.policy=COMPACTION)"));
@@ -30,7 +31,7 @@ pub fn unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<Vec<S
             reasons.push(format!("its log belongs to DLedger ({})", entry.name));
         }
     }
-    if let Some(paths) = log_paths(storage)? {
+    if !is_ours && let Some(paths) = log_paths(storage)? {
         reasons.push(format!(
             "every {paths}. file of its log lies in {}, the others elsewhere: storePathCommitLog named {paths} directories",
             log::DIRECTORY

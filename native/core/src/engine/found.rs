@@ -9,7 +9,7 @@ use super::known::{IndexClues, load_checkpoint, load_index, refuse_wrong_mount};
 use super::resumed::Resumed;
 use super::rows::Queues;
 use super::seals::Seals;
-use super::sidecar::Sidecar;
+use super::sidecar::{Sidecar, marker_stands};
 use super::trusted::Proven;
 use crate::error::{Code, Error, Finding};
 use crate::format::checkpoint::Checkpoint;
@@ -165,7 +165,7 @@ fn load_queues<S: Storage>(
 }
 
 pub(super) fn refuse_unsupported<S: Storage>(storage: &S, topics: &TopicKinds) -> Result<(), Error> {
-    let reasons = kinds::unsupported(storage, topics)?;
+    let reasons = kinds::unsupported(storage, topics, marker_stands(storage)?)?;
     if reasons.is_empty() {
         return Ok(());
     }

@@ -13,6 +13,7 @@ use moraine_core::engine::retention::Wish;
 use moraine_core::error::{Code, Error, IoKind};
 use moraine_core::queue::lookup::QueueOffsets;
 use moraine_core::sim::{Affected, AllChoices, Failure, SimClock, SimDisk};
+use moraine_core::storage::Storage as _;
 
 type Store = Engine<SimDisk, SimClock>;
 
@@ -105,7 +106,9 @@ fn a_rebuild_that_failed_at_its_end_is_not_carried_out_again_later() {
             put(&mut store, 0, b"second").unwrap();
             put(&mut store, 7, b"third").unwrap();
             flush(&mut store, disk);
-            let store = open(&cut_off(disk));
+            let left = cut_off(disk);
+            assert_eq!(left.len("moraine/rebuild").unwrap(), None, "the note is back; sync {call} failed");
+            let store = open(&left);
             let next = [0, 7].map(|queue| store.reader().offsets(b"T", queue).next);
             assert_eq!(next, [2, 1], "sync {call} failed");
         },
