@@ -11,6 +11,10 @@ import type { EncodedMessage, Writer } from "./writer.ts";
 /** The first in line tries again so soon, and later and later as long as there is no room. */
 const FIRST_PAUSE_MS = 1;
 const LONGEST_PAUSE_MS = 50;
+/** Most that are let in before other work of the process gets its turn. */
+const MESSAGES_A_TURN = 1024;
+/** Places at the front of the line that are not worth a copy of the rest. */
+const LEFT_KEPT = 1024;
 
 /** One for whom there was no room yet. */
 interface Queued {
@@ -25,10 +29,13 @@ export class AppendLine {
   readonly #waiters: FlushWaiters;
   readonly #path: string;
   readonly #mostBytes: number;
-  readonly #line: Queued[] = [];
+  /** Empty in front of `first`. */
+  #line: (Queued | undefined)[] = [];
+  #first = 0;
   /** Of messages in line, and of those that wait for their sync. */
   #pendingBytes = 0;
   #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
   #pauseMs = FIRST_PAUSE_MS;
 
   constructor(writer: Writer, waiters: FlushWaiters, path: string, mostBytes: number) {
@@ -43,10 +50,15 @@ export class AppendLine {
     return Math.min(this.#pendingBytes / this.#mostBytes, 1);
   }
 
+  /** How many are in line. */
+  get waiting(): number {
+    return this.#line.length - this.#first;
+  }
+
   /** What is wrong is thrown. */
   append(message: Message | InnerBatchMessage, durability: "disk" | "memory"): Promise<PutResult> {
     if (this.#pendingBytes >= this.#mostBytes) throw this.#full();
-    if (this.#line.length === 0) {
+    if (this.waiting === 0) {
       try {
         return this.#stored(this.#writer.put(message), durability);
       } catch (error) {
@@ -64,11 +76,10 @@ export class AppendLine {
   /** Nobody in line gets in any more. */
   end(error: StoreError): void {
     clearTimeout(this.#timer);
+    clearImmediate(this.#turn);
     this.#timer = undefined;
-    for (const { encoded, reject } of this.#line.splice(0)) {
-      this.#pendingBytes -= encoded.bytes.length;
-      reject(error);
-    }
+    this.#turn = undefined;
+    for (let queued = this.#leave(); queued !== undefined; queued = this.#leave()) queued.reject(error);
   }
 
   #stored(result: PutResult, durability: "disk" | "memory"): Promise<PutResult> {
@@ -93,32 +104,57 @@ export class AppendLine {
   }
 
   #tryLater(): void {
+    if (this.#turn !== undefined) return;
     this.#timer ??= setTimeout(() => this.#try(), this.#pauseMs);
   }
 
   /** Lets in as many as there is room for, in their order. */
   #try(): void {
+    clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (let first = this.#line[0]; first !== undefined; first = this.#line[0]) {
+    this.#turn = undefined;
+    for (let n = 0; n < MESSAGES_A_TURN; n++) {
+      // Out of the line first: who is told of the message may end the line, or append.
+      const queued = this.#leave();
+      if (queued === undefined) return;
       try {
-        const result = this.#writer.putEncoded(first.encoded);
-        this.#leave(first);
-        this.#stored(result, first.durability).then(first.resolve, first.reject);
+        this.#stored(this.#writer.putEncoded(queued.encoded), queued.durability).then(queued.resolve, queued.reject);
         this.#pauseMs = FIRST_PAUSE_MS;
       } catch (error) {
-        if (isBusy(error)) break;
-        this.#leave(first);
-        first.reject(error);
+        if (isBusy(error)) {
+          this.#comeBack(queued);
+          this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
+          this.#tryLater();
+          return;
+        }
+        queued.reject(error);
       }
     }
-    if (this.#line.length === 0) return;
-    this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
-    this.#tryLater();
+    if (this.waiting > 0) this.#turn ??= setImmediate(() => this.#try());
   }
 
-  #leave({ encoded }: Queued): void {
-    this.#line.shift();
-    this.#pendingBytes -= encoded.bytes.length;
+  /** Takes the first out of the line. */
+  #leave(): Queued | undefined {
+    const line = this.#line;
+    const queued = line[this.#first];
+    if (queued === undefined) return;
+    this.#pendingBytes -= queued.encoded.bytes.length;
+    line[this.#first++] = undefined;
+    if (this.#first === line.length) {
+      this.#line = [];
+      this.#first = 0;
+    } else if (this.#first > LEFT_KEPT && this.#first > line.length / 2) {
+      this.#line = line.slice(this.#first);
+      this.#first = 0;
+    }
+    return queued;
+  }
+
+  /** To the front of the line again. */
+  #comeBack(queued: Queued): void {
+    this.#pendingBytes += queued.encoded.bytes.length;
+    if (this.#first > 0) this.#line[--this.#first] = queued;
+    else this.#line.unshift(queued);
   }
 
   #full(): StoreError {

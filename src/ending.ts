@@ -100,7 +100,7 @@ export class Ending {
 
   poison(cause: StoreError): void {
     const { lifecycle, waiters, waits, appends } = this.#ends;
-    const error = lifecycle.poison(cause, waiters.waiting > 0);
+    const error = lifecycle.poison(cause, waiters.waiting + appends.waiting > 0);
     appends.end(error);
     waiters.fail(error);
     waits.end(error);

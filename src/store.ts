@@ -174,6 +174,7 @@ export class Store {
    */
   append(message: Message | InnerBatchMessage, options?: AppendOptions): Promise<PutResult> {
     try {
+      this.#lifecycle.checkWritable();
       return this.#appends.append(message, durabilityOf(options, this.#settings.flush));
     } catch (error) {
       return Promise.reject(error);

@@ -41,8 +41,8 @@ export class NativeFetches {
 
   /** `ask` asks the addon; what it throws is thrown. Holds the process until somebody has the answer, or nobody waits. */
   start(ask: (fetch: number) => void): EngineFetch<FetchedMessages> {
-    this.#last += 1;
-    const fetch = this.#last;
+    const fetch = nextNumber(this.#last, this.#waiting);
+    this.#last = fetch;
     ask(fetch);
     this.#hold.take();
     const done = new Promise<FetchedMessages>((resolve, reject) => this.#waiting.set(fetch, { resolve, reject }));
@@ -69,4 +69,12 @@ export class NativeFetches {
     this.#waiting.delete(fetch);
     this.#hold.release();
   }
+}
+
+/** The number behind `last` as the addon takes numbers, unsigned and of 32 bits, that nobody who waits has. */
+export function nextNumber(last: number, waiting: ReadonlyMap<number, unknown>): number {
+  let next = last;
+  do next = (next + 1) >>> 0;
+  while (waiting.has(next));
+  return next;
 }

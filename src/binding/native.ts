@@ -19,7 +19,7 @@ import type {
   FetchedMessages,
   TaskProgress,
 } from "./contract.ts";
-import { NativeFetches } from "./native-fetch.ts";
+import { NativeFetches, nextNumber } from "./native-fetch.ts";
 import { runTask, type TaskEvent } from "./native-task.ts";
 import { ProcessHold } from "./process-hold.ts";
 import { numberIn, tokenOf } from "./token.ts";
@@ -342,8 +342,8 @@ class NativeStore implements EngineStore {
   /** Asks for an errand, and holds the process until it is done. */
   #errand<T>(ask: (errand: number) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#lastErrand += 1;
-      const errand = this.#lastErrand;
+      const errand = nextNumber(this.#lastErrand, this.#errands);
+      this.#lastErrand = errand;
       this.#call(() => {
         if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
         ask(errand);

@@ -98,7 +98,8 @@ try {
   const again = await Store.open(directory, options);
   if (!again.health().clean) throw new Error("the store was not closed cleanly");
   const kept = checkAll(again);
-  for (const [of, number] of newest) if (kept.get(of) !== number) throw new Error(`${of} ended with ${number}, now ${kept.get(of)}`);
+  for (const [of, number] of newest)
+    if (kept.get(of) !== number) throw new Error(`${of} ended with ${number}, now ${kept.get(of)}`);
   await again.close();
   console.log(JSON.stringify({ ...tally, queues: TOPICS.length * QUEUES }));
 } catch (error) {

@@ -78,7 +78,8 @@ const DEEDS = [
     if (durable < endOffset) throw new Error(`flushed up to ${durable}, asked for ${endOffset}`);
   },
   () => {
-    for (const message of store.lookup(TOPICS[roll(TOPICS.length)], `${name}-${roll(1000)}`, { max: 4 })) readBack(message);
+    for (const message of store.lookup(TOPICS[roll(TOPICS.length)], `${name}-${roll(1000)}`, { max: 4 }))
+      readBack(message);
   },
   async () => {
     const release = store.retain(store.log.minOffset);

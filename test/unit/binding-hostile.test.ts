@@ -318,7 +318,9 @@ describe("the other calls", () => {
 
   it("refuse arguments of another type", () => {
     const takesNone = ["copyName"];
-    const calls = Object.keys(hostile).filter((name) => typeof hostile[name] === "function" && !takesNone.includes(name));
+    const calls = Object.keys(hostile).filter(
+      (name) => typeof hostile[name] === "function" && !takesNone.includes(name),
+    );
     for (const name of calls) {
       for (const value of [undefined, null, "1", 1n, {}, []]) {
         expect(() => hostile[name]?.(value, value, value, value, value)).toThrow();
