@@ -55,7 +55,9 @@ export async function onBreakingDisk(script: string, ...args: string[]): Promise
     const library = join(directory, "fail-sync.so");
     await run("cc", ["-shared", "-fPIC", "-O1", "-Wall", "-o", library, beside("fail-sync.c"), "-ldl"]);
     const child = [beside(script), join(directory, "store"), ...args];
-    const env = { ...process.env, LD_PRELOAD: library, MORAINE_FAIL_SYNC: join(directory, "broken") };
+    // Behind what this process was started with: a sanitizer's runtime must be the first.
+    const preloaded = [process.env.LD_PRELOAD, library].filter(Boolean).join(":");
+    const env = { ...process.env, LD_PRELOAD: preloaded, MORAINE_FAIL_SYNC: join(directory, "broken") };
     const { stdout } = await run(process.execPath, child, { env, timeout: 30_000 });
     return stdout;
   } finally {
