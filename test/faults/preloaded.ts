@@ -26,7 +26,9 @@ export async function preloaded(
     const object = join(directory, "library.so");
     await run("cc", ["-shared", "-fPIC", "-O1", "-Wall", "-o", object, beside(library), "-ldl"]);
     const looked = Object.fromEntries(Object.entries(files).map(([name, file]) => [name, join(directory, file)]));
-    const env = { ...process.env, LD_PRELOAD: object, ...looked };
+    // Behind what this process was started with: a sanitizer's runtime must be the first.
+    const libraries = [process.env.LD_PRELOAD, object].filter(Boolean).join(":");
+    const env = { ...process.env, LD_PRELOAD: libraries, ...looked };
     const child = ["--expose-gc", beside(script), join(directory, "store"), ...args];
     const { stdout } = await run(process.execPath, child, { env, timeout: 50_000 });
     return stdout;
