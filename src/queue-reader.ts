@@ -46,7 +46,8 @@ export class QueueReader {
   readonly #lifecycle: Lifecycle;
   readonly #topic: TopicBytes = new TopicBytes();
   readonly #filter: TagFilter = new TagFilter();
-  #scratch: Uint8Array = new Uint8Array(DEFAULT_BYTES);
+  /** Made by the first read: a store that is not read from needs none. */
+  #scratch: Uint8Array = new Uint8Array(0);
   #columns: Float64Array = new Float64Array(GET_HEAD + DEFAULT_MESSAGES);
 
   constructor(engine: EngineStore, lifecycle: Lifecycle) {

@@ -4,8 +4,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Takes the files of a store that is closed out of the system's memory, as far as it can be asked to; they must be synced.
- * What is read of them next comes from the disk.
+ * Takes the files of a store out of the system's memory, as far as it can be asked to. What is read of them next comes from
+ * the disk; of a store that is open, what it has touched in mapped files stays.
  */
 export function coolDown(directory: string): void {
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {

@@ -1,9 +1,20 @@
+import { getEventListeners } from "node:events";
 import { readdir, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { GetResult, Store, StoredMessage } from "../../src/index.ts";
 import { coolDown } from "./cold.ts";
-import { bytes, message, messages, openStore, rejected, temporaryDirectory, text, thrown } from "./temporary-store.ts";
+import {
+  answer,
+  bytes,
+  message,
+  messages,
+  openStore,
+  rejected,
+  temporaryDirectory,
+  text,
+  thrown,
+} from "./temporary-store.ts";
 
 /** Everything that an answer says, apart from where it came from. */
 function said(result: GetResult): unknown {
@@ -33,8 +44,15 @@ async function coldStore(count: number, options = {}): Promise<{ store: Store; d
     first.putBatch(batch.map((one) => ({ ...one, body: bytes(text(one.body).padEnd(1000, ".")) })));
   }
   await first.close();
+  return { store: await openCold(directory, options), directory };
+}
+
+/** Opens a closed store, and takes out of memory what opening has brought there: all but the beginning of each older file. */
+async function openCold(directory: string, options = {}): Promise<Store> {
   coolDown(directory);
-  return { store: await openStore(options, directory), directory };
+  const store = await openStore(options, directory);
+  coolDown(directory);
+  return store;
 }
 
 describe("fetch", () => {
@@ -211,13 +229,91 @@ describe("a signal", () => {
   });
 });
 
+describe("a signal of reads from the disk", () => {
+  test("ends fetchAt, too: while it reads and before, and not behind it", async () => {
+    const { store } = await coldStore(600);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const { physicalOffset } = (await store.fetch("orders", 0, 180, { max: 1 })).messages[0] as StoredMessage;
+    expect((await store.fetchAt(physicalOffset, { signal }))?.queueOffset).toBe(180);
+    await store.close();
+    const cold = await openCold(store.path);
+    const ended = rejected(cold.fetchAt(physicalOffset, { signal }));
+    controller.abort("enough");
+    expect(await ended).toMatchObject({ code: "STORE_ABORTED", cause: "enough" });
+    expect((await rejected(cold.fetchAt(physicalOffset, { signal }))).code).toBe("STORE_ABORTED");
+    expect((await cold.fetchAt(physicalOffset))?.queueOffset).toBe(180);
+  });
+
+  test("is left alone by reads that are over, and tells a hundred at once without a warning", async () => {
+    const { store } = await coldStore(2000);
+    const warnings: Error[] = [];
+    const warn = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", warn);
+    onTestFinished(() => void process.off("warning", warn));
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reads = Array.from({ length: 100 }, (_, n) => store.fetch("orders", 0, n * 20, { max: 1, signal }));
+    expect(getEventListeners(signal, "abort").length).toBeLessThanOrEqual(1);
+    await Promise.all(reads);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+    await store.close();
+    const cold = await openCold(store.path);
+    const ended = Array.from({ length: 100 }, (_, n) =>
+      answer(() => cold.fetch("orders", 0, 100 + n, { max: 1, signal })),
+    );
+    controller.abort();
+    const codes = await Promise.all(ended);
+    expect(codes.filter((code) => code === "STORE_ABORTED").length).toBeGreaterThan(0);
+    for (const code of codes) expect(["STORE_ABORTED", "ok"]).toContain(code);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(warnings).toEqual([]);
+  });
+
+  test("gives the caller its buffer back: nothing is written into it any more", async () => {
+    const { store } = await coldStore(600);
+    const controller = new AbortController();
+    const into = new Uint8Array(20_000);
+    const ended = rejected(store.fetch("orders", 0, 100, { into, signal: controller.signal }));
+    controller.abort();
+    expect((await ended).code).toBe("STORE_ABORTED");
+    into.fill(7);
+    // Others behind it, so that it would have been read meanwhile.
+    await Promise.all([101, 300, 500].map((offset) => store.fetch("orders", 0, offset)));
+    expect(into.every((byte) => byte === 7)).toBe(true);
+  });
+
+  test("may close the store when it is aborted", async () => {
+    const { store } = await coldStore(600);
+    const controller = new AbortController();
+    const { signal } = controller;
+    let closing: Promise<void> | undefined;
+    signal.addEventListener("abort", () => {
+      closing = store.close();
+    });
+    const code = answer(() => store.fetch("orders", 0, 100, { signal }));
+    controller.abort();
+    expect(await code).toBe("STORE_CLOSED");
+    await closing;
+    expect(store.state).toBe("closed");
+  });
+
+  test("ends a cursor that reads from the disk", async () => {
+    const { store } = await coldStore(2000);
+    const controller = new AbortController();
+    const next = rejected(store.read("orders", 0, { from: 100, signal: controller.signal }).next());
+    controller.abort();
+    expect((await next).code).toBe("STORE_ABORTED");
+  });
+});
+
 describe("fetchAt", () => {
   test("finds what at finds, in memory and on disk", async () => {
     const { store } = await coldStore(600);
     const places = store.get("orders", 0, 0, { max: 600, maxBytes: 1 << 20 }).messages.map((one) => one.physicalOffset);
     await store.close();
-    coolDown(store.path);
-    const cold = await openStore({}, store.path);
+    const cold = await openCold(store.path);
     const described = (found: StoredMessage | undefined) => found && [found.queueOffset, text(found.body)];
     for (const place of [...places.slice(0, 5), ...places.slice(300, 305), 1, 7, 1e9]) {
       const found = await cold.fetchAt(place);
@@ -259,6 +355,22 @@ describe("closing", () => {
 });
 
 describe("a cursor", () => {
+  test("is left while it reads: it does not wait for what comes then", async () => {
+    const { store } = await coldStore(600);
+    for (const from of [undefined, 599, 600]) {
+      const cursor = store.read("orders", 0, { from, follow: true });
+      const next = cursor.next();
+      const left = cursor.return();
+      expect((await left).done).toBe(true);
+      expect((await next).done).toBe(from === 600);
+      expect((await cursor.next()).done).toBe(true);
+    }
+    const empty = store.read("orders", 7, { follow: true }).batches();
+    const next = empty.next();
+    await empty.throw?.(new Error("mine")).catch(() => {});
+    expect((await next).done).toBe(true);
+  });
+
   test("reads on from the disk", async () => {
     const { store } = await coldStore(2000);
     let next = 0;

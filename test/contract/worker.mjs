@@ -1,7 +1,7 @@
 /**
  * A thread that attaches to the store whose token it was given, and does what it is told: one message a call, answered by one.
  *
- * workerData: the token.
+ * workerData: the token, if there is one.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
@@ -16,6 +16,10 @@ const deeds = {
   attach: async (token = workerData) => {
     store = await Store.attach(token);
     return { path: store.path, engine: store.engine, state: store.state, readOnly: store.readOnly };
+  },
+  /** A store of its own. */
+  open: async (path, options) => {
+    store = await Store.open(path, options);
   },
   /** Queue offsets of so many messages, put one by one. */
   put: (count, fields) => Array.from({ length: count }, (_, n) => store.put(message(n, fields)).queueOffset),
@@ -53,6 +57,18 @@ const deeds = {
   fetchForever: async (topic) => {
     parentPort.postMessage({ listening: true });
     for (let n = 0; ; n = (n + 37) % 2000) await store.fetch(topic, 0, n, { max: 1 });
+  },
+  /** Begins everything that takes its time, and waits for nothing. */
+  leaveInFlight: () => {
+    const left = (n) => store.append(message(n, { topic: "left" }), { durability: "disk" });
+    const all = [...Array.from({ length: 100 }, (_, n) => left(n)), store.flush(), store.verify({ deep: true })];
+    for (let n = 0; n < 40; n++) all.push(store.fetch("orders", 0, n * 15, { max: 5 }), store.fetchAt(n * 7000));
+    all.push(store.arrival("left", 1, 0), store.read("left", 1, { follow: true }).next());
+    all.push(store.scan({ follow: true, from: store.log.visibleOffset }).next());
+    all.push(store.expire({ maxBytes: 1_000_000 }), store.deleteTopic("other"));
+    for (const each of all) each.catch(() => {});
+    store.onAppend(() => {});
+    parentPort.postMessage({ listening: true });
   },
   close: () => store.close(),
   exit: () => process.exit(0),
