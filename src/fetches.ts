@@ -62,7 +62,7 @@ export class Fetches {
 
   /** At once, or, where a turn of the event loop has had enough of that, in the next one: promises alone never give it back. */
   #inTurn<T>(answer: T, bytes: number): T | Promise<T> {
-    if (this.#answered === 0) setImmediate(() => (this.#answered = 0));
+    if (this.#answered === 0) setImmediate(() => (this.#answered = 0)).unref(); // where nothing else is to come, no turn is needed
     this.#answered += BYTES_AN_ANSWER + bytes;
     return this.#answered <= BYTES_A_TURN ? answer : new Promise((resolve) => setImmediate(resolve, answer));
   }
