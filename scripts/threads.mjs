@@ -23,7 +23,10 @@ function modelChecks(seed, minutes) {
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, MORAINE_MODELS_SEED: String(seed), MORAINE_MODELS_MINUTES: String(each) },
   });
-  const tried = [...(stdout ?? "").matchAll(/: (\d+) interleavings/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  const tried = [...(stdout ?? "").matchAll(/: (\d+) interleavings/g)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
   if (status !== 0) console.error(stdout);
   return { tried, failed: status !== 0 };
 }
@@ -62,9 +65,15 @@ try {
   const models = modelChecks(seed, minutes / 2);
   const { rounds: stores, calls, ended, failures } = rounds(seed, minutes / 2);
   const failed = failures + (models.failed ? 1 : 0);
-  console.log(`${models.tried} interleavings; ${stores} stores, ${calls} calls, ${ended} threads ended; ${failed} failures`);
+  console.log(
+    `${models.tried} interleavings; ${stores} stores, ${calls} calls, ${ended} threads ended; ${failed} failures`,
+  );
   const row = [today(), tried, seed, models.tried, stores, calls, ended, failed];
-  enter(HEAD, row, (sum) => `${sum(4)} interleavings; ${sum(6)} calls in ${sum(5)} stores, ${sum(7)} threads ended in them.`);
+  enter(
+    HEAD,
+    row,
+    (sum) => `${sum(4)} interleavings; ${sum(6)} calls in ${sum(5)} stores, ${sum(7)} threads ended in them.`,
+  );
   process.exitCode = failed === 0 ? 0 : 1;
 } catch (error) {
   console.error(`moraine: ${error.message}`);

@@ -54,7 +54,7 @@ describe.runIf(supports.threads)("process.exit with everything in flight", () =>
     "%s leaves a store that has what was acknowledged",
     async (when) => {
       const directory = await coldDirectory();
-      for (let round = 1; round <= 3; round++) {
+      for (let round = 1; round <= 2; round++) {
         const ended = await child("exit", directory, when);
         expect(ended).toEqual({ code: 7, signal: null, stderr: "", seen: { acknowledged: 20 } });
         const store = await openStore({}, directory);
