@@ -169,7 +169,7 @@ export class Store {
 
   /**
    * As `put`, and settles once the message is as safe as `durability` says. Many that wait share one sync. Where `put` would
-   * answer `STORE_BUSY` it waits in line; it rejects so once `maxPendingBytes` wait.
+   * answer `STORE_BUSY` it waits in line, and a `put` may come before it then; it rejects so once `maxPendingBytes` wait.
    * A rejection with `STORE_POISONED` leaves open whether the message is there after the store was opened again.
    */
   append(message: Message | InnerBatchMessage, options?: AppendOptions): Promise<PutResult> {

@@ -1,11 +1,12 @@
 /** How stores come to an end, with work in flight, with their process or thread, again and again. Needs the package built. */
 import { execFile } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Store } from "../../src/index.ts";
+import { Store, type StoreOptions } from "../../src/index.ts";
 import { coolDown } from "./cold.ts";
 import { ENGINE, supports } from "./engine.ts";
 import { answer, bytes, message, messages, openStore, temporaryDirectory, text } from "./temporary-store.ts";
@@ -53,7 +54,7 @@ describe.runIf(supports.threads)("process.exit with everything in flight", () =>
     "%s leaves a store that has what was acknowledged",
     async (when) => {
       const directory = await coldDirectory();
-      for (let round = 1; round <= 3; round++) {
+      for (let round = 1; round <= 2; round++) {
         const ended = await child("exit", directory, when);
         expect(ended).toEqual({ code: 7, signal: null, stderr: "", seen: { acknowledged: 20 } });
         const store = await openStore({}, directory);
@@ -197,5 +198,163 @@ describe("stores of one process", () => {
       expect(await answer(() => Store.open("/dev/null/no", { engine: ENGINE }))).toBe("STORE_IO");
       expect(store.put(message()).queueOffset).toBe(n);
     }
+  });
+});
+
+describe("a callback that closes the store", () => {
+  /** Runs `act` on a store with a message, and expects it to be closed when all is done. */
+  async function closedBy(
+    act: (store: Store, close: () => void) => unknown,
+    options: StoreOptions = {},
+  ): Promise<Store> {
+    const store = await openStore(options);
+    store.put(message({ body: bytes("first") }));
+    await store.flush();
+    let closing: Promise<void> | undefined;
+    await act(store, () => {
+      closing ??= store.close();
+    });
+    expect(closing).toBeDefined();
+    await closing;
+    expect(store.state).toBe("closed");
+    return store;
+  }
+
+  /** What is published on a channel about the store is heard by `listener` while the test runs. */
+  function hear(channel: string, store: Store, listener: () => void): void {
+    const heard = (told: unknown): void => {
+      if ((told as { path: string }).path === store.path) listener();
+    };
+    subscribe(channel, heard);
+    onTestFinished(() => void unsubscribe(channel, heard));
+  }
+
+  test("an arrival, woken inside a put", async () => {
+    const store = await closedBy(async (store, close) => {
+      const others = [store.arrival("orders", 0, 5), store.arrival("orders", 1, 0)].map((each) => answer(() => each));
+      const woken = store.arrival("orders", 0, 1).then(close);
+      expect(store.put(message()).queueOffset).toBe(1);
+      await woken;
+      expect(await Promise.all(others)).toEqual(["STORE_CLOSED", "STORE_CLOSED"]);
+      expect(await answer(() => store.put(message()))).toBe("STORE_CLOSED");
+    });
+    expect((await openStore({}, store.path)).offsets("orders", 0).max).toBe(2);
+  });
+
+  test("a fetch, of what is in memory and of what is not", async () => {
+    await closedBy((store, close) => store.fetch("orders", 0, 0).then(close));
+    const store = await openStore({}, await coldDirectory());
+    const others = [200, 300, 400].map((offset) => answer(() => store.fetch("orders", 0, offset, { max: 1 })));
+    const { messages: found } = await store.fetch("orders", 0, 100, { max: 1 }).finally(() => void store.close());
+    expect(found[0]?.queueOffset).toBe(100);
+    for (const code of await Promise.all(others)) expect(["ok", "STORE_CLOSED"]).toContain(code);
+    await store.close();
+  });
+
+  test("a flush and an append, with others behind them", async () => {
+    const store = await closedBy(
+      async (store, close) => {
+        const first = store.append(message());
+        const more = messages(20).map((each) => answer(() => store.append(each)));
+        await first.then(close);
+        expect(new Set(await Promise.all(more))).toEqual(new Set(["ok"]));
+      },
+      { flush: "sync" },
+    );
+    expect((await openStore({}, store.path)).offsets("orders", 0).max).toBe(22);
+    await closedBy(async (store, close) => {
+      store.put(message());
+      await store.flush().then(close);
+    });
+  });
+
+  test("a listener of onAppend, and one of each channel", async () => {
+    await closedBy(async (store, close) => {
+      const heard = new Promise<void>((resolve) => {
+        store.onAppend(() => {
+          close();
+          resolve();
+        });
+      });
+      store.put(message());
+      await heard;
+    });
+    await closedBy(async (store, close) => {
+      hear("moraine:put", store, close);
+      expect(store.put(message()).queueOffset).toBe(1);
+    });
+    await closedBy(async (store, close) => {
+      hear("moraine:flush", store, close);
+      store.put(message());
+      expect(await answer(() => store.flush())).toBe("ok");
+    });
+  });
+
+  test("in the middle of a batch of several calls: what was begun is stored whole", async () => {
+    const store = await openStore({ segmentBytes: 64 << 20 });
+    let calls = 0;
+    hear("moraine:put", store, () => {
+      calls++;
+      void store.close();
+    });
+    expect(store.putBatch(messages(40, { body: new Uint8Array(1 << 20) })).count).toBe(40);
+    expect(calls).toBeGreaterThan(1);
+    expect(store.state).toBe("closing");
+    await store.close();
+    expect((await openStore({}, store.path)).offsets("orders", 0).max).toBe(40);
+  });
+
+  test("a loop over a cursor, and over the log", async () => {
+    await closedBy(async (store, close) => {
+      const codes = await answer(async () => {
+        for await (const one of store.read("orders", 0, { follow: true })) {
+          expect(text(one.body)).toBe("first");
+          close();
+        }
+      });
+      expect(codes).toBe("STORE_CLOSED");
+    });
+    await closedBy(async (store, close) => {
+      const seen: string[] = [];
+      const code = await answer(() => {
+        for (const item of store.scan()) {
+          seen.push(item.kind);
+          close();
+        }
+      });
+      // It had the log up to its end already.
+      expect([code, seen]).toEqual(["ok", ["message"]]);
+    });
+  });
+
+  test("the progress of a verify, and of another store that opens", async () => {
+    await closedBy(async (store, close) => {
+      expect(await answer(() => store.verify({ onProgress: close }))).toBe("STORE_CLOSED");
+    });
+    const directory = await coldDirectory();
+    await rm(join(directory, "consumequeue"), { recursive: true });
+    await closedBy(async (_store, close) => {
+      const other = await openStore({ onProgress: close }, directory);
+      expect(other.offsets("orders", 0).max).toBe(600);
+      close();
+    });
+  });
+
+  test("the clock, before a message has its time", async () => {
+    let close = (): void => {};
+    const store = await openStore({
+      clock: () => {
+        close();
+        return 1_700_000_000_000;
+      },
+    });
+    store.put(message());
+    close = () => void store.close();
+    // It was asked for before the store was closed, and closing waits for it.
+    expect(store.put(message()).queueOffset).toBe(1);
+    expect(store.state).toBe("closing");
+    close = () => {};
+    await store.close();
+    expect((await openStore({}, store.path)).offsets("orders", 0).max).toBe(2);
   });
 });
