@@ -114,11 +114,11 @@ describe("fetch", () => {
     ];
     for (const options of asked) {
       const { store } = await coldStore(600);
-      const fetched = await store.fetch("orders", 0, 50, options);
+      const fetched = await store.fetch("orders", 0, 180, options);
       const answer = said(fetched);
       expect(fetched.cold).toBe(true);
       if (options.into !== undefined) expect(fetched.bytes.buffer).toBe(options.into.buffer);
-      expect(answer).toEqual(said(store.get("orders", 0, 50, options)));
+      expect(answer).toEqual(said(store.get("orders", 0, 180, options)));
     }
   });
 
