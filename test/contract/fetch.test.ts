@@ -136,11 +136,11 @@ describe("fetch", () => {
     const cold: boolean[] = [];
     for (const options of asked) {
       const { store } = await coldStore(600);
-      const fetched = await store.fetch("orders", 0, 50, options);
+      const fetched = await store.fetch("orders", 0, 180, options);
       const answer = said(fetched);
       cold.push(fetched.cold);
       if (options.into !== undefined) expect(fetched.bytes.buffer).toBe(options.into.buffer);
-      expect(answer).toEqual(said(store.get("orders", 0, 50, options)));
+      expect(answer).toEqual(said(store.get("orders", 0, 180, options)));
     }
     expect(cold).toContain(true); // not each: now and then the system keeps what it was asked to let go
   });

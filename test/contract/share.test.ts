@@ -59,6 +59,7 @@ describe.runIf(supports.threads)("a store in two threads", () => {
     await first.close();
     coolDown(directory);
     const store = await openStore({}, directory);
+    coolDown(directory);
     const thread = await attached(store.share());
     expect(await thread.call("fetched", "orders", 0, 100, { max: 2 })).toMatchObject({ bodies: ["100", "101"] });
     const [one] = (await store.fetch("orders", 0, 300, { max: 1 })).messages;
