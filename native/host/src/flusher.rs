@@ -196,8 +196,9 @@ impl Flusher {
             Some(Err(error))
         });
         self.let_go();
-        if let Some(outcome) = outcome {
-            self.core.members.closed(&outcome);
+        match outcome {
+            Some(outcome) => self.core.members.closed(&outcome),
+            None => self.core.members.abandoned(&Err(abandoned())),
         }
         self.core.signals.end();
     }
@@ -211,10 +212,10 @@ impl Flusher {
         let mut looks = Looks::new(self.core.removes);
         loop {
             let work = self.core.signals.next(&mut deadline, self.core.flush_interval, looks.next);
-            if work.end != Some(End::Abandon) {
-                // In front of a close: whoever asked is told.
-                work.errands.into_iter().for_each(|errand| self.run(errand));
-            }
+            // In front of a close: whoever asked is told. Of a store that was dropped, only who had left it before.
+            let is_dropped = work.end == Some(End::Abandon);
+            let errands = work.errands.into_iter().filter(|errand| !is_dropped || matches!(errand, Errand::Leave(_)));
+            errands.for_each(|errand| self.run(errand));
             match work.end {
                 Some(End::Close) => return Some(self.close()),
                 Some(End::Abandon) => return None,
@@ -261,14 +262,14 @@ impl Flusher {
         self.settle_after(before);
         // What the sidecar says has to be said anew.
         self.core.signals.arm();
-        member.events.done(number, outcome);
+        member.tell(|events| events.done(number, outcome));
     }
 
     /// A member leaves, others stay: what it has put is durable then, as if it had closed the store.
     fn see_off(&self, member: &Member) {
         self.flush();
         let poison = self.core.engine(|engine| Ok(if engine.poisoned().is_some() { engine.writer().err() } else { None }));
-        member.events.closed(poison.and_then(|poison| poison.map_or(Ok(()), Err)));
+        member.tell_closed(poison.and_then(|poison| poison.map_or(Ok(()), Err)));
     }
 
     /// Tells of a sync that an errand needed, and of one that has failed.
@@ -454,7 +455,12 @@ impl Flusher {
     }
 
     fn durable(&self) -> u64 {
-        self.core.engine(|engine| Ok(engine.reader().positions())).map_or_else(|_| self.core.positions().durable, |now| now.durable)
+        let now = self.core.engine(|engine| {
+            let now = engine.reader().positions();
+            self.core.remember(now);
+            Ok(now)
+        });
+        now.map_or_else(|_| self.core.positions().durable, |now| now.durable)
     }
 
     fn close(&self) -> Result<(), Error> {
@@ -470,13 +476,19 @@ impl Flusher {
     /// Nothing more is written: the engine goes, then the background work, then owner and lock.
     fn let_go(&mut self) {
         self.core.readers.end();
-        drop(self.core.take_engine());
+        if let Some(engine) = self.core.take_engine() {
+            self.core.remember(engine.reader().positions());
+        }
         self.storage.stop_background();
         if let Some(lock) = self.lock.take() {
             lock.release();
         }
         self.core.closed();
     }
+}
+
+fn abandoned() -> Error {
+    Error::new(Code::Closed, "the last one who had the store open let go of it without closing it; open it again, which recovers it")
 }
 
 fn close_engine(engine: &mut HostEngine) -> Result<(), Error> {

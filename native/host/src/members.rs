@@ -8,11 +8,11 @@ use moraine_core::error::Error;
 
 use crate::errands::Done;
 use crate::reader::Fetched;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
-/// Told by threads of the store, which hold no lock meanwhile. Nothing is told after `closed`, nor after the member was
-/// dropped without a close.
+/// Told by threads of the store and by others that put, which hold no lock meanwhile. Nothing is told after `closed`, nor
+/// after a member among others was dropped without a close.
 pub trait Events: Send + Sync {
     /// The durable position is `durable`: one call for each flush, whether it found something to sync or not.
     /// With an error the store is poisoned: what lies above will not become durable.
@@ -32,7 +32,8 @@ pub trait Events: Send + Sync {
 /// One who has the store open.
 pub(crate) struct Member {
     pub(crate) id: WatcherId,
-    pub(crate) events: Box<dyn Events>,
+    events: Box<dyn Events>,
+    telling: Mutex<Telling>,
     /// It wants to know whenever the log has grown.
     pub(crate) follows: AtomicBool,
     /// It is to be told of arrivals.
@@ -41,6 +42,18 @@ pub(crate) struct Member {
     told: AtomicBool,
     /// What it holds of the log.
     pub(crate) holds: Mutex<Vec<u32>>,
+    /// Bytes that were read for it and that it has not taken yet.
+    pub(crate) untaken: Arc<AtomicUsize>,
+}
+
+/// Who is telling a member of something, so that its close comes last.
+#[derive(Default)]
+struct Telling {
+    now: usize,
+    /// It is told of nothing more.
+    is_gone: bool,
+    /// To be told by the last one who is telling it of something else.
+    closed: Option<Result<(), Error>>,
 }
 
 impl Member {
@@ -48,11 +61,58 @@ impl Member {
         Arc::new(Self {
             id,
             events,
+            telling: Mutex::default(),
             follows: AtomicBool::new(false),
             due: AtomicBool::new(false),
             told: AtomicBool::new(false),
             holds: Mutex::default(),
+            untaken: Arc::default(),
         })
+    }
+
+    /// Tells it of something, unless it has been told of its close.
+    pub(crate) fn tell(&self, tell: impl FnOnce(&dyn Events)) {
+        {
+            let mut telling = self.telling();
+            if telling.is_gone {
+                return;
+            }
+            telling.now += 1;
+        }
+        tell(self.events.as_ref());
+        let closed = {
+            let mut telling = self.telling();
+            telling.now -= 1;
+            if telling.now == 0 { telling.closed.take() } else { None }
+        };
+        if let Some(outcome) = closed {
+            self.events.closed(outcome);
+        }
+    }
+
+    /// Tells it of its close, behind everything else.
+    pub(crate) fn tell_closed(&self, outcome: Result<(), Error>) {
+        {
+            let mut telling = self.telling();
+            if telling.is_gone {
+                return;
+            }
+            telling.is_gone = true;
+            if telling.now > 0 {
+                telling.closed = Some(outcome);
+                return;
+            }
+        }
+        self.events.closed(outcome);
+    }
+
+    /// It is told of nothing more.
+    pub(crate) fn hush(&self) {
+        self.telling().is_gone = true;
+    }
+
+    fn telling(&self) -> MutexGuard<'_, Telling> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Before it looks, so that nothing that comes meanwhile is missed.
@@ -76,6 +136,10 @@ pub(crate) struct Members {
 #[derive(Default)]
 struct Present {
     members: Vec<Arc<Member>>,
+    /// Who left when the last one had begun to close: the end of the store is theirs too.
+    late: Vec<Arc<Member>>,
+    /// What came of the close.
+    closed: Option<Result<(), Error>>,
     /// The last one has begun to close: nobody comes in any more.
     ending: bool,
 }
@@ -141,10 +205,11 @@ impl Members {
 
     /// Tells those who were noted, each once until it looks.
     pub(crate) fn tell_others(&self) {
-        for member in &self.present().members {
-            if member.due.swap(false, Ordering::AcqRel) && !member.told.swap(true, Ordering::AcqRel) {
-                member.events.arrived();
-            }
+        let is_to_be_told = |member: &&Arc<Member>| member.due.swap(false, Ordering::AcqRel) && !member.told.swap(true, Ordering::AcqRel);
+        loop {
+            let next = self.present().members.iter().find(is_to_be_told).cloned();
+            let Some(member) = next else { return };
+            member.tell(|events| events.arrived());
         }
     }
 
@@ -154,15 +219,39 @@ impl Members {
     }
 
     pub(crate) fn settled(&self, durable: u64, error: Option<&Error>) {
-        self.list().iter().for_each(|member| member.events.settled(durable, error));
+        self.list().iter().for_each(|member| member.tell(|events| events.settled(durable, error)));
+    }
+
+    /// A member has left a store that is about to end: it is told when that has come.
+    pub(crate) fn leave_with_the_last(&self, member: &Arc<Member>) {
+        let mut present = self.present();
+        match present.closed.clone() {
+            Some(outcome) => {
+                drop(present);
+                member.tell_closed(outcome);
+            }
+            None => present.late.push(Arc::clone(member)),
+        }
     }
 
     /// The store is closed: nobody has it open any more.
     pub(crate) fn closed(&self, outcome: &Result<(), Error>) {
+        let members = self.end(outcome, |present| std::mem::take(&mut present.members));
+        members.iter().for_each(|member| member.tell_closed(outcome.clone()));
+    }
+
+    /// The last one has let go of the store without a close; whoever has left before is told of that.
+    pub(crate) fn abandoned(&self, outcome: &Result<(), Error>) {
+        self.end(outcome, |_| Vec::new()).iter().for_each(|member| member.tell_closed(outcome.clone()));
+    }
+
+    /// Returns who is to be told: those that left late too.
+    fn end(&self, outcome: &Result<(), Error>, who: impl FnOnce(&mut Present) -> Vec<Arc<Member>>) -> Vec<Arc<Member>> {
         let mut present = self.present();
         present.ending = true;
-        let members = std::mem::take(&mut present.members);
-        drop(present);
-        members.iter().for_each(|member| member.events.closed(outcome.clone()));
+        present.closed = Some(outcome.clone());
+        let mut members = who(&mut present);
+        members.append(&mut present.late);
+        members
     }
 }

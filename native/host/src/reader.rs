@@ -1,7 +1,7 @@
 //! A few threads of a store that read what is not in memory, for callers that must not wait for a disk.
 //!
-//! They come when there is something to read and go when there has been nothing for a while. What they have read and nobody
-//! has taken yet is bounded: they wait then, so that a caller who is slow fills no memory.
+//! They come when there is something to read and go when there has been nothing for a while. What they have read for a member
+//! and it has not taken yet is bounded: its requests wait then, so that one who is slow fills no memory, nor stops the others.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,13 +17,14 @@ use crate::members::Member;
 use crate::reading::{GetHead, copy};
 use crate::segment::HostSegment;
 use crate::shared::{Core, closed};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 
 /// Threads that read at a time: so many requests keep a disk busy, more would only take memory.
 const MOST_THREADS: usize = 4;
 /// A thread that has had nothing to do for so long ends.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes read and not taken yet: above, the threads wait. One answer may exceed it.
+/// Bytes read for a member and not taken yet at which its other requests wait. What is being read then may exceed it.
 const MOST_BYTES_WAITING: usize = 64 << 20;
 /// Of the log, behind what is asked for: whoever reads on finds it in memory.
 const READ_AHEAD_BYTES: u64 = 1 << 20;
@@ -69,7 +70,6 @@ pub(crate) struct Readers {
     line: Mutex<Line>,
     /// There is something to do, or nothing will be any more.
     work: Condvar,
-    waiting: Arc<Waiting>,
 }
 
 #[derive(Default)]
@@ -80,29 +80,21 @@ struct Line {
     ended: bool,
 }
 
-/// Bytes that were read and not taken yet.
-#[derive(Default)]
-struct Waiting {
-    bytes: Mutex<usize>,
-    taken: Condvar,
-}
-
-/// A share of them, until the answer is dropped.
+/// A share of the bytes that a member has not taken, until the answer is dropped.
 struct Room {
     bytes: usize,
-    waiting: Arc<Waiting>,
+    untaken: Arc<AtomicUsize>,
+    readers: Arc<Readers>,
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        *self.waiting.lock() -= self.bytes;
-        self.waiting.taken.notify_all();
-    }
-}
-
-impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, usize> {
-        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            // So that no thread has looked at it, and does not wait yet.
+            let _line = self.readers.line();
+            self.untaken.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+        self.readers.work.notify_all();
     }
 }
 
@@ -127,7 +119,7 @@ impl Readers {
         let started = thread::Builder::new().name("moraine-read".into()).spawn(move || core.readers.live(&core));
         match started {
             Ok(_) => line.threads += 1,
-            Err(_) if line.threads > 0 => {} // those that are there do it
+            Err(_) if line.threads > 0 => self.work.notify_one(), // those that are there do it
             Err(error) => {
                 line.requests.pop_back();
                 return Err(io_error(&error, "clone", "moraine-read").into());
@@ -154,21 +146,21 @@ impl Readers {
             std::mem::take(&mut line.requests)
         };
         self.work.notify_all();
-        self.waiting.taken.notify_all();
-        for request in left {
-            request.member.events.fetched(request.number, Err(closed()));
+        for Request { member, number, .. } in left {
+            member.tell(|events| events.fetched(number, Err(closed())));
         }
     }
 
-    fn live(&self, core: &Core) {
+    fn live(self: &Arc<Self>, core: &Core) {
         while let Some(request) = self.next() {
             // A panic here is a defect; whoever waits is told all the same.
             let read = catch_unwind(AssertUnwindSafe(|| core.fetch(&request.wanted)));
             let outcome = read.unwrap_or_else(|_| {
                 Err(Error::new(Code::Io, "reading failed in a way that is a defect of moraine; what was asked for is not known"))
             });
-            let outcome = outcome.map(|fetched| self.make_room(fetched));
-            request.member.events.fetched(request.number, outcome);
+            let Request { member, number, .. } = request;
+            let outcome = outcome.map(|fetched| self.keep_for(&member, fetched));
+            member.tell(|events| events.fetched(number, outcome));
         }
     }
 
@@ -176,7 +168,8 @@ impl Readers {
     fn next(&self) -> Option<Request> {
         let mut line = self.line();
         loop {
-            if let Some(request) = line.requests.pop_front() {
+            let has_room = |request: &Request| request.member.untaken.load(Ordering::Relaxed) < MOST_BYTES_WAITING;
+            if let Some(request) = line.requests.iter().position(has_room).and_then(|at| line.requests.remove(at)) {
                 return Some(request);
             }
             if line.ended {
@@ -194,16 +187,11 @@ impl Readers {
         }
     }
 
-    /// Waits until those who read before have taken enough of it.
-    fn make_room(&self, mut fetched: Fetched) -> Fetched {
+    /// What was read counts until it is taken.
+    fn keep_for(self: &Arc<Self>, member: &Member, mut fetched: Fetched) -> Fetched {
         let bytes = fetched.bytes.len();
-        let mut waiting = self.waiting.lock();
-        while *waiting > 0 && *waiting + bytes > MOST_BYTES_WAITING && !self.line().ended {
-            waiting = self.waiting.taken.wait_timeout(waiting, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        *waiting += bytes;
-        drop(waiting);
-        fetched.room = Some(Room { bytes, waiting: Arc::clone(&self.waiting) });
+        member.untaken.fetch_add(bytes, Ordering::Relaxed);
+        fetched.room = Some(Room { bytes, untaken: Arc::clone(&member.untaken), readers: Arc::clone(self) });
         fetched
     }
 }

@@ -2,7 +2,7 @@
 //! without it, and the look taken again. So nobody who puts waits for a disk that somebody else reads.
 
 use moraine_core::engine::{Appended, GetRequest, Reader, Resolved, ScanItem, Scanner, Search};
-use moraine_core::error::{Code, Error};
+use moraine_core::error::{Code, Error, IoError, IoKind};
 use moraine_core::storage::{ReadMode, Storage};
 
 use crate::clock::HostClock;
@@ -137,11 +137,16 @@ impl Core {
 
     /// As many looks as it takes.
     pub(crate) fn read<R>(&self, mut look: impl FnMut(Look<'_>) -> Result<R, Error>) -> Result<R, Error> {
+        let mut no_file = None;
         for _ in 0..MOST_LOOKS {
             let outcome = self.look(&mut look);
-            match outcome.as_ref().err().and_then(Error::missed) {
-                Some((path, at, bytes)) => self.bring(path, at, bytes)?,
-                None => return outcome,
+            let Some((path, at, bytes)) = outcome.as_ref().err().and_then(Error::missed) else { return outcome };
+            match self.bring(path, at, bytes) {
+                // It was removed meanwhile, and the next look finds that nothing leads to it; or it is a hole, which only a
+                // look at the directory shows.
+                Err(gone) if gone.kind == IoKind::NotFound && no_file.as_deref() != Some(path) => no_file = Some(path.to_owned()),
+                Err(gone) if gone.kind == IoKind::NotFound => break,
+                brought => brought?,
             }
         }
         let guard = self.lock()?;
@@ -149,12 +154,12 @@ impl Core {
     }
 
     /// Brings a part of a file into memory.
-    fn bring(&self, path: &str, at: u64, bytes: usize) -> Result<(), Error> {
+    fn bring(&self, path: &str, at: u64, bytes: usize) -> Result<(), IoError> {
         let from = at - at % BROUGHT_BYTES;
         let to = at.saturating_add(bytes as u64).next_multiple_of(BROUGHT_BYTES);
         let mut piece = vec![0; BROUGHT_BYTES as usize];
         let mut at = from;
-        while at < to && self.storage.read_at(path, at, &mut piece).map_err(Error::from)? == piece.len() {
+        while at < to && self.storage.read_at(path, at, &mut piece)? == piece.len() {
             at += BROUGHT_BYTES;
         }
         Ok(())

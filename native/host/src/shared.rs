@@ -79,7 +79,7 @@ pub(crate) struct Core {
     engine: Mutex<Option<HostEngine>>,
     pub(crate) storage: Arc<HostStorage>,
     pub(crate) members: Members,
-    pub(crate) readers: Readers,
+    pub(crate) readers: Arc<Readers>,
     /// Threads of the store itself, which must not wait for each other.
     flusher: OnceLock<ThreadId>,
     state: AtomicU8,
@@ -108,7 +108,7 @@ impl Shared {
             engine: Mutex::new(Some(opened.engine)),
             storage: Arc::clone(&opened.storage),
             members: Members::default(),
-            readers: Readers::default(),
+            readers: Arc::default(),
             flusher: OnceLock::new(),
             state: AtomicU8::new(State::Open as u8),
             signals: Signals::default(),
@@ -134,7 +134,8 @@ impl Shared {
     pub fn tell_poison(&self) {
         let poison = self.engine(|engine| if engine.poisoned().is_some() { engine.writer().err() } else { None });
         if let Ok(Some(poison)) = poison {
-            self.member.events.settled(self.positions().durable, Some(&poison));
+            let durable = self.positions().durable;
+            self.member.tell(|events| events.settled(durable, Some(&poison)));
         }
     }
 
@@ -161,7 +162,13 @@ impl Shared {
         let poisoned = outcome.is_err() && engine.poisoned().is_some();
         let several = core.members.are_several();
         if several {
-            self.note_others(engine, results);
+            core.members.note_others(&self.member, |member| engine.ready(member.id) > 0);
+        }
+        // The writer has said it of the first member.
+        if self.member.id != 0
+            && let Some(own) = results.get_mut(READY_WATCHES)
+        {
+            *own = engine.ready(self.member.id) as f64;
         }
         drop(guard);
         if several {
@@ -174,14 +181,6 @@ impl Shared {
         core.signals.arm();
         core.backlog.after_put(waiting, || core.signals.ask_behind());
         outcome
-    }
-
-    /// Notes whom of the other members this one's put concerns; the results say how many watches of its own are ready.
-    fn note_others(&self, engine: &HostEngine, results: &mut [f64]) {
-        if let Some(own) = results.get_mut(READY_WATCHES) {
-            *own = engine.ready(self.member.id) as f64;
-        }
-        self.core.members.note_others(&self.member, |member| engine.ready(member.id) > 0);
     }
 
     /// Asks for a flush of everything put so far. [`Events::settled`] follows. Requests made while a sync runs share the next.
@@ -280,7 +279,8 @@ impl Shared {
                 self.let_go();
                 let member = Arc::clone(&self.member);
                 if !self.core.signals.ask_errand(Errand::Leave(member)) {
-                    self.member.events.closed(Ok(())); // the last one has begun to close: that flushes too
+                    // The last one has begun to close: only when that is done everything is durable.
+                    self.core.members.leave_with_the_last(&self.member);
                 }
             }
             Leaving::Gone => {}
@@ -325,7 +325,10 @@ impl Drop for Shared {
     /// the files of the log.
     fn drop(&mut self) {
         match self.core.members.leave(&self.member) {
-            Leaving::OneOf => self.let_go(),
+            Leaving::OneOf => {
+                self.member.hush();
+                self.let_go();
+            }
             Leaving::Gone => {}
             Leaving::Last => {
                 self.core.signals.abandon();
@@ -389,16 +392,17 @@ impl Core {
     }
 
     pub(crate) fn positions(&self) -> Positions {
-        let now = self.lock().ok().and_then(|guard| guard.as_ref().map(|engine| engine.reader().positions()));
-        match now {
-            Some(now) => {
-                self.remember(now);
-                now
-            }
-            None => *self.last.lock().unwrap_or_else(PoisonError::into_inner),
+        if let Ok(guard) = self.lock()
+            && let Some(engine) = guard.as_ref()
+        {
+            let now = engine.reader().positions();
+            self.remember(now);
+            return now;
         }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Under the engine's lock, or without an engine: what is remembered never goes back.
     pub(crate) fn remember(&self, positions: Positions) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = positions;
     }

@@ -70,7 +70,7 @@ pub fn forget_fetch(handle: u32, number: u32) -> napi::Result<()> {
 pub fn take_fetched(handle: u32, number: u32) -> napi::Result<FetchedPart> {
     guarded(|| {
         env::with(handle, |store| {
-            let Some(Fetched { head, queue_offsets, bytes, .. }) = store.fetched.borrow_mut().remove(&number) else {
+            let Some(Fetched { head, queue_offsets, bytes, .. }) = store.answers.take(number) else {
                 return Err(Error::argument("number", format!("nothing was read under {number}, or it was taken")).into());
             };
             let mut columns = Vec::with_capacity(GET_HEAD as usize + queue_offsets.len());

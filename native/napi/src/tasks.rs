@@ -17,7 +17,7 @@ use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
-use crate::env::{self, Environment, OpenStore};
+use crate::env::{self, Answers, Environment, OpenStore};
 use crate::failure::Failure;
 use crate::guard::caught;
 use crate::shares;
@@ -52,7 +52,7 @@ pub type EventArguments = FnArgs<(u32, f64, f64, Option<String>)>;
 enum Event {
     Progress(Progress),
     /// The handle is valid from now on.
-    Opened(OpenStore),
+    Opened,
     /// Nothing follows.
     Failed(Failure),
     Settled {
@@ -65,7 +65,7 @@ enum Event {
     },
     Fetched {
         fetch: u32,
-        outcome: Result<Fetched, Failure>,
+        failure: Option<Failure>,
     },
     Arrived,
     /// The handle is void. Nothing follows.
@@ -77,8 +77,8 @@ impl Event {
     fn arrive(self, handle: u32) -> EventArguments {
         let arguments = match self {
             Event::Progress(progress) => (EVENT_PROGRESS, progress.done as f64, progress.total as f64, Some(progress.phase.to_owned())),
-            Event::Opened(store) => {
-                env::adopt(handle, store);
+            Event::Opened => {
+                env::adopt(handle);
                 (EVENT_OPENED, 0.0, 0.0, None)
             }
             Event::Failed(failure) => (EVENT_FAILED, 0.0, 0.0, Some(failure.into_json())),
@@ -87,14 +87,7 @@ impl Event {
                 Ok(done) => (EVENT_DONE, f64::from(errand), 0.0, Some(done_json(done))),
                 Err(failure) => (EVENT_DONE, f64::from(errand), 1.0, Some(failure.into_json())),
             },
-            Event::Fetched { fetch, outcome } => {
-                let kept = outcome.and_then(|fetched| {
-                    env::with(handle, |store| {
-                        store.fetched.borrow_mut().insert(fetch, fetched);
-                        Ok(())
-                    })
-                });
-                let failure = kept.err();
+            Event::Fetched { fetch, failure } => {
                 (EVENT_FETCHED, f64::from(fetch), f64::from(u8::from(failure.is_some())), failure.map(Failure::into_json))
             }
             Event::Arrived => (EVENT_ARRIVED, 0.0, 0.0, None),
@@ -124,6 +117,7 @@ struct Channel {
     handle: u32,
     function: EventFunction,
     environment: Arc<Environment>,
+    answers: Arc<Answers>,
 }
 
 impl Channel {
@@ -145,7 +139,8 @@ impl Events for Listener {
     }
 
     fn fetched(&self, fetch: u32, outcome: Result<Fetched, Error>) {
-        self.0.send(Event::Fetched { fetch, outcome: outcome.map_err(Failure::from) });
+        let kept = outcome.map(|fetched| self.0.answers.keep(fetch, fetched));
+        self.0.send(Event::Fetched { fetch, failure: kept.err().map(Failure::from) });
     }
 
     fn arrived(&self) {
@@ -172,10 +167,14 @@ pub fn open(settings: OpenSettings, on_event: Function<EventArguments, ()>) -> R
         .spawn(move || {
             let outcome = caught(|| Ok(Shared::open(settings, Box::new(Listener(Arc::clone(&channel))), &mut sparse(&channel))?));
             match outcome {
-                Ok(shared) if channel.environment.admit(handle, &shared) => {
-                    channel.send(Event::Opened(OpenStore::new(shared, handle, clock)));
+                Ok(shared) => {
+                    let store = OpenStore::new(Arc::clone(&shared), handle, Arc::clone(&channel.answers), clock);
+                    if channel.environment.admit(handle, store) {
+                        channel.send(Event::Opened);
+                    } else {
+                        shared.close();
+                    }
                 }
-                Ok(shared) => shared.close(),
                 Err(failure) => channel.send(Event::Failed(failure)),
             }
         })
@@ -188,11 +187,12 @@ pub fn open(settings: OpenSettings, on_event: Function<EventArguments, ()>) -> R
 pub fn attach(number: u32, on_event: Function<EventArguments, ()>) -> Result<u32, Failure> {
     let channel = channel(on_event)?;
     let shared = shares::door(number)?.attach(Box::new(Listener(Arc::clone(&channel))))?;
-    if !channel.environment.admit(channel.handle, &shared) {
+    let store = OpenStore::new(Arc::clone(&shared), number, Arc::clone(&channel.answers), None);
+    if !channel.environment.admit(channel.handle, store) {
         shared.close();
         return Err(Error::new(Code::Closed, "the environment has ended").into());
     }
-    channel.send(Event::Opened(OpenStore::new(Arc::clone(&shared), number, None)));
+    channel.send(Event::Opened);
     shared.tell_poison();
     Ok(channel.handle)
 }
@@ -205,7 +205,7 @@ fn channel(on_event: Function<EventArguments, ()>) -> Result<Arc<Channel>, Failu
         .weak::<true>()
         .build_callback(move |context| Ok(context.value.arrive(handle)))
         .map_err(|error| Error::new(Code::Io, format!("the event function was refused: {}", error.reason)))?;
-    Ok(Arc::new(Channel { handle, function, environment }))
+    Ok(Arc::new(Channel { handle, function, environment, answers: Arc::default() }))
 }
 
 /// Progress as events, not more of them than somebody can read.

@@ -13,12 +13,15 @@ use moraine_host::shared::{Done, Events, Fetched, GetHead, GetRequest, OpenSetti
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The number of a read, and what came of it.
+pub type Read = (u32, Result<(GetHead, Vec<u8>), Error>);
+
 /// What the flusher has told.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     pub settled: Vec<(u64, Option<Error>)>,
     pub done: Vec<(u32, Result<Done, Error>)>,
-    pub fetched: Vec<(u32, Result<(GetHead, Vec<u8>), Error>)>,
+    pub fetched: Vec<Read>,
     pub arrived: usize,
     pub closed: Option<Result<(), Error>>,
 }
@@ -50,7 +53,8 @@ impl Listener {
     }
 }
 
-struct Forward(Arc<Listener>);
+/// Tells a listener of everything.
+pub struct Forward(pub Arc<Listener>);
 
 impl Events for Forward {
     fn settled(&self, durable: u64, error: Option<&Error>) {
