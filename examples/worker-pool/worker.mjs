@@ -16,7 +16,8 @@ async function consume(queueId) {
 
 function work(message) {
   const expected = `order ${message.keys[0].slice("order-".length)}`;
-  if (Buffer.from(message.body).toString() !== expected) throw new Error(`message ${message.queueOffset} is not ${expected}`);
+  if (Buffer.from(message.body).toString() !== expected)
+    throw new Error(`message ${message.queueOffset} is not ${expected}`);
 }
 
 const consuming = workerData.queues.map(consume);
