@@ -8,6 +8,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import * as concurrent from "./concurrent.mjs";
 import * as manyQueues from "./many-queues.mjs";
 import * as rocketmq from "./peers/rocketmq.mjs";
 import * as reopen from "./reopen.mjs";
@@ -120,6 +121,11 @@ if (!values.only || values.only === "many-queues") {
 // Takes more than twice its size on disk: only when it is asked for.
 if (values.only === "reopen") {
   results.workloads.reopen = reopen.run(inDirectory, Number(values.gigabytes), Number(values.rounds));
+}
+// … and more than --gigabytes on disk.
+if (values.only === "concurrent") {
+  const [gigabytes, messages, rounds] = [values.gigabytes, values.messages, values.rounds].map(Number);
+  results.workloads.concurrent = concurrent.run(inDirectory, gigabytes, messages, rounds);
 }
 const folder = fileURLToPath(new URL("./results/", import.meta.url));
 mkdirSync(folder, { recursive: true });

@@ -14,7 +14,7 @@ const COST_MORE =
 const crash = { package: "moraine-core", programs: ["crash"], rotates: true };
 /**
  * Layers: which tests of which programs, how many of them, and, where several layers are one test, what it prints when it is
- * this one that went red. `rotates`: quick to build and to run.
+ * this one that went red. `rotates`: quick to build and to run. The program `lib` is the tests within the sources.
  */
 export const LAYERS = {
   "random-workloads": { ...crash, tests: ["random_workloads"] },
@@ -26,6 +26,8 @@ export const LAYERS = {
   "engine-model": { package: "moraine-core", programs: ["engine_model"], tests: [] },
   upkeep: { package: "moraine-core", programs: ["upkeep"], tests: [] },
   host: { package: "moraine-host", programs: ["shared", "lock", "replicate"], tests: [] },
+  models: { package: "moraine-host", programs: ["models"], features: "models", tests: [] },
+  "stalled-disk": { package: "moraine-host", programs: ["lib"], tests: ["stall"] },
 };
 /** Crash states that are tried, where the list does not say that a bug takes more. */
 const STATES = 12_000;

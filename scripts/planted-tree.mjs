@@ -88,9 +88,10 @@ class Tree {
 
   /** Compiles the tests of a layer; their programs, or what the compiler says. */
   build(layer) {
-    const { package: of, programs } = LAYERS[layer];
-    const tests = programs.flatMap((program) => ["--test", program]);
-    const args = ["test", "--locked", "-p", of, ...tests, "--no-run", "--message-format=json-render-diagnostics"];
+    const { package: of, programs, features = "" } = LAYERS[layer];
+    const tests = programs.flatMap((program) => (program === "lib" ? ["--lib"] : ["--test", program]));
+    const which = ["-p", of, "--features", features, ...tests];
+    const args = ["test", "--locked", ...which, "--no-run", "--message-format=json-render-diagnostics"];
     const { status, stdout, stderr, error } = spawnSync("cargo", args, {
       cwd: this.#folder,
       env: { ...process.env, CARGO_TARGET_DIR: this.#target },

@@ -1,7 +1,7 @@
 // Makes a checkout ready to run: packages, addon, compiled TypeScript, each only if missing or stale.
 // Starts on a fresh clone, so it imports nothing but Node's own modules.
 import { spawnSync } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -14,6 +14,10 @@ export function setUp() {
   if (isStale(builtAddon(), ["native", "Cargo.toml", "Cargo.lock", "scripts/build-native.mjs"])) {
     step("Building the addon with cargo", "build:native");
   }
+  compileTypeScript();
+}
+
+export function compileTypeScript() {
   if (isStale("dist/index.js", ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json"])) {
     step("Compiling the TypeScript", "build:ts");
   }
@@ -22,7 +26,7 @@ export function setUp() {
 /** What the linters need: the tools and the packages, nothing built. */
 export function installPackages() {
   requireTools();
-  if (isStale("node_modules/.package-lock.json", ["package-lock.json"])) {
+  if (!isLink("node_modules") && isStale("node_modules/.package-lock.json", ["package-lock.json"])) {
     step("Installing development packages", "ci");
   }
 }
@@ -59,6 +63,11 @@ function builtAddon() {
 
 function isStale(output, inputs) {
   return modified(output) < Math.max(...inputs.map(newest));
+}
+
+/** npm would delete what lies behind a link before it installs: packages of another checkout, which are not ours to renew. */
+function isLink(path) {
+  return lstatSync(join(root, path), { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
 }
 
 /** Latest change below a path. Directories count: removing a file changes nothing else. */

@@ -2,13 +2,13 @@
 // fails at random too, then every call of two long workloads failing. `npm run soak -- --minutes N [--seed S] [--cores C]`; `npm run soak -- --exhaustive`: every state of every small
 // workload instead. A row of docs/reliability-ledger.md says what was tried.
 import { spawn, spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { commit, enter, numberOf, today } from "./ledger.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const LEDGER = "docs/reliability-ledger.md";
+const HEAD = "| date | commit | workloads from |";
 /** Between the first seeds of runs that begin a second apart: more workloads than a core gets through in one. */
 const SEEDS_A_SECOND = 100;
 /** The test prints these. */
@@ -16,12 +16,6 @@ const TALLY =
   /(\d+) crash states of \d+ workloads .* \[(\d+), (\d+), (\d+)\] crashes within recovery by depth, (\d+) opened from a queue checkpoint on, (\d+) with a rotten record: (\d+) states a second(?:, (\d+) a second of one core)?/;
 const FAILING_CALLS = /(\d+) runs with a call that fails/;
 const FAILING_DISKS = /(\d+) workloads on a disk that fails at random/;
-
-function numberOf(name, text, least) {
-  const value = Number(text);
-  if (text !== "" && Number.isSafeInteger(value) && value >= least) return value;
-  throw new Error(`--${name} is ${JSON.stringify(text)}; it must be a whole number from ${least} on.`);
-}
 
 /** Compiles the tests; returns the program. */
 function build() {
@@ -70,26 +64,6 @@ function tallyOf({ output, failed, signal }) {
   return [states, one + two + three, resumed, rotten, calls, perCore, failed ? 1 : 0];
 }
 
-function commit() {
-  const git = (...args) => spawnSync("git", args, { cwd: root, encoding: "utf8" }).stdout?.trim() ?? "";
-  return `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain") === "" ? "" : " and changes"}`;
-}
-
-/** Adds a row, and says the sums of all anew. */
-function enter(columns) {
-  const path = `${root}/${LEDGER}`;
-  const before = readFileSync(path, "utf8");
-  const last = before.lastIndexOf("\n| 20");
-  const end = before.indexOf("\n", last + 1) + 1;
-  const text = `${before.slice(0, end)}| ${columns.join(" | ")} |\n${before.slice(end)}`;
-  const rows = text.split("\n").filter((line) => line.startsWith("| 20"));
-  const sum = (column) => rows.reduce((total, row) => total + Number(row.split("|")[column]), 0).toLocaleString("en");
-  writeFileSync(
-    path,
-    text.replace(/^Total: .*$/m, `Total: ${sum(4)} crash states, ${sum(8)} runs with failing calls.`),
-  );
-}
-
 try {
   const number = { type: "string" };
   const exhaustive = { type: "boolean", default: false };
@@ -101,9 +75,10 @@ try {
     exhaustive: values.exhaustive,
   };
   const program = build();
-  const [date, tried] = [new Date().toISOString().slice(0, 10), commit()];
+  const tried = commit();
   const tally = tallyOf(await run(program, options));
-  enter([date, tried, options.exhaustive ? "all small" : options.seed, ...tally]);
+  const row = [today(), tried, options.exhaustive ? "all small" : options.seed, ...tally];
+  enter(HEAD, row, (sum) => `${sum(4)} crash states, ${sum(8)} runs with failing calls.`);
   process.exitCode = tally.at(-1) === 0 ? 0 : 1;
 } catch (error) {
   console.error(`moraine: ${error.message}`);

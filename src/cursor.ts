@@ -13,6 +13,8 @@ export class Pause {
   /** Waits; false where the cursor was left meanwhile. */
   async until(waiter: Waiter): Promise<boolean> {
     this.#waiter = waiter;
+    // Left before there was anything to wait for.
+    if (this.#isOver) waiter.settle(false);
     try {
       await waiter.promise;
     } finally {

@@ -41,17 +41,20 @@ export class GetResult {
    * a filter left out.
    */
   readonly bytesBehind: number;
+  /** Whether something of it had to come from the disk, as `fetch` finds out; `get` does not, and says false. */
+  readonly cold: boolean;
   readonly #queueOffsets: Float64Array;
   #messages: StoredMessage[] | undefined;
 
   /** `columns` as the engine's `get` fills them; they are copied. */
-  constructor(columns: Float64Array, bytes: Uint8Array) {
+  constructor(columns: Float64Array, bytes: Uint8Array, cold: boolean) {
     this.status = STATUSES[columns[GetHead.status] as number] ?? "NO_MATCHED_MESSAGE";
     this.nextOffset = columns[GetHead.nextOffset] as number;
     this.minOffset = columns[GetHead.minOffset] as number;
     this.maxOffset = columns[GetHead.maxOffset] as number;
     this.bytesBehind = columns[GetHead.bytesBehind] as number;
     this.bytes = bytes;
+    this.cold = cold;
     this.#queueOffsets = columns.slice(GET_HEAD, GET_HEAD + (columns[GetHead.messages] as number));
   }
 

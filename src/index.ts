@@ -19,6 +19,7 @@ export type {
   SegmentDiagnostics,
 } from "./diagnostics.ts";
 export { StoreError, type StoreErrorCode, type StoreErrorDetails, type StoreErrorOptions } from "./errors.ts";
+export type { FetchAtOptions } from "./fetches.ts";
 export type { AppendOptions } from "./flush-waiters.ts";
 export type { GetResult, GetStatus } from "./get-result.ts";
 export type { GroupOffset, Groups } from "./groups.ts";
@@ -29,7 +30,7 @@ export type { GroupMessage, GroupOptions, Host, InnerBatchMessage, Message } fro
 export { type OpenProgress, type StoreOptions, storeOptions } from "./options.ts";
 export type { EntriesOptions, LookupOptions, QueueEntry, QueueOffsets } from "./queries.ts";
 export type { QueueCursor, ReadOptions } from "./queue-cursor.ts";
-export type { GetOptions } from "./queue-reader.ts";
+export type { FetchOptions, GetOptions } from "./queue-reader.ts";
 export type { Expired, ExpireOptions, Release } from "./retention.ts";
 export type { RetentionOptions } from "./retention-options.ts";
 export type { ScanItem, ScanOptions } from "./scan.ts";

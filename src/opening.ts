@@ -5,7 +5,8 @@ import type { EngineEvents, EngineOptions, EngineStore } from "./binding/contrac
 import { loadEngine } from "./binding/load.ts";
 import { recoveryChannel } from "./diagnostics.ts";
 import { argumentError, shown } from "./errors.ts";
-import type { OpenProgress, Settings } from "./options.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import { type OpenProgress, type Settings, type StoreOptions, storeSettings } from "./options.ts";
 
 /** An absolute path, so that a later change of the working directory does not matter. */
 export function storePath(path: unknown): string {
@@ -34,30 +35,47 @@ function filePath(url: URL): string {
 export interface Opened {
   readonly engineName: "native" | "wasm";
   readonly engine: EngineStore;
+  readonly lifecycle: Lifecycle;
+  readonly settings: Settings;
+  /** Another thread has opened it, and shared it. */
+  readonly isAttached: boolean;
 }
 
-/** Opens the directory with the engine that the settings ask for. */
-export async function openEngine(
-  path: string,
-  settings: Settings,
-  onSettled: EngineEvents["onSettled"],
+/** What an open store is told of. */
+export type StoreEvents = Pick<EngineEvents, "onSettled" | "onArrived">;
+
+/** Opens the directory with the engine that the options ask for. */
+export async function openStore(
+  path: string | URL,
+  options: StoreOptions | undefined,
+  events: StoreEvents,
 ): Promise<Opened> {
+  const directory = storePath(path);
+  const settings = storeSettings(options);
   const engine = loadEngine(settings.engine);
-  const report = new ProgressReport(path, settings.onProgress);
-  const store = await engine.open(path, engineOptions(settings), {
+  const report = new ProgressReport(directory, settings.onProgress);
+  const store = await engine.open(directory, engineOptions(settings), {
     onProgress: (phase, done, total) => report.progress({ phase, done, total }),
-    onSettled,
+    ...events,
   });
   if (report.hasFailed) {
     await store.close();
     throw argumentError("options.onProgress", "option onProgress threw; the store was closed again", report.failure);
   }
   report.opened(store);
-  return { engineName: engine.name, engine: store };
+  const lifecycle = new Lifecycle(directory, settings.readOnly);
+  return { engineName: engine.name, engine: store, lifecycle, settings, isAttached: false };
 }
 
 export function engineOptions(settings: Settings): EngineOptions {
-  const { engine: _engine, onProgress: _onProgress, clock, retention, ...options } = settings;
+  const {
+    engine: _engine,
+    onProgress: _onProgress,
+    maxPendingBytes: _pending,
+    clock,
+    retention,
+    ...options
+  } = settings;
   return {
     ...options,
     ...(retention === undefined ? {} : { retention }),

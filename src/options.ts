@@ -35,6 +35,8 @@ export interface StoreOptions {
   readonly compat?: "5" | "4.9" | undefined;
   /** Longest body. */
   readonly maxMessageBytes?: number | undefined;
+  /** Bytes of messages of `append` that wait, for room or for their sync, before another one is refused with `STORE_BUSY`. */
+  readonly maxPendingBytes?: number | undefined;
   /**
    * What the delay levels of messages in SCHEDULE_TOPIC_XXXX mean, as RocketMQ's messageDelayLevel: `"1s 5s 10m 2h"`,
    * with the units s, m, h and d. A greater level counts as the last. Must be what the broker of the store has.
@@ -115,6 +117,7 @@ interface OptionTable {
   readonly indexTags: ChoiceOption<boolean>;
   readonly compat: ChoiceOption<"5" | "4.9">;
   readonly maxMessageBytes: NumberOption;
+  readonly maxPendingBytes: NumberOption;
   readonly delayLevels: TextOption;
   readonly retention: GroupOption;
   readonly readOnly: ChoiceOption<boolean>;
@@ -137,6 +140,7 @@ export const storeOptions: OptionTable = {
   indexTags: choice(false, true),
   compat: choice<"5" | "4.9">("5", "4.9"),
   maxMessageBytes: integer("bytes", 4_194_304, 1, 536_870_912),
+  maxPendingBytes: integer("bytes", 67_108_864, 1, 1_099_511_627_776),
   retention: { kind: "group" },
   delayLevels: { kind: "text", default: "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h" },
   readOnly: choice(false, true),
@@ -161,6 +165,7 @@ export interface Settings {
   readonly indexTags: boolean;
   readonly compat: "5" | "4.9";
   readonly maxMessageBytes: number;
+  readonly maxPendingBytes: number;
   /** Milliseconds for the levels 1, 2 … */
   readonly delayLevels: number[];
   /** Only the rules that were given; undefined without any. */
@@ -187,6 +192,7 @@ export function storeSettings(options: StoreOptions | undefined): Settings {
     indexTags: chosen("indexTags", given.indexTags, storeOptions.indexTags),
     compat: chosen("compat", given.compat, storeOptions.compat),
     maxMessageBytes: number("maxMessageBytes", given.maxMessageBytes, storeOptions.maxMessageBytes),
+    maxPendingBytes: number("maxPendingBytes", given.maxPendingBytes, storeOptions.maxPendingBytes),
     delayLevels: delays(given.delayLevels ?? storeOptions.delayLevels.default),
     retention: retentionRules(given.retention),
     readOnly: chosen("readOnly", given.readOnly, storeOptions.readOnly),

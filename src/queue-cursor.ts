@@ -4,7 +4,7 @@ import { checkSignal, throwIfAborted } from "./abort.ts";
 import { checkOffset, readOptions } from "./arguments.ts";
 import { Cursor, checkFollow, type Pause, STRETCHES_A_TURN } from "./cursor.ts";
 import type { GetResult } from "./get-result.ts";
-import type { GetOptions } from "./queue-reader.ts";
+import type { FetchOptions } from "./queue-reader.ts";
 import type { StoredMessage } from "./stored-message.ts";
 import { copyOfFilter, type MessageFilter } from "./tag-filter.ts";
 import type { Waiter } from "./waiter.ts";
@@ -26,7 +26,7 @@ const STRETCH_MESSAGES = 32;
 
 /** A queue as a cursor needs it. */
 export interface QueueSource {
-  get(queueOffset: number, options: GetOptions): GetResult;
+  fetch(queueOffset: number, options: FetchOptions): Promise<GetResult>;
   /** Waits until the queue's maximum is above an offset. */
   wait(queueOffset: number, signal: AbortSignal | undefined): Waiter;
 }
@@ -88,7 +88,7 @@ class QueueWalk {
     for (let stretch = 1; ; stretch++) {
       throwIfAborted(signal);
       const max = range.end === undefined ? STRETCH_MESSAGES : Math.min(range.end - offset, STRETCH_MESSAGES);
-      const result = this.#source.get(offset, { filter, max });
+      const result = await this.#source.fetch(offset, { filter, max, signal });
       if (!follow) range.end ??= result.maxOffset;
       if (result.bytes.length > 0) {
         yield result;

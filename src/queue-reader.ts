@@ -1,7 +1,8 @@
 /** Reads from queues through one reusable buffer: one call of the engine for many messages. */
 import { types } from "node:util";
+import { checkSignal, throwIfAborted } from "./abort.ts";
 import { byteLength, checkInteger, checkOffset, checkQueueId, isPlainMemory, readOptions } from "./arguments.ts";
-import { type EngineStore, GET_HEAD, GetHead } from "./binding/contract.ts";
+import { type EngineFetch, type EngineStore, type FetchedMessages, GET_HEAD, GetHead } from "./binding/contract.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { GetResult } from "./get-result.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -24,7 +25,14 @@ export interface GetOptions {
   readonly into?: Uint8Array | undefined;
 }
 
+/** As `GetOptions`; `into` is the caller's again when the promise has settled. */
+export interface FetchOptions extends GetOptions {
+  /** Ends the wait with `STORE_ABORTED`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 const NAMES: readonly string[] = ["max", "maxBytes", "filter", "into"];
+const FETCH_NAMES: readonly string[] = [...NAMES, "signal"];
 const DEFAULT_MESSAGES = 32;
 const MAX_MESSAGES = 65_536;
 const DEFAULT_BYTES = 256 * 1024;
@@ -38,7 +46,8 @@ export class QueueReader {
   readonly #lifecycle: Lifecycle;
   readonly #topic: TopicBytes = new TopicBytes();
   readonly #filter: TagFilter = new TagFilter();
-  #scratch: Uint8Array = new Uint8Array(DEFAULT_BYTES);
+  /** Made by the first read: a store that is not read from needs none. */
+  #scratch: Uint8Array = new Uint8Array(0);
   #columns: Float64Array = new Float64Array(GET_HEAD + DEFAULT_MESSAGES);
 
   constructor(engine: EngineStore, lifecycle: Lifecycle) {
@@ -47,7 +56,51 @@ export class QueueReader {
   }
 
   get(topic: string, queueId: number, queueOffset: number, options: GetOptions | undefined): GetResult {
-    const given = readOptions(options, NAMES);
+    const request = this.#request(topic, queueId, queueOffset, readOptions(options, NAMES));
+    // A getter of an option may have closed the store.
+    this.#lifecycle.checkReadable();
+    return this.#answer(request, (out, columns) => {
+      const { topicBytes, max, maxBytes, filter } = request;
+      this.#engine.get(this.#topic.bytes, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns);
+      return true;
+    }) as GetResult;
+  }
+
+  /** As `get`, without waiting for a disk: where it would take one, a read beside the event loop. */
+  fetch(
+    topic: string,
+    queueId: number,
+    queueOffset: number,
+    options: FetchOptions | undefined,
+  ):
+    | { readonly now: GetResult }
+    | { readonly later: EngineFetch<GetResult>; readonly signal: AbortSignal | undefined } {
+    const given = readOptions(options, FETCH_NAMES);
+    const { signal } = given;
+    checkSignal(signal);
+    const request = this.#request(topic, queueId, queueOffset, given);
+    throwIfAborted(signal);
+    this.#lifecycle.checkReadable();
+    const { topicBytes, max, maxBytes, filter } = request;
+    const now = this.#answer(request, (out, columns) =>
+      this.#engine.getInMemory(
+        this.#topic.bytes,
+        topicBytes,
+        queueId,
+        queueOffset,
+        max,
+        maxBytes,
+        filter,
+        out,
+        columns,
+      ),
+    );
+    if (now !== undefined) return { now };
+    const { done, forget } = this.#engine.fetch(topic, queueId, queueOffset, max, maxBytes, filter);
+    return { later: { done: done.then((fetched) => cold(request, fetched)), forget }, signal };
+  }
+
+  #request(topic: string, queueId: number, queueOffset: number, given: GetOptions): Request {
     const into = checkInto(given.into);
     const byDefault = into === undefined ? DEFAULT_BYTES : Math.min(byteLength(into), MAX_BYTES);
     const { max = DEFAULT_MESSAGES, maxBytes = byDefault } = given;
@@ -57,15 +110,18 @@ export class QueueReader {
     const topicBytes = this.#topic.set(topic);
     checkQueueId(queueId);
     checkOffset("queueOffset", queueOffset);
+    return { topicBytes, max, maxBytes, filter, into };
+  }
 
+  /** `read` fills what it is given, and says whether it has; undefined where it has not. */
+  #answer(request: Request, read: (out: Uint8Array, columns: Float64Array) => boolean): GetResult | undefined {
+    const { max, maxBytes, into } = request;
     const columns = this.#columnsFor(max);
     const direct = into !== undefined && isPlainMemory(into);
     const room = into === undefined ? Number.POSITIVE_INFINITY : byteLength(into);
     let out = direct ? into : this.#scratchFor(Math.min(maxBytes, room));
-    // A getter of an option may have closed the store.
-    this.#lifecycle.checkReadable();
     for (;;) {
-      this.#engine.get(this.#topic.bytes, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns);
+      if (!read(out, columns)) return;
       const needed = columns[GetHead.needed] as number;
       if (needed <= byteLength(out)) break;
       if (needed > room) throw tooSmall(room, needed);
@@ -75,13 +131,10 @@ export class QueueReader {
     const bytes = columns[GetHead.bytes] as number;
     if (into === undefined) {
       const isOwn = out.buffer !== this.#scratch.buffer && bytes === out.length;
-      return new GetResult(columns, isOwn ? out : out.slice(0, bytes));
+      return new GetResult(columns, isOwn ? out : out.slice(0, bytes), false);
     }
     if (!direct) copyInto(into, out.subarray(0, bytes));
-    const result = new GetResult(columns, new Uint8Array(into.buffer, into.byteOffset, bytes));
-    // Made now: the caller may use its buffer for something else before it asks for them.
-    void result.messages;
-    return result;
+    return intoResult(columns, into, bytes, false);
   }
 
   #scratchFor(bytes: number): Uint8Array {
@@ -98,6 +151,30 @@ export class QueueReader {
     if (messages <= KEPT_MESSAGES) this.#columns = columns;
     return columns;
   }
+}
+
+/** What was asked for, checked. `filter` and the topic are scratch memory. */
+interface Request {
+  readonly topicBytes: number;
+  readonly max: number;
+  readonly maxBytes: number;
+  readonly filter: Uint8Array;
+  readonly into: Uint8Array | undefined;
+}
+
+/** The answer of a read that took a disk. */
+function cold({ into }: Request, { columns, bytes }: FetchedMessages): GetResult {
+  if (into === undefined) return new GetResult(columns, bytes, true);
+  if (bytes.length > byteLength(into)) throw tooSmall(byteLength(into), bytes.length);
+  copyInto(into, bytes);
+  return intoResult(columns, into, bytes.length, true);
+}
+
+function intoResult(columns: Float64Array, into: Uint8Array, bytes: number, isCold: boolean): GetResult {
+  const result = new GetResult(columns, new Uint8Array(into.buffer, into.byteOffset, bytes), isCold);
+  // Made now: the caller may use its buffer for something else before it asks for them.
+  void result.messages;
+  return result;
 }
 
 function checkInto(into: unknown): Uint8Array | undefined {

@@ -1,25 +1,28 @@
 /** A store: a directory of Apache RocketMQ's format, opened. */
 
+import { AppendLine } from "./append-line.ts";
 import type { AppendListener } from "./append-listeners.ts";
 import { checkOffset } from "./arguments.ts";
 import type { ArrivalOptions } from "./arrivals.ts";
 import type { PutResult, PutResults } from "./batch.ts";
 import type { EngineHealth, VerifyFinding } from "./binding/contract.ts";
-import { type FlushDiagnostics, flushChannel } from "./diagnostics.ts";
+import { Ending } from "./ending.ts";
 import { argumentError, StoreError } from "./errors.ts";
+import { type FetchAtOptions, Fetches } from "./fetches.ts";
 import { type AppendOptions, durabilityOf, FlushWaiters } from "./flush-waiters.ts";
 import type { GetResult } from "./get-result.ts";
 import type { Groups } from "./groups.ts";
-import { Lifecycle, type StoreState } from "./lifecycle.ts";
+import type { Lifecycle, StoreState } from "./lifecycle.ts";
 import { type LogPositions, Positions } from "./log-positions.ts";
 import type { GroupMessage, GroupOptions, InnerBatchMessage, Message } from "./message.ts";
-import { type Opened, openEngine, storePath } from "./opening.ts";
-import { type Settings, type StoreOptions, storeSettings } from "./options.ts";
+import { type Opened, openStore, type StoreEvents } from "./opening.ts";
+import type { Settings, StoreOptions } from "./options.ts";
 import { type EntriesOptions, type LookupOptions, Queries, type QueueEntry, type QueueOffsets } from "./queries.ts";
 import { checkReadOptions, QueueCursor, type ReadOptions } from "./queue-cursor.ts";
-import { type GetOptions, QueueReader } from "./queue-reader.ts";
+import { type FetchOptions, type GetOptions, QueueReader } from "./queue-reader.ts";
 import { type Expired, type ExpireOptions, type Release, Retention } from "./retention.ts";
 import { checkScanOptions, followLog, type LogSource, type ScanItem, type ScanOptions, scanLog } from "./scan.ts";
+import { attachStore, shareStore } from "./sharing.ts";
 import type { StoredMessage } from "./stored-message.ts";
 import type { Table } from "./table.ts";
 import { Tables } from "./tables.ts";
@@ -50,6 +53,7 @@ export class Store {
   readonly #lifecycle: Lifecycle;
   readonly #settings: Settings;
   readonly #writer: Writer;
+  readonly #appends: AppendLine;
   readonly #reader: QueueReader;
   readonly #queries: Queries;
   readonly #waiters: FlushWaiters;
@@ -57,27 +61,33 @@ export class Store {
   readonly #waits: Waits;
   readonly #retention: Retention;
   readonly #positions: Positions;
-  /** What ends the verifying that goes on. */
-  readonly #verifying: Set<() => void> = new Set();
-  #closing: Promise<void> | undefined;
+  readonly #fetches: Fetches;
+  readonly #ending: Ending;
 
   /** Where the runtime has `Symbol.asyncDispose`, `await using` closes the store. */
   declare readonly [Symbol.asyncDispose]: () => Promise<void>;
 
-  private constructor(key: symbol, lifecycle: Lifecycle, settings: Settings, opened: Opened) {
+  private constructor(key: symbol, opened: Opened) {
     if (key !== BY_OPEN) throw argumentError("new Store", "a store is made by Store.open(path, options)");
-    this.#engineName = opened.engineName;
-    this.#engine = opened.engine;
-    this.#positions = new Positions(opened.engine);
+    const { engineName, engine, lifecycle, settings, isAttached } = opened;
+    const { flush } = settings;
+    this.#engineName = engineName;
+    this.#engine = engine;
+    this.#positions = new Positions(engine);
     this.#lifecycle = lifecycle;
     this.#settings = settings;
-    this.#waits = new Waits(opened.engine, lifecycle, settings.flush);
-    this.#writer = new Writer(opened.engine, lifecycle, settings, this.#waits);
-    this.#reader = new QueueReader(opened.engine, lifecycle);
-    this.#queries = new Queries(opened.engine, lifecycle);
-    this.#retention = new Retention(opened.engine, lifecycle);
-    this.#waiters = new FlushWaiters(() => this.#engine.requestFlush(), this.#positions.read().durableOffset);
-    this.#tables = new Tables(lifecycle, settings.clock);
+    this.#waits = new Waits(engine, lifecycle, flush);
+    this.#writer = new Writer(engine, lifecycle, settings, this.#waits);
+    this.#reader = new QueueReader(engine, lifecycle);
+    this.#fetches = new Fetches(engine, lifecycle, this.#reader);
+    this.#queries = new Queries(engine, lifecycle);
+    this.#retention = new Retention(engine, lifecycle);
+    this.#waiters = new FlushWaiters(() => engine.requestFlush(), this.#positions.read().durableOffset);
+    this.#tables = new Tables(lifecycle, settings.clock, isAttached);
+    const [positions, waiters, waits] = [this.#positions, this.#waiters, this.#waits];
+    this.#appends = new AppendLine(this.#writer, waiters, lifecycle.path, settings.maxPendingBytes);
+    const [appends, fetches, tables] = [this.#appends, this.#fetches, this.#tables];
+    this.#ending = new Ending({ engine, lifecycle, flush, positions, waiters, waits, appends, fetches, tables });
     lifecycle.open();
   }
 
@@ -88,19 +98,45 @@ export class Store {
    * directory cannot be used, `STORE_INVALID_ARGUMENT` also where it holds something else than a store or, with
    * `create: false` or `readOnly`, none; `STORE_UNSUPPORTED_FORMAT`, `STORE_NO_ENGINE`.
    */
-  static async open(path: string | URL, options?: StoreOptions): Promise<Store> {
-    const directory = storePath(path);
-    const settings = storeSettings(options);
-    const lifecycle = new Lifecycle(directory, settings.readOnly);
+  static open(path: string | URL, options?: StoreOptions): Promise<Store> {
+    return Store.#made((events) => openStore(path, options, events));
+  }
+
+  /**
+   * Opens, in another thread of the process, a store that was shared there: both put, read, wait and flush, and each closes
+   * its own; the last one closes the directory. Tables and groups stay with the thread that called `Store.open`.
+   *
+   * Rejects with `STORE_CLOSED` where the store is closed meanwhile, with `STORE_INVALID_ARGUMENT` where the token is none
+   * of this process and of this copy of the package, and with `STORE_UNSUPPORTED` where the engine has no threads.
+   */
+  static attach(token: string): Promise<Store> {
+    return Store.#made((events) => attachStore(token, events));
+  }
+
+  static async #made(open: (events: StoreEvents) => Promise<Opened>): Promise<Store> {
     let store: Store | undefined;
     let early: StoreError | undefined;
-    const opened = await openEngine(directory, settings, (durableOffset, error) => {
-      if (store === undefined) early ??= error;
-      else store.#settled(durableOffset, error);
+    const opened = await open({
+      onSettled: (durableOffset, error) => {
+        if (store === undefined) early ??= error;
+        else store.#ending.settled(durableOffset, error);
+      },
+      onArrived: () => {
+        if (store !== undefined) store.#waits.arrived();
+      },
     });
-    store = new Store(BY_OPEN, lifecycle, settings, opened);
-    if (early !== undefined) store.#poison(early);
+    store = new Store(BY_OPEN, opened);
+    if (early !== undefined) store.#ending.poison(early);
     return store;
+  }
+
+  /**
+   * A token with which other threads of this process open the same store, any number of them, as long as it is open:
+   * `new Worker(file, { workerData: store.share() })`, and there `Store.attach(workerData)`.
+   */
+  share(): string {
+    this.#lifecycle.checkReadable();
+    return shareStore(this.#engine, this.#lifecycle, this.#settings);
   }
 
   /** Absolute path of the directory. */
@@ -132,15 +168,14 @@ export class Store {
   }
 
   /**
-   * As `put`, and settles once the message is as safe as `durability` says. Many that wait share one sync.
+   * As `put`, and settles once the message is as safe as `durability` says. Many that wait share one sync. Where `put` would
+   * answer `STORE_BUSY` it waits in line, and a `put` may come before it then; it rejects so once `maxPendingBytes` wait.
    * A rejection with `STORE_POISONED` leaves open whether the message is there after the store was opened again.
    */
   append(message: Message | InnerBatchMessage, options?: AppendOptions): Promise<PutResult> {
     try {
-      const durability = durabilityOf(options, this.#settings.flush);
-      const result = this.#writer.put(message);
-      if (durability === "memory") return Promise.resolve(result);
-      return new Promise((resolve, reject) => this.#waiters.add(result.endOffset, () => resolve(result), reject));
+      this.#lifecycle.checkWritable();
+      return this.#appends.append(message, durabilityOf(options, this.#settings.flush));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -211,6 +246,21 @@ export class Store {
   }
 
   /**
+   * As `get`, without ever waiting for a disk: what is in memory is read at once, the rest by threads of the store; `cold`
+   * of the result says which. Reads that were not begun when the store is closed reject with `STORE_CLOSED`.
+   */
+  async fetch(topic: string, queueId: number, queueOffset: number, options?: FetchOptions): Promise<GetResult> {
+    this.#lifecycle.checkReadable();
+    return this.#fetches.fetch(topic, queueId, queueOffset, options);
+  }
+
+  /** As `at`, without ever waiting for a disk. */
+  async fetchAt(physicalOffset: number, options?: FetchAtOptions): Promise<StoredMessage | undefined> {
+    this.#lifecycle.checkReadable();
+    return this.#fetches.fetchAt(physicalOffset, options);
+  }
+
+  /**
    * The messages of a queue, or those that pass a filter, to the end that it has at the first look; with `follow` on and
    * on: at the end it waits for more, which ends as `arrival` says. `batches()` gives them as answers of `get`.
    */
@@ -219,7 +269,7 @@ export class Store {
     const checked = checkReadOptions(options);
     this.#lifecycle.checkReadable();
     const source = {
-      get: (offset: number, stretch: GetOptions) => this.get(topic, queueId, offset, stretch),
+      fetch: (offset: number, stretch: FetchOptions) => this.fetch(topic, queueId, offset, stretch),
       wait: (offset: number, signal: AbortSignal | undefined) =>
         this.#waits.arrivals.wait(topic, queueId, offset, signal),
     };
@@ -302,7 +352,7 @@ export class Store {
    * change subscriptions.
    */
   onAppend(listener: AppendListener): () => void {
-    return this.#waits.listeners.add(listener);
+    return this.#waits.onAppend(listener);
   }
 
   /**
@@ -393,6 +443,15 @@ export class Store {
     return this.#retention.retain(fromPhysicalOffset);
   }
 
+  /**
+   * How near the store is to making those who write wait, from 0 to 1: by bytes of appends that wait, and by entries that wait
+   * for their queue and index files. Cheap enough to be asked for every request.
+   */
+  get pressure(): number {
+    this.#lifecycle.checkReadable();
+    return Math.max(this.#appends.pressure, this.#engine.pressure());
+  }
+
   /** Counters by name. */
   stats(): Record<string, number> {
     this.#lifecycle.checkReadable();
@@ -413,8 +472,8 @@ export class Store {
   async verify(options?: VerifyOptions): Promise<VerifyFinding[]> {
     this.#lifecycle.checkReadable();
     return verifyWith((deep, onProgress) => this.#engine.verify(deep, onProgress), options, {
-      add: (stop) => void this.#verifying.add(stop),
-      delete: (stop) => void this.#verifying.delete(stop),
+      add: (stop) => void this.#ending.verifying.add(stop),
+      delete: (stop) => void this.#ending.verifying.delete(stop),
       error: () => this.#lifecycle.closedError(),
     });
   }
@@ -425,67 +484,7 @@ export class Store {
    * A table that cannot be written is tried once more, and its error is the rejection where there is no other.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    this.#lifecycle.close();
-    for (const stop of this.#verifying) stop();
-    this.#waits.end(this.#lifecycle.closedError());
-    // While the lock is still ours.
-    const unwritten = await this.#tables.close();
-    const untold = await this.#showAll();
-    await this.#waits.listeners.drain();
-    let failure: StoreError | undefined;
-    try {
-      await this.#engine.close();
-    } catch (error) {
-      failure = error as StoreError;
-    } finally {
-      this.#lifecycle.closed();
-    }
-    if (this.#lifecycle.isPoisoned) failure = this.#lifecycle.unreportedPoison ?? untold;
-    // A close that went well has synced everything, whatever the last message about it said.
-    if (failure === undefined) this.#waiters.settleAll();
-    else this.#waiters.fail(failure);
-    failure ??= unwritten;
-    if (failure !== undefined) throw failure;
-  }
-
-  /**
-   * Before the last delivery to listeners: in a synchronous store closing makes visible what waits for its sync. Returns
-   * the failure of a sync that nobody else waited for.
-   */
-  async #showAll(): Promise<StoreError | undefined> {
-    if (this.#settings.flush !== "sync" || this.#waits.listeners.count === 0 || this.#lifecycle.isPoisoned) return;
-    const { endOffset, durableOffset } = this.#positions.read();
-    const isTold = this.#waiters.waiting > 0;
-    try {
-      if (durableOffset < endOffset) await this.#waiters.wait(endOffset);
-    } catch (error) {
-      if (!isTold) return error as StoreError;
-    }
-    return;
-  }
-
-  #settled(durableOffset: number, error: StoreError | undefined): void {
-    if (error !== undefined) {
-      this.#poison(error);
-      return;
-    }
-    const moved = durableOffset > this.#waiters.durableOffset;
-    this.#waiters.settle(durableOffset);
-    this.#waits.settled();
-    if (moved && flushChannel.hasSubscribers) {
-      flushChannel.publish({ path: this.path, durableOffset } satisfies FlushDiagnostics);
-    }
-  }
-
-  #poison(cause: StoreError): void {
-    const error = this.#lifecycle.poison(cause, this.#waiters.waiting > 0);
-    this.#waiters.fail(error);
-    this.#waits.end(error);
+    return this.#ending.close();
   }
 }
 

@@ -1,6 +1,6 @@
 /** The tables of one store: each loaded when first asked for, all written behind by one timer. */
 import type { Finding } from "./binding/contract.ts";
-import { argumentError, type StoreError, shown } from "./errors.ts";
+import { argumentError, StoreError, shown } from "./errors.ts";
 import { Groups } from "./groups.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { StoredTable, type TableOwner } from "./stored-table.ts";
@@ -26,15 +26,18 @@ interface Entry {
 export class Tables implements TableOwner {
   readonly #lifecycle: Lifecycle;
   readonly #clock: () => number;
+  readonly #isElsewhere: boolean;
   /** By name in small letters: there are file systems that take two names of different case for one. */
   readonly #entries: Map<string, Entry> = new Map();
   #groups: Groups | undefined;
   #timer: NodeJS.Timeout | undefined;
   #waitMs = WRITE_BEHIND_MS;
 
-  constructor(lifecycle: Lifecycle, clock: (() => number) | undefined) {
+  /** `isElsewhere`: they belong to another thread, which would not see what is changed here. */
+  constructor(lifecycle: Lifecycle, clock: (() => number) | undefined, isElsewhere: boolean) {
     this.#lifecycle = lifecycle;
     this.#clock = clock ?? Date.now;
+    this.#isElsewhere = isElsewhere;
   }
 
   get path(): string {
@@ -94,6 +97,10 @@ export class Tables implements TableOwner {
   }
 
   #entry(name: string): Entry {
+    if (this.#isElsewhere) {
+      const message = `the table ${shown(name)} belongs to the thread that opened the store ${this.path}; ask it there`;
+      throw new StoreError("STORE_UNSUPPORTED", message, { details: { engine: "native" } });
+    }
     const key = name.toLowerCase();
     const known = this.#entries.get(key);
     if (known !== undefined) return sameName(known, name);

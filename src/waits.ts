@@ -1,5 +1,5 @@
 /** Those who wait for something to become visible: told by each put, or by each sync where that makes it visible. */
-import { AppendListeners } from "./append-listeners.ts";
+import { type AppendListener, AppendListeners } from "./append-listeners.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { EngineStore } from "./binding/contract.ts";
 import type { StoreError } from "./errors.ts";
@@ -16,6 +16,7 @@ export class Waits {
   /** With `flush: "sync"` a sync makes visible what was put. */
   readonly #isSync: boolean;
   readonly #positions: Float64Array = new Float64Array(4);
+  #follows = false;
 
   constructor(engine: EngineStore, lifecycle: Lifecycle, flush: "async" | "sync") {
     this.arrivals = new Arrivals(engine, lifecycle);
@@ -33,12 +34,20 @@ export class Waits {
   /** Waits until the visible end of the log is above a position. */
   wait(position: number, signal: AbortSignal | undefined): Waiter {
     this.#lifecycle.checkGrowing();
+    this.#follow(true);
     return this.#log.wait(position, this.visibleOffset(), signal);
   }
 
   /** A put has stored something; `ready` watches of the engine are. */
   stored(ready: number): void {
     if (ready > 0) this.arrivals.take();
+    if (!this.#isSync) this.#moved();
+  }
+
+  /** Another thread has put something. */
+  arrived(): void {
+    if (!this.#lifecycle.isReadable) return;
+    this.arrivals.take();
     if (!this.#isSync) this.#moved();
   }
 
@@ -55,8 +64,23 @@ export class Waits {
     this.#log.end(error);
   }
 
+  /** As `Store.onAppend`. */
+  onAppend(listener: AppendListener): () => void {
+    this.#lifecycle.checkGrowing();
+    this.#follow(true);
+    return this.listeners.add(listener);
+  }
+
   #moved(): void {
     if (this.#log.isWaitedFor) this.#log.moved(this.visibleOffset());
     if (this.listeners.count > 0) this.listeners.moved();
+    this.#follow(this.#log.isWaitedFor || this.listeners.count > 0);
+  }
+
+  /** Whether other threads have to tell of what they put. */
+  #follow(follows: boolean): void {
+    if (follows === this.#follows || !this.#lifecycle.isReadable) return;
+    this.#follows = follows;
+    this.#engine.follow(follows);
   }
 }

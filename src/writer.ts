@@ -46,6 +46,12 @@ class Workspace {
   }
 }
 
+/** A message, copied: what its caller does with it does not matter any more. */
+export interface EncodedMessage {
+  readonly bytes: Uint8Array;
+  readonly storeHost: EncodedHost;
+}
+
 export class Writer {
   readonly #engine: EngineStore;
   readonly #lifecycle: Lifecycle;
@@ -73,15 +79,45 @@ export class Writer {
       this.#lifecycle.checkWritable();
       const answer = workspace.answer(1);
       if (this.#engine.put(encoder.bytes, encoder.used, 1, answer) !== 1) throw this.#engine.takeError();
-      this.#waits.stored(answer[2] as number);
-      const result = singleResult(answer, encoder.storeHosts as EncodedHost);
-      this.#publish(result.physicalOffset, result.endOffset, 1, result.storeTimestamp);
-      return result;
+      return this.#putOne(answer, encoder.storeHosts as EncodedHost);
     } catch (error) {
       throw this.#noted(error);
     } finally {
       this.#giveBack(workspace);
     }
+  }
+
+  /** A message as `putEncoded` takes it, any number of times. */
+  encode(message: Message | InnerBatchMessage): EncodedMessage {
+    this.#lifecycle.checkWritable();
+    const workspace = this.#take();
+    const { encoder } = workspace;
+    try {
+      encoder.begin();
+      encoder.add(message, -1);
+      this.#lifecycle.checkWritable();
+      return { bytes: encoder.bytes.slice(0, encoder.used), storeHost: encoder.storeHosts as EncodedHost };
+    } finally {
+      this.#giveBack(workspace);
+    }
+  }
+
+  putEncoded({ bytes, storeHost }: EncodedMessage): PutResult {
+    this.#lifecycle.checkWritable();
+    const answer = answerFor(1);
+    try {
+      if (this.#engine.put(bytes, bytes.length, 1, answer) !== 1) throw this.#engine.takeError();
+      return this.#putOne(answer, storeHost);
+    } catch (error) {
+      throw this.#noted(error);
+    }
+  }
+
+  #putOne(answer: Float64Array, storeHost: EncodedHost): PutResult {
+    this.#waits.stored(answer[2] as number);
+    const result = singleResult(answer, storeHost);
+    this.#publish(result.physicalOffset, result.endOffset, 1, result.storeTimestamp);
+    return result;
   }
 
   /** An error has `details.stored`; what was stored then is the front of the batch. */

@@ -75,6 +75,8 @@ export interface EngineEvents {
   onProgress(phase: string, done: number, total: number): void;
   /** The durable position moved, once for a whole group; or a sync failed and the store is poisoned. */
   onSettled(durableOffset: number, error: StoreError | undefined): void;
+  /** Another thread has put: watches are ready, or the log has grown, which is told while it is followed. */
+  onArrived(): void;
 }
 
 export interface Positions {
@@ -165,6 +167,31 @@ export interface EngineStore {
     out: Uint8Array,
     columns: Float64Array,
   ): void;
+  /** As `get`, where everything it needs is in memory; false, and nothing is to be looked at, where it is not. */
+  getInMemory(
+    topic: Uint8Array,
+    topicBytes: number,
+    queueId: number,
+    queueOffset: number,
+    max: number,
+    maxBytes: number,
+    filter: Uint8Array,
+    out: Uint8Array,
+    columns: Float64Array,
+  ): boolean;
+  /** Reads what `get` reads, beside the event loop; `filter` is copied. */
+  fetch(
+    topic: string,
+    queueId: number,
+    queueOffset: number,
+    max: number,
+    maxBytes: number,
+    filter: Uint8Array,
+  ): EngineFetch<FetchedMessages>;
+  /** As `at`, where it is in memory: `found`; undefined where it is not. */
+  atInMemory(physicalOffset: number): { found: Uint8Array | undefined } | undefined;
+  /** Reads what `at` reads, beside the event loop. */
+  fetchAt(physicalOffset: number): EngineFetch<Uint8Array | undefined>;
   /** Asks for everything put so far to be synced; `onSettled` follows, also when there was nothing left to sync. */
   requestFlush(): void;
   /** Minimum, end, durable and visible offset of the log, into `out`. */
@@ -200,9 +227,15 @@ export interface EngineStore {
   unwatch(watch: number): void;
   /** Takes ready watches, until more arrives for them: pairs of watch and maximum of the queue, as many as `out` takes. Returns how many. */
   takeArrivals(out: Float64Array): number;
+  /** Whether `onArrived` follows whenever another thread has put. */
+  follow(follows: boolean): void;
+  /** A token that `Engine.attach` takes in other threads of the process, while the store is open. `settings` is kept for them. */
+  share(settings: string): string;
   topics(): string[];
   queues(topic: string): number[];
   health(): EngineHealth;
+  /** How near it is to making a put wait, from 0 to 1. */
+  pressure(): number;
   /** Counters by name. */
   stats(): Record<string, number>;
   /** Verifies the store as it is on disk, as far as its files are complete. */
@@ -215,6 +248,19 @@ export interface EngineStore {
   retain(fromPhysicalOffset: number): () => void;
   /** Flushes, closes, releases the lock. Called once. */
   close(): Promise<void>;
+}
+
+/** Messages read beside the event loop: `columns` as of `get`, and the records, which are the caller's. */
+export interface FetchedMessages {
+  readonly columns: Float64Array;
+  readonly bytes: Uint8Array;
+}
+
+/** A read that goes on beside the event loop. */
+export interface EngineFetch<T> {
+  readonly done: Promise<T>;
+  /** Nobody waits for it any more. It settles all the same, or never. */
+  forget(): void;
 }
 
 /** Work that goes on beside the event loop. */
@@ -267,6 +313,10 @@ export interface DerivedFiles {
 export interface Engine {
   readonly name: "native" | "wasm";
   open(path: string, options: EngineOptions, events: EngineEvents): Promise<EngineStore>;
+  /** What was kept for those who attach to a shared store. */
+  sharedSettings(token: string): string;
+  /** Attaches this thread to a store that another one has shared; it was opened with `options`. */
+  attach(token: string, path: string, options: EngineOptions, events: EngineEvents): Promise<EngineStore>;
   /** Verifies the store in a directory, which nobody here has open. */
   verify(path: string, options: EngineOptions, deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified>;
   rebuild(

@@ -2,8 +2,9 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { StoreError } from "../errors.ts";
+import type { Addon } from "./addon.ts";
 import type { Engine } from "./contract.ts";
-import { type Addon, nativeEngine } from "./native.ts";
+import { nativeEngine } from "./native.ts";
 
 const require = createRequire(import.meta.url);
 /** Two folders above this file, both in src/ and in dist/. */

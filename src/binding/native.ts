@@ -4,85 +4,25 @@
  * The addon holds the process by nothing. What a caller waits for (an open, a flush, a close) does: see `ProcessHold`.
  */
 import { StoreError, type StoreErrorCode } from "../errors.ts";
+import type { Addon, AddonEvent, AddonOptions } from "./addon.ts";
 import type {
   AppendedColumns,
   Engine,
   EngineEvents,
+  EngineFetch,
   EngineHealth,
   EngineOptions,
   EngineStore,
   EngineTask,
   EngineVerified,
   Expired,
+  FetchedMessages,
   TaskProgress,
 } from "./contract.ts";
-import { runTask, type TaskAddon, type TaskEvent } from "./native-task.ts";
-
-/** What the addon exports (native/napi/src: hot.rs, store.rs, report.rs, retention.rs, tasks.rs, upkeep.rs). */
-export interface Addon extends TaskAddon {
-  readonly FAILURE_PREFIX: string;
-  readonly EVENT_PROGRESS: number;
-  readonly EVENT_OPENED: number;
-  readonly EVENT_FAILED: number;
-  readonly EVENT_SETTLED: number;
-  readonly EVENT_CLOSED: number;
-  readonly EVENT_DONE: number;
-  open(path: string, options: AddonOptions, onEvent: AddonEvent): number;
-  close(handle: number): void;
-  put(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
-  putGroup(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
-  takeError(handle: number): string | null;
-  get(
-    handle: number,
-    topic: Uint8Array,
-    topicBytes: number,
-    queueId: number,
-    queueOffset: number,
-    max: number,
-    maxBytes: number,
-    filter: Uint8Array,
-    out: Uint8Array,
-    columns: Float64Array,
-  ): void;
-  /** The end offset that the answering event reaches. */
-  requestFlush(handle: number): number;
-  setClock(handle: number, now: number): void;
-  positions(handle: number, out: Float64Array): void;
-  at(handle: number, physicalOffset: number): Uint8Array | null;
-  lookup(handle: number, topic: string, key: string, begin: number, end: number, max: number): Uint8Array;
-  scan(handle: number, from: number, to: number, maxItems: number, maxBytes: number): ReturnType<EngineStore["scan"]>;
-  appended(handle: number, from: number, to: number, max: number): AppendedColumns;
-  offsets(handle: number, topic: string, queueId: number): ReturnType<EngineStore["offsets"]>;
-  offsetByTime(handle: number, topic: string, queueId: number, timestamp: number, boundary: string): number;
-  timeOf(handle: number, topic: string, queueId: number, queueOffset: number): number | null;
-  entries(
-    handle: number,
-    topic: string,
-    queueId: number,
-    from: number,
-    max: number,
-  ): ReturnType<EngineStore["entries"]>;
-  watch(handle: number, topic: string, queueId: number): ReturnType<EngineStore["watch"]>;
-  unwatch(handle: number, watch: number): void;
-  takeArrivals(handle: number, out: Float64Array): number;
-  topics(handle: number): string[];
-  queues(handle: number, topic: string): number[];
-  /** EVENT_DONE follows with the number of the errand. */
-  expire(handle: number, errand: number, before: number | undefined, maxBytes: number | undefined): void;
-  deleteTopic(handle: number, errand: number, topic: string): void;
-  retain(handle: number, from: number): number;
-  release(handle: number, hold: number): void;
-  health(handle: number): EngineHealth;
-  stats(handle: number): Record<string, number>;
-  /** `handle`: that of the store, where it is open here for writing, else 0. */
-  verifyStore(path: string, options: AddonOptions, deep: boolean, handle: number, onEvent: TaskEvent): number;
-  rebuildStore(path: string, options: AddonOptions, queues: boolean, index: boolean, onEvent: TaskEvent): number;
-  salvageStore(path: string, out: string, options: AddonOptions, onEvent: TaskEvent): number;
-}
-
-/** `checkpointBytes`: of the log, between two queue checkpoints; only tests that kill a store hand it in. */
-type AddonOptions = Omit<EngineOptions, "clock"> & { clockMs?: number; checkpointBytes?: number };
-type AddonEvent = (kind: number, first: number, second: number, text: string | null) => void;
+import { NativeFetches, nextNumber } from "./native-fetch.ts";
+import { runTask, type TaskEvent } from "./native-task.ts";
+import { ProcessHold } from "./process-hold.ts";
+import { numberIn, tokenOf } from "./token.ts";
 
 export function nativeEngine(addon: Addon): Engine {
   const run = <T>(onProgress: TaskProgress, start: (onEvent: TaskEvent) => number): EngineTask<T> =>
@@ -90,6 +30,9 @@ export function nativeEngine(addon: Addon): Engine {
   return {
     name: "native",
     open: (path, options, events) => NativeStore.open(addon, path, options, events),
+    sharedSettings: (token) => called(addon, () => addon.sharedSettings(numberIn(token, addon.copyName()))),
+    attach: (token, path, options, events) =>
+      NativeStore.attach(addon, numberIn(token, addon.copyName()), path, options, events),
     verify: (path, options, deep, onProgress) =>
       run(onProgress, (onEvent) => addon.verifyStore(path, withoutClock(options), deep, 0, onEvent)),
     rebuild: (path, options, { queues, index }, onProgress) =>
@@ -124,18 +67,34 @@ class NativeStore implements EngineStore {
   /** By number: what is asked for beside flushes. */
   readonly #errands: Map<number, Awaited<unknown>> = new Map();
   #lastErrand = 0;
+  readonly #fetches: NativeFetches;
   /** What the flushes asked for reach; undefined when all have settled. */
   #flushTarget: number | undefined;
 
   static open(addon: Addon, path: string, options: EngineOptions, events: EngineEvents): Promise<EngineStore> {
     const { clock, ...rest } = options;
     const store = new NativeStore(addon, path, options, events);
+    return store.#open(() =>
+      addon.open(path, clock === undefined ? rest : { ...rest, clockMs: read(clock) }, store.#arrive),
+    );
+  }
+
+  static attach(
+    addon: Addon,
+    share: number,
+    path: string,
+    options: EngineOptions,
+    events: EngineEvents,
+  ): Promise<EngineStore> {
+    const store = new NativeStore(addon, path, options, events);
+    return store.#open(() => addon.attach(share, store.#arrive));
+  }
+
+  #open(open: () => number): Promise<EngineStore> {
     return new Promise((resolve, reject) => {
-      store.#opening = { resolve, reject };
-      store.#handle = store.#call(() =>
-        addon.open(path, clock === undefined ? rest : { ...rest, clockMs: read(clock) }, store.#arrive),
-      );
-      store.#hold.take();
+      this.#opening = { resolve, reject };
+      this.#handle = this.#call(open);
+      this.#hold.take();
     });
   }
 
@@ -145,6 +104,11 @@ class NativeStore implements EngineStore {
     this.#options = options;
     this.#clock = options.clock;
     this.#events = events;
+    this.#fetches = new NativeFetches(
+      (fetch) => this.#call(() => addon.takeFetched(this.#handle, fetch)),
+      (fetch) => this.#call(() => addon.forgetFetch(this.#handle, fetch)),
+      this.#hold,
+    );
   }
 
   readonly #arrive: AddonEvent = (kind, first, second, text) => {
@@ -156,6 +120,10 @@ class NativeStore implements EngineStore {
     const error = text === null || kind === addon.EVENT_DONE ? undefined : fromJson(text);
     if (kind === addon.EVENT_SETTLED) {
       this.#settled(first, error);
+    } else if (kind === addon.EVENT_ARRIVED) {
+      this.#events.onArrived();
+    } else if (kind === addon.EVENT_FETCHED) {
+      this.#fetches.arrived(first, error);
     } else if (kind === addon.EVENT_DONE) {
       this.#done(first, second === 0, text ?? "");
     } else if (kind === addon.EVENT_OPENED) {
@@ -222,6 +190,62 @@ class NativeStore implements EngineStore {
     }
   }
 
+  getInMemory(
+    topic: Uint8Array,
+    topicBytes: number,
+    queueId: number,
+    queueOffset: number,
+    max: number,
+    maxBytes: number,
+    filter: Uint8Array,
+    out: Uint8Array,
+    columns: Float64Array,
+  ): boolean {
+    const addon = this.#addon;
+    return this.#call(
+      () =>
+        addon.getInMemory(
+          this.#handle,
+          topic,
+          topicBytes,
+          queueId,
+          queueOffset,
+          max,
+          maxBytes,
+          filter,
+          out,
+          columns,
+        ) === 1,
+    );
+  }
+
+  fetch(
+    topic: string,
+    queueId: number,
+    queueOffset: number,
+    max: number,
+    maxBytes: number,
+    filter: Uint8Array,
+  ): EngineFetch<FetchedMessages> {
+    return this.#fetch((fetch) =>
+      this.#addon.fetch(this.#handle, fetch, topic, queueId, queueOffset, max, maxBytes, filter),
+    );
+  }
+
+  atInMemory(physicalOffset: number): { found: Uint8Array | undefined } | undefined {
+    const found = this.#call(() => this.#addon.atInMemory(this.#handle, physicalOffset)) ?? undefined;
+    return found?.length === 0 ? undefined : { found };
+  }
+
+  fetchAt(physicalOffset: number): EngineFetch<Uint8Array | undefined> {
+    const { done, forget } = this.#fetch((fetch) => this.#addon.fetchAt(this.#handle, fetch, physicalOffset));
+    return { done: done.then(({ bytes }) => (bytes.length === 0 ? undefined : bytes)), forget };
+  }
+
+  #fetch(ask: (fetch: number) => void): EngineFetch<FetchedMessages> {
+    return this.#fetches.start((number) => this.#call(() => ask(number)));
+  }
+
   requestFlush(): void {
     const target = this.#call(() => this.#addon.requestFlush(this.#handle));
     if (this.#flushTarget === undefined) this.#hold.take();
@@ -276,6 +300,17 @@ class NativeStore implements EngineStore {
     return this.#call(() => this.#addon.takeArrivals(this.#handle, out));
   }
 
+  follow(follows: boolean): void {
+    this.#call(() => this.#addon.follow(this.#handle, follows));
+  }
+
+  share(settings: string): string {
+    return tokenOf(
+      this.#addon.copyName(),
+      this.#call(() => this.#addon.share(this.#handle, settings)),
+    );
+  }
+
   topics(): string[] {
     return this.#call(() => this.#addon.topics(this.#handle));
   }
@@ -307,8 +342,8 @@ class NativeStore implements EngineStore {
   /** Asks for an errand, and holds the process until it is done. */
   #errand<T>(ask: (errand: number) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#lastErrand += 1;
-      const errand = this.#lastErrand;
+      const errand = nextNumber(this.#lastErrand, this.#errands);
+      this.#lastErrand = errand;
       this.#call(() => {
         if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
         ask(errand);
@@ -329,6 +364,10 @@ class NativeStore implements EngineStore {
 
   health(): EngineHealth {
     return this.#call(() => this.#addon.health(this.#handle));
+  }
+
+  pressure(): number {
+    return this.#call(() => this.#addon.pressure(this.#handle));
   }
 
   stats(): Record<string, number> {
@@ -376,34 +415,6 @@ function toStoreError(addon: Addon, error: unknown): StoreError {
   const prefix = addon.FAILURE_PREFIX;
   if (message.startsWith(prefix)) return fromJson(message.slice(prefix.length));
   return new StoreError("STORE_INVALID_ARGUMENT", message, { cause: error });
-}
-
-/**
- * Keeps the process alive while something is awaited that nothing else holds it for: the event functions of the addon
- * do not, so that an idle store lets a program end.
- */
-class ProcessHold {
-  #count = 0;
-  #timer: ReturnType<typeof setInterval> | undefined;
-
-  take(): void {
-    this.#count += 1;
-    if (this.#count > 1) return;
-    this.#timer ??= setInterval(() => {}, 2 ** 31 - 1);
-    this.#timer.ref();
-  }
-
-  release(): void {
-    this.#count -= 1;
-    if (this.#count === 0) this.#timer?.unref();
-  }
-
-  /** Releases everything, for good. */
-  end(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    this.#count = 0;
-  }
 }
 
 function read(clock: () => number): number {

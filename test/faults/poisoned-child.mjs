@@ -50,6 +50,8 @@ const waits = [
 ];
 const ended = Promise.allSettled(waits);
 
+// What the store still has to say on disk of the first message is said before the disk breaks.
+await new Promise((resolve) => setTimeout(resolve, 500));
 writeFileSync(trigger, "");
 store.put(message("lost or not"));
 if (scenario === "told") {

@@ -1,14 +1,6 @@
 /** Runs a process whose disk fails a sync for real: the answers of a poisoned store. */
-import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import type { QueueOffsets, StoreErrorCode, StoreState } from "../../src/index.ts";
-
-const run = promisify(execFile);
-const beside = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+import { preloaded } from "./preloaded.ts";
 
 interface ErrorFacts {
   code: StoreErrorCode;
@@ -49,16 +41,6 @@ export async function poisonedStore(engine: string, scenario: "told" | "untold")
 }
 
 /** Runs a script of this folder, with a directory for a store in front of its arguments, on a disk that it can break. */
-export async function onBreakingDisk(script: string, ...args: string[]): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "moraine-poisoned-"));
-  try {
-    const library = join(directory, "fail-sync.so");
-    await run("cc", ["-shared", "-fPIC", "-O1", "-Wall", "-o", library, beside("fail-sync.c"), "-ldl"]);
-    const child = [beside(script), join(directory, "store"), ...args];
-    const env = { ...process.env, LD_PRELOAD: library, MORAINE_FAIL_SYNC: join(directory, "broken") };
-    const { stdout } = await run(process.execPath, child, { env, timeout: 30_000 });
-    return stdout;
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+export function onBreakingDisk(script: string, ...args: string[]): Promise<string> {
+  return preloaded("fail-sync.c", { MORAINE_FAIL_SYNC: "broken" }, script, args);
 }

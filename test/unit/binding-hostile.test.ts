@@ -317,7 +317,11 @@ describe("the other calls", () => {
   });
 
   it("refuse arguments of another type", () => {
-    for (const name of Object.keys(hostile).filter((name) => typeof hostile[name] === "function")) {
+    const takesNone = ["copyName"];
+    const calls = Object.keys(hostile).filter(
+      (name) => typeof hostile[name] === "function" && !takesNone.includes(name),
+    );
+    for (const name of calls) {
       for (const value of [undefined, null, "1", 1n, {}, []]) {
         expect(() => hostile[name]?.(value, value, value, value, value)).toThrow();
       }

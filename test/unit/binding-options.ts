@@ -18,4 +18,4 @@ export const smallStore: EngineOptions = {
   create: true,
 };
 
-export const noEvents: EngineEvents = { onProgress() {}, onSettled() {} };
+export const noEvents: EngineEvents = { onProgress() {}, onSettled() {}, onArrived() {} };

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { GET_HEAD, GetHead } from "../../src/binding/contract.ts";
 import { delays, storeOptions } from "../../src/options.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -56,11 +57,43 @@ it.each([
   ["PUT_RESULT_STRIDE", "RESULT_STRIDE", "native/core/src/engine/put.rs"],
   ["EXPIRE_BATCH_FILES", "MAX_FILES_PER_RUN", "native/core/src/engine/retention.rs"],
   ["MAX_FILE_BYTES", "MAX_SEGMENT_BYTES", "native/core/src/limits.rs"],
+  ["MAX_MESSAGES", "MAX_GET_MESSAGES", "native/core/src/limits.rs"],
 ])("%s is Rust's %s", (name, rustName, path) => {
   const [here] = typescript.filter((constant) => constant.name === name);
   const [there] = rust.filter((constant) => constant.name === rustName && constant.path === path);
   expect(here?.value).toBeTypeOf("number");
   expect(here?.value).toBe(there?.value);
+});
+
+it("events of the addon are those that the API knows, each with a number of its own", () => {
+  const events = rust.filter(({ name, path }) => name.startsWith("EVENT_") && path === "native/napi/src/tasks.rs");
+  const known = [...read("src/binding/addon.ts").matchAll(/readonly (EVENT_[A-Z_]+): number/g)].map(([, name]) => name);
+  const handled = [...read("src/binding/native.ts").matchAll(/addon\.(EVENT_[A-Z_]+)/g)].map(([, name]) => name);
+  const names = events.map(({ name }) => name).sort();
+  expect(names.length).toBeGreaterThan(7);
+  expect([...new Set(known)].sort()).toEqual(names);
+  expect([...new Set(handled)].sort()).toEqual(names);
+  expect(new Set(events.map((event) => event.value)).size).toBe(names.length);
+});
+
+it("numbers in the head of get, and of the answer of put, stand where the addon writes them", () => {
+  const head = Object.values(GetHead);
+  expect(head).toEqual([...head.keys()]);
+  expect(GET_HEAD).toBe(head.length);
+  expect(read("native/host/src/shared.rs")).toMatch(/const READY_WATCHES: usize = 2;/);
+  expect(read("src/writer.ts").match(/#waits\.stored\(answer\[(\d)\]/g)).toEqual(
+    Array(3).fill("#waits.stored(answer[2]"),
+  );
+});
+
+it("what the documents say of back-pressure is what the engine does", () => {
+  const backlog = read("native/host/src/backlog.rs");
+  const [, entries = ""] = /const HOLD_ENTRIES: usize = ([\d_]+);/.exec(backlog) ?? [];
+  const [, seconds = ""] = /const LONGEST_HOLD: Duration = Duration::from_secs\((\d+)\);/.exec(backlog) ?? [];
+  const errors = read("docs/errors.md");
+  expect(errors).toContain(`where ${entries.replaceAll("_", ",")} queue and index entries or more wait`);
+  expect([seconds, errors.includes("waits up to a second")]).toEqual(["1", true]);
+  expect(read("native/host/src/prefill.rs")).toMatch(/const LONGEST_WAIT: Duration = Duration::from_millis\(100\);/);
 });
 
 it("options have the defaults that the engine has by itself", () => {

@@ -12,7 +12,7 @@ const code = suite.filter((path) => /\.(ts|mjs)$/.test(path));
 
 /** Beside the public API: what makes stores and messages, faults, and bytes that RocketMQ wrote. */
 const SUPPORT = [
-  /^test\/contract\/(engine|golden-store|inner-batch|temporary-store)\.ts$/,
+  /^test\/contract\/(cold|engine|golden-store|inner-batch|temporary-store|worker)\.ts$/,
   /^test\/faults\//,
   /^test\/unit\/golden\.ts$/,
 ];
@@ -40,7 +40,9 @@ it("only engine.ts knows which engine is tested", () => {
 });
 
 it("every test that breaks a disk asks whether the engine supports it", () => {
-  const breaking = code.filter((path) => /\.test\.ts$/.test(path) && /\.\.\/faults\/poisoned-store/.test(read(path)));
+  const breaking = code.filter(
+    (path) => /\.test\.ts$/.test(path) && /\.\.\/faults\/(poisoned-store|stalled-disk)/.test(read(path)),
+  );
   expect(breaking.length).toBeGreaterThan(0);
   expect(breaking.filter((path) => !/runIf\(supports\.faults\)/.test(read(path)))).toEqual([]);
 });

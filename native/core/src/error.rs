@@ -21,6 +21,8 @@ pub enum Code {
     OffsetOutOfRange,
     UnsupportedFormat,
     Busy,
+    /// It would take a disk, and must not: see [`Error::missed`]. Between the engine and the host alone.
+    Cold,
 }
 
 impl Code {
@@ -38,6 +40,7 @@ impl Code {
             Code::OffsetOutOfRange => "STORE_OFFSET_OUT_OF_RANGE",
             Code::UnsupportedFormat => "STORE_UNSUPPORTED_FORMAT",
             Code::Busy => "STORE_BUSY",
+            Code::Cold => "STORE_IO",
         }
     }
 }
@@ -77,6 +80,17 @@ impl Error {
         Self::new(Code::InvalidArgument, message).text("argument", argument)
     }
 
+    /// Which bytes of which file have to come into memory before the same call can go through.
+    pub fn missed(&self) -> Option<(&str, u64, usize)> {
+        let fact = |name| self.details.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+        match (self.code, fact("path"), fact("at"), fact("bytes")) {
+            (Code::Cold, Some(Detail::Text(path)), Some(Detail::Number(at)), Some(Detail::Number(bytes))) => {
+                Some((path, *at as u64, *bytes as usize))
+            }
+            _ => None,
+        }
+    }
+
     /// Bytes that cannot be what they should be.
     pub fn corrupt(file: &str, offset: u64, reason: &str) -> Self {
         Self::new(Code::Corrupt, format!("{file} at {offset}: {reason}"))
@@ -106,6 +120,11 @@ pub enum IoKind {
     WrongType,
     /// The storage could not give room in time; the same call may go through later.
     Busy,
+    /// These bytes of the file are not in memory, and only what is was asked for.
+    Cold {
+        at: u64,
+        bytes: usize,
+    },
     Other,
 }
 
@@ -133,12 +152,17 @@ impl From<IoError> for Error {
         let code = match e.kind {
             IoKind::Full => Code::Full,
             IoKind::Busy => Code::Busy,
+            IoKind::Cold { .. } => Code::Cold,
             _ => Code::Io,
         };
-        Error::new(code, format!("{} of {} failed: {}", e.syscall, e.path, e.reason))
+        let error = Error::new(code, format!("{} of {} failed: {}", e.syscall, e.path, e.reason))
             .number("errno", i64::from(e.errno))
             .text("syscall", e.syscall)
-            .text("path", e.path)
+            .text("path", e.path);
+        match e.kind {
+            IoKind::Cold { at, bytes } => error.number("at", at as i64).number("bytes", bytes as i64),
+            _ => error,
+        }
     }
 }
 

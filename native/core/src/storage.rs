@@ -65,6 +65,18 @@ pub struct Space {
     pub free: u64,
 }
 
+/// How bytes of a file are had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadMode {
+    /// However long it takes.
+    #[default]
+    Usual,
+    /// What is in memory: anything else is [`IoKind::Cold`](crate::error::IoKind::Cold), said at once.
+    InMemory,
+    /// However long it takes, and so that others are not disturbed by how much it is.
+    Bulk,
+}
+
 /// One file of the commit log: fixed size, written once from front to back, read anywhere below the end.
 ///
 /// One thread writes at a time, any number read. The engine never reads at or above a position that it
@@ -75,6 +87,12 @@ pub trait Segment {
 
     /// Copies `out.len()` bytes from `at`. The range lies within the segment.
     fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError>;
+
+    /// As [`Segment::read_at`], in a certain way. A storage that knows no ways has everything in memory.
+    fn read_by(&self, mode: ReadMode, at: u64, out: &mut [u8]) -> Result<(), IoError> {
+        let _ = mode;
+        self.read_at(at, out)
+    }
 
     /// `from..to` will be read soon.
     fn will_need(&self, from: u64, to: u64) {
@@ -145,6 +163,12 @@ pub trait Storage {
     /// Reads up to `out.len()` bytes; fewer only where the file ends.
     fn read_at(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError>;
 
+    /// As [`Storage::read_at`], in a certain way. A storage that knows no ways has everything in memory.
+    fn read_by(&self, mode: ReadMode, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        let _ = mode;
+        self.read_at(path, at, out)
+    }
+
     /// Writes all of `bytes` into an existing file.
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError>;
 
@@ -170,6 +194,31 @@ pub trait Storage {
 
     /// Room on the file system that holds a directory; `None` where nobody knows, or there is no such directory.
     fn space(&self, dir: &str) -> Result<Option<Space>, IoError>;
+}
+
+/// Reading small files, whatever else one may do with them.
+pub trait ReadFiles {
+    /// Reads up to `out.len()` bytes; fewer only where the file ends.
+    fn read(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError>;
+}
+
+impl<S: Storage> ReadFiles for S {
+    fn read(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        self.read_at(path, at, out)
+    }
+}
+
+/// The files of a storage, read in a certain way.
+#[derive(Debug)]
+pub struct FilesBy<'a, S> {
+    pub storage: &'a S,
+    pub mode: ReadMode,
+}
+
+impl<S: Storage> ReadFiles for FilesBy<'_, S> {
+    fn read(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        self.storage.read_by(self.mode, path, at, out)
+    }
 }
 
 /// Time as the store needs it.

@@ -1,10 +1,12 @@
 //! Entries that wait for their files: when a put asks the flusher to write them, and when it has to wait for it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::PoisonError;
+use std::time::Duration;
 
 use moraine_core::engine::Behind;
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Instant, Mutex, MutexGuard};
 
 /// Queue and index entries that wait in memory before the flusher is woken to look at them.
 const ASK_ENTRIES: usize = 65_536;
@@ -42,6 +44,11 @@ impl Backlog {
             self.ask_at.store(usize::MAX, Ordering::Relaxed);
             ask();
         }
+    }
+
+    /// How many of the entries wait that puts wait for, from 0 to 1.
+    pub(crate) fn pressure(waiting: usize) -> f64 {
+        (waiting as f64 / HOLD_ENTRIES as f64).min(1.0)
     }
 
     /// The flusher has written some.

@@ -1,7 +1,8 @@
 //! What callers ask of the flusher's thread beside flushing: to expire files, to delete a topic. One after the other, and
 //! never while it writes behind; the lock is taken for pieces of them only.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use moraine_core::engine::delete_topic::delete_topic;
 use moraine_core::engine::expire::{Access, Expired, expire};
@@ -10,15 +11,19 @@ use moraine_core::error::{Code, Error};
 
 use crate::clock::HostClock;
 use crate::files::HostStorage;
+use crate::members::Member;
 use crate::shared::{Core, HostEngine};
+use crate::sync::Instant;
 
 /// Between two looks at what may be removed, in a store that removes by itself: as in RocketMQ.
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 
-/// An errand, with the number that its answer is told under.
-pub(crate) struct Errand {
-    pub(crate) number: u32,
-    pub(crate) task: Task,
+/// An errand of a member.
+pub(crate) enum Errand {
+    /// With the number that its answer is told under.
+    Task { member: Arc<Member>, number: u32, task: Task },
+    /// It leaves, once everything is flushed.
+    Leave(Arc<Member>),
 }
 
 pub(crate) enum Task {

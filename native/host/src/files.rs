@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use moraine_core::error::{IoError, IoKind};
-use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Space, Storage};
+use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, ReadMode, Space, Storage};
 
 use crate::background::Background;
 use crate::descriptors::Descriptors;
@@ -15,6 +15,7 @@ use crate::errno::{io_error, read_only, wrong_type};
 use crate::holes::data_from;
 use crate::identity;
 use crate::prefill::Ahead;
+use crate::resident::{cold, read_resident};
 use crate::segment::HostSegment;
 use crate::whole::create_whole;
 
@@ -46,6 +47,8 @@ pub struct HostStorage {
     /// write-back that has failed since.
     directory: Option<File>,
     background: Arc<Background>,
+    #[cfg(test)]
+    pub(crate) stall: crate::stall::Stall,
 }
 
 impl HostStorage {
@@ -75,7 +78,15 @@ impl HostStorage {
             true => None,
             false => Some(File::open(&root).map_err(|error| io_error(&error, "open", &shown))?),
         };
-        Ok(Self { root, access, directory, open: Mutex::new(Descriptors::new(OPEN_FILES)), background: Arc::new(Background::new()) })
+        Ok(Self {
+            root,
+            access,
+            directory,
+            open: Mutex::new(Descriptors::new(OPEN_FILES)),
+            background: Arc::new(Background::new()),
+            #[cfg(test)]
+            stall: crate::stall::Stall::default(),
+        })
     }
 
     /// The directory, absolute and without links.
@@ -267,6 +278,8 @@ impl Storage for HostStorage {
     }
 
     fn read_at(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        #[cfg(test)]
+        self.stall.pass(path);
         let file = self.file(path)?;
         let mut read = 0;
         while read < out.len() {
@@ -278,6 +291,15 @@ impl Storage for HostStorage {
             }
         }
         Ok(read)
+    }
+
+    fn read_by(&self, mode: ReadMode, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        if mode != ReadMode::InMemory {
+            return self.read_at(path, at, out);
+        }
+        // A file that is not open may need the disk to be found.
+        let Some(file) = self.descriptors().get(path) else { return Err(cold(path, at, out.len())) };
+        read_resident(&file, path, at, out)
     }
 
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {

@@ -4,10 +4,8 @@
 //! and it comes back when the interval has passed. A flush asked for while a sync runs is the next group.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use moraine_core::engine::{Behind, BehindPlan, SealPlan, Writer};
 use moraine_core::error::{Code, Error, IoError, IoKind};
@@ -19,7 +17,11 @@ use crate::errands::{Errand, Looks};
 use crate::errno::io_error;
 use crate::files::HostStorage;
 use crate::lock::StoreLock;
-use crate::shared::{Core, Events, HostEngine, State};
+use crate::members::Member;
+use crate::shared::{Core, HostEngine, State};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Condvar, Instant, Mutex, MutexGuard};
 
 /// Time of writing after which the durable position is said on disk again.
 const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -169,14 +171,9 @@ impl Signals {
 }
 
 /// Starts the thread, which keeps the lock until the store is closed or dropped.
-pub(crate) fn start(
-    core: Arc<Core>,
-    storage: Arc<HostStorage>,
-    lock: Option<StoreLock>,
-    events: Box<dyn Events>,
-) -> Result<ThreadId, Error> {
-    let flusher = Flusher { core, storage, lock, events };
-    let thread = std::thread::Builder::new()
+pub(crate) fn start(core: Arc<Core>, storage: Arc<HostStorage>, lock: Option<StoreLock>) -> Result<ThreadId, Error> {
+    let flusher = Flusher { core, storage, lock };
+    let thread = thread::Builder::new()
         .name("moraine-flush".into())
         .spawn(move || flusher.live())
         .map_err(|error| io_error(&error, "clone", "moraine-flush"))?;
@@ -187,7 +184,6 @@ struct Flusher {
     core: Arc<Core>,
     storage: Arc<HostStorage>,
     lock: Option<StoreLock>,
-    events: Box<dyn Events>,
 }
 
 impl Flusher {
@@ -196,12 +192,13 @@ impl Flusher {
         let worked = catch_unwind(AssertUnwindSafe(|| self.work()));
         let outcome = worked.unwrap_or_else(|_| {
             let error = Error::new(Code::Poisoned, "the store's flusher failed in a way that is a defect of moraine; open the store again");
-            self.events.settled(self.core.positions().durable, Some(&error));
+            self.core.members.settled(self.core.positions().durable, Some(&error));
             Some(Err(error))
         });
         self.let_go();
-        if let Some(outcome) = outcome {
-            self.events.closed(outcome);
+        match outcome {
+            Some(outcome) => self.core.members.closed(&outcome),
+            None => self.core.members.abandoned(&Err(abandoned())),
         }
         self.core.signals.end();
     }
@@ -215,10 +212,10 @@ impl Flusher {
         let mut looks = Looks::new(self.core.removes);
         loop {
             let work = self.core.signals.next(&mut deadline, self.core.flush_interval, looks.next);
-            if work.end != Some(End::Abandon) {
-                // In front of a close: whoever asked is told.
-                work.errands.into_iter().for_each(|errand| self.run(errand));
-            }
+            // In front of a close: whoever asked is told. Of a store that was dropped, only who had left it before.
+            let is_dropped = work.end == Some(End::Abandon);
+            let errands = work.errands.into_iter().filter(|errand| !is_dropped || matches!(errand, Errand::Leave(_)));
+            errands.for_each(|errand| self.run(errand));
             match work.end {
                 Some(End::Close) => return Some(self.close()),
                 Some(End::Abandon) => return None,
@@ -256,12 +253,23 @@ impl Flusher {
     }
 
     fn run(&self, errand: Errand) {
+        let (member, number, task) = match errand {
+            Errand::Task { member, number, task } => (member, number, task),
+            Errand::Leave(member) => return self.see_off(&member),
+        };
         let before = self.durable();
-        let outcome = errand.task.run(&self.core, self.storage.as_ref());
+        let outcome = task.run(&self.core, self.storage.as_ref());
         self.settle_after(before);
         // What the sidecar says has to be said anew.
         self.core.signals.arm();
-        self.events.done(errand.number, outcome);
+        member.tell(|events| events.done(number, outcome));
+    }
+
+    /// A member leaves, others stay: what it has put is durable then, as if it had closed the store.
+    fn see_off(&self, member: &Member) {
+        self.flush();
+        let poison = self.core.engine(|engine| Ok(if engine.poisoned().is_some() { engine.writer().err() } else { None }));
+        member.tell_closed(poison.and_then(|poison| poison.map_or(Ok(()), Err)));
     }
 
     /// Tells of a sync that an errand needed, and of one that has failed.
@@ -274,7 +282,7 @@ impl Flusher {
         }
         let durable = self.durable();
         if newly_poisoned || durable != durable_before {
-            self.events.settled(durable, poison.as_ref().filter(|_| newly_poisoned));
+            self.core.members.settled(durable, poison.as_ref().filter(|_| newly_poisoned));
         }
     }
 
@@ -293,7 +301,7 @@ impl Flusher {
             Err(error) => Err(error),
         };
         let durable = self.durable();
-        self.events.settled(durable, settled.err().as_ref());
+        self.core.members.settled(durable, settled.err().as_ref());
     }
 
     /// Says on disk how far the log is durable: now and then.
@@ -378,7 +386,7 @@ impl Flusher {
     fn fail(&self, failed: IoError) {
         let error = self.poison(failed);
         self.core.backlog.release();
-        self.events.settled(self.durable(), Some(&error));
+        self.core.members.settled(self.durable(), Some(&error));
     }
 
     /// What is to be written behind now. What is left waiting is looked at again in an interval.
@@ -447,7 +455,12 @@ impl Flusher {
     }
 
     fn durable(&self) -> u64 {
-        self.core.engine(|engine| Ok(engine.reader().positions())).map_or_else(|_| self.core.positions().durable, |now| now.durable)
+        let now = self.core.engine(|engine| {
+            let now = engine.reader().positions();
+            self.core.remember(now);
+            Ok(now)
+        });
+        now.map_or_else(|_| self.core.positions().durable, |now| now.durable)
     }
 
     fn close(&self) -> Result<(), Error> {
@@ -456,19 +469,26 @@ impl Flusher {
             self.core.remember(engine.reader().positions());
             outcome
         });
-        self.events.settled(self.core.positions().durable, outcome.as_ref().err());
+        self.core.members.settled(self.core.positions().durable, outcome.as_ref().err());
         outcome
     }
 
     /// Nothing more is written: the engine goes, then the background work, then owner and lock.
     fn let_go(&mut self) {
-        drop(self.core.take_engine());
+        self.core.readers.end();
+        if let Some(engine) = self.core.take_engine() {
+            self.core.remember(engine.reader().positions());
+        }
         self.storage.stop_background();
         if let Some(lock) = self.lock.take() {
             lock.release();
         }
         self.core.closed();
     }
+}
+
+fn abandoned() -> Error {
+    Error::new(Code::Closed, "the last one who had the store open let go of it without closing it; open it again, which recovers it")
 }
 
 fn close_engine(engine: &mut HostEngine) -> Result<(), Error> {

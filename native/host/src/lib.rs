@@ -17,11 +17,18 @@ mod holes;
 mod identity;
 pub mod lock;
 mod mapped;
+pub mod members;
 mod opening;
 mod owner;
 mod prefill;
+pub mod reader;
+mod reading;
+mod resident;
 pub mod segment;
 pub mod shared;
+#[cfg(test)]
+mod stall;
+mod sync;
 pub mod upkeep;
 mod whole;
 

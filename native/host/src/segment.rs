@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use moraine_core::error::{IoError, IoKind};
-use moraine_core::storage::Segment;
+use moraine_core::storage::{ReadMode, Segment};
 use rustix::fs::FallocateFlags;
 
 use crate::background::Background;
@@ -13,6 +13,7 @@ use crate::errno::{io_error, read_only};
 use crate::holes::data_from;
 use crate::mapped::{Mapping, Refused};
 use crate::prefill::{Ahead, Frontier, LARGE_BATCH_BYTES};
+use crate::resident::read_resident;
 
 /// Bytes looked at in one read while searching for what is not zero.
 const SEARCH_BYTES: usize = 64 * 1024;
@@ -210,6 +211,23 @@ impl Segment for HostSegment {
             Some(Ok(())) => Ok(()),
             // After a fault the calls say what is wrong, and give what can still be had.
             Some(Err(_)) | None => self.pread(at, out),
+        }
+    }
+
+    fn read_by(&self, mode: ReadMode, at: u64, out: &mut [u8]) -> Result<(), IoError> {
+        match mode {
+            ReadMode::Usual => self.read_at(at, out),
+            ReadMode::InMemory => {
+                self.check("read", at, out.len() as u64)?;
+                let read = read_resident(self.file(), self.frontier.path(), at, out)?;
+                // What a file lacks that somebody has cut, the call in the usual way says.
+                if read < out.len() { self.read_at(at, out) } else { Ok(()) }
+            }
+            // Pages that nobody maps are the cheapest for the system to take back.
+            ReadMode::Bulk => {
+                self.check("read", at, out.len() as u64)?;
+                self.pread(at, out)
+            }
         }
     }
 

@@ -4,13 +4,11 @@
 //! given back, syncs and writes behind run without it. Everything here may be called from any thread.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 pub use moraine_core::engine::GetRequest;
-use moraine_core::engine::{Appended, Engine, Positions, Progress, Reader, Resolved, ScanItem, Scanner, WatchId, Writer};
+use moraine_core::engine::{Engine, Positions, Progress, Resolved, WatchId, Writer};
 use moraine_core::error::{Code, Error};
 use moraine_core::options::{FlushMode, Options};
 
@@ -20,8 +18,16 @@ pub use crate::errands::Done;
 use crate::errands::{Errand, Task};
 use crate::files::HostStorage;
 use crate::flusher::{self, Signals};
+pub use crate::members::Events;
+use crate::members::{Leaving, Member, Members};
 use crate::opening;
+use crate::reader::Readers;
+pub use crate::reader::{Fetched, Wanted};
+pub use crate::reading::GetHead;
 use crate::segment::HostSegment;
+use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Mutex, MutexGuard};
 
 /// Where a store takes its time from.
 pub type ClockSource = HostClock;
@@ -39,18 +45,6 @@ pub struct OpenSettings {
     pub clock: ClockSource,
 }
 
-/// Told by the flusher's thread, which holds no lock meanwhile. Nothing is told after `closed`, nor after the last
-/// [`Shared`] was dropped without a close.
-pub trait Events: Send + Sync {
-    /// The durable position is `durable`: one call for each flush, whether it found something to sync or not.
-    /// With an error the store is poisoned: what lies above will not become durable.
-    fn settled(&self, durable: u64, error: Option<&Error>);
-    /// An errand is done: see [`Shared::expire`] and [`Shared::delete_topic`].
-    fn done(&self, errand: u32, outcome: Result<Done, Error>);
-    /// The store is closed, its lock is free. An error: it was not closed cleanly, opening it again recovers.
-    fn closed(&self, outcome: Result<(), Error>);
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
@@ -61,36 +55,33 @@ pub enum State {
     Poisoned = 3,
 }
 
-/// What [`Shared::get`] says beside the bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GetHead {
-    /// [`moraine_core::engine::GetStatus`] by number.
-    pub status: u8,
-    pub next: u64,
-    pub min: u64,
-    pub max: u64,
-    pub bytes_behind: u64,
-    pub messages: usize,
-    pub bytes: usize,
-    /// Bytes that the first message needs where the buffer has less: then nothing was copied.
-    pub needed: usize,
-}
+/// Place of the number of ready watches in the results of a put.
+const READY_WATCHES: usize = 2;
 
 /// How many messages a put has stored; with an error, before it.
 type Outcome = Result<usize, (usize, Error)>;
 
 pub(crate) type HostEngine = Engine<HostStorage, HostClock>;
 
-/// An open store.
+/// An open store, as one of its members holds it.
 pub struct Shared {
-    core: Arc<Core>,
-    flusher: ThreadId,
+    pub(crate) core: Arc<Core>,
+    member: Arc<Member>,
 }
 
-/// What the callers and the flusher's thread share.
+/// Lets further members into a store. Does not keep it open.
+#[derive(Clone)]
+pub struct Door(Weak<Core>);
+
+/// What the members and the threads of a store share.
 pub(crate) struct Core {
     /// `None` once the store is closed.
     engine: Mutex<Option<HostEngine>>,
+    pub(crate) storage: Arc<HostStorage>,
+    pub(crate) members: Members,
+    pub(crate) readers: Arc<Readers>,
+    /// Threads of the store itself, which must not wait for each other.
+    flusher: OnceLock<ThreadId>,
     state: AtomicU8,
     pub(crate) signals: Signals,
     pub(crate) flush_interval: Duration,
@@ -112,8 +103,13 @@ impl Shared {
         let removes = settings.options.retention.is_some() && !settings.options.read_only;
         let opened = opening::open(settings, progress)?;
         let last = opened.engine.reader().positions();
+        let member = Member::new(0, events);
         let core = Arc::new(Core {
             engine: Mutex::new(Some(opened.engine)),
+            storage: Arc::clone(&opened.storage),
+            members: Members::default(),
+            readers: Arc::default(),
+            flusher: OnceLock::new(),
             state: AtomicU8::new(State::Open as u8),
             signals: Signals::default(),
             flush_interval,
@@ -123,34 +119,61 @@ impl Shared {
             last: Mutex::new(last),
             resolved: Mutex::default(),
         });
-        let flusher = flusher::start(core.clone(), opened.storage, opened.lock, events)?;
-        Ok(Arc::new(Self { core, flusher }))
+        core.members.enter(Arc::clone(&member));
+        let flusher = flusher::start(core.clone(), opened.storage, opened.lock)?;
+        core.flusher.get_or_init(|| flusher);
+        Ok(Arc::new(Self { core, member }))
+    }
+
+    /// Where others come in.
+    pub fn door(&self) -> Door {
+        Door(Arc::downgrade(&self.core))
+    }
+
+    /// Tells this member of a write that had failed before it came.
+    pub fn tell_poison(&self) {
+        let poison = self.engine(|engine| if engine.poisoned().is_some() { engine.writer().err() } else { None });
+        if let Ok(Some(poison)) = poison {
+            let durable = self.positions().durable;
+            self.member.tell(|events| events.settled(durable, Some(&poison)));
+        }
     }
 
     /// Appends a batch (moraine_core::batch). See `Writer::put` for `results`; on an error, how many were stored.
     pub fn put(&self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
-        self.write(|mut writer| {
-            let outcome = writer.put(batch, results);
-            (outcome, writer.pending_entries())
-        })
+        self.write(results, |writer, results| writer.put(batch, results))
     }
 
     /// Appends a batch whose messages stay together: all of them, or none. See `Writer::put_group`.
     pub fn put_group(&self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
-        self.write(|mut writer| {
-            let outcome = writer.put_group(batch, results);
-            (outcome, writer.pending_entries())
-        })
+        self.write(results, |writer, results| writer.put_group(batch, results))
     }
 
-    /// Writes under the lock. `write` answers with its outcome and the entries that wait now.
-    fn write(&self, write: impl FnOnce(Writer<'_, HostStorage, HostClock>) -> (Outcome, usize)) -> Outcome {
+    /// Writes under the lock.
+    fn write(&self, results: &mut [f64], write: impl FnOnce(&mut Writer<'_, HostStorage, HostClock>, &mut [f64]) -> Outcome) -> Outcome {
         let core = &self.core;
         let mut guard = core.lock().map_err(|error| (0, error))?;
         let engine = guard.as_mut().ok_or_else(|| (0, closed()))?;
-        let (outcome, waiting) = write(engine.writer().map_err(|error| (0, error))?);
+        let (outcome, waiting) = {
+            let mut writer = engine.writer().map_err(|error| (0, error))?;
+            let outcome = write(&mut writer, results);
+            (outcome, writer.pending_entries())
+        };
         let poisoned = outcome.is_err() && engine.poisoned().is_some();
+        let several = core.members.are_several();
+        if several {
+            core.members.note_others(&self.member, |member| engine.ready(member.id) > 0);
+        }
+        // The writer has said it of the first member.
+        if self.member.id != 0
+            && let Some(own) = results.get_mut(READY_WATCHES)
+        {
+            *own = engine.ready(self.member.id) as f64;
+        }
         drop(guard);
+        if several {
+            core.members.tell_others();
+        }
         if poisoned {
             core.poisoned();
             core.signals.ask_flush(); // for those who wait to be told
@@ -158,27 +181,6 @@ impl Shared {
         core.signals.arm();
         core.backlog.after_put(waiting, || core.signals.ask_behind());
         outcome
-    }
-
-    /// Copies messages of a queue into `out`, back to back, and their queue offsets into `queue_offsets`.
-    pub fn get(&self, request: GetRequest<'_>, out: &mut [u8], queue_offsets: &mut [f64], head: &mut GetHead) -> Result<(), Error> {
-        let mut resolved = self.core.resolved().pop().unwrap_or_default();
-        let found = self.read(|reader| reader.resolve(&request, &mut resolved));
-        let copied = found.and_then(|()| resolved.copy(out, queue_offsets));
-        let answer = copied.map(|copied| {
-            *head = GetHead {
-                status: resolved.status as u8,
-                next: copied.next,
-                min: resolved.min,
-                max: resolved.max,
-                bytes_behind: resolved.bytes_behind,
-                messages: copied.messages,
-                bytes: copied.bytes,
-                needed: copied.needed,
-            };
-        });
-        self.core.resolved().push(resolved);
-        answer
     }
 
     /// Asks for a flush of everything put so far. [`Events::settled`] follows. Requests made while a sync runs share the next.
@@ -191,81 +193,35 @@ impl Shared {
         self.core.positions()
     }
 
-    /// The record at a physical offset into `into` (replaced); `None` where none starts.
-    pub fn at(&self, physical: u64, into: &mut Vec<u8>) -> Result<Option<usize>, Error> {
-        let log = self.read(|reader| Ok(reader.log()))?;
-        log.record_at(physical, into)
+    /// Reads what is not in memory, in a thread of the store: [`Events::fetched`] follows under the number.
+    pub fn fetch(&self, number: u32, wanted: Wanted) -> Result<(), Error> {
+        drop(self.core.lock()?);
+        self.core.readers.ask(&self.core, &self.member, number, wanted)
     }
 
-    /// The messages with a key that were stored in `begin..=end` (ms), newest first, `max` at most: raw records back to
-    /// back in `into` (replaced). Returns their number.
-    pub fn lookup(&self, topic: &[u8], key: &[u8], begin: i64, end: i64, max: usize, into: &mut Vec<u8>) -> Result<usize, Error> {
-        into.clear();
-        let mut candidates = self.read(|reader| reader.lookup(topic, key))?;
-        let mut found = 0;
-        while found < max {
-            let Some(record) = candidates.next_record(begin, end)? else { break };
-            into.extend_from_slice(record);
-            found += 1;
-        }
-        Ok(found)
-    }
-
-    /// What stands in the log from `from` on, below `to`: up to `max_items`, the messages' records back to back in
-    /// `into`, both replaced. Ends after the message that reaches `max_bytes`. Returns where to go on; no items: the end.
-    pub fn scan(
-        &self,
-        from: u64,
-        to: u64,
-        max_items: usize,
-        max_bytes: usize,
-        into: &mut Vec<u8>,
-        items: &mut Vec<ScanItem>,
-    ) -> Result<u64, Error> {
-        into.clear();
-        items.clear();
-        let log = self.read(|reader| Ok(reader.log()))?;
-        let mut scanner = Scanner::new(log, from, to);
-        while items.len() < max_items.max(1) {
-            let Some(item) = scanner.next_item()? else { break };
-            if matches!(item, ScanItem::Message { .. }) {
-                into.extend_from_slice(scanner.message());
-            }
-            items.push(item);
-            if into.len() >= max_bytes {
-                break;
-            }
-        }
-        Ok(scanner.position())
-    }
-
-    /// The messages whose records start in `from..to`, as columns without bodies: see `Appended::read`. Returns where to go on.
-    pub fn appended(&self, from: u64, to: u64, max: usize, into: &mut Appended) -> Result<u64, Error> {
-        let (log, delay_levels) = self.read(|reader| Ok((reader.log(), reader.options().delay_levels.clone())))?;
-        into.read(&log, &delay_levels, from, to, max)
-    }
-
-    /// Looks at the engine under its lock: for what is small and needs no bytes of messages.
-    pub fn read<R>(&self, look: impl FnOnce(Reader<'_, HostStorage, HostClock>) -> Result<R, Error>) -> Result<R, Error> {
-        let guard = self.core.lock()?;
-        look(guard.as_ref().ok_or_else(closed)?.reader())
+    /// Nobody waits any more for what was asked for under a number. It may be answered all the same.
+    pub fn forget(&self, number: u32) {
+        self.core.readers.forget(&self.member, number);
     }
 
     /// Watches a queue: see `Engine::watch`. Works in a read-only store too, where nothing arrives.
     pub fn watch(&self, topic: &[u8], queue_id: i32) -> Result<(WatchId, u64), Error> {
-        let mut guard = self.core.lock()?;
-        Ok(guard.as_mut().ok_or_else(closed)?.watch(topic, queue_id))
+        self.engine(|engine| engine.watch(self.member.id, topic, queue_id))?
     }
 
     pub fn unwatch(&self, watch: WatchId) -> Result<(), Error> {
-        let mut guard = self.core.lock()?;
-        guard.as_mut().ok_or_else(closed)?.unwatch(watch)
+        self.engine(|engine| engine.unwatch(self.member.id, watch))?
     }
 
     /// Ready watches, as pairs of watch and maximum of its queue; returns how many. See `Engine::take_arrivals`.
     pub fn take_arrivals(&self, out: &mut [f64]) -> Result<usize, Error> {
-        let mut guard = self.core.lock()?;
-        Ok(guard.as_mut().ok_or_else(closed)?.take_arrivals(out))
+        self.member.looks();
+        self.engine(|engine| engine.take_arrivals(self.member.id, out))
+    }
+
+    /// Whether [`Events::arrived`] is told whenever another member has put.
+    pub fn follow(&self, follows: bool) {
+        self.member.follows.store(follows, Ordering::Relaxed);
     }
 
     /// Asks for files of the log to be removed: [`Events::done`] follows under the number. See `moraine_core::engine::expire`.
@@ -280,49 +236,114 @@ impl Shared {
 
     fn ask(&self, number: u32, task: Task) -> Result<(), Error> {
         self.writer(|_| ())?;
-        if self.core.signals.ask_errand(Errand { number, task }) { Ok(()) } else { Err(closed()) }
+        let member = Arc::clone(&self.member);
+        if self.core.signals.ask_errand(Errand::Task { member, number, task }) { Ok(()) } else { Err(closed()) }
     }
 
     /// Holds the log from a physical offset on, until [`Shared::release`]: see `Writer::retain`.
     pub fn retain(&self, from: u64) -> Result<u32, Error> {
-        self.writer(|mut writer| writer.retain(from))
+        let hold = self.writer(|mut writer| writer.retain(from))?;
+        self.member.holds().push(hold);
+        Ok(hold)
     }
 
     pub fn release(&self, hold: u32) -> Result<(), Error> {
+        self.member.holds().retain(|&held| held != hold);
+        self.engine(|engine| engine.release(hold))
+    }
+
+    fn engine<R>(&self, act: impl FnOnce(&mut HostEngine) -> R) -> Result<R, Error> {
         let mut guard = self.core.lock()?;
-        guard.as_mut().ok_or_else(closed)?.release(hold);
-        Ok(())
+        Ok(act(guard.as_mut().ok_or_else(closed)?))
     }
 
     fn writer<R>(&self, act: impl FnOnce(Writer<'_, HostStorage, HostClock>) -> R) -> Result<R, Error> {
-        let mut guard = self.core.lock()?;
-        Ok(act(guard.as_mut().ok_or_else(closed)?.writer()?))
+        self.engine(|engine| Ok(act(engine.writer()?)))?
+    }
+
+    /// How near the store is to making a put wait, from 0 to 1. One that is not written to never is.
+    pub fn pressure(&self) -> Result<f64, Error> {
+        self.engine(|engine| engine.writer().map_or(0.0, |writer| Backlog::pressure(writer.pending_entries())))
     }
 
     pub fn state(&self) -> State {
         self.core.state()
     }
 
-    /// Closes the store: what waits is flushed, `Events::closed` follows. Further calls do nothing.
+    /// Leaves the store: everything put so far is flushed, and the last one who leaves closes it; [`Events::closed`]
+    /// follows. Further calls do nothing.
     pub fn close(&self) {
-        self.core.begin_close();
+        match self.core.members.leave(&self.member) {
+            Leaving::Last => self.core.begin_close(),
+            Leaving::OneOf => {
+                self.let_go();
+                let member = Arc::clone(&self.member);
+                if !self.core.signals.ask_errand(Errand::Leave(member)) {
+                    // The last one has begun to close: only when that is done everything is durable.
+                    self.core.members.leave_with_the_last(&self.member);
+                }
+            }
+            Leaving::Gone => {}
+        }
+    }
+
+    /// Gives up what this member has of the store.
+    fn let_go(&self) {
+        self.core.readers.forget_all(&self.member);
+        let holds = std::mem::take(&mut *self.member.holds());
+        // In a store that is closed there is nothing left of it.
+        let _ = self.engine(|engine| {
+            engine.drop_watcher(self.member.id);
+            holds.into_iter().for_each(|hold| engine.release(hold));
+        });
+    }
+}
+
+impl Door {
+    /// Whether its store is.
+    pub fn is_open(&self) -> bool {
+        self.0.upgrade().is_some_and(|core| !core.members.are_ending())
+    }
+
+    /// Opens the same store once more, for another member: STORE_CLOSED where it is closed, or about to be.
+    pub fn attach(&self, events: Box<dyn Events>) -> Result<Arc<Shared>, Error> {
+        let core = self.0.upgrade().ok_or_else(closed)?;
+        let watcher = {
+            let mut guard = core.lock()?;
+            guard.as_mut().ok_or_else(closed)?.add_watcher()
+        };
+        let member = Member::new(watcher, events);
+        if !core.members.enter(Arc::clone(&member)) {
+            return Err(closed());
+        }
+        Ok(Arc::new(Shared { core, member }))
     }
 }
 
 impl Drop for Shared {
-    /// A store that was not closed stays as a killed process would leave it: everything put is in the files of the log.
+    /// A store that was not closed by the last one who had it stays as a killed process would leave it: everything put is in
+    /// the files of the log.
     fn drop(&mut self) {
-        self.core.signals.abandon();
-        if std::thread::current().id() != self.flusher {
-            // So that the store can be opened again at once. Not for longer: whoever drops must not hang.
-            self.core.signals.wait_for_end(LONGEST_GOODBYE);
+        match self.core.members.leave(&self.member) {
+            Leaving::OneOf => {
+                self.member.hush();
+                self.let_go();
+            }
+            Leaving::Gone => {}
+            Leaving::Last => {
+                self.core.signals.abandon();
+                if self.core.flusher.get() != Some(&thread::current().id()) {
+                    // So that the store can be opened again at once. Not for longer: whoever drops must not hang.
+                    self.core.signals.wait_for_end(LONGEST_GOODBYE);
+                }
+            }
         }
     }
 }
 
 impl Core {
     /// The engine, unless the store is closing or closed.
-    fn lock(&self) -> Result<MutexGuard<'_, Option<HostEngine>>, Error> {
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Option<HostEngine>>, Error> {
         match self.state() {
             State::Open | State::Poisoned => self.engine.lock().map_err(|_| panicked()),
             State::Closing => Err(Error::new(Code::Closed, "the store is closing; open it again when it is closed")),
@@ -371,26 +392,27 @@ impl Core {
     }
 
     pub(crate) fn positions(&self) -> Positions {
-        let now = self.lock().ok().and_then(|guard| guard.as_ref().map(|engine| engine.reader().positions()));
-        match now {
-            Some(now) => {
-                self.remember(now);
-                now
-            }
-            None => *self.last.lock().unwrap_or_else(PoisonError::into_inner),
+        if let Ok(guard) = self.lock()
+            && let Some(engine) = guard.as_ref()
+        {
+            let now = engine.reader().positions();
+            self.remember(now);
+            return now;
         }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Under the engine's lock, or without an engine: what is remembered never goes back.
     pub(crate) fn remember(&self, positions: Positions) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = positions;
     }
 
-    fn resolved(&self) -> MutexGuard<'_, Vec<Resolved<HostSegment>>> {
+    pub(crate) fn resolved(&self) -> MutexGuard<'_, Vec<Resolved<HostSegment>>> {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn closed() -> Error {
+pub(crate) fn closed() -> Error {
     Error::new(Code::Closed, "the store is closed; open it again")
 }
 

@@ -4,13 +4,14 @@
 //! has its own table: a number of another environment, or of a store that is closed, finds nothing.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moraine_core::error::{Code, Error};
-use moraine_host::shared::Shared;
+use moraine_host::shared::{Fetched, Shared};
 use napi::bindgen_prelude::Env;
 
 use crate::failure::Failure;
@@ -18,9 +19,52 @@ use crate::failure::Failure;
 /// How long an environment that ends waits for its stores to close. After that they are left as after a crash.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(5);
 
+/// What was read for a store and not taken yet, by the number that it was asked for under. Events only say that it is here:
+/// those that are under way when an environment ends are not given back.
+#[derive(Default)]
+pub struct Answers(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    ended: bool,
+    fetched: HashMap<u32, Fetched>,
+}
+
+impl Answers {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Every critical section leaves them whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Dropped where nobody will take it.
+    pub fn keep(&self, number: u32, fetched: Fetched) {
+        let mut kept = self.kept();
+        if !kept.ended {
+            kept.fetched.insert(number, fetched);
+        }
+    }
+
+    pub fn take(&self, number: u32) -> Option<Fetched> {
+        self.kept().fetched.remove(&number)
+    }
+
+    /// Nobody takes any more.
+    fn end(&self) {
+        let left = {
+            let mut kept = self.kept();
+            kept.ended = true;
+            std::mem::take(&mut kept.fetched)
+        };
+        drop(left);
+    }
+}
+
 /// A store in the table of its environment.
 pub struct OpenStore {
     pub shared: Arc<Shared>,
+    /// Under which others are attached to it.
+    pub number: u32,
+    pub answers: Arc<Answers>,
     /// Its time, if JavaScript drives it.
     pub clock: Option<Arc<AtomicI64>>,
     /// Why the last put stored fewer messages than asked, until somebody takes it.
@@ -28,8 +72,14 @@ pub struct OpenStore {
 }
 
 impl OpenStore {
-    pub fn new(shared: Arc<Shared>, clock: Option<Arc<AtomicI64>>) -> Self {
-        Self { shared, clock, put_failure: RefCell::new(None) }
+    pub fn new(shared: Arc<Shared>, number: u32, answers: Arc<Answers>, clock: Option<Arc<AtomicI64>>) -> Self {
+        Self { shared, number, answers, clock, put_failure: RefCell::new(None) }
+    }
+}
+
+impl Drop for OpenStore {
+    fn drop(&mut self) {
+        self.answers.end();
     }
 }
 
@@ -47,8 +97,10 @@ pub fn new_handle() -> Result<u32, Error> {
         .map_err(|_| Error::new(Code::Busy, "this process has opened 4,294,967,295 stores, no handle is left; start a new one"))
 }
 
-/// Puts a store into the table of this environment.
-pub fn adopt(handle: u32, store: OpenStore) {
+/// Puts a store that this environment has taken charge of into its table.
+pub fn adopt(handle: u32) {
+    let admitted = ENVIRONMENT.with_borrow(|environment| environment.as_ref().and_then(|environment| environment.admitted(handle)));
+    let Some(store) = admitted else { return }; // closed by now
     STORES.with_borrow_mut(|stores| {
         let at = stores.partition_point(|(other, _)| *other < handle);
         stores.insert(at, (handle, store));
@@ -88,6 +140,8 @@ pub struct Environment {
 struct Stores {
     ended: bool,
     open: Vec<(u32, Arc<Shared>)>,
+    /// Those that are not in the table yet.
+    admitted: HashMap<u32, OpenStore>,
 }
 
 /// Called when the addon is loaded into an environment.
@@ -112,12 +166,20 @@ impl Environment {
 
     /// Takes charge of a store that was opened just now. False if the environment has ended meanwhile: then the
     /// caller closes the store, nobody else knows of it.
-    pub fn admit(&self, handle: u32, shared: &Arc<Shared>) -> bool {
+    pub fn admit(&self, handle: u32, store: OpenStore) -> bool {
         let mut stores = self.stores();
-        if !stores.ended {
-            stores.open.push((handle, Arc::clone(shared)));
+        if stores.ended {
+            drop(stores);
+            drop(store);
+            return false;
         }
-        !stores.ended
+        stores.open.push((handle, Arc::clone(&store.shared)));
+        stores.admitted.insert(handle, store);
+        true
+    }
+
+    fn admitted(&self, handle: u32) -> Option<OpenStore> {
+        self.stores().admitted.remove(&handle)
     }
 
     /// The store has closed, whatever the outcome.
@@ -135,16 +197,16 @@ impl Environment {
     /// Every store goes through its ordinary close. One that does not get to the end in time keeps its `abort` file,
     /// and the next open recovers it.
     fn end(&self) {
-        let left = {
+        let (left, admitted) = {
             let mut stores = self.stores();
             stores.ended = true;
-            stores.open.clone()
+            (stores.open.clone(), std::mem::take(&mut stores.admitted))
         };
         for (handle, shared) in &left {
             shared.close();
             forget(*handle);
         }
-        drop(left);
+        drop((left, admitted));
         drop(self.closed.wait_timeout_while(self.stores(), CLEAN_UP_LIMIT, |stores| !stores.open.is_empty()));
     }
 }

@@ -41,6 +41,7 @@ pub fn register(exports: &mut Object) -> napi::Result<()> {
     exports.create_named_method("put", put)?;
     exports.create_named_method("putGroup", put_group)?;
     exports.create_named_method("get", get)?;
+    exports.create_named_method("getInMemory", get_in_memory)?;
     exports.create_named_method("positions", positions)?;
     exports.create_named_method("takeArrivals", take_arrivals)
 }
@@ -90,6 +91,18 @@ fn put_with(env: sys::napi_env, info: sys::napi_callback_info, put: Put) -> sys:
 
 /// `get(handle, topic, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns)`.
 unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    get_with(env, info, |shared, request, out, queue_offsets, head| shared.get(request, out, queue_offsets, head).map(|()| true))
+}
+
+/// As `get`, where everything it needs is in memory: then 1, otherwise 0, and nothing is to be looked at.
+unsafe extern "C" fn get_in_memory(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    get_with(env, info, Shared::get_in_memory)
+}
+
+/// A get of `Shared`: whether it has answered.
+type Get = fn(&Shared, GetRequest<'_>, &mut [u8], &mut [f64], &mut GetHead) -> Result<bool, Error>;
+
+fn get_with(env: sys::napi_env, info: sys::napi_callback_info, get: Get) -> sys::napi_value {
     answer(env, || {
         let call = Call::new(env, info);
         let [handle, topic, topic_bytes, queue_id, offset, max, max_bytes, filter, out, columns] = call.arguments()?;
@@ -106,24 +119,29 @@ unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> s
         apart(&[&topic, &filter, &out, &columns])?;
         // SAFETY: rules 1 to 3 hold: nothing below calls Node-API, `block` refused shared memory, `apart` overlaps.
         let (topic, filter, out, columns) = unsafe { (topic.bytes(), filter.bytes(), out.bytes_mut(), columns.numbers_mut()) };
-        let (head_numbers, queue_offsets) = columns.split_at_mut(GET_HEAD as usize);
+        let (numbers, queue_offsets) = columns.split_at_mut(GET_HEAD as usize);
         let mut head = GetHead::default();
-        env::with(handle, |store| {
+        let answered = env::with(handle, |store| {
             let request = GetRequest { topic, queue_id, offset, max, max_bytes, filter };
-            store.shared.get(request, out, queue_offsets, &mut head).map_err(Failure::from)
+            get(&store.shared, request, out, queue_offsets, &mut head).map_err(Failure::from)
         })?;
-        head_numbers.copy_from_slice(&[
-            f64::from(head.status),
-            head.next as f64,
-            head.min as f64,
-            head.max as f64,
-            head.messages as f64,
-            head.bytes as f64,
-            head.bytes_behind as f64,
-            head.needed as f64,
-        ]);
-        Ok(None)
+        numbers.copy_from_slice(&head_numbers(&head));
+        Ok(Some(f64::from(u8::from(answered))))
     })
+}
+
+/// The head of an answer as it crosses.
+pub fn head_numbers(head: &GetHead) -> [f64; GET_HEAD as usize] {
+    [
+        f64::from(head.status),
+        head.next as f64,
+        head.min as f64,
+        head.max as f64,
+        head.messages as f64,
+        head.bytes as f64,
+        head.bytes_behind as f64,
+        head.needed as f64,
+    ]
 }
 
 /// `positions(handle, out)`: minimum, end, durable and visible offset of the log.

@@ -15,10 +15,12 @@ use napi_derive::napi;
 
 mod env;
 mod failure;
+mod fetch;
 mod guard;
 mod hot;
 mod report;
 mod retention;
+mod shares;
 mod store;
 mod tasks;
 mod upkeep;

@@ -87,6 +87,12 @@ pub fn health(handle: u32) -> napi::Result<Health> {
     })
 }
 
+/// How near a store is to making a put wait, from 0 to 1.
+#[napi]
+pub fn pressure(handle: u32) -> napi::Result<f64> {
+    guarded(|| env::with(handle, |store| Ok(store.shared.pressure()?)))
+}
+
 /// Counters since the store was opened.
 #[napi(object, object_from_js = false)]
 pub struct Stats {

@@ -11,15 +11,16 @@ use moraine_core::engine::Progress;
 use moraine_core::engine::expire::Expired;
 use moraine_core::error::{Code, Error};
 use moraine_host::clock::HostClock;
-use moraine_host::shared::{Done, Events, OpenSettings, Shared};
+use moraine_host::shared::{Done, Events, Fetched, OpenSettings, Shared};
 use napi::Status;
 use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
-use crate::env::{self, Environment, OpenStore};
+use crate::env::{self, Answers, Environment, OpenStore};
 use crate::failure::Failure;
 use crate::guard::caught;
+use crate::shares;
 
 /// Least time between two progress events of one phase.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
@@ -38,6 +39,12 @@ pub const EVENT_CLOSED: u32 = 4;
 /// The number of the errand, 1 if it has failed, and what came of it, or the failure, as JSON.
 #[napi]
 pub const EVENT_DONE: u32 = 5;
+/// The number of the fetch, 1 if it has failed, and the failure as JSON; otherwise `takeFetched` has what was read.
+#[napi]
+pub const EVENT_FETCHED: u32 = 6;
+/// Another thread has put: watches are ready, or the log that is followed has grown.
+#[napi]
+pub const EVENT_ARRIVED: u32 = 7;
 
 /// Kind, two numbers, a text: the phase or a failure.
 pub type EventArguments = FnArgs<(u32, f64, f64, Option<String>)>;
@@ -45,7 +52,7 @@ pub type EventArguments = FnArgs<(u32, f64, f64, Option<String>)>;
 enum Event {
     Progress(Progress),
     /// The handle is valid from now on.
-    Opened(OpenStore),
+    Opened,
     /// Nothing follows.
     Failed(Failure),
     Settled {
@@ -56,6 +63,11 @@ enum Event {
         errand: u32,
         outcome: Result<Done, Failure>,
     },
+    Fetched {
+        fetch: u32,
+        failure: Option<Failure>,
+    },
+    Arrived,
     /// The handle is void. Nothing follows.
     Closed(Option<Failure>),
 }
@@ -65,8 +77,8 @@ impl Event {
     fn arrive(self, handle: u32) -> EventArguments {
         let arguments = match self {
             Event::Progress(progress) => (EVENT_PROGRESS, progress.done as f64, progress.total as f64, Some(progress.phase.to_owned())),
-            Event::Opened(store) => {
-                env::adopt(handle, store);
+            Event::Opened => {
+                env::adopt(handle);
                 (EVENT_OPENED, 0.0, 0.0, None)
             }
             Event::Failed(failure) => (EVENT_FAILED, 0.0, 0.0, Some(failure.into_json())),
@@ -75,6 +87,10 @@ impl Event {
                 Ok(done) => (EVENT_DONE, f64::from(errand), 0.0, Some(done_json(done))),
                 Err(failure) => (EVENT_DONE, f64::from(errand), 1.0, Some(failure.into_json())),
             },
+            Event::Fetched { fetch, failure } => {
+                (EVENT_FETCHED, f64::from(fetch), f64::from(u8::from(failure.is_some())), failure.map(Failure::into_json))
+            }
+            Event::Arrived => (EVENT_ARRIVED, 0.0, 0.0, None),
             Event::Closed(failure) => {
                 env::forget(handle);
                 (EVENT_CLOSED, 0.0, 0.0, failure.map(Failure::into_json))
@@ -101,6 +117,7 @@ struct Channel {
     handle: u32,
     function: EventFunction,
     environment: Arc<Environment>,
+    answers: Arc<Answers>,
 }
 
 impl Channel {
@@ -121,6 +138,15 @@ impl Events for Listener {
         self.0.send(Event::Done { errand, outcome: outcome.map_err(Failure::from) });
     }
 
+    fn fetched(&self, fetch: u32, outcome: Result<Fetched, Error>) {
+        let kept = outcome.map(|fetched| self.0.answers.keep(fetch, fetched));
+        self.0.send(Event::Fetched { fetch, failure: kept.err().map(Failure::from) });
+    }
+
+    fn arrived(&self) {
+        self.0.send(Event::Arrived);
+    }
+
     fn closed(&self, outcome: Result<(), Error>) {
         self.0.environment.release(self.0.handle);
         self.0.send(Event::Closed(outcome.err().map(Failure::from)));
@@ -130,6 +156,48 @@ impl Events for Listener {
 /// Opens a store in a thread of its own: recovery can take minutes, and the four threads of Node's pool serve the
 /// file system, the name service and compression too. Returns the handle, valid after `EVENT_OPENED`.
 pub fn open(settings: OpenSettings, on_event: Function<EventArguments, ()>) -> Result<u32, Failure> {
+    let channel = channel(on_event)?;
+    let handle = channel.handle;
+    let clock = match &settings.clock {
+        HostClock::Driven(clock) => Some(Arc::clone(clock)),
+        HostClock::System => None,
+    };
+    thread::Builder::new()
+        .name("moraine-open".to_owned())
+        .spawn(move || {
+            let outcome = caught(|| Ok(Shared::open(settings, Box::new(Listener(Arc::clone(&channel))), &mut sparse(&channel))?));
+            match outcome {
+                Ok(shared) => {
+                    let store = OpenStore::new(Arc::clone(&shared), handle, Arc::clone(&channel.answers), clock);
+                    if channel.environment.admit(handle, store) {
+                        channel.send(Event::Opened);
+                    } else {
+                        shared.close();
+                    }
+                }
+                Err(failure) => channel.send(Event::Failed(failure)),
+            }
+        })
+        .map_err(|error| Error::new(Code::Io, format!("no thread to open the store in: {error}")))?;
+    Ok(handle)
+}
+
+/// Attaches this environment to a store that another one of the process has open. Returns the handle, valid after
+/// `EVENT_OPENED`, which follows at once.
+pub fn attach(number: u32, on_event: Function<EventArguments, ()>) -> Result<u32, Failure> {
+    let channel = channel(on_event)?;
+    let shared = shares::door(number)?.attach(Box::new(Listener(Arc::clone(&channel))))?;
+    let store = OpenStore::new(Arc::clone(&shared), number, Arc::clone(&channel.answers), None);
+    if !channel.environment.admit(channel.handle, store) {
+        shared.close();
+        return Err(Error::new(Code::Closed, "the environment has ended").into());
+    }
+    channel.send(Event::Opened);
+    shared.tell_poison();
+    Ok(channel.handle)
+}
+
+fn channel(on_event: Function<EventArguments, ()>) -> Result<Arc<Channel>, Failure> {
     let environment = env::current()?;
     let handle = env::new_handle()?;
     let function = on_event
@@ -137,23 +205,7 @@ pub fn open(settings: OpenSettings, on_event: Function<EventArguments, ()>) -> R
         .weak::<true>()
         .build_callback(move |context| Ok(context.value.arrive(handle)))
         .map_err(|error| Error::new(Code::Io, format!("the event function was refused: {}", error.reason)))?;
-    let clock = match &settings.clock {
-        HostClock::Driven(clock) => Some(Arc::clone(clock)),
-        HostClock::System => None,
-    };
-    let channel = Arc::new(Channel { handle, function, environment });
-    thread::Builder::new()
-        .name("moraine-open".to_owned())
-        .spawn(move || {
-            let outcome = caught(|| Ok(Shared::open(settings, Box::new(Listener(Arc::clone(&channel))), &mut sparse(&channel))?));
-            match outcome {
-                Ok(shared) if channel.environment.admit(handle, &shared) => channel.send(Event::Opened(OpenStore::new(shared, clock))),
-                Ok(shared) => shared.close(),
-                Err(failure) => channel.send(Event::Failed(failure)),
-            }
-        })
-        .map_err(|error| Error::new(Code::Io, format!("no thread to open the store in: {error}")))?;
-    Ok(handle)
+    Ok(Arc::new(Channel { handle, function, environment, answers: Arc::default() }))
 }
 
 /// Progress as events, not more of them than somebody can read.

@@ -166,7 +166,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     pub(super) fn batch_offset_by_time(&self, place: BatchIndex, timestamp: i64, boundary: Boundary) -> Result<u64, Error> {
         let engine = self.0;
         let visible = engine.visible();
-        batch_lookup::offset_by_time(engine.storage.as_ref(), &engine.batch_files, &engine.batches, place, visible, timestamp, boundary)
+        batch_lookup::offset_by_time(&self.files(), &engine.batch_files, &engine.batches, place, visible, timestamp, boundary)
     }
 
     /// Store time of the batch that holds a queue offset.
@@ -176,8 +176,8 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         if !(range.min..range.max).contains(&offset) {
             return Ok(None);
         }
-        let position = position_of(engine.storage.as_ref(), &engine.batch_files, &engine.batches, place, offset)?;
-        match engine.batch_files.entry(engine.storage.as_ref(), &engine.batches, place, position)? {
+        let position = position_of(&self.files(), &engine.batch_files, &engine.batches, place, offset)?;
+        match engine.batch_files.entry(&self.files(), &engine.batches, place, position)? {
             Some(entry) if entry.base <= offset => self.log().store_timestamp(entry.physical),
             _ => Ok(None),
         }
@@ -190,7 +190,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let start = from.clamp(range.min, range.max);
         let (mut first, mut entries) = (start, Vec::new());
         if start < range.max {
-            let storage = engine.storage.as_ref();
+            let storage = &self.files();
             let position = position_of(storage, &engine.batch_files, &engine.batches, place, start)?;
             engine.batch_files.read(storage, &engine.batches, place, position, max as u64, |_, entry| {
                 if entry.is_some_and(|entry| entry.base >= range.max) {

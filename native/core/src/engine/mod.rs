@@ -18,7 +18,7 @@ use crate::queue::batch_files::BatchFiles;
 use crate::queue::ext::ExtEnds;
 use crate::queue::files::QueueFiles;
 use crate::queue::table::QueueTable;
-use crate::storage::{Clock, Storage};
+use crate::storage::{Clock, ReadMode, Storage};
 use crate::topics::TopicTable;
 use crate::writes::Unsynced;
 use sidecar::Sidecar;
@@ -71,8 +71,9 @@ pub use plans::{Behind, BehindPlan, FlushPlan};
 pub use resolve::{Copied, GetRequest, GetStatus, Resolved};
 pub use resumed::{is_closed, written_by_us};
 pub use seals::SealPlan;
-pub use watch::WatchId;
+pub use watch::{WatchId, WatcherId};
 
+pub use crate::index::lookup::Search;
 pub use crate::log::scan::{ScanItem, Scanner};
 pub use crate::log::view::LogView;
 pub use crate::queue::lookup::{Boundary, QueueOffsets};
@@ -110,7 +111,7 @@ pub struct Engine<S: Storage, C: Clock> {
     batches: BatchTable,
     batch_files: BatchFiles,
     topics: TopicTable,
-    watches: watch::Watches,
+    watches: watch::Watchers,
     index: Index,
     /// Everything below survives a power cut. Moved on by [`Writer::flushed`] alone; [`Writer::truncate`] takes it back.
     durable: u64,
@@ -158,12 +159,17 @@ pub struct Engine<S: Storage, C: Clock> {
 /// Changes a store: append, flush and write-behind plans, close.
 pub struct Writer<'a, S: Storage, C: Clock>(&'a mut Engine<S, C>);
 
-/// Looks into a store.
-pub struct Reader<'a, S: Storage, C: Clock>(&'a Engine<S, C>);
+/// Looks into a store: reads files and the log in a certain way.
+pub struct Reader<'a, S: Storage, C: Clock>(&'a Engine<S, C>, ReadMode);
 
 impl<S: Storage, C: Clock> Engine<S, C> {
     pub fn reader(&self) -> Reader<'_, S, C> {
-        Reader(self)
+        Reader(self, ReadMode::Usual)
+    }
+
+    /// One that never waits for a disk: what is not in memory is an error with [`Error::missed`].
+    pub fn reader_in_memory(&self) -> Reader<'_, S, C> {
+        Reader(self, ReadMode::InMemory)
     }
 
     /// The writing side. STORE_READ_ONLY, STORE_CLOSED, or STORE_POISONED after a failed sync.

@@ -104,7 +104,7 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         self.0.note_written();
         let visible = self.0.visible();
         self.0.watches.reached(visible);
-        let ready = self.0.watches.ready() as f64;
+        let ready = self.0.watches.ready(0) as f64;
         results[..RESULT_HEADER].copy_from_slice(&[store_timestamp as f64, self.0.log.end() as f64, ready]);
     }
 

@@ -11,7 +11,7 @@ use crate::format::hash::{index_key_hash, java_hash};
 use crate::format::properties::dispatched;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::Record;
-use crate::index::lookup::positions;
+use crate::index::lookup::Search;
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::queue::lookup::{self, Boundary, QueueOffsets};
@@ -62,7 +62,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         match engine.queues.find(topic, queue_id) {
             Some(place) => {
                 let log = self.log();
-                lookup::offset_by_time(engine.storage.as_ref(), &engine.queue_files, &engine.queues, place, &log, timestamp, boundary)
+                lookup::offset_by_time(&self.files(), &engine.queue_files, &engine.queues, place, &log, timestamp, boundary)
             }
             None => Ok(0),
         }
@@ -77,7 +77,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let range = self.offsets(topic, queue_id);
         match engine.queues.find(topic, queue_id) {
             Some(place) if (range.min..range.max).contains(&offset) => {
-                lookup::time_of(engine.storage.as_ref(), &engine.queue_files, &engine.queues, place, &self.log(), offset)
+                lookup::time_of(&self.files(), &engine.queue_files, &engine.queues, place, &self.log(), offset)
             }
             _ => Ok(None),
         }
@@ -95,7 +95,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let mut entries = Vec::new();
         if let Some(place) = engine.queues.find(topic, queue_id) {
             let count = (range.max - start).min(max as u64);
-            engine.queue_files.read(engine.storage.as_ref(), &engine.queues, place, start, count, |_, entry| {
+            engine.queue_files.read(&self.files(), &engine.queues, place, start, count, |_, entry| {
                 entries.push(entry.unwrap_or(QueueEntry::BLANK));
                 true
             })?;
@@ -122,11 +122,17 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
 
     /// Messages that may have a key, newest first.
     pub fn lookup(&self, topic: &[u8], key: &[u8]) -> Result<Candidates<S::Segment>, Error> {
+        self.lookup_on(topic, key, &mut Search::default())
+    }
+
+    /// As [`Reader::lookup`]; after an error the same search goes on where it came to.
+    pub fn lookup_on(&self, topic: &[u8], key: &[u8], search: &mut Search) -> Result<Candidates<S::Segment>, Error> {
         let engine = self.0;
-        let log = self.log();
+        let log = engine.log.view(engine.visible());
         let hash = index_key_hash(java_hash(java_hash(java_hash(0, topic), b"#"), key));
         let min = log.min().max(engine.queues.hidden_below(topic));
-        let found = positions(&engine.index, engine.storage.as_ref(), hash, min, log.end(), MAX_CANDIDATES)?;
+        search.go_on(&engine.index, &self.files(), hash, min..log.end(), MAX_CANDIDATES)?;
+        let found = core::mem::take(search).found();
         Ok(Candidates { log, topic: topic.into(), key: key.into(), positions: found.into_iter(), record: Vec::new() })
     }
 

@@ -18,7 +18,7 @@ use crate::limits::MAX_GET_MESSAGES;
 use crate::log::segments::Segments;
 use crate::log::view::LogView;
 use crate::queue::lookup::{self, QueueOffsets};
-use crate::storage::{Clock, Segment, Storage};
+use crate::storage::{Clock, FilesBy, ReadMode, Segment, Storage};
 
 /// Entries looked at for one answer at least, while none of them leads to a message.
 pub(super) const MIN_SCANNED_ENTRIES: u64 = 800;
@@ -165,60 +165,57 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         // With the entries in front and behind, which show whether one leads where it cannot.
         let first = offset.saturating_sub(1).max(min);
         let mut before = None;
-        engine.queue_files.read(
-            engine.storage.as_ref(),
-            &engine.queues,
-            place,
-            first,
-            offset - first + scan + 1,
-            |queue_offset, entry| {
-                let physical = entry.filter(|entry| !entry.is_blank()).map(|entry| entry.physical);
-                let is_doubtful = physical.is_some_and(|physical| before.is_some_and(|before| physical <= before));
-                before = physical.or(before);
-                if queue_offset < offset {
-                    return true;
+        engine.queue_files.read(&self.files(), &engine.queues, place, first, offset - first + scan + 1, |queue_offset, entry| {
+            let physical = entry.filter(|entry| !entry.is_blank()).map(|entry| entry.physical);
+            let is_doubtful = physical.is_some_and(|physical| before.is_some_and(|before| physical <= before));
+            before = physical.or(before);
+            if queue_offset < offset {
+                return true;
+            }
+            if let Some(last) = into.parts.last_mut().filter(|last| last.behind == queue_offset) {
+                last.is_doubtful |= is_doubtful;
+            }
+            if queue_offset >= offset + scan {
+                return false;
+            }
+            let is_hidden = |entry: QueueEntry| (into.log.end()..engine.log.end()).contains(&entry.physical);
+            if entry.is_some_and(|entry| !entry.is_blank() && is_hidden(entry)) {
+                return false; // written behind, and then the sync of its message failed
+            }
+            let found = entry.filter(|entry| !entry.is_blank() && entry.physical >= into.log.min());
+            if let Some(entry) = found
+                && (into.parts.len() >= most || (!into.parts.is_empty() && bytes + entry.size as usize > max_bytes))
+            {
+                return false;
+            }
+            // Where the extension file has no tags code the record decides, as in RocketMQ.
+            let may_match = |entry: QueueEntry| is_address(entry.tags_code) || into.filter.may_match(entry.tags_code);
+            let wanted = !by_hash || entry.is_some_and(may_match);
+            match found {
+                Some(entry) if wanted => {
+                    bytes += entry.size as usize;
+                    let (QueueEntry { physical, size, .. }, behind, asked) = (entry, queue_offset + 1, queue_offset);
+                    into.parts.push(Part { physical, size, queue_offset, behind, asked, is_doubtful });
+                    into.status = GetStatus::Found;
                 }
-                if let Some(last) = into.parts.last_mut().filter(|last| last.behind == queue_offset) {
-                    last.is_doubtful |= is_doubtful;
-                }
-                if queue_offset >= offset + scan {
-                    return false;
-                }
-                let is_hidden = |entry: QueueEntry| (into.log.end()..engine.log.end()).contains(&entry.physical);
-                if entry.is_some_and(|entry| !entry.is_blank() && is_hidden(entry)) {
-                    return false; // written behind, and then the sync of its message failed
-                }
-                let found = entry.filter(|entry| !entry.is_blank() && entry.physical >= into.log.min());
-                if let Some(entry) = found
-                    && (into.parts.len() >= most || (!into.parts.is_empty() && bytes + entry.size as usize > max_bytes))
-                {
-                    return false;
-                }
-                // Where the extension file has no tags code the record decides, as in RocketMQ.
-                let may_match = |entry: QueueEntry| is_address(entry.tags_code) || into.filter.may_match(entry.tags_code);
-                let wanted = !by_hash || entry.is_some_and(may_match);
-                match found {
-                    Some(entry) if wanted => {
-                        bytes += entry.size as usize;
-                        let (QueueEntry { physical, size, .. }, behind, asked) = (entry, queue_offset + 1, queue_offset);
-                        into.parts.push(Part { physical, size, queue_offset, behind, asked, is_doubtful });
-                        into.status = GetStatus::Found;
-                    }
-                    None if wanted && into.parts.is_empty() => into.status = GetStatus::MessageWasRemoving,
-                    _ => {}
-                }
-                passed = found.map_or(passed, |entry| entry.physical + u64::from(entry.size));
-                into.next = queue_offset + 1;
-                true
-            },
-        )?;
+                None if wanted && into.parts.is_empty() => into.status = GetStatus::MessageWasRemoving,
+                _ => {}
+            }
+            passed = found.map_or(passed, |entry| entry.physical + u64::from(entry.size));
+            into.next = queue_offset + 1;
+            true
+        })?;
         into.bytes_behind = into.log.end().saturating_sub(passed);
         Ok(())
     }
 
     /// The log as it is visible now, pinned.
     pub fn log(&self) -> LogView<S::Segment> {
-        self.0.log.view(self.0.visible())
+        self.0.log.view(self.0.visible()).by(self.1)
+    }
+
+    pub(super) fn files(&self) -> FilesBy<'_, S> {
+        FilesBy { storage: self.0.storage.as_ref(), mode: self.1 }
     }
 }
 
@@ -247,6 +244,28 @@ impl<G: Segment> Resolved<G> {
         Ok(())
     }
 
+    /// How [`Resolved::copy`] reads the log from here on.
+    pub fn read_by(&mut self, mode: ReadMode) {
+        self.log.set_mode(mode);
+    }
+
+    /// Tells the storage of what [`Resolved::copy`] will read, and of `beyond` bytes behind it, up to `most` bytes in all.
+    pub fn will_need(&self, beyond: u64, most: u64) {
+        let Some(first) = self.parts.iter().map(|part| part.physical).min() else { return };
+        let last = self.parts.iter().map(|part| part.physical + u64::from(part.size)).max().unwrap_or(first);
+        self.log.will_need(first, (last + beyond).min(first + most));
+    }
+
+    /// Bytes of the messages found.
+    pub fn bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.size as usize).sum()
+    }
+
+    /// Messages found.
+    pub fn messages(&self) -> usize {
+        self.parts.len()
+    }
+
     /// Copies the records back to back into `out` and checks each; `queue_offsets` gets theirs. Those whose tags are not
     /// wanted, whatever their hash says, are left out; where none is left, `status` says so.
     ///
@@ -260,6 +279,7 @@ impl<G: Segment> Resolved<G> {
             let room = if copied.messages == most { &mut [] } else { &mut out[copied.bytes..] };
             let fit = match self.copy_part(part, room, copied.messages == 0) {
                 Ok(fit) => fit,
+                Err(cold) if cold.code == Code::Cold => return Err(cold),
                 // Asked at it, the answer is the error.
                 Err(_) if copied.messages > 0 => Fit::TooLarge,
                 Err(error) if error.code == Code::Corrupt => return Err(error.number("nextOffset", part.behind as i64)),

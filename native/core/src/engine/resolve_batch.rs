@@ -31,7 +31,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let (mut bytes, mut messages, mut left) = (0, 0, least.max(into.most as u64));
         let mut passed = into.log.end();
         let mut ended = true;
-        let storage = engine.storage.as_ref();
+        let storage = &self.files();
         let position = position_of(storage, &engine.batch_files, &engine.batches, place, request.offset)?;
         // Where the next entry should begin.
         let mut at = request.offset;

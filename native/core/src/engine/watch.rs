@@ -1,7 +1,7 @@
 //! Watched queues: who waits for messages learns from a list which queues got some, and nothing looks at a queue before.
 //!
 //! A put costs one comparison while no queue is watched. A watch belongs to one who waits for many: several of them, each
-//! with watches of its own, are several [`Watches`].
+//! with watches of its own, are several watchers.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -16,9 +16,16 @@ use crate::storage::{Clock, Storage};
 /// The number of a watch; given again after it was dropped.
 pub type WatchId = u32;
 
-/// What is watched, and which of it has got messages that can be read.
+/// One who watches queues; the first is there from the start. Given again after it was dropped.
+pub type WatcherId = u32;
+
+/// All who watch.
+#[derive(Debug)]
+pub(super) struct Watchers(Vec<Option<Watches>>);
+
+/// What one watches, and which of it has got messages that can be read.
 #[derive(Debug, Default)]
-pub struct Watches {
+struct Watches {
     /// By topic: (queue id, watch). Whether a queue exists does not matter.
     by_topic: HashMap<Vec<u8>, Vec<(i32, WatchId)>>,
     watches: Vec<Option<Watch>>,
@@ -41,36 +48,61 @@ struct Watch {
     is_ready: bool,
 }
 
-impl Watches {
+impl Default for Watchers {
+    fn default() -> Self {
+        Self(alloc::vec![Some(Watches::default())])
+    }
+}
+
+impl Watchers {
     /// A message of the queue was written at `physical`: to be told of every entry that a queue gets, of whatever kind,
-    /// before [`Watches::reached`].
+    /// before [`Watchers::reached`].
     #[inline]
     pub fn appended(&mut self, topic: &[u8], queue_id: i32, physical: u64) {
-        if !self.by_topic.is_empty() {
-            self.note(topic, queue_id, physical);
+        for watches in self.0.iter_mut().flatten() {
+            if !watches.by_topic.is_empty() {
+                watches.note(topic, queue_id, physical);
+            }
         }
     }
 
     /// Everything below `visible` can be read.
     #[inline]
     pub fn reached(&mut self, visible: u64) {
-        if !self.hidden.is_empty() {
-            self.show(visible);
+        for watches in self.0.iter_mut().flatten() {
+            if !watches.hidden.is_empty() {
+                watches.show(visible);
+            }
         }
     }
 
     /// The log ends at `end` now: of what could not be read yet nothing lies behind it, and what comes instead is told of.
     pub fn cut(&mut self, end: u64) {
+        self.0.iter_mut().flatten().for_each(|watches| watches.cut(end));
+    }
+
+    /// How many of a watcher's watches are ready.
+    pub fn ready(&self, watcher: WatcherId) -> usize {
+        self.of(watcher).map_or(0, |watches| watches.ready.len())
+    }
+
+    fn of(&self, watcher: WatcherId) -> Option<&Watches> {
+        self.0.get(watcher as usize)?.as_ref()
+    }
+
+    fn of_mut(&mut self, watcher: WatcherId) -> Result<&mut Watches, Error> {
+        let found = self.0.get_mut(watcher as usize).and_then(Option::as_mut);
+        found.ok_or_else(|| Error::argument("watcher", format!("there is no watcher {watcher}: it was dropped, or never added")))
+    }
+}
+
+impl Watches {
+    fn cut(&mut self, end: u64) {
         for &id in &self.hidden {
             if let Some(watch) = self.watches[id as usize].as_mut() {
                 (watch.first, watch.last) = (watch.first.min(end), watch.last.min(end));
             }
         }
-    }
-
-    /// How many watches are ready.
-    pub fn ready(&self) -> usize {
-        self.ready.len()
     }
 
     fn note(&mut self, topic: &[u8], queue_id: i32, physical: u64) {
@@ -101,6 +133,14 @@ impl Watches {
             (watch.is_hidden, watch.first) = (watch.last >= visible, visible);
             watch.is_hidden
         });
+    }
+
+    /// A ready watch, which is so no longer.
+    fn take_ready(&mut self) -> Option<(WatchId, &mut Watch)> {
+        let id = self.ready.pop()?;
+        let watch = self.watches.get_mut(id as usize)?.as_mut()?;
+        watch.is_ready = false;
+        Some((id, watch))
     }
 
     fn add(&mut self, topic: &[u8], queue_id: i32) -> (WatchId, bool) {
@@ -144,39 +184,63 @@ impl Watches {
 }
 
 impl<S: Storage, C: Clock> Engine<S, C> {
+    /// Another one who watches, beside the first, whose number is 0.
+    pub fn add_watcher(&mut self) -> WatcherId {
+        let all = &mut self.watches.0;
+        let free = all.iter().position(Option::is_none).unwrap_or(all.len());
+        all.resize_with(all.len().max(free + 1), || None);
+        all[free] = Some(Watches::default());
+        free as WatcherId
+    }
+
+    /// Ends all watches of a watcher.
+    pub fn drop_watcher(&mut self, watcher: WatcherId) {
+        if let Some(watches) = self.watches.0.get_mut(watcher as usize) {
+            *watches = None;
+        }
+    }
+
+    /// How many watches of a watcher are ready.
+    pub fn ready(&self, watcher: WatcherId) -> usize {
+        self.watches.ready(watcher)
+    }
+
     /// Watches a queue, which need not exist and is not made. Returns the watch (the same one if there is one already)
     /// and the queue's maximum: what lies above it makes the watch ready.
-    pub fn watch(&mut self, topic: &[u8], queue_id: i32) -> (WatchId, u64) {
+    pub fn watch(&mut self, watcher: WatcherId, topic: &[u8], queue_id: i32) -> Result<(WatchId, u64), Error> {
         let offsets = self.reader().offsets(topic, queue_id);
         let (visible, end) = (self.visible(), self.log.end());
-        let (id, is_new) = self.watches.add(topic, queue_id);
+        let watches = self.watches.of_mut(watcher)?;
+        let (id, is_new) = watches.add(topic, queue_id);
         if is_new
             && offsets.next > offsets.max
-            && let Some(watch) = self.watches.watches[id as usize].as_mut()
+            && let Some(watch) = watches.watches[id as usize].as_mut()
         {
             // Put before, and not to be read yet.
             (watch.is_hidden, watch.first, watch.last) = (true, visible, end.saturating_sub(1));
-            self.watches.hidden.push(id);
+            watches.hidden.push(id);
         }
-        (id, offsets.max)
+        Ok((id, offsets.max))
     }
 
     /// Ends a watch. STORE_INVALID_ARGUMENT for one that there is not.
-    pub fn unwatch(&mut self, id: WatchId) -> Result<(), Error> {
-        self.watches.remove(id)
+    pub fn unwatch(&mut self, watcher: WatcherId, id: WatchId) -> Result<(), Error> {
+        self.watches.of_mut(watcher)?.remove(id)
     }
 
-    /// Takes ready watches off the list, as many as `out` has room for, as pairs: watch, maximum of its queue. They
-    /// are ready again when more arrives. Returns how many.
-    pub fn take_arrivals(&mut self, out: &mut [f64]) -> usize {
-        let taken = self.watches.ready().min(out.len() / 2);
-        for pair in out[..2 * taken].chunks_exact_mut(2) {
-            let id = self.watches.ready.pop().unwrap_or_default();
-            if let Some(watch) = self.watches.watches[id as usize].as_mut() {
-                watch.is_ready = false;
+    /// Takes a watcher's ready watches off the list, as many as `out` has room for, as pairs: watch, maximum of its queue.
+    /// They are ready again when more arrives. Returns how many.
+    pub fn take_arrivals(&mut self, watcher: WatcherId, out: &mut [f64]) -> usize {
+        let mut taken = 0;
+        for pair in out.chunks_exact_mut(2) {
+            let Some((id, watch)) = self.watches.of_mut(watcher).ok().and_then(Watches::take_ready) else { break };
+            let (topic, queue_id) = (core::mem::take(&mut watch.topic), watch.queue_id);
+            let max = self.reader().offsets(&topic, queue_id).max;
+            if let Ok(Some(watch)) = self.watches.of_mut(watcher).map(|watches| watches.watches[id as usize].as_mut()) {
+                watch.topic = topic;
             }
-            let max = self.watches.watches[id as usize].as_ref().map_or(0, |watch| self.reader().offsets(&watch.topic, watch.queue_id).max);
             pair.copy_from_slice(&[f64::from(id), max as f64]);
+            taken += 1;
         }
         taken
     }

@@ -8,7 +8,7 @@ use super::DIRECTORY;
 use crate::error::{Error, Finding};
 use crate::format::index_file::{Geometry, Header, IndexEntry, decode_slot, parse_file_name};
 use crate::limits::{INDEX_ENTRY_BYTES, INDEX_HEADER_BYTES, INDEX_SLOT_BYTES};
-use crate::storage::{EntryKind, Storage, place_taken};
+use crate::storage::{EntryKind, ReadFiles, Storage, place_taken};
 
 /// An index file that takes no more entries here.
 #[derive(Clone, Debug)]
@@ -24,17 +24,17 @@ impl SealedFile {
     }
 
     /// The newest entry of a key's slot, 0 for none.
-    pub fn slot<S: Storage>(&self, storage: &S, key_hash: u32) -> Result<u32, Error> {
+    pub fn slot<R: ReadFiles>(&self, storage: &R, key_hash: u32) -> Result<u32, Error> {
         let mut raw = [0; INDEX_SLOT_BYTES as usize];
-        let read = storage.read_at(&self.path(), self.geometry.slot_at(self.geometry.slot_of(key_hash)), &mut raw)?;
+        let read = storage.read(&self.path(), self.geometry.slot_at(self.geometry.slot_of(key_hash)), &mut raw)?;
         Ok(if read == raw.len() { decode_slot(&raw, self.header.count) } else { 0 })
     }
 }
 
 /// An entry in a file; `None` where the file is too short.
-pub fn entry<S: Storage>(storage: &S, path: &str, geometry: &Geometry, number: u32) -> Result<Option<IndexEntry>, Error> {
+pub fn entry<R: ReadFiles>(storage: &R, path: &str, geometry: &Geometry, number: u32) -> Result<Option<IndexEntry>, Error> {
     let mut raw = [0; INDEX_ENTRY_BYTES as usize];
-    let read = storage.read_at(path, geometry.entry_at(number), &mut raw)?;
+    let read = storage.read(path, geometry.entry_at(number), &mut raw)?;
     Ok((read == raw.len()).then(|| IndexEntry::decode(&raw)))
 }
 

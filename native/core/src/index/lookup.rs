@@ -3,72 +3,141 @@
 //! An index says where to look, never what is there: hits are compared with the record by the caller. Damaged files
 //! may hide a message; they cannot make a walk endless, because links strictly fall.
 
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
+use super::active::ActiveFile;
 use super::files::{self, SealedFile};
 use super::put::Index;
 use crate::error::Error;
 use crate::format::index_file::IndexEntry;
-use crate::storage::Storage;
+use crate::storage::ReadFiles;
 
-/// Positions of the messages whose key has the hash, newest first, without repeats, below `visible` and at or above
-/// `min`. At most `limit`.
-pub fn positions<S: Storage>(index: &Index, storage: &S, key_hash: u32, min: u64, visible: u64, limit: usize) -> Result<Vec<u64>, Error> {
-    let mut found = Vec::new();
-    let mut collect = |entry: &IndexEntry| {
-        if entry.key_hash == key_hash
-            && let Ok(physical) = u64::try_from(entry.physical)
-            && (min..visible).contains(&physical)
+/// A search for the messages whose key has a hash. Broken off by an error it can go on, in the same index: what was found
+/// stays found, so that a search whose files come into memory a piece at a time comes to its end.
+#[derive(Debug, Default)]
+pub struct Search {
+    found: Vec<u64>,
+    /// In which file it was broken off, in front of which entry.
+    broken_off: Option<BrokenOff>,
+}
+
+#[derive(Debug)]
+struct BrokenOff {
+    file: String,
+    /// `None`: the slot was not read.
+    number: Option<u32>,
+}
+
+/// A file to be searched.
+enum Chained<'a> {
+    Active(&'a ActiveFile),
+    Sealed(&'a SealedFile),
+}
+
+impl Search {
+    /// Looks for positions in `range`, `limit` of them at most, the newest first.
+    pub fn go_on<R: ReadFiles>(&mut self, index: &Index, storage: &R, key_hash: u32, range: Range<u64>, limit: usize) -> Result<(), Error> {
+        let newest = index.active.iter().chain(index.full.iter().rev()).map(Chained::Active);
+        let files = newest.chain(index.sealed.iter().rev().map(Chained::Sealed));
+        let mut resumed = self.broken_off.take();
+        if let Some(broken_off) = &resumed
+            && !index.names().contains(&broken_off.file)
         {
-            found.push(physical);
+            (self.found, resumed) = (Vec::new(), None); // the file has gone: what lies behind it may have, too
         }
-        found.len() < limit
-    };
-    let mut go_on = true;
-    for file in index.active.iter().chain(index.full.iter().rev()) {
-        if go_on {
-            let path = file.path();
-            let read = |number| match file.pending_entry(number) {
-                Some(entry) => Ok(Some(entry)),
-                None => files::entry(storage, &path, &file.geometry, number),
+        for file in files {
+            let from = match resumed.take() {
+                Some(broken_off) if broken_off.file == file.name() => broken_off.number,
+                Some(elsewhere) => {
+                    resumed = Some(elsewhere);
+                    continue;
+                }
+                None => None,
             };
-            go_on = walk(file.slot(key_hash), file.header.count, read, &mut collect)?;
+            if !self.walk(&file, from, storage, key_hash, &range, limit)? {
+                break;
+            }
         }
+        Ok(())
     }
-    for file in index.sealed.iter().rev() {
-        if go_on {
-            go_on = sealed(storage, file, key_hash, &mut collect)?;
-        }
+
+    /// What was found: positions, newest first, without repeats.
+    pub fn found(mut self) -> Vec<u64> {
+        self.found.sort_unstable_by(|a, b| b.cmp(a));
+        self.found.dedup();
+        self.found
     }
-    found.sort_unstable_by(|a, b| b.cmp(a));
-    found.dedup();
-    Ok(found)
-}
 
-fn sealed<S: Storage>(storage: &S, file: &SealedFile, key_hash: u32, collect: &mut impl FnMut(&IndexEntry) -> bool) -> Result<bool, Error> {
-    let path = file.path();
-    let slot = file.slot(storage, key_hash)?;
-    walk(slot, file.header.count, |number| files::entry(storage, &path, &file.geometry, number), collect)
-}
-
-/// Follows a chain from entry `number` down; false when `collect` has enough.
-fn walk(
-    number: u32,
-    count: u32,
-    read: impl Fn(u32) -> Result<Option<IndexEntry>, Error>,
-    collect: &mut impl FnMut(&IndexEntry) -> bool,
-) -> Result<bool, Error> {
-    let mut number = number;
-    let mut above = count;
-    while number > 0 && number < above {
-        let Some(entry) = read(number)? else {
-            break;
+    /// Follows a file's chain down; false when there is enough.
+    fn walk<R: ReadFiles>(
+        &mut self,
+        file: &Chained<'_>,
+        from: Option<u32>,
+        storage: &R,
+        key_hash: u32,
+        range: &Range<u64>,
+        limit: usize,
+    ) -> Result<bool, Error> {
+        let mut number = match from {
+            Some(number) => number,
+            None => file.slot(storage, key_hash).inspect_err(|_| self.break_off(file, None))?,
         };
-        if !collect(&entry) {
-            return Ok(false);
+        let mut above = file.count();
+        while number > 0 && number < above {
+            let read = file.entry(storage, number).inspect_err(|_| self.break_off(file, Some(number)))?;
+            let Some(entry) = read else { break };
+            if entry.key_hash == key_hash
+                && let Ok(physical) = u64::try_from(entry.physical)
+                && range.contains(&physical)
+            {
+                self.found.push(physical);
+            }
+            if self.found.len() >= limit {
+                return Ok(false);
+            }
+            above = number;
+            number = entry.previous;
         }
-        above = number;
-        number = entry.previous;
+        Ok(true)
     }
-    Ok(true)
+
+    fn break_off(&mut self, file: &Chained<'_>, number: Option<u32>) {
+        self.broken_off = Some(BrokenOff { file: String::from(file.name()), number });
+    }
+}
+
+impl Chained<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Chained::Active(file) => &file.name,
+            Chained::Sealed(file) => &file.name,
+        }
+    }
+
+    fn count(&self) -> u32 {
+        match self {
+            Chained::Active(file) => file.header.count,
+            Chained::Sealed(file) => file.header.count,
+        }
+    }
+
+    /// The newest entry of a key's slot, 0 for none.
+    fn slot<R: ReadFiles>(&self, storage: &R, key_hash: u32) -> Result<u32, Error> {
+        match self {
+            Chained::Active(file) => Ok(file.slot(key_hash)),
+            Chained::Sealed(file) => file.slot(storage, key_hash),
+        }
+    }
+
+    fn entry<R: ReadFiles>(&self, storage: &R, number: u32) -> Result<Option<IndexEntry>, Error> {
+        match self {
+            Chained::Active(file) => match file.pending_entry(number) {
+                Some(entry) => Ok(Some(entry)),
+                None => files::entry(storage, &file.path(), &file.geometry, number),
+            },
+            Chained::Sealed(file) => files::entry(storage, &file.path(), &file.geometry, number),
+        }
+    }
 }

@@ -9,24 +9,35 @@ use super::carried_crc;
 use super::segments::{Segments, path};
 use crate::error::Error;
 use crate::format::record::{Flaw, Head, Record, STORE_TIMESTAMP_PREFIX_BYTES, head, store_timestamp_of};
-use crate::storage::Segment;
+use crate::storage::{ReadMode, Segment};
 
 /// A pinned piece of the log: `min()..end()`.
 #[derive(Debug)]
 pub struct LogView<G> {
     segments: Segments<G>,
     end: u64,
+    mode: ReadMode,
 }
 
 impl<G> Clone for LogView<G> {
     fn clone(&self) -> Self {
-        Self { segments: self.segments.clone(), end: self.end }
+        Self { segments: self.segments.clone(), end: self.end, mode: self.mode }
     }
 }
 
 impl<G: Segment> LogView<G> {
     pub fn new(segments: Segments<G>, end: u64) -> Self {
-        Self { segments, end }
+        Self { segments, end, mode: ReadMode::Usual }
+    }
+
+    /// The same, read in a certain way.
+    pub fn by(mut self, mode: ReadMode) -> Self {
+        self.set_mode(mode);
+        self
+    }
+
+    pub fn set_mode(&mut self, mode: ReadMode) {
+        self.mode = mode;
     }
 
     /// `from..to` will be read soon.
@@ -71,7 +82,7 @@ impl<G: Segment> LogView<G> {
         let Some(placed) = self.segments.find(offset) else {
             return Ok(false);
         };
-        placed.segment.read_at(offset - placed.base, out)?;
+        placed.segment.read_by(self.mode, offset - placed.base, out)?;
         Ok(true)
     }
 

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::format::batch_entry::BatchEntry;
 use crate::format::names;
 use crate::limits::BATCH_ENTRY_BYTES;
-use crate::storage::Storage;
+use crate::storage::{ReadFiles, Storage};
 use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
@@ -41,9 +41,9 @@ impl BatchFiles {
 
     /// Reads entries from a position on, out of files or memory; `each` gets position and entry (`None` where a file
     /// holds none) and says whether to go on.
-    pub fn read<S: Storage>(
+    pub fn read<R: ReadFiles>(
         &self,
-        storage: &S,
+        storage: &R,
         table: &BatchTable,
         place: BatchIndex,
         from: u64,
@@ -78,9 +78,9 @@ impl BatchFiles {
     }
 
     /// The entry at a position.
-    pub fn entry<S: Storage>(
+    pub fn entry<R: ReadFiles>(
         &self,
-        storage: &S,
+        storage: &R,
         table: &BatchTable,
         place: BatchIndex,
         position: u64,
@@ -96,9 +96,9 @@ impl BatchFiles {
     }
 
     /// The last entry in front of a position that can be read, and where it stands.
-    pub(super) fn last_below<S: Storage>(
+    pub(super) fn last_below<R: ReadFiles>(
         &self,
-        storage: &S,
+        storage: &R,
         table: &BatchTable,
         place: BatchIndex,
         position: u64,
@@ -115,9 +115,9 @@ impl BatchFiles {
 
     /// The first position of a range whose entry is not `below`, which holds for a run at its front. An entry that cannot be
     /// read goes with what stands in front of it; one that says something wrong decides about itself alone.
-    pub(super) fn partition<S: Storage>(
+    pub(super) fn partition<R: ReadFiles>(
         &self,
-        storage: &S,
+        storage: &R,
         table: &BatchTable,
         place: BatchIndex,
         range: core::ops::Range<u64>,

@@ -6,7 +6,7 @@ use super::lookup::{Boundary, QueueOffsets};
 use super::partition::Doubt;
 use crate::error::Error;
 use crate::format::batch_entry::BatchEntry;
-use crate::storage::Storage;
+use crate::storage::{ReadFiles, Storage};
 
 /// Offsets of a batch queue whose log is visible up to `visible`.
 pub fn offsets(table: &BatchTable, place: BatchIndex, visible: u64) -> QueueOffsets {
@@ -21,7 +21,13 @@ const NEIGHBOURS: u64 = 3;
 
 /// Position of the batch that holds the message at a queue offset: the last one that begins at or before it. Where a
 /// batch is missing, the one behind.
-pub fn position_of<S: Storage>(storage: &S, files: &BatchFiles, table: &BatchTable, place: BatchIndex, offset: u64) -> Result<u64, Error> {
+pub fn position_of<R: ReadFiles>(
+    storage: &R,
+    files: &BatchFiles,
+    table: &BatchTable,
+    place: BatchIndex,
+    offset: u64,
+) -> Result<u64, Error> {
     let queue = table.queue(place);
     let behind = files.partition(storage, table, place, queue.first..queue.end(), Doubt::Earlier, |entry| entry.base <= offset)?;
     match files.last_below(storage, table, place, behind)? {
@@ -47,8 +53,8 @@ pub fn position_of<S: Storage>(storage: &S, files: &BatchFiles, table: &BatchTab
 
 /// Whether a batch begins where the one in front of it ends, or ends where the one behind it begins. One that does neither says
 /// something wrong, or stands alone.
-fn adjoins<S: Storage>(
-    storage: &S,
+fn adjoins<R: ReadFiles>(
+    storage: &R,
     files: &BatchFiles,
     table: &BatchTable,
     place: BatchIndex,
@@ -101,8 +107,8 @@ fn first_base<S: Storage>(
 
 /// The queue offset for a time, exactly as RocketMQ finds it (store-format §3.7): in the newest file that begins at or
 /// before it, or the first; a time at or behind that file's last batch finds that batch.
-pub fn offset_by_time<S: Storage>(
-    storage: &S,
+pub fn offset_by_time<R: ReadFiles>(
+    storage: &R,
     files: &BatchFiles,
     table: &BatchTable,
     place: BatchIndex,

@@ -17,7 +17,7 @@ use crate::format::ext_unit::{self, END_MARK, ExtUnit};
 use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
 use crate::limits::{MAX_SAFE_INTEGER, MAX_SEGMENT_BYTES};
-use crate::storage::Storage;
+use crate::storage::{ReadFiles, Storage};
 use crate::writes::{Unsynced, Writes};
 
 /// RocketMQ's `mappedFileSizeConsumeQueueExt`.
@@ -241,8 +241,8 @@ fn queue_directories<S: Storage>(storage: &S) -> Result<Vec<QueueDirectory>, Err
 }
 
 /// Follows the addresses of a queue's entries, which ascend: what was read of a file serves the next ones too.
-pub struct ExtReader<'a, S> {
-    storage: &'a S,
+pub struct ExtReader<'a, R> {
+    storage: &'a R,
     files: ExtFiles,
     dir: &'a str,
     chunk: Vec<u8>,
@@ -250,8 +250,8 @@ pub struct ExtReader<'a, S> {
     at: u64,
 }
 
-impl<'a, S: Storage> ExtReader<'a, S> {
-    pub fn new(storage: &'a S, files: ExtFiles, dir: &'a str) -> Self {
+impl<'a, R: ReadFiles> ExtReader<'a, R> {
+    pub fn new(storage: &'a R, files: ExtFiles, dir: &'a str) -> Self {
         Self { storage, files, dir, chunk: Vec::new(), at: 0 }
     }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Finding, IoKind};
 use crate::format::names;
 use crate::format::queue_entry::QueueEntry;
 use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
-use crate::storage::{EntryKind, Storage, place_taken};
+use crate::storage::{EntryKind, ReadFiles, Storage, place_taken};
 use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
@@ -103,9 +103,9 @@ impl QueueFiles {
 
     /// Reads up to `count` entries from queue offset `from` on, out of memory or files; `each` gets offset and entry
     /// (`None` where a file holds none) and says whether to go on.
-    pub fn read<S: Storage>(
+    pub fn read<R: ReadFiles>(
         &self,
-        storage: &S,
+        storage: &R,
         table: &QueueTable,
         place: QueueIndex,
         from: u64,
@@ -153,7 +153,13 @@ impl QueueFiles {
     }
 
     /// The entry at a queue offset.
-    pub fn entry<S: Storage>(&self, storage: &S, table: &QueueTable, place: QueueIndex, offset: u64) -> Result<Option<QueueEntry>, Error> {
+    pub fn entry<R: ReadFiles>(
+        &self,
+        storage: &R,
+        table: &QueueTable,
+        place: QueueIndex,
+        offset: u64,
+    ) -> Result<Option<QueueEntry>, Error> {
         if let Some(entry) = table.queue(place).tail.get(offset) {
             return Ok(Some(entry));
         }
@@ -339,8 +345,8 @@ pub(super) fn list<S: Storage>(storage: &S, dir: &str, write: bool, findings: &m
 }
 
 /// Reads from a queue file; one that is missing between others is a hole.
-pub(super) fn read_or_hole<S: Storage>(storage: &S, path: &str, at: u64, out: &mut [u8]) -> Result<usize, Error> {
-    match storage.read_at(path, at, out) {
+pub(super) fn read_or_hole<R: ReadFiles>(storage: &R, path: &str, at: u64, out: &mut [u8]) -> Result<usize, Error> {
+    match storage.read(path, at, out) {
         Err(missing) if missing.kind == IoKind::NotFound => Ok(0),
         outcome => Ok(outcome?),
     }

@@ -4,7 +4,7 @@ use super::files::QueueFiles;
 use super::table::{QueueIndex, QueueTable};
 use crate::error::Error;
 use crate::log::view::LogView;
-use crate::storage::Storage;
+use crate::storage::{ReadFiles, Segment};
 
 /// Which message counts when none, or several, were stored at the time asked for (store-format §8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +35,12 @@ pub fn offsets(table: &QueueTable, place: QueueIndex, visible: u64) -> QueueOffs
 }
 
 /// Store time of the message at a queue offset; `None` where its record cannot be read.
-pub fn time_of<S: Storage>(
-    storage: &S,
+pub fn time_of<R: ReadFiles, G: Segment>(
+    storage: &R,
     files: &QueueFiles,
     table: &QueueTable,
     place: QueueIndex,
-    log: &LogView<S::Segment>,
+    log: &LogView<G>,
     offset: u64,
 ) -> Result<Option<i64>, Error> {
     match files.entry(storage, table, place, offset)? {
@@ -50,12 +50,12 @@ pub fn time_of<S: Storage>(
 }
 
 /// The queue offset for a time, by bisection: store times do not fall along a queue.
-pub fn offset_by_time<S: Storage>(
-    storage: &S,
+pub fn offset_by_time<R: ReadFiles, G: Segment>(
+    storage: &R,
     files: &QueueFiles,
     table: &QueueTable,
     place: QueueIndex,
-    log: &LogView<S::Segment>,
+    log: &LogView<G>,
     timestamp: i64,
     boundary: Boundary,
 ) -> Result<u64, Error> {

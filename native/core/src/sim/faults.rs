@@ -145,6 +145,7 @@ fn error(kind: IoKind, call: CallKind, path: &str) -> IoError {
         IoKind::Full => (28, "no space left"),
         IoKind::WrongType => (21, "is of another type"),
         IoKind::Busy => (16, "is busy"),
+        IoKind::Cold { .. } => (11, "is not in memory"),
         IoKind::Other => (5, "input/output error"),
     };
     IoError { kind, errno, syscall: call.name(), path: String::from(path), reason: String::from(reason) }

@@ -185,9 +185,9 @@ impl<S: Storage> Verifier<'_, S> {
         }
     }
 
-    /// Places without an entry are in front of one that has one.
+    /// Places without an entry are in front of one that has one. Those of a file that reaches into the next one need not be.
     fn close_hole(&mut self, place: &QueuePlace, offset: u64, course: &mut Course) {
-        let Some(hole) = course.hole.take().filter(|_| course.first.is_some()) else { return };
+        let Some(hole) = course.hole.take().filter(|&hole| course.first.is_some() && hole < offset) else { return };
         self.missing(place, hole, offset);
     }
 

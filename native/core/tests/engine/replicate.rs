@@ -317,10 +317,10 @@ fn who_watches_a_queue_is_told_of_what_comes_in_and_can_be_seen() {
     let (_, leader) = leader(&twenty());
     let log = raw(&leader, 0);
     let mut follower = open(&MemoryStorage::default(), small()).unwrap();
-    let (watch, _) = follower.watch(b"T", 2);
+    let (watch, _) = follower.watch(0, b"T", 2).unwrap();
     let arrivals = |store: &mut Store| {
         let mut pairs = [0.0; 8];
-        let count = store.take_arrivals(&mut pairs);
+        let count = store.take_arrivals(0, &mut pairs);
         pairs[..2 * count].to_vec()
     };
     let third = leader.reader().entries(b"T", 2, 0, 1).unwrap().1[0].end() as usize;

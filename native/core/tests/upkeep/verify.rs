@@ -88,6 +88,27 @@ fn queues_that_are_gone_are_named_one_by_one() {
 }
 
 #[test]
+fn a_queue_file_that_reaches_into_the_next_one_leaves_the_others_to_be_looked_at() {
+    let storage = closed("plain");
+    let mut files: Vec<_> = storage.paths().into_iter().filter(|path| path.starts_with("consumequeue/T/0/")).collect();
+    files.sort();
+    let [first, next] = [&files[0], &files[1]];
+    let mut bytes = storage.contents(first).unwrap();
+    let entries = bytes.len();
+    // More places than a file has, and no entry in the last ones.
+    bytes.extend_from_within(..20);
+    bytes.resize(3 * entries, 0);
+    storage.place(first, &bytes);
+    let mut queue = storage.contents(next).unwrap();
+    queue[20..40].fill(0);
+    storage.place(next, &queue);
+    let found = verified(&storage, true).faults;
+    let missing: Vec<_> = found.iter().filter(|fault| fault.finding.kind == "queue-missing").map(|fault| &fault.finding).collect();
+    assert_eq!(missing.len(), 1, "{found:?}");
+    assert_eq!((&missing[0].file, missing[0].offset, missing[0].length), (next, 20, 20), "{found:?}");
+}
+
+#[test]
 fn a_segment_that_is_short_leaves_the_others_to_be_looked_at() {
     let storage = closed("plain");
     let path = "commitlog/00000000000000004096";

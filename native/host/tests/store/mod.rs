@@ -8,16 +8,21 @@ use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::error::Error;
 use moraine_core::options::Options;
 use moraine_host::clock::HostClock;
-use moraine_host::shared::{Done, Events, GetHead, GetRequest, OpenSettings, Shared};
+use moraine_host::shared::{Done, Events, Fetched, GetHead, GetRequest, OpenSettings, Shared};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The number of a read, and what came of it.
+pub type Read = (u32, Result<(GetHead, Vec<u8>), Error>);
 
 /// What the flusher has told.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     pub settled: Vec<(u64, Option<Error>)>,
     pub done: Vec<(u32, Result<Done, Error>)>,
+    pub fetched: Vec<Read>,
+    pub arrived: usize,
     pub closed: Option<Result<(), Error>>,
 }
 
@@ -48,7 +53,8 @@ impl Listener {
     }
 }
 
-struct Forward(Arc<Listener>);
+/// Tells a listener of everything.
+pub struct Forward(pub Arc<Listener>);
 
 impl Events for Forward {
     fn settled(&self, durable: u64, error: Option<&Error>) {
@@ -57,6 +63,14 @@ impl Events for Forward {
 
     fn done(&self, errand: u32, outcome: Result<Done, Error>) {
         self.0.note(|told| told.done.push((errand, outcome)));
+    }
+
+    fn fetched(&self, fetch: u32, outcome: Result<Fetched, Error>) {
+        self.0.note(|told| told.fetched.push((fetch, outcome.map(|fetched| (fetched.head, fetched.bytes)))));
+    }
+
+    fn arrived(&self) {
+        self.0.note(|told| told.arrived += 1);
     }
 
     fn closed(&self, outcome: Result<(), Error>) {

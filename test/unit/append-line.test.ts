@@ -1,0 +1,156 @@
+/** Appends that find no room at first: their line, over a writer that says when there is some. */
+import { describe, expect, test, vi } from "vitest";
+import { AppendLine } from "../../src/append-line.ts";
+import { PutResult } from "../../src/batch.ts";
+import { StoreError } from "../../src/errors.ts";
+import { FlushWaiters } from "../../src/flush-waiters.ts";
+import type { Message } from "../../src/message.ts";
+import type { EncodedMessage, Writer } from "../../src/writer.ts";
+
+const STORE_HOST = { bytes: new Uint8Array(4), port: 0 } as unknown as EncodedMessage["storeHost"];
+const RECORD_BYTES = 100;
+
+/** A line over a disk that has room for as many messages as `room` says. */
+function line(mostBytes = 1_000_000) {
+  const disk = { room: 0, stored: [] as string[], onStored: () => {}, refuses: new Set<string>() };
+  const bodyOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  const put = (bytes: Uint8Array): PutResult => {
+    const body = bodyOf(bytes);
+    if (disk.refuses.has(body)) throw new StoreError("STORE_FULL", `no room for ${body}`);
+    if (disk.room === 0) throw new StoreError("STORE_BUSY", "no room for the next message");
+    disk.room--;
+    const place = disk.stored.push(body) - 1;
+    disk.onStored();
+    return new PutResult(place * RECORD_BYTES, place, RECORD_BYTES, 0, STORE_HOST);
+  };
+  const writer = {
+    put: ({ body }: Message) => put(body as Uint8Array),
+    encode: ({ body }: Message) => ({ bytes: body, storeHost: STORE_HOST }),
+    putEncoded: ({ bytes }: EncodedMessage) => put(bytes),
+  } as unknown as Writer;
+  const waiters = new FlushWaiters(() => {}, 0);
+  const appends = new AppendLine(writer, waiters, "/store", mostBytes);
+  const append = (body: string, durability: "disk" | "memory" = "memory") =>
+    appends.append({ topic: "orders", queueId: 0, body: new TextEncoder().encode(body) }, durability);
+  return { appends, append, disk, waiters };
+}
+
+async function withTimers(test: () => Promise<void>): Promise<void> {
+  vi.useFakeTimers();
+  try {
+    await test();
+  } finally {
+    vi.useRealTimers();
+  }
+}
+
+describe("a line of appends", () => {
+  test("gets in as room comes, in the order in which it was joined", () =>
+    withTimers(async () => {
+      const { append, disk } = line();
+      const places = ["a", "b", "c", "d"].map((body) =>
+        append(body).then(({ queueOffset }) => `${body}${queueOffset}`),
+      );
+      disk.room = 2;
+      await vi.advanceTimersByTimeAsync(100);
+      expect(disk.stored).toEqual(["a", "b"]);
+      // There is room now, but others were first.
+      const late = append("e");
+      disk.room = 10;
+      await vi.advanceTimersByTimeAsync(100);
+      expect(disk.stored).toEqual(["a", "b", "c", "d", "e"]);
+      expect(await Promise.all(places)).toEqual(["a0", "b1", "c2", "d3"]);
+      expect((await late).queueOffset).toBe(4);
+      expect(vi.getTimerCount()).toBe(0);
+    }));
+
+  test("tells each its own error, and goes on", () =>
+    withTimers(async () => {
+      const { append, disk, appends } = line();
+      const outcomes = Promise.allSettled(["a", "b", "c"].map((body) => append(body)));
+      disk.refuses.add("b");
+      disk.room = 10;
+      await vi.advanceTimersByTimeAsync(100);
+      expect((await outcomes).map((one) => (one.status === "fulfilled" ? "ok" : one.reason.code))).toEqual([
+        "ok",
+        "STORE_FULL",
+        "ok",
+      ]);
+      expect(disk.stored).toEqual(["a", "c"]);
+      expect(appends.pressure).toBe(0);
+    }));
+
+  test("settles a durable append with its sync, and not before", () =>
+    withTimers(async () => {
+      const { append, disk, waiters, appends } = line();
+      let settled = false;
+      const done = append("a", "disk").then(() => {
+        settled = true;
+      });
+      disk.room = 1;
+      await vi.advanceTimersByTimeAsync(100);
+      expect([disk.stored, settled]).toEqual([["a"], false]);
+      expect(appends.pressure).toBeGreaterThan(0);
+      waiters.settle(RECORD_BYTES);
+      await done;
+      expect(appends.pressure).toBe(0);
+    }));
+
+  test("that was ended rejects those in it, and counts nothing of them any more", () =>
+    withTimers(async () => {
+      const { append, appends } = line(1000);
+      const outcomes = Promise.allSettled(["aaa", "bbb"].map((body) => append(body)));
+      expect(appends.pressure).toBeCloseTo(6 / 1000);
+      appends.end(new StoreError("STORE_CLOSED", "closed"));
+      expect((await outcomes).map((one) => one.status === "rejected" && one.reason.code)).toEqual([
+        "STORE_CLOSED",
+        "STORE_CLOSED",
+      ]);
+      expect(appends.pressure).toBe(0);
+      expect(vi.getTimerCount()).toBe(0);
+    }));
+
+  test("may be ended by who is told of a message in it: that one was stored, the others were not", () =>
+    withTimers(async () => {
+      const { append, disk, appends } = line(1000);
+      const outcomes = Promise.allSettled(["aaa", "bbb", "ccc"].map((body) => append(body)));
+      disk.onStored = () => appends.end(new StoreError("STORE_CLOSED", "closed"));
+      disk.room = 1;
+      await vi.advanceTimersByTimeAsync(100);
+      expect((await outcomes).map((one) => (one.status === "fulfilled" ? "ok" : one.reason.code))).toEqual([
+        "ok",
+        "STORE_CLOSED",
+        "STORE_CLOSED",
+      ]);
+      expect(appends.pressure).toBe(0);
+    }));
+
+  test("says whether anybody is in it", () =>
+    withTimers(async () => {
+      const { append, disk, appends } = line();
+      expect(appends.waiting).toBe(0);
+      const both = [append("a"), append("b")];
+      expect(appends.waiting).toBe(2);
+      disk.room = 2;
+      await vi.advanceTimersByTimeAsync(100);
+      await Promise.all(both);
+      expect(appends.waiting).toBe(0);
+    }));
+
+  test("of very many lets them in at the same cost each, and leaves the loop its turns", async () => {
+    const { append, disk } = line(1 << 30);
+    const count = 200_000;
+    const all = Array.from({ length: count }, (_, n) => append(String(n)));
+    disk.room = count;
+    let turns = 0;
+    const turn = (): void => {
+      turns++;
+      if (disk.room > 0) setImmediate(turn);
+    };
+    setImmediate(turn);
+    // Moving all the others up for each that leaves would take minutes.
+    expect((await Promise.all(all)).at(-1)?.queueOffset).toBe(count - 1);
+    expect(disk.stored[12_345]).toBe("12345");
+    expect(turns).toBeGreaterThan(50);
+  });
+});
