@@ -55,21 +55,24 @@ describe.runIf(supports.threads)("a store in two threads", () => {
   test("reads what is on disk in each", async () => {
     const directory = await temporaryDirectory();
     const first = await openStore({}, directory);
-    first.putBatch(messages(1000).map((one) => ({ ...one, body: bytes(text(one.body).padEnd(1000, ".")) })));
+    first.putBatch(messages(600).map((one) => ({ ...one, body: bytes(text(one.body).padEnd(1000, ".")) })));
     await first.close();
-    coolDown(directory);
-    const store = await openStore({}, directory);
-    coolDown(directory);
-    const thread = await attached(store.share());
-    const cold: boolean[] = [];
-    for (const offset of [100, 330, 560, 790]) {
-      const found = await thread.call<{ bodies: string[]; cold: boolean }>("fetched", "orders", 0, offset, { max: 2 });
-      expect(found.bodies).toEqual([`${offset}`, `${offset + 1}`]);
-      cold.push(found.cold);
+    let isCold = false;
+    // Asking whether something is in memory may bring it there in time: then it is tried again.
+    for (let attempt = 0; attempt < 10 && !isCold; attempt++) {
+      coolDown(directory);
+      const store = await openStore({}, directory);
+      coolDown(directory);
+      const thread = await attached(store.share());
+      const found = await thread.call<{ cold: boolean }>("fetched", "orders", 0, 100, { max: 2 });
+      expect(found).toEqual({ bodies: ["100", "101"], cold: expect.any(Boolean) });
+      isCold = found.cold;
+      const [one] = (await store.fetch("orders", 0, 300, { max: 1 })).messages;
+      expect(one?.queueOffset).toBe(300);
+      await thread.call("close");
+      await store.close();
     }
-    expect(cold).toContain(true);
-    const [one] = (await store.fetch("orders", 0, 300, { max: 1 })).messages;
-    expect(one?.queueOffset).toBe(300);
+    expect(isCold).toBe(true);
   });
 
   test("can be shared again by a thread that was attached, also when the first has left", async () => {
