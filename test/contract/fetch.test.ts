@@ -55,6 +55,23 @@ async function openCold(directory: string, options = {}): Promise<Store> {
   return store;
 }
 
+/**
+ * Queue offsets in a cold store of 2,000 messages, each in a file of its own that is not in memory. Asking whether something
+ * is there makes some systems begin to read it, and it may come before they answer: one such read alone may find it there.
+ */
+const COLD_PLACES = [100, 330, 560, 790, 1020, 1250, 1480];
+
+function withSignal(): { controller: AbortController; signal: AbortSignal } {
+  const controller = new AbortController();
+  return { controller, signal: controller.signal };
+}
+
+/** Reads that were ended by `code`, or were done already: not all can have been. */
+function expectEnded(codes: string[], code: string): void {
+  expect(codes).toContain(code);
+  for (const each of codes) expect([code, "ok"]).toContain(each);
+}
+
 describe("fetch", () => {
   test("answers as get does", async () => {
     const store = await openStore();
@@ -142,7 +159,7 @@ describe("fetch", () => {
       if (options.into !== undefined) expect(fetched.bytes.buffer).toBe(options.into.buffer);
       expect(answer).toEqual(said(store.get("orders", 0, 180, options)));
     }
-    expect(cold).toContain(true); // not each: now and then the system keeps what it was asked to let go
+    expect(cold).toContain(true);
   });
 
   test("many at a time are all answered, each its own", async () => {
@@ -205,25 +222,14 @@ describe("a signal", () => {
   });
 
   test("that is aborted while it reads ends the wait, and no other", async () => {
-    // Now and then the system keeps what it was asked to let go, and nothing is left to wait for: then once more.
-    for (let aborted = 0, stores = 0; aborted === 0; stores += 1) {
-      expect(stores).toBeLessThan(10);
-      const { store } = await coldStore(2000);
-      const controller = new AbortController();
-      const { signal } = controller;
-      const ask = (offset: number, options = {}) => store.fetch("orders", 0, offset, { max: 1, ...options });
-      const ended = [1000, 1001, 1200, 1400].map((offset) => ask(offset, { signal }));
-      const others = [900, 1100, 1300].map((offset) => ask(offset));
-      controller.abort();
-      for (const outcome of await Promise.allSettled(ended)) {
-        if (outcome.status === "fulfilled") expect(outcome.value.cold).toBe(false);
-        else {
-          expect(outcome.reason.code).toBe("STORE_ABORTED");
-          aborted += 1;
-        }
-      }
-      expect((await Promise.all(others)).map(({ nextOffset }) => nextOffset)).toEqual([901, 1101, 1301]);
-    }
+    const { store } = await coldStore(2000);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const ended = COLD_PLACES.map((offset) => answer(() => store.fetch("orders", 0, offset, { max: 1, signal })));
+    const others = COLD_PLACES.map((offset) => store.fetch("orders", 0, offset + 1, { max: 1 }));
+    controller.abort();
+    expectEnded(await Promise.all(ended), "STORE_ABORTED");
+    expect((await Promise.all(others)).map(({ nextOffset }) => nextOffset)).toEqual(COLD_PLACES.map((one) => one + 2));
   });
 
   test("that is aborted after the answer changes nothing", async () => {
@@ -237,18 +243,25 @@ describe("a signal", () => {
 
 describe("a signal of reads from the disk", () => {
   test("ends fetchAt, too: while it reads and before, and not behind it", async () => {
-    const { store } = await coldStore(600);
-    const controller = new AbortController();
-    const { signal } = controller;
-    const { physicalOffset } = (await store.fetch("orders", 0, 180, { max: 1 })).messages[0] as StoredMessage;
-    expect((await store.fetchAt(physicalOffset, { signal }))?.queueOffset).toBe(180);
-    await store.close();
-    const cold = await openCold(store.path);
-    const ended = rejected(cold.fetchAt(physicalOffset, { signal }));
-    controller.abort("enough");
-    expect(await ended).toMatchObject({ code: "STORE_ABORTED", cause: "enough" });
-    expect((await rejected(cold.fetchAt(physicalOffset, { signal }))).code).toBe("STORE_ABORTED");
-    expect((await cold.fetchAt(physicalOffset))?.queueOffset).toBe(180);
+    let { store } = await coldStore(2000);
+    const found = await Promise.all(COLD_PLACES.map((offset) => store.fetch("orders", 0, offset, { max: 1 })));
+    const places = found.map((one) => (one.messages[0] as StoredMessage).physicalOffset);
+    let codes: string[] = [];
+    // What a machine with much to do reads ahead may come between: then all of it is there, and it is tried again.
+    for (let attempt = 0; attempt < 10 && !codes.includes("STORE_ABORTED"); attempt++) {
+      await store.close();
+      store = await openCold(store.path);
+      const { signal, controller } = withSignal();
+      const ended = places.map((place) => answer(() => store.fetchAt(place, { signal })));
+      controller.abort("enough");
+      codes = await Promise.all(ended);
+      const before = await rejected(store.fetchAt(places[0] as number, { signal }));
+      expect([before.code, before.cause]).toEqual(["STORE_ABORTED", "enough"]);
+    }
+    expectEnded(codes, "STORE_ABORTED");
+    const { signal, controller } = withSignal();
+    expect((await store.fetchAt(places[0] as number, { signal }))?.queueOffset).toBe(100);
+    controller.abort();
   });
 
   test("is left alone by reads that are over, and tells a hundred at once without a warning", async () => {
@@ -266,41 +279,43 @@ describe("a signal of reads from the disk", () => {
     await store.close();
     const cold = await openCold(store.path);
     const ended = Array.from({ length: 100 }, (_, n) =>
-      answer(() => cold.fetch("orders", 0, 100 + n, { max: 1, signal })),
+      answer(() => cold.fetch("orders", 0, n * 20, { max: 1, signal })),
     );
     controller.abort();
-    const codes = await Promise.all(ended);
-    expect(codes.filter((code) => code === "STORE_ABORTED").length).toBeGreaterThan(0);
-    for (const code of codes) expect(["STORE_ABORTED", "ok"]).toContain(code);
+    expectEnded(await Promise.all(ended), "STORE_ABORTED");
     expect(getEventListeners(signal, "abort")).toEqual([]);
     await new Promise((resolve) => setImmediate(resolve));
     expect(warnings).toEqual([]);
   });
 
   test("gives the caller its buffer back: nothing is written into it any more", async () => {
-    const { store } = await coldStore(600);
+    const { store } = await coldStore(2000);
     const controller = new AbortController();
-    const into = new Uint8Array(20_000);
-    const ended = rejected(store.fetch("orders", 0, 100, { into, signal: controller.signal }));
+    const { signal } = controller;
+    const buffers = COLD_PLACES.map(() => new Uint8Array(20_000));
+    const codes = COLD_PLACES.map((offset, n) =>
+      answer(() => store.fetch("orders", 0, offset, { into: buffers[n], signal })),
+    );
     controller.abort();
-    expect((await ended).code).toBe("STORE_ABORTED");
-    into.fill(7);
-    // Others behind it, so that it would have been read meanwhile.
-    await Promise.all([101, 300, 500].map((offset) => store.fetch("orders", 0, offset)));
-    expect(into.every((byte) => byte === 7)).toBe(true);
+    const ended = await Promise.all(codes);
+    expectEnded(ended, "STORE_ABORTED");
+    for (const into of buffers) into.fill(7);
+    // Others behind them, so that they would have been read meanwhile.
+    await Promise.all(COLD_PLACES.map((offset) => store.fetch("orders", 0, offset + 100)));
+    for (const into of buffers) expect(into.every((byte) => byte === 7)).toBe(true);
   });
 
   test("may close the store when it is aborted", async () => {
-    const { store } = await coldStore(600);
+    const { store } = await coldStore(2000);
     const controller = new AbortController();
     const { signal } = controller;
     let closing: Promise<void> | undefined;
     signal.addEventListener("abort", () => {
       closing = store.close();
     });
-    const code = answer(() => store.fetch("orders", 0, 100, { signal }));
+    const codes = COLD_PLACES.map((offset) => answer(() => store.fetch("orders", 0, offset, { signal })));
     controller.abort();
-    expect(await code).toBe("STORE_CLOSED");
+    expectEnded(await Promise.all(codes), "STORE_CLOSED");
     await closing;
     expect(store.state).toBe("closed");
   });
@@ -308,9 +323,10 @@ describe("a signal of reads from the disk", () => {
   test("ends a cursor that reads from the disk", async () => {
     const { store } = await coldStore(2000);
     const controller = new AbortController();
-    const next = rejected(store.read("orders", 0, { from: 100, signal: controller.signal }).next());
+    const { signal } = controller;
+    const codes = COLD_PLACES.map((from) => answer(() => store.read("orders", 0, { from, signal }).next()));
     controller.abort();
-    expect((await next).code).toBe("STORE_ABORTED");
+    expectEnded(await Promise.all(codes), "STORE_ABORTED");
   });
 });
 

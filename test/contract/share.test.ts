@@ -57,13 +57,22 @@ describe.runIf(supports.threads)("a store in two threads", () => {
     const first = await openStore({}, directory);
     first.putBatch(messages(600).map((one) => ({ ...one, body: bytes(text(one.body).padEnd(1000, ".")) })));
     await first.close();
-    coolDown(directory);
-    const store = await openStore({}, directory);
-    coolDown(directory);
-    const thread = await attached(store.share());
-    expect(await thread.call("fetched", "orders", 0, 100, { max: 2 })).toMatchObject({ bodies: ["100", "101"] });
-    const [one] = (await store.fetch("orders", 0, 300, { max: 1 })).messages;
-    expect(one?.queueOffset).toBe(300);
+    let isCold = false;
+    // Asking whether something is in memory may bring it there in time: then it is tried again.
+    for (let attempt = 0; attempt < 10 && !isCold; attempt++) {
+      coolDown(directory);
+      const store = await openStore({}, directory);
+      coolDown(directory);
+      const thread = await attached(store.share());
+      const found = await thread.call<{ cold: boolean }>("fetched", "orders", 0, 100, { max: 2 });
+      expect(found).toEqual({ bodies: ["100", "101"], cold: expect.any(Boolean) });
+      isCold = found.cold;
+      const [one] = (await store.fetch("orders", 0, 300, { max: 1 })).messages;
+      expect(one?.queueOffset).toBe(300);
+      await thread.call("close");
+      await store.close();
+    }
+    expect(isCold).toBe(true);
   });
 
   test("can be shared again by a thread that was attached, also when the first has left", async () => {
