@@ -15,7 +15,7 @@ export interface FetchAtOptions {
 
 const FETCH_AT_OPTIONS: readonly string[] = ["signal"];
 /** Bytes that are answered at once in one turn of the event loop: whoever reads on and on lets others have theirs. */
-const BYTES_A_TURN = 1 << 20;
+const BYTES_A_TURN = 1 << 18;
 /** What an answer costs beside its bytes. */
 const BYTES_AN_ANSWER = 4096;
 

@@ -59,22 +59,25 @@ async function consume() {
 
 async function wake() {
   const store = await Store.open(dir);
-  const began = new BigInt64Array(new SharedArrayBuffer(8));
-  const waiter = worker(store, { job: "wake", count: Number(amount), began });
-  const result = once(waiter, "message");
+  const count = Number(amount);
+  const told = new BigInt64Array(new SharedArrayBuffer(8 * count));
+  const waiter = worker(store, { job: "wake", count, told });
+  const all = once(waiter, "message");
+  const [began, ended] = [new BigInt64Array(count), new BigInt64Array(count)];
   await once(waiter, "online");
-  const state = { ended: false };
-  result.then(() => (state.ended = true));
-  await sleep(200);
-  while (!state.ended) {
+  await sleep(500);
+  for (let n = 0; n < count; n++) {
     await sleep(1);
-    began[0] = process.hrtime.bigint();
+    began[n] = process.hrtime.bigint();
     store.put({ topic: "bench", queueId: 0, body: BODY });
+    ended[n] = process.hrtime.bigint();
   }
-  const [micros] = await result;
+  await all;
   await store.close();
-  const sorted = Float64Array.from(micros).sort();
-  return { medianMicros: sorted[sorted.length >> 1], p99Micros: sorted[Math.floor(sorted.length * 0.99)] };
+  const micros = (since) => told.map((at, n) => at - since[n]).sort();
+  const [fromBegin, fromEnd] = [micros(began), micros(ended)];
+  const at = (sorted, share) => Number(sorted[Math.floor((count - 1) * share)]) / 1000;
+  return { medianMicros: at(fromEnd, 0.5), p99Micros: at(fromEnd, 0.99), medianFromBegin: at(fromBegin, 0.5) };
 }
 
 async function write() {
