@@ -1,8 +1,9 @@
 // `npm run bench -- --only concurrent [--gigabytes N] [--messages N] [--rounds N]`: puts while somebody else reads from the
 // disk, a thread that puts beside one that consumes, against RocketMQ with a reader thread, and how soon a thread wakes up.
 import { execFileSync } from "node:child_process";
-import { closeSync, openSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { median } from "./median.mjs";
+import { dropCaches } from "./page-cache.mjs";
 import * as rocketmq from "./peers/rocketmq.mjs";
 
 /** By how much the 99th percentile of a put may rise, how much faster both threads have to be, how soon one has to wake up. */
@@ -20,19 +21,6 @@ const child = fileURLToPath(new URL("./load/concurrent.mjs", import.meta.url));
 function ours(mode, dir, ...more) {
   const args = [child, mode, dir, ...more.map(String)];
   return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }));
-}
-
-/** Whether the system lets go of what it keeps of files: only for who may. */
-function dropCaches() {
-  execFileSync("sync");
-  try {
-    const file = openSync("/proc/sys/vm/drop_caches", "w");
-    writeFileSync(file, "3");
-    closeSync(file);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export function run(inDirectory, gigabytes, messages, rounds) {
@@ -55,14 +43,11 @@ export function run(inDirectory, gigabytes, messages, rounds) {
   }
   const cold = inDirectory((dir) => {
     ours("write", dir, gigabytes);
+    execFileSync("sync");
     return dropCaches() ? ours("cold", dir) : undefined;
   });
   report({ consumed, woken, cold }, gigabytes, rounds);
   return { gigabytes, messages, consumed, woken, cold };
-}
-
-function median(values) {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 function report({ consumed, woken, cold }, gigabytes, rounds) {

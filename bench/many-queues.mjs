@@ -1,6 +1,7 @@
 // 8 queues against 100,000: what each of many queues costs. RocketMQ is not asked, it fails at 20,000.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { median } from "./median.mjs";
 
 const CONTESTANTS = [
   { topics: 1, queues: 8 },
@@ -63,7 +64,3 @@ export function run(inDirectory, messages, rounds) {
 }
 
 const mebibytes = (bytes) => `${Math.round(bytes / 2 ** 20)} MiB`;
-
-function median(values) {
-  return values.toSorted((x, y) => x - y)[Math.floor(values.length / 2)];
-}

@@ -1,9 +1,11 @@
 // `npm run bench -- --only reopen [--gigabytes N] [--rounds N]`: opening a store whose process was killed, and building
 // queues and index from the log alone, against RocketMQ on a copy of the same store; from memory, and from the disk.
 import { execFileSync, spawnSync } from "node:child_process";
-import { closeSync, copyFileSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { median } from "./median.mjs";
+import { dropCaches } from "./page-cache.mjs";
 import { ORACLE } from "./peers/rocketmq.mjs";
 
 /** What opening after a kill has to keep to, and how many times faster than RocketMQ it and a rebuild have to be. */
@@ -36,18 +38,6 @@ function theirs(dir) {
     maxBuffer: 2 ** 30,
   });
   return JSON.parse(out.trim().split("\n").at(-1));
-}
-
-/** Whether the system lets go of what it keeps of files: only for who may. */
-function dropCaches() {
-  try {
-    const file = openSync("/proc/sys/vm/drop_caches", "w");
-    writeFileSync(file, "3");
-    closeSync(file);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The log is in memory as far as that goes: what the other contestant read before has pushed some of it out. */
@@ -134,8 +124,4 @@ function report(gigabytes, rounds, { warm, cold, rebuiltWarm, rebuiltCold }) {
   ];
   row("queues and index built again, warm", rebuiltWarm, rebuilt);
   row("queues and index built again, cold", rebuiltCold, rebuilt);
-}
-
-function median(values) {
-  return values.toSorted((x, y) => x - y)[Math.floor(values.length / 2)];
 }
