@@ -45,7 +45,11 @@ function debianToolchain() {
   };
   const sysroot = said(env.RUSTC, ["--print", "sysroot"], env);
   if (sysroot === undefined) throw new Error(`${env.RUSTC} does not start; remove ${CACHE} to fetch it again`);
-  return toolchain("debian", env.RUSTC, { sysroot, env, args: ["-Zbuild-std=std,panic_abort"] });
+  return toolchain("debian", env.RUSTC, {
+    sysroot,
+    env,
+    args: ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="],
+  });
 }
 
 function toolchain(kind, rustc, { sysroot, env = {}, args = [] }) {
