@@ -6,12 +6,21 @@ import { installPackages, npm } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
+/** How scripts/build-wasm.mjs leaves when it knows no compiler here. */
+const NOT_COMPARED = 3;
+
 /** The addon as it is published, but put together in less time: in pieces that are optimized beside each other. */
 const QUICK = { CARGO_PROFILE_RELEASE_LTO: "thin", CARGO_PROFILE_RELEASE_CODEGEN_UNITS: "8" };
 
 /** What the tests need, and what takes one core or waits for the network: built while the linters run. */
 function prepare() {
-  return Promise.all([build("npm", ["run", "--silent", "build:native"], QUICK), oracles()]);
+  return Promise.all([build("npm", ["run", "--silent", "build:native"], QUICK), oracles(), moduleFits()]);
+}
+
+/** Whether wasm/moraine.wasm is what its sources make. A compiler that is not in its manifest cannot tell: a failure in CI alone. */
+async function moduleFits() {
+  const status = await build(process.execPath, ["scripts/build-wasm.mjs", "--check"]);
+  return status === 0 || (status === NOT_COMPARED && !process.env.CI);
 }
 
 /** One after the other: they share Maven's folder. */
@@ -21,9 +30,13 @@ async function oracles() {
 }
 
 /** A build that fails is begun again by whoever needs it, and fails there. */
-function build(command, args, settings = {}) {
+async function build(command, args, settings = {}) {
   const env = { ...process.env, ...settings };
-  return once(spawn(command, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] }), "close");
+  const [status] = await once(
+    spawn(command, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] }),
+    "close",
+  );
+  return status;
 }
 
 function check() {
@@ -35,7 +48,8 @@ try {
   installPackages();
   const prepared = prepare();
   check();
-  await prepared;
+  const [, , fits] = await prepared;
+  if (!fits) throw new Error("wasm/moraine.wasm could not be built again as it was committed.");
   await import("./test.mjs");
 } catch (error) {
   console.error(`moraine: ${error.message}`);

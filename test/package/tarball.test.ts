@@ -12,7 +12,7 @@ describe("the packed tarball", () => {
   });
   afterAll(() => installed.remove());
 
-  it("holds the compiled library, its types, the command line, the addon, the documents and both licences", () => {
+  it("holds the compiled library, its types, the command line, the addon, the WebAssembly module, the documents and both licences", () => {
     const wanted = [
       "package.json",
       "README.md",
@@ -21,6 +21,7 @@ describe("the packed tarball", () => {
       "dist/index.js",
       "dist/index.d.ts",
       "dist/cli/main.js",
+      "wasm/moraine.wasm",
     ];
     expect(wanted.filter((path) => !installed.packed.includes(path))).toEqual([]);
     const addon = `prebuilds/moraine.${process.platform}-${process.arch}`;
@@ -33,6 +34,7 @@ describe("the packed tarball", () => {
       /^package\.json$/,
       /^docs\/[\w/-]+\.md$/,
       /^prebuilds\/[\w.-]+\.node$/,
+      /^wasm\/(moraine\.wasm|manifest\.json)$/,
       /^dist\/[\w/-]+\.(js|d\.ts)$/,
     ];
     expect(installed.packed.filter((path) => !kinds.some((kind) => kind.test(path)))).toEqual([]);

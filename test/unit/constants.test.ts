@@ -39,7 +39,7 @@ function constants(paths: string[], pattern: RegExp): Constant[] {
 
 const typescript = constants(sources("src", ".ts"), /^(?:export )?const ([A-Z][A-Z\d_]*)(?:: number)? = ([^;]+);/gm);
 const rust = constants(
-  ["core", "host", "napi"].flatMap((crate) => sources(`native/${crate}/src`, ".rs")),
+  ["native/core", "native/host", "native/napi", "wasm"].flatMap((crate) => sources(`${crate}/src`, ".rs")),
   /^ *pub const ([A-Z][A-Z\d_]*): \w+ = ([^;]+);/gm,
 );
 

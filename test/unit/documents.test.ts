@@ -53,7 +53,7 @@ it("the code map of ARCHITECTURE.md names every source file, and only files that
       if (folder === undefined) return [];
       return [...section.matchAll(/^\| `([\w./-]+)` \|/gm)].map(([, file]) => `${folder}/${file}`);
     });
-  const sources = ["src", "native/core/src", "native/host/src", "native/napi/src"]
+  const sources = ["src", "native/core/src", "native/host/src", "native/napi/src", "wasm/src"]
     .flatMap(below)
     .filter((path) => /\.(ts|rs)$/.test(path));
   expect(sources.filter((path) => !mapped.includes(path))).toEqual([]);
