@@ -161,8 +161,19 @@ pub fn take(into: &mut [u8]) {
     host_take(place_mut(into), into.len());
 }
 
-pub fn stat(root: u32, path: &str, follow: bool, into: &mut Stat) -> i32 {
-    host_stat(root, place(path.as_bytes()), path.len(), u32::from(follow), into.as_mut_ptr() as usize)
+/// How [`stat`] looks.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum Look {
+    Usual = 0,
+    /// Through a link.
+    Through = 1,
+    /// At a file that others may have replaced: the next read opens it anew.
+    Anew = 2,
+}
+
+pub fn stat(root: u32, path: &str, look: Look, into: &mut Stat) -> i32 {
+    host_stat(root, place(path.as_bytes()), path.len(), look as u32, into.as_mut_ptr() as usize)
 }
 
 /// Makes a directory and those above it.

@@ -6,7 +6,7 @@ use moraine_core::error::{IoError, IoKind};
 use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, Space, Storage};
 
 use crate::deferred::{self, Step};
-use crate::imports::{self, Stat};
+use crate::imports::{self, Look, Stat};
 use crate::segment::WasmSegment;
 
 const FILE: u64 = 1;
@@ -24,6 +24,10 @@ const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 const ELOOP: i32 = 40;
 const EDQUOT: i32 = 122;
+/// Not of the system: something is not of the type it has to be.
+const WRONG_TYPE: i32 = 9999;
+/// A failure without a number.
+const UNNUMBERED: i32 = 9998;
 
 #[derive(Debug)]
 pub struct WasmStorage {
@@ -42,9 +46,9 @@ impl WasmStorage {
         if self.read_only { Err(read_only(syscall, path)) } else { Ok(()) }
     }
 
-    fn stat(&self, path: &str, follow: bool) -> Result<Option<Stat>, IoError> {
+    fn stat(&self, path: &str, look: Look) -> Result<Option<Stat>, IoError> {
         let mut stat = Stat::default();
-        checked(imports::stat(self.root, path, follow, &mut stat), path)?;
+        checked(imports::stat(self.root, path, look, &mut stat), path)?;
         Ok((stat[0] != 0).then_some(stat))
     }
 
@@ -90,7 +94,7 @@ impl Storage for WasmStorage {
 
     fn directory_stamp(&self, dir: &str) -> Result<DirectoryStamp, IoError> {
         directory(dir, "stat")?;
-        Ok(match self.stat(dir, true)? {
+        Ok(match self.stat(dir, Look::Through)? {
             Some([DIRECTORY, _, _, changed, identity, _]) => DirectoryStamp { changed, identity },
             _ => DirectoryStamp::default(),
         })
@@ -131,7 +135,7 @@ impl Storage for WasmStorage {
 
     fn len(&self, path: &str) -> Result<Option<u64>, IoError> {
         inside(path, "stat")?;
-        match self.stat(path, false)? {
+        match self.stat(path, Look::Usual)? {
             None => Ok(None),
             Some([FILE, len, ..]) => Ok(Some(len)),
             Some([kind, ..]) => Err(IoError::new(IoKind::WrongType, "stat", path, kind_text(kind))),
@@ -140,7 +144,7 @@ impl Storage for WasmStorage {
 
     fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError> {
         inside(path, "stat")?;
-        Ok(self.stat(path, false)?.map(|[_, len, modified_ns, _, id, _]| FileStamp { len, modified_ns, id }))
+        Ok(self.stat(path, Look::Anew)?.map(|[_, len, modified_ns, _, id, _]| FileStamp { len, modified_ns, id }))
     }
 
     fn create(&self, path: &str, size: u64) -> Result<(), IoError> {
@@ -278,9 +282,10 @@ pub fn failure(errno: i32, syscall: &str, path: &str, reason: &str) -> IoError {
         EACCES | EPERM | EROFS => IoKind::Denied,
         ENOSPC | EDQUOT => IoKind::Full,
         // ELOOP: a link where O_NOFOLLOW wants a file; ENXIO: a socket or a device without a driver.
-        EISDIR | ENOTDIR | ELOOP | ENXIO => IoKind::WrongType,
+        EISDIR | ENOTDIR | ELOOP | ENXIO | WRONG_TYPE => IoKind::WrongType,
         _ => IoKind::Other,
     };
+    let errno = if matches!(errno, WRONG_TYPE | UNNUMBERED) { 0 } else { errno };
     let reason = if errno == ELOOP { "is a symbolic link, want a file" } else { reason };
     IoError { kind, errno, syscall: known(syscall), path: path.to_owned(), reason: reason.to_owned() }
 }

@@ -75,17 +75,23 @@ pub fn report(progress: Progress) {
     let _ = imports::progress(progress.phase, progress.done, progress.total);
 }
 
-/// The first `bytes` of the inbox are the options, behind them the directory as whoever asked has named it.
+/// Whether the directory, which whoever asked has named as it stands in the inbox, is one of a store, or with `create` an
+/// empty one. To be asked before the lock is taken: that leaves names there.
 #[unsafe(no_mangle)]
-pub extern "C" fn open(bytes: usize, shown_bytes: usize) -> i32 {
+pub extern "C" fn check_place(shown_bytes: usize, create: u32) -> i32 {
+    answer(|| {
+        let shown = with_inbox(shown_bytes, |shown| String::from_utf8_lossy(shown).into_owned());
+        refuse_other_directories(&shown, &WasmStorage::new(0, true, false), create != 0).map(|()| 0)
+    })
+}
+
+/// The options are in the inbox.
+#[unsafe(no_mangle)]
+pub extern "C" fn open(bytes: usize) -> i32 {
     std::panic::set_hook(Box::new(|panic| imports::panicked(&panic.to_string())));
     answer(|| {
-        let (options, shown) = with_inbox(bytes + shown_bytes, |given| {
-            let (numbers, shown) = given.split_at(bytes.min(given.len()));
-            Ok::<_, Error>((options::read(numbers)?, String::from_utf8_lossy(shown).into_owned()))
-        })?;
+        let options = with_inbox(bytes, options::read)?;
         let storage = Arc::new(WasmStorage::new(0, options.read_only, options.flush == FlushMode::Sync));
-        refuse_other_directories(&shown, storage.as_ref(), options.create && !options.read_only)?;
         let engine = Engine::open(Arc::clone(&storage), WasmClock, options, &mut report)?;
         STORE.set(Some(Store {
             engine: RefCell::new(engine),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use moraine_core::crossing;
-use moraine_core::engine::place::refuse_other_directories;
 use moraine_core::engine::remake::Derived;
 use moraine_core::engine::retention::Wish;
 use moraine_core::engine::{Settled, delete_topic, expire, upkeep};
@@ -86,33 +85,27 @@ pub extern "C" fn settled() -> i32 {
     })
 }
 
-/// The options, and the directory as whoever asked has named it, as for `open`.
-fn given(bytes: usize, shown_bytes: usize) -> Result<(Options, String), Error> {
+fn options_in(bytes: usize) -> Result<Options, Error> {
     std::panic::set_hook(Box::new(|panic| imports::panicked(&panic.to_string())));
-    with_inbox(bytes + shown_bytes, |given| {
-        let (numbers, shown) = given.split_at(bytes.min(given.len()));
-        Ok((options::read(numbers)?, String::from_utf8_lossy(shown).into_owned()))
-    })
+    with_inbox(bytes, options::read)
 }
 
-fn existing(root: u32, shown: &str, read_only: bool, options: &Options) -> Result<WasmStorage, Error> {
-    let storage = WasmStorage::new(root, read_only, options.flush == FlushMode::Sync);
-    refuse_other_directories(shown, &storage, false)?;
-    Ok(storage)
+fn storage(root: u32, read_only: bool, options: &Options) -> WasmStorage {
+    WasmStorage::new(root, read_only, options.flush == FlushMode::Sync)
 }
 
 /// Verifies a store. `end` is NaN where nobody has it open here; otherwise that and `queues_below` are what the open store says,
 /// and the name of its first open index file lies in the inbox behind the rest.
 #[unsafe(no_mangle)]
-pub extern "C" fn verify(bytes: usize, shown_bytes: usize, deep: u32, end: f64, queues_below: f64, index_bytes: usize) -> i32 {
+pub extern "C" fn verify(bytes: usize, deep: u32, end: f64, queues_below: f64, index_bytes: usize) -> i32 {
     answer(|| {
-        let (options, shown) = given(bytes, shown_bytes)?;
-        let index_open_from = with_inbox(bytes + shown_bytes + index_bytes, |given| {
-            let name = &given[(bytes + shown_bytes).min(given.len())..];
+        let options = options_in(bytes)?;
+        let index_open_from = with_inbox(bytes + index_bytes, |given| {
+            let name = &given[bytes.min(given.len())..];
             (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
         });
         let live = (!end.is_nan()).then_some(Settled { end: end as u64, queues_below: queues_below as u64, index_open_from });
-        let storage = existing(0, &shown, true, &options)?;
+        let storage = storage(0, true, &options);
         let geometry = Geometry { slots: options.index_slots, entries: options.index_entries };
         let options = VerifyOptions { deep: deep != 0, delay_levels: options.delay_levels, geometry, live };
         let found = verify::verify(&storage, &options, &mut |progress| imports::progress(progress.phase, progress.done, progress.total))?;
@@ -123,10 +116,10 @@ pub extern "C" fn verify(bytes: usize, shown_bytes: usize, deep: u32, end: f64, 
 
 /// Makes derived files again, under the lock that the caller holds.
 #[unsafe(no_mangle)]
-pub extern "C" fn rebuild(bytes: usize, shown_bytes: usize, queues: u32, index: u32) -> i32 {
+pub extern "C" fn rebuild(bytes: usize, queues: u32, index: u32) -> i32 {
     answer(|| {
-        let (options, shown) = given(bytes, shown_bytes)?;
-        let storage = Arc::new(existing(0, &shown, false, &options)?);
+        let options = options_in(bytes)?;
+        let storage = Arc::new(storage(0, false, &options));
         let what = Derived { queues: queues != 0, index: index != 0 };
         let rebuilt = upkeep::rebuild(&storage, &WasmClock, &options, what, &mut report)?;
         say(&crossing::rebuilt(&rebuilt));
@@ -136,11 +129,10 @@ pub extern "C" fn rebuild(bytes: usize, shown_bytes: usize, queues: u32, index: 
 
 /// Saves every whole record of the store into the one in root 1, whose lock the caller holds.
 #[unsafe(no_mangle)]
-pub extern "C" fn salvage(bytes: usize, shown_bytes: usize) -> i32 {
+pub extern "C" fn salvage(bytes: usize) -> i32 {
     answer(|| {
-        let (options, shown) = given(bytes, shown_bytes)?;
-        let source = existing(0, &shown, true, &options)?;
-        let target = Arc::new(WasmStorage::new(1, false, options.flush == FlushMode::Sync));
+        let options = options_in(bytes)?;
+        let (source, target) = (storage(0, true, &options), Arc::new(storage(1, false, &options)));
         let saved = upkeep::salvage(&source, target, WasmClock, &options, &mut report)?;
         say(&crossing::salvaged(&saved));
         Ok(0)
