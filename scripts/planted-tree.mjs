@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { changedBy, environment, LAYERS, patchOf } from "./planted-bugs.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const COPIED = ["Cargo.toml", "Cargo.lock", "native", "test/fixtures"];
+const COPIED = ["Cargo.toml", "Cargo.lock", "native", "wasm", "test/fixtures"];
 
 /** Whether the patch of a bug applies to the sources in `folder`; what git says where it does not. */
 export function tryPatch(folder, name, ...args) {
