@@ -3,6 +3,7 @@
  *
  * | channel | when | payload |
  * |---|---|---|
+ * | `moraine:engine` | no addon loads, and the WebAssembly engine is taken instead: once | `EngineDiagnostics` |
  * | `moraine:put` | a `put`, `append` or `putBatch` has stored messages | `PutDiagnostics` |
  * | `moraine:flush` | the durable position has moved | `FlushDiagnostics` |
  * | `moraine:recovery` | opening goes on, and once when it is done | `RecoveryDiagnostics` |
@@ -13,6 +14,14 @@
 import { type Channel, channel } from "node:diagnostics_channel";
 import type { Finding } from "./binding/contract.ts";
 import type { StoreError } from "./errors.ts";
+
+/** The native engine is not there. Of the whole process, or of a worker thread; `store.engine` says it of a store. */
+export interface EngineDiagnostics {
+  /** The engine that was taken. */
+  readonly engine: "native" | "wasm";
+  /** Each addon that was tried, and why it does not load. */
+  readonly attempts: readonly string[];
+}
 
 /** Messages were stored. */
 export interface PutDiagnostics {
@@ -67,6 +76,7 @@ export interface ListenerDiagnostics {
 
 type StoreChannel = Channel<unknown, unknown>;
 
+export const engineChannel: StoreChannel = channel("moraine:engine");
 export const putChannel: StoreChannel = channel("moraine:put");
 export const flushChannel: StoreChannel = channel("moraine:flush");
 export const recoveryChannel: StoreChannel = channel("moraine:recovery");

@@ -11,6 +11,7 @@ export type {
   VerifyFinding,
 } from "./binding/contract.ts";
 export type {
+  EngineDiagnostics,
   FlushDiagnostics,
   ListenerDiagnostics,
   PoisonDiagnostics,

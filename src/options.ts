@@ -51,6 +51,10 @@ export interface StoreOptions {
   readonly readOnly?: boolean | undefined;
   /** Whether a store is created where there is none. */
   readonly create?: boolean | undefined;
+  /**
+   * `"native"`: the addon. `"wasm"`: the WebAssembly module, which needs none. `"auto"`: the addon where one loads, else the
+   * module. Default: the environment variable MORAINE_ENGINE, else `"auto"`.
+   */
   readonly engine?: "auto" | "native" | "wasm" | undefined;
   readonly onProgress?: ((progress: OpenProgress) => void) | undefined;
   /** Milliseconds since the epoch for every store timestamp, instead of the system's clock (tests). */
@@ -172,7 +176,8 @@ export interface Settings {
   readonly retention: RetentionRules | undefined;
   readonly readOnly: boolean;
   readonly create: boolean;
-  readonly engine: "auto" | "native" | "wasm";
+  /** Undefined: the environment decides. */
+  readonly engine: "auto" | "native" | "wasm" | undefined;
   readonly onProgress: ((progress: OpenProgress) => void) | undefined;
   readonly clock: (() => number) | undefined;
 }
@@ -197,7 +202,7 @@ export function storeSettings(options: StoreOptions | undefined): Settings {
     retention: retentionRules(given.retention),
     readOnly: chosen("readOnly", given.readOnly, storeOptions.readOnly),
     create: chosen("create", given.create, storeOptions.create),
-    engine: chosen("engine", given.engine, storeOptions.engine),
+    engine: given.engine === undefined ? undefined : chosen("engine", given.engine, storeOptions.engine),
     onProgress: callable("onProgress", given.onProgress),
     clock: checkedClock(callable("clock", given.clock)),
   };

@@ -18,7 +18,7 @@ export function shareStore(engine: EngineStore, { path }: Lifecycle, settings: S
 }
 
 export async function attachStore(token: string, events: StoreEvents): Promise<Opened> {
-  const engine = loadEngine("auto");
+  const engine = loadEngine(undefined);
   const { path, settings: shared } = JSON.parse(engine.sharedSettings(token)) as Shared;
   const settings: Settings = { ...shared, retention: shared.retention, onProgress: undefined, clock: undefined };
   const store = await engine.attach(token, path, engineOptions(settings), { onProgress: () => {}, ...events });

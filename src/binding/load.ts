@@ -1,10 +1,17 @@
-/** Which engine runs: the addon that was built for this machine. The only importer of the engines. */
+/**
+ * Which engine runs: the addon that was built for this machine, or the WebAssembly module where none loads. The only
+ * importer of the engines.
+ */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { StoreError } from "../errors.ts";
+import { type EngineDiagnostics, engineChannel } from "../diagnostics.ts";
+import { argumentError, StoreError, shown } from "../errors.ts";
 import type { Addon } from "./addon.ts";
 import type { Engine } from "./contract.ts";
 import { nativeEngine } from "./native.ts";
+import { wasmEngine } from "./wasm.ts";
+
+type EngineName = Engine["name"];
 
 const require = createRequire(import.meta.url);
 /** Two folders above this file, both in src/ and in dist/. */
@@ -12,16 +19,72 @@ export const packageRoot: URL = new URL("../../", import.meta.url);
 /** What the name of an addon ends with; on Linux the C library decides, and the wrong one does not load. */
 const abis: Record<string, string[]> = { linux: ["-gnu", "-musl"], win32: ["-msvc"] };
 
-let native: Engine | undefined;
+/** In the order in which they are tried. */
+const makers: Readonly<Record<EngineName, () => Engine>> = {
+  native: () => nativeEngine(loadAddon(packageRoot)),
+  wasm: wasmEngine,
+};
+/** What came of it, the first time and for good. */
+const made: Partial<Record<EngineName, Engine | StoreError>> = {};
+let fallbackIsTold = false;
 
-/** Throws STORE_NO_ENGINE, with every attempt, when there is none. */
-export function loadEngine(wanted: "auto" | "native" | "wasm"): Engine {
-  if (wanted === "wasm") {
-    const message = 'engine is "wasm", but this version has no WebAssembly engine; use "native" or "auto"';
-    throw new StoreError("STORE_NO_ENGINE", message, { details: { engine: wanted } });
+/**
+ * The engine that a call asks for, or MORAINE_ENGINE where it does not say; "auto" where neither does. Throws
+ * STORE_NO_ENGINE, with every attempt, when there is none.
+ */
+export function loadEngine(asked: "auto" | EngineName | undefined): Engine {
+  const wanted = asked ?? fromEnvironment();
+  const failures: StoreError[] = [];
+  for (const name of wanted === "auto" ? (Object.keys(makers) as EngineName[]) : [wanted]) {
+    const engine = make(name);
+    if (!(engine instanceof StoreError)) {
+      if (failures.length > 0) tellFallback(engine.name, attemptsOf(failures));
+      return engine;
+    }
+    failures.push(engine);
   }
-  native ??= nativeEngine(loadAddon(packageRoot));
-  return native;
+  const attempts = attemptsOf(failures);
+  const message = `${NOTHING_LOADS[wanted]}; run \`npm run build\`, or install the package again. Tried:\n${attempts.join("\n")}`;
+  throw new StoreError("STORE_NO_ENGINE", message, { cause: failures[0], details: { engine: wanted, attempts } });
+}
+
+const NOTHING_LOADS = {
+  auto: "no engine can be loaded",
+  native: "no addon for this machine can be loaded",
+  wasm: "the WebAssembly engine cannot be loaded",
+} as const;
+
+function fromEnvironment(): "auto" | EngineName {
+  const value = process.env.MORAINE_ENGINE;
+  if (value === undefined || value === "") return "auto";
+  if (value === "auto" || value === "native" || value === "wasm") return value;
+  const must = 'it must be "auto", "native" or "wasm"';
+  throw argumentError("MORAINE_ENGINE", `the environment variable MORAINE_ENGINE is ${shown(value)}; ${must}`);
+}
+
+function make(name: EngineName): Engine | StoreError {
+  const known = made[name];
+  if (known !== undefined) return known;
+  let outcome: Engine | StoreError;
+  try {
+    outcome = makers[name]();
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    outcome = error;
+  }
+  made[name] = outcome;
+  return outcome;
+}
+
+function attemptsOf(failures: StoreError[]): string[] {
+  return failures.flatMap(({ message, details }) => (details.attempts as string[] | undefined) ?? [message]);
+}
+
+/** Once, as soon as somebody listens. */
+function tellFallback(engine: EngineName, attempts: string[]): void {
+  if (fallbackIsTold || !engineChannel.hasSubscribers) return;
+  fallbackIsTold = true;
+  engineChannel.publish({ engine, attempts } satisfies EngineDiagnostics);
 }
 
 /** The addon under `root`/prebuilds. */

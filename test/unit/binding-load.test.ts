@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { addonPaths, loadAddon, loadEngine, packageRoot } from "../../src/binding/load.ts";
 import { StoreError } from "../../src/errors.ts";
 
@@ -27,10 +27,14 @@ describe("loadEngine", () => {
     expect(loadEngine("native")).toBe(loadEngine("auto"));
   });
 
-  it("says that there is no WebAssembly engine", () => {
-    const error = failureOf(() => loadEngine("wasm"));
-    expect([error.code, error.details.engine]).toEqual(["STORE_NO_ENGINE", "wasm"]);
-    expect(error.message).toContain("no WebAssembly engine");
+  it("takes what a call asks for before what MORAINE_ENGINE says", () => {
+    vi.stubEnv("MORAINE_ENGINE", "wasm");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(loadEngine(undefined).name).toBe("wasm");
+    expect(loadEngine("native").name).toBe("native");
+    expect(loadEngine("auto").name).toBe("native");
+    vi.stubEnv("MORAINE_ENGINE", "");
+    expect(loadEngine(undefined).name).toBe("native");
   });
 });
 
