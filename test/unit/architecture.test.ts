@@ -40,6 +40,7 @@ describe("TypeScript", () => {
       "src/binding/native.ts",
       "src/binding/native-task.ts",
       "src/binding/native-fetch.ts",
+      "src/binding/wasm-errno.ts",
       "src/binding/process-hold.ts",
       "src/binding/addon.ts",
       "src/binding/token.ts",
