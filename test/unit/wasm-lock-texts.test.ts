@@ -70,11 +70,10 @@ describe.runIf(hasNative())("the same is said by both engines of a store", () =>
     ["a FIFO", "is a FIFO, want a file", (path) => void execFileSync("mkfifo", [path])],
     ["a directory", "", (path) => mkdirSync(path)],
   ];
-  it.each(
-    obstacles.flatMap(([name, words, put]) =>
-      ["lock", "moraine/owner"].map((path) => [name, path, words, put] as const),
-    ),
-  )("with %s in place of %s", async (_, path, words, put) => {
+  const places = obstacles.flatMap(([name, words, put]) =>
+    ["lock", "moraine/owner"].map((path) => [name, path, words, put] as const),
+  );
+  it.each(places)("with %s in place of %s", async (_, path, words, put) => {
     const root = emptyRoot();
     for (const folder of ["commitlog", "moraine"]) mkdirSync(join(root, folder));
     writeFileSync(join(root, "commitlog", "x"), "");
