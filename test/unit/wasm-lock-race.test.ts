@@ -85,9 +85,9 @@ describe.each(fields)("of $name", ({ start, engine }) => {
     await Promise.all(all.map((contender) => contender.call("ready")));
     const inside = join(emptyRoot(), "inside");
     const counts = await Promise.all(
-      all.map((contender, n) => contender.call<Counts>("contend", engine(n), root, inside, 1500)),
+      all.map((contender, n) => contender.call<Counts>("contend", engine(n), root, inside, 1000)),
     );
     expect(counts.filter(({ together }) => together > 0)).toEqual([]);
-    expect(counts.reduce((sum, { taken }) => sum + taken, 0)).toBeGreaterThan(8);
+    expect(counts.filter(({ taken }) => taken < 3)).toEqual([]);
   });
 });
