@@ -3,8 +3,6 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use moraine_core::engine::Behind;
-
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Instant, Mutex, MutexGuard};
 
@@ -15,8 +13,6 @@ const ASK_ENTRIES: usize = 65_536;
 const HOLD_ENTRIES: usize = 1_500_000;
 /// Longest wait of one put. If the disk takes longer still, the engine answers STORE_BUSY in the end.
 const LONGEST_HOLD: Duration = Duration::from_secs(1);
-/// Longest time that entries of many queues wait for more of the same queues.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What puts and the flusher know of the entries that wait.
 pub(crate) struct Backlog {
@@ -25,11 +21,12 @@ pub(crate) struct Backlog {
     /// How many waited when this was last looked at.
     waiting: Mutex<usize>,
     less: Condvar,
+    made: Instant,
 }
 
 impl Backlog {
     pub(crate) fn new() -> Self {
-        Self { ask_at: AtomicUsize::new(ASK_ENTRIES), waiting: Mutex::new(0), less: Condvar::new() }
+        Self { ask_at: AtomicUsize::new(ASK_ENTRIES), waiting: Mutex::new(0), less: Condvar::new(), made: Instant::now() }
     }
 
     /// After a put that left `waiting` entries: asks for a write behind, once for every so many entries, and waits for
@@ -63,6 +60,11 @@ impl Backlog {
         self.written(waiting);
     }
 
+    /// A clock that nobody sets.
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Nothing is written for now, so nobody is to wait for it.
     pub(crate) fn release(&self) {
         self.written(0);
@@ -73,56 +75,9 @@ impl Backlog {
     }
 }
 
-/// How long the flusher lets queue entries wait.
-#[derive(Default)]
-pub(crate) struct Patience {
-    /// End of the log when the interval before ended.
-    end: u64,
-    /// When entries were first left waiting.
-    since: Option<Instant>,
-    /// A round was broken off for something more urgent.
-    unfinished: bool,
-}
-
-impl Patience {
-    /// What to write now: queue entries where it pays, or nothing else is to be done, or they have waited long enough.
-    pub(crate) fn decide(&mut self, due: bool, end: u64, worth_it: bool) -> Behind {
-        let quiet = due && std::mem::replace(&mut self.end, end) == end;
-        if quiet || worth_it || self.unfinished || self.since.is_some_and(|since| since.elapsed() >= LONGEST_PATIENCE) {
-            return Behind::All;
-        }
-        self.since.get_or_insert_with(Instant::now);
-        Behind::Index
-    }
-
-    /// A round has ended, with everything written or broken off.
-    pub(crate) fn wrote(&mut self, kinds: Behind, finished: bool) {
-        if kinds == Behind::All {
-            self.unfinished = !finished;
-            self.since = None;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn queue_entries_wait_until_it_pays_or_nothing_is_put_or_long_enough() {
-        let mut patience = Patience::default();
-        assert_eq!(patience.decide(true, 100, false), Behind::Index);
-        assert_eq!(patience.decide(false, 100, false), Behind::Index, "asked in the middle of an interval");
-        assert_eq!(patience.decide(true, 200, true), Behind::All);
-        patience.wrote(Behind::All, false);
-        assert_eq!(patience.decide(false, 300, false), Behind::All, "the round goes on");
-        patience.wrote(Behind::All, true);
-        assert_eq!(patience.decide(true, 300, false), Behind::Index);
-        assert_eq!(patience.decide(true, 300, false), Behind::All, "an interval without a put");
-        patience.wrote(Behind::All, true);
-        patience.since = Instant::now().checked_sub(LONGEST_PATIENCE);
-        assert_eq!(patience.decide(true, 400, false), Behind::All);
-    }
 
     #[test]
     fn a_put_asks_once_for_every_so_many_entries() {

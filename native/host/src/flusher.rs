@@ -7,11 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use moraine_core::engine::patience::Patience;
 use moraine_core::engine::{Behind, BehindPlan, SealPlan, Writer};
 use moraine_core::error::{Code, Error, IoError, IoKind};
 use moraine_core::options::FlushMode;
 
-use crate::backlog::Patience;
 use crate::clock::HostClock;
 use crate::errands::{Errand, Looks};
 use crate::errno::io_error;
@@ -392,7 +392,7 @@ impl Flusher {
     /// What is to be written behind now. What is left waiting is looked at again in an interval.
     fn decide(&self, patience: &mut Patience, due: bool) -> Behind {
         let state = self.core.engine(|engine| Ok((engine.reader().positions().end, engine.writer()?.queues_are_worth_writing())));
-        let kinds = state.map_or(Behind::All, |(end, worth_it)| patience.decide(due, end, worth_it));
+        let kinds = state.map_or(Behind::All, |(end, worth_it)| patience.decide(self.core.backlog.now_ms(), due, end, worth_it));
         if kinds == Behind::Index {
             self.core.signals.arm();
         }

@@ -1,24 +1,21 @@
 //! Looking after the store in a directory: verifying it, building its derived files again, saving what is left of it.
 //! Each call works through to its end in the calling thread.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use moraine_core::engine::close::ABORT_PATH;
-use moraine_core::engine::remake::{self, Derived, Rebuilt};
+use moraine_core::engine::place::{no_store, refuse_other_directories};
+use moraine_core::engine::remake::{Derived, Rebuilt};
 use moraine_core::engine::salvage::{self, Salvaged};
-use moraine_core::engine::{Engine, Progress, Settled};
-use moraine_core::error::{Code, Error, Finding, IoKind};
+use moraine_core::engine::{Progress, Settled, upkeep};
+use moraine_core::error::{Error, IoKind};
 use moraine_core::format::index_file::Geometry;
 use moraine_core::options::Options;
-use moraine_core::storage::Storage;
 use moraine_core::verify::{self, Verified, VerifyOptions};
 
 use crate::clock::HostClock;
 use crate::files::{Access, HostStorage};
 use crate::lock::StoreLock;
-use crate::opening;
 
 /// Verifies the store in `path`: takes no lock, changes nothing. `live`: what the store says that has it open here.
 pub fn verify(
@@ -39,40 +36,11 @@ pub fn verify(
 pub fn rebuild(path: &Path, options: &Options, what: Derived, progress: &mut dyn FnMut(Progress)) -> Result<Rebuilt, Error> {
     let storage = Arc::new(existing(path, Access { create: false, ..Access::READ_WRITE })?);
     let lock = StoreLock::acquire(storage.root())?;
-    let options = Options { read_only: false, create: false, process_id: std::process::id(), ..options.clone() };
-    let outcome = rebuild_locked(&storage, &options, what, progress);
+    let options = Options { process_id: std::process::id(), ..options.clone() };
+    let outcome = upkeep::rebuild(&storage, &HostClock::System, &options, what, progress);
     storage.stop_background();
     lock.release();
     outcome
-}
-
-fn rebuild_locked(
-    storage: &Arc<HostStorage>,
-    options: &Options,
-    what: Derived,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Rebuilt, Error> {
-    salvage::refuse_cut_off(storage.as_ref())?;
-    let clock = HostClock::System;
-    let open = |progress: &mut dyn FnMut(Progress)| -> Result<Vec<Finding>, Error> {
-        let mut engine = Engine::open(storage.clone(), clock.clone(), options.clone(), progress)?;
-        let noticed = engine.reader().health()?.findings;
-        engine.writer()?.close()?;
-        Ok(noticed)
-    };
-    // One that was not closed is recovered first. Where damaged queue files keep it from that, they are made again all the same.
-    let mut noticed = Vec::new();
-    if storage.len(ABORT_PATH)?.is_some() {
-        match open(progress) {
-            Err(error) if error.code != Code::Corrupt => return Err(error),
-            outcome => noticed = outcome.unwrap_or_default(),
-        }
-    }
-    let mut rebuilt = remake::rebuild(storage.as_ref(), &clock, options, what, progress)?;
-    noticed.extend(open(progress)?);
-    let mut told: BTreeSet<(String, u64)> = rebuilt.findings.iter().map(|known| (known.file.clone(), known.offset)).collect();
-    rebuilt.findings.extend(noticed.into_iter().filter(|finding| told.insert((finding.file.clone(), finding.offset))));
-    Ok(rebuilt)
 }
 
 /// Saves every whole record of the store in `from` into a new one in `to`, which must not be there or be empty, and
@@ -82,34 +50,21 @@ pub fn salvage(from: &Path, to: &Path, options: &Options, progress: &mut dyn FnM
     refuse_filled(to, source.root())?;
     let target = Arc::new(HostStorage::open(to, Access::READ_WRITE)?);
     let lock = StoreLock::acquire(target.root())?;
-    let outcome = salvage_into(&source, &target, options, progress);
+    let options = Options { process_id: std::process::id(), ..options.clone() };
+    let outcome = upkeep::salvage(&source, Arc::clone(&target), HostClock::System, &options, progress);
     target.stop_background();
     lock.release();
     outcome
 }
 
-fn salvage_into(
-    source: &HostStorage,
-    target: &Arc<HostStorage>,
-    options: &Options,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Salvaged, Error> {
-    let mut findings: Vec<Finding> = Vec::new();
-    let options = Options { process_id: std::process::id(), ..options.clone() };
-    let mut engine = salvage::begin(source, target.clone(), HostClock::System, &options, &mut findings, progress)?;
-    let mut salvaged = salvage::salvage(source, &mut engine, progress)?;
-    salvaged.findings.splice(0..0, findings);
-    salvage::end(engine)?;
-    Ok(salvaged)
-}
-
 /// A directory that holds a store, as opening one sees it.
 fn existing(path: &Path, access: Access) -> Result<HostStorage, Error> {
+    let shown = path.to_string_lossy();
     let storage = HostStorage::open(path, access).map_err(|error| match error.kind {
-        IoKind::NotFound => opening::no_store(path, "there is no such directory", false),
+        IoKind::NotFound => no_store(&shown, "there is no such directory", false),
         _ => error.into(),
     })?;
-    opening::refuse_other_directories(path, &storage, false)?;
+    refuse_other_directories(&shown, &storage, false)?;
     Ok(storage)
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use moraine_core::crossing;
 use moraine_core::engine::Progress;
-use moraine_core::engine::expire::Expired;
 use moraine_core::error::{Code, Error};
 use moraine_host::clock::HostClock;
 use moraine_host::shared::{Done, Events, Fetched, OpenSettings, Shared};
@@ -102,9 +102,7 @@ impl Event {
 
 fn done_json(done: Done) -> String {
     match done {
-        Done::Expired(Expired { files, bytes, minimum, more }) => {
-            format!("{{\"files\":{files},\"bytes\":{bytes},\"minOffset\":{minimum},\"more\":{more}}}")
-        }
+        Done::Expired(expired) => crossing::expired(&expired),
         Done::Deleted(was_there) => was_there.to_string(),
     }
 }

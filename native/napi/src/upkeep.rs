@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use moraine_core::crossing;
 use moraine_core::engine::Progress;
 use moraine_core::engine::remake::Derived;
-use moraine_core::error::{Code, Error, Finding};
+use moraine_core::error::{Code, Error};
 use moraine_core::options::Options;
-use moraine_core::verify::Remedy;
 use moraine_host::upkeep;
 use napi::Status;
 use napi::bindgen_prelude::Function;
@@ -20,7 +20,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
 use crate::env;
-use crate::failure::{Failure, write_text};
+use crate::failure::Failure;
 use crate::guard::{caught, guarded};
 use crate::store::OpenOptions;
 use crate::tasks::{EVENT_FAILED, EVENT_PROGRESS, EventArguments};
@@ -146,10 +146,7 @@ pub fn verify_store(
         };
         start(on_event, move |teller| {
             let found = upkeep::verify(&PathBuf::from(path), &options, deep, live, &mut |progress| teller.tell(progress))?;
-            let mut json = format!("{{\"complete\":{},", found.complete);
-            write_findings(&mut json, found.faults.iter().map(|fault| (&fault.finding, Some(fault.remedy))));
-            json.push('}');
-            Ok(json)
+            Ok(crossing::verified(&found))
         })
     })
 }
@@ -168,10 +165,7 @@ pub fn rebuild_store(
         start(on_event, move |teller| {
             let mut progress = |progress| teller.told(progress);
             let rebuilt = upkeep::rebuild(&PathBuf::from(path), &options, Derived { queues, index }, &mut progress)?;
-            let mut json = format!("{{\"messages\":{},", rebuilt.messages);
-            write_findings(&mut json, rebuilt.findings.iter().map(|finding| (finding, None)));
-            json.push('}');
-            Ok(json)
+            Ok(crossing::rebuilt(&rebuilt))
         })
     })
 }
@@ -184,31 +178,7 @@ pub fn salvage_store(path: String, out: String, options: OpenOptions, on_event: 
         start(on_event, move |teller| {
             let mut progress = |progress| teller.told(progress);
             let saved = upkeep::salvage(&PathBuf::from(path), &PathBuf::from(out), &options, &mut progress)?;
-            let mut json = format!(
-                "{{\"messages\":{},\"bytes\":{},\"lostRanges\":{},\"lostBytes\":{},",
-                saved.messages, saved.bytes, saved.lost_ranges, saved.lost_bytes
-            );
-            write_findings(&mut json, saved.findings.iter().map(|finding| (finding, None)));
-            json.push('}');
-            Ok(json)
+            Ok(crossing::salvaged(&saved))
         })
     })
-}
-
-fn write_findings<'a>(json: &mut String, findings: impl Iterator<Item = (&'a Finding, Option<Remedy>)>) {
-    json.push_str("\"findings\":[");
-    for (number, (finding, remedy)) in findings.enumerate() {
-        json.push_str(if number > 0 { ",{\"kind\":" } else { "{\"kind\":" });
-        write_text(json, finding.kind);
-        json.push_str(",\"file\":");
-        write_text(json, &finding.file);
-        json.push_str(&format!(",\"offset\":{},\"length\":{},\"message\":", finding.offset, finding.length));
-        write_text(json, &finding.message);
-        if let Some(remedy) = remedy {
-            json.push_str(",\"remedy\":");
-            write_text(json, remedy.text());
-        }
-        json.push('}');
-    }
-    json.push(']');
 }

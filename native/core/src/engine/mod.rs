@@ -38,6 +38,8 @@ pub mod kept;
 pub(crate) mod known;
 mod live;
 pub mod open;
+pub mod patience;
+pub mod place;
 pub mod plans;
 pub mod put;
 pub mod read;
@@ -60,6 +62,7 @@ pub mod sidecar;
 mod take_over;
 pub mod truncate;
 mod trusted;
+pub mod upkeep;
 pub mod watch;
 mod written_again;
 
