@@ -22,6 +22,7 @@ const PUT_OFF = 3;
 
 export interface FlusherSettings {
   readonly isSync: boolean;
+  readonly isReadOnly: boolean;
   readonly flushIntervalMs: number;
   /** Files may go without being asked for. */
   readonly removes: boolean;
@@ -98,7 +99,7 @@ export class WasmFlusher {
     clearTimeout(this.#looks);
     await this.#working;
     this.#runErrands();
-    await this.#sync();
+    if (!this.#settings.isReadOnly) await this.#sync();
   }
 
   #wake(): void {

@@ -32,7 +32,7 @@ const EEXIST = 17;
 
 /** The right to write a store. Whoever ends without giving it up is found dead by the next. */
 export interface WasmLock {
-  /** Gives the store up. Further calls do nothing. */
+  /** Gives the store up. Later calls of either kind do nothing. */
   release(): void;
   /** Gives up a store that was not opened after all, and removes what taking the lock has made. */
   undo(): void;
@@ -83,21 +83,21 @@ class Lock implements WasmLock {
     this.#owner?.release();
     this.#owner = undefined;
     this.#close();
+    this.#madeLock = false;
+    this.#madeSidecar = false;
   }
 
   undo(): void {
+    const madeSidecar = this.#madeSidecar;
     // As long as we are the owner: whoever has locked the file sees that one first, then that the file has lost its name.
     if (this.#madeLock && this.#owner !== undefined) this.#removeLock();
     this.release();
-    if (this.#madeSidecar) {
-      try {
-        rmdirSync(this.#sidecar);
-      } catch {
-        // Somebody else has put something there, and then it stays.
-      }
+    if (!madeSidecar) return;
+    try {
+      rmdirSync(this.#sidecar);
+    } catch {
+      // Somebody else has put something there, and then it stays.
     }
-    this.#madeLock = false;
-    this.#madeSidecar = false;
   }
 
   /** The file `lock`, made where there is none. */
@@ -183,8 +183,10 @@ class Lock implements WasmLock {
   }
 
   #removeLock(): void {
+    const file = this.#file;
     try {
-      if (this.#file !== undefined && isNamed(this.#file, this.#place)) unlinkSync(this.#place);
+      // RocketMQ may have come meanwhile, which would go on with a lock on a file without a name.
+      if (file !== undefined && isNamed(file, this.#place) && this.#heldBy(file) === undefined) unlinkSync(this.#place);
     } catch {
       // An empty store's lock file that stays keeps nobody out.
     }

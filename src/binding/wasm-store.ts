@@ -53,6 +53,7 @@ export class WasmStore implements EngineStore {
     this.#events = events;
     const settings = {
       isSync: options.flush === "sync",
+      isReadOnly: options.readOnly,
       flushIntervalMs: options.flushIntervalMs,
       removes: options.retention !== undefined && !options.readOnly,
     };

@@ -1,10 +1,23 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
-import { Store } from "../../src/index.ts";
+import { acquireLock } from "../../src/binding/wasm-lock.ts";
+import { Store, StoreError } from "../../src/index.ts";
+import { hasNative } from "../unit/contender.ts";
 import { moraine } from "./command-line.ts";
-import { temporaryFolder } from "./folders.ts";
+import { snapshot, temporaryFolder } from "./folders.ts";
 import { holdWithOracle, LINES, oracleTest, runOracle } from "./oracle.ts";
+
+/** The error that a call throws, or its promise rejects with. */
+async function refusal(call: () => unknown): Promise<StoreError> {
+  try {
+    await call();
+  } catch (error) {
+    if (error instanceof StoreError) return error;
+    throw error;
+  }
+  throw new Error("the store was opened");
+}
 
 const put = { topic: "orders", queues: 1, count: 3, size: 20, keys: "k{n}" };
 
@@ -24,6 +37,33 @@ describe.concurrent.each(LINES)("a store that RocketMQ %s has open", (line) => {
     expect(store.offsets("orders", 0)).toMatchObject({ min: 0, max: 6 });
     await store.close();
   });
+});
+
+describe.concurrent.each(LINES)("without system locks, a store that RocketMQ %s has open", (line) => {
+  oracleTest(
+    "is refused in the words of the native engine, and does not keep RocketMQ out when it is ours",
+    async () => {
+      const dir = realpathSync(temporaryFolder());
+      const held = await holdWithOracle(line, dir, { seed: 1, steps: [put, { do: "hold" }] });
+      const before = Object.keys(snapshot(dir));
+      const refused = await refusal(() => acquireLock(dir));
+      const holder = refused.details.holder;
+      expect(refused.message).toBe(
+        `the store ${dir} is held by process ${holder}, probably RocketMQ; close it there, or open it with readOnly: true`,
+      );
+      expect(readFileSync(`/proc/${holder}/cmdline`, "utf8")).toContain("java");
+      expect(Object.keys(snapshot(dir)), "who is refused has made nothing").toEqual(before);
+      if (hasNative()) {
+        const { code, message, details } = await refusal(() => Store.open(dir, { engine: "native" }));
+        expect(refused).toMatchObject({ code, message, details });
+      }
+      expect(await held.release()).toMatchObject({ code: 0 });
+
+      const lock = acquireLock(dir);
+      expect(await runOracle(line, "read", dir, "--in-place"), "RocketMQ is not kept out").toMatchObject({ code: 0 });
+      lock.release();
+    },
+  );
 });
 
 describe.concurrent.each(LINES)("a store that we have open", (line) => {

@@ -77,8 +77,17 @@ pub(crate) fn of_place(directory: &File) -> Option<u64> {
 
 /// Field 22 of `/proc/PID/stat`. The second one, the name, may hold spaces and brackets of its own.
 pub(crate) fn start_time(stat: &str) -> u64 {
-    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    behind_name.split_whitespace().nth(19).and_then(|field| field.parse().ok()).unwrap_or(0)
+    behind_name(stat, 19).and_then(|field| field.parse().ok()).unwrap_or(0)
+}
+
+/// Whether a process has ended and only waits for its parent to ask for its exit code: field 3.
+pub(crate) fn is_zombie(stat: &str) -> bool {
+    matches!(behind_name(stat, 0), Some("Z" | "X" | "x"))
+}
+
+/// A field, from the third on.
+fn behind_name(stat: &str, index: usize) -> Option<&str> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(index)
 }
 
 #[cfg(test)]
@@ -115,5 +124,6 @@ mod tests {
         assert_eq!(start_time(&format!("1 (node) {rest}")), 4711);
         assert_eq!(start_time(&format!("1 (a) b (c)) {rest}")), 4711);
         assert_eq!(start_time(""), 0);
+        assert!(is_zombie("1 (a) Z 1") && !is_zombie("1 (Z) S 1") && !is_zombie(""));
     }
 }

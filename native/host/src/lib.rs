@@ -15,6 +15,7 @@ pub mod files;
 mod flusher;
 mod holes;
 mod identity;
+mod living;
 pub mod lock;
 mod mapped;
 pub mod members;

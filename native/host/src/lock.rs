@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use moraine_core::error::{Code, Error, IoError};
+use moraine_core::error::{Code, Error, IoError, IoKind};
 
 use crate::errno::io_error;
 use crate::files::{open_file, sync_directory};
@@ -23,6 +23,8 @@ const LOCK_CONTENTS: &[u8] = b"lock";
 const SIDECAR: &str = "moraine";
 /// Attempts to lock a file that is removed by its last holder at the same moment.
 const MAX_ATTEMPTS: usize = 8;
+/// Who holds a store that was still in their hands at the last attempt.
+const OTHERS: &str = "others that open and close it at this moment";
 
 /// The right to write a store. Given up by [`StoreLock::release`], or on drop.
 #[derive(Debug)]
@@ -40,15 +42,24 @@ impl StoreLock {
     ///
     /// STORE_LOCKED names the holder as far as it can be found.
     pub fn acquire(root: &Path) -> Result<Self, Error> {
-        let (file, made_lock) = lock_file(root)?;
-        let mut lock = Self { file, owner: None, root: root.to_owned(), made_lock, made_sidecar: false };
-        match lock.finish() {
-            Ok(()) => Ok(lock),
-            Err(error) => {
-                lock.undo();
-                Err(error)
+        for _ in 0..MAX_ATTEMPTS {
+            let (file, made_lock) = lock_file(root)?;
+            let mut lock = Self { file, owner: None, root: root.to_owned(), made_lock, made_sidecar: false };
+            match lock.finish() {
+                Ok(()) if is_named(&lock.file, &lock.root.join(LOCK_PATH))? => return Ok(lock),
+                // An engine without locks had made it, and gave the store up before we were the owner. What has the name
+                // now is another's.
+                Ok(()) => {
+                    lock.made_lock = false;
+                    lock.undo();
+                }
+                Err(error) => {
+                    lock.undo();
+                    return Err(error);
+                }
             }
         }
+        Err(locked(root, OTHERS))
     }
 
     fn finish(&mut self) -> Result<(), Error> {
@@ -56,18 +67,33 @@ impl StoreLock {
         if len == 0 {
             self.file.write_all_at(LOCK_CONTENTS, 0).map_err(|e| io_error(&e, "pwrite", LOCK_PATH))?;
         }
-        let sidecar = self.root.join(SIDECAR);
-        match fs::create_dir(&sidecar) {
-            Ok(()) => self.made_sidecar = true,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io_error(&error, "mkdir", SIDECAR).into()),
-        }
-        match owner::claim(&sidecar)? {
+        match self.claim()? {
             Claim::Taken(owner) => self.owner = Some(owner),
-            Claim::Held(holder) => return Err(locked(&self.root, &describe(&holder)).number("holder", i64::from(holder.pid))),
+            Claim::Held(holder) => {
+                // The store is somebody's, who counts on the file that has the name.
+                self.made_lock = false;
+                return Err(locked(&self.root, &describe(&holder)).number("holder", i64::from(holder.pid)));
+            }
         }
         sync_directory(&self.root, "")?;
         Ok(())
+    }
+
+    fn claim(&mut self) -> Result<Claim, IoError> {
+        let sidecar = self.root.join(SIDECAR);
+        let mut attempt = 1;
+        loop {
+            match fs::create_dir(&sidecar) {
+                Ok(()) => self.made_sidecar = true,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(io_error(&error, "mkdir", SIDECAR)),
+            }
+            match owner::claim(&sidecar) {
+                // An engine without locks had made the directory, and was not opened after all.
+                Err(gone) if gone.kind == IoKind::NotFound && attempt < MAX_ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Gives the store up: first the owner file, then the lock.
@@ -117,13 +143,17 @@ fn lock_file(root: &Path) -> Result<(File, bool), Error> {
             return Err(held_elsewhere(root, &file)?);
         }
         // An open that failed removes the file it had made: a lock on a file without a name keeps nobody out.
-        let locked = file.metadata().map_err(|e| io_error(&e, "fstat", LOCK_PATH))?;
-        match fs::metadata(&place) {
-            Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => return Ok((file, made)),
-            _ => continue,
+        if is_named(&file, &place)? {
+            return Ok((file, made));
         }
     }
-    Err(locked(root, "others that open and close it at this moment"))
+    Err(locked(root, OTHERS))
+}
+
+/// Whether the open file is the one of that name.
+fn is_named(file: &File, place: &Path) -> Result<bool, IoError> {
+    let open = file.metadata().map_err(|e| io_error(&e, "fstat", LOCK_PATH))?;
+    Ok(fs::metadata(place).is_ok_and(|named| (named.dev(), named.ino()) == (open.dev(), open.ino())))
 }
 
 fn held_elsewhere(root: &Path, file: &File) -> Result<Error, IoError> {

@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use moraine_core::error::{Error, IoError, IoKind};
+use moraine_core::error::{IoError, IoKind};
 
 use crate::errno::io_error;
 use crate::files::open_file;
-use crate::identity::{ENGINE, Identity, start_time};
+use crate::identity::{ENGINE, Identity};
+use crate::living::{FileId, holds_owner_file};
 
 const NAME: &str = "owner";
 /// Longest owner file that is read.
@@ -52,8 +53,8 @@ pub(crate) enum Claim {
 /// Makes this process the owner in `directory`, unless a living one is.
 ///
 /// The caller holds the store's system lock, so an owner that needed that lock too is dead.
-pub(crate) fn claim(directory: &Path) -> Result<Claim, Error> {
-    Ok(claim_file(&directory.join(NAME), Peers::HoldTheLock, 0)?)
+pub(crate) fn claim(directory: &Path) -> Result<Claim, IoError> {
+    claim_file(&directory.join(NAME), Peers::HoldTheLock, 0)
 }
 
 /// The owner, if there is a file and its process lives.
@@ -114,12 +115,12 @@ fn place(draft: &Draft, path: &Path, peers: Peers, depth: usize) -> Result<Optio
             return Ok(Some(holder));
         }
         // Only who holds the claim on this file may replace it. A claim is made with or without the system lock.
-        let claim = match claim_file(&path.with_file_name(format!("{NAME}.{}", found.inode)), Peers::Unknown, depth + 1)? {
+        let claim = match claim_file(&path.with_file_name(format!("{NAME}.{}", found.id.inode)), Peers::Unknown, depth + 1)? {
             Claim::Taken(claim) => claim,
             Claim::Held(holder) => return Ok(Some(holder)),
         };
         // It may have been replaced between the look and the claim, even by a file with the same inode.
-        let still_dead = Found::look(path)?.is_some_and(|now| now.inode == found.inode && now.living_holder(peers).is_none());
+        let still_dead = Found::look(path)?.is_some_and(|now| now.id.inode == found.id.inode && now.living_holder(peers).is_none());
         if still_dead {
             fs::rename(&draft.path, path).map_err(|error| io_error(&error, "rename", &shown))?;
             drop(claim);
@@ -180,8 +181,7 @@ impl Draft {
 
 /// An owner file as it stands there.
 struct Found {
-    device: u64,
-    inode: u64,
+    id: FileId,
     /// `None` if the text cannot be read: cut short by a power failure, or not ours.
     identity: Option<Identity>,
 }
@@ -197,40 +197,18 @@ impl Found {
         let metadata = file.metadata().map_err(|error| io_error(&error, "fstat", &shown))?;
         let mut text = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut text).map_err(|error| io_error(&error, "read", &shown))?;
-        Ok(Some(Self { device: metadata.dev(), inode: metadata.ino(), identity: Identity::from_text(&String::from_utf8_lossy(&text)) }))
+        let id = FileId { device: metadata.dev(), inode: metadata.ino() };
+        Ok(Some(Self { id, identity: Identity::from_text(&String::from_utf8_lossy(&text)) }))
     }
 
     /// Who holds the file, if that process lives.
     fn living_holder(&self, peers: Peers) -> Option<Holder> {
         let identity = self.identity.as_ref()?;
-        let holder = Holder { pid: identity.pid, this_process: identity.is_this_process() };
         if identity.engine == ENGINE && peers == Peers::HoldTheLock {
             return None;
         }
-        self.lives(identity).then_some(holder)
-    }
-
-    /// Alive where it cannot be told.
-    fn lives(&self, identity: &Identity) -> bool {
-        let here = Identity::of_this_process(String::new());
-        if identity.boot != here.boot {
-            return false;
-        }
-        if identity.pid_namespace != here.pid_namespace {
-            return true;
-        }
-        let process = PathBuf::from(format!("/proc/{}", identity.pid));
-        match fs::read_to_string(process.join("stat")) {
-            Ok(stat) if start_time(&stat) != identity.start_time => return false,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
-            _ => {}
-        }
-        match fs::read_dir(process.join("fd")) {
-            Ok(descriptors) => descriptors
-                .flatten()
-                .any(|descriptor| fs::metadata(descriptor.path()).is_ok_and(|file| (file.dev(), file.ino()) == (self.device, self.inode))),
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
-        }
+        let holder = Holder { pid: identity.pid, this_process: identity.is_this_process() };
+        holds_owner_file(identity, self.id).then_some(holder)
     }
 }
 
@@ -338,7 +316,7 @@ mod tests {
         let path = directory.0.join(NAME);
         let text = Identity { engine: "wasm".into(), ..Identity::of_this_process("n".into()) }.to_text();
         fs::write(&path, &text).unwrap();
-        let held_open = File::open(&path).unwrap();
+        let held_open = OpenOptions::new().write(true).open(&path).unwrap();
         assert!(matches!(claim(&directory.0).unwrap(), Claim::Held(Holder { this_process: true, .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
 

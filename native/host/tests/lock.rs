@@ -140,6 +140,22 @@ fn a_lock_that_is_undone_leaves_nothing_that_it_made() {
 }
 
 #[test]
+fn the_lock_file_made_beside_a_living_owner_without_locks_stays() {
+    let directory = Directory::new();
+    let lock = StoreLock::acquire(directory.path()).unwrap();
+    let owner = directory.path().join("moraine/owner");
+    let text = fs::read_to_string(&owner).unwrap().replace("engine native", "engine wasm");
+    lock.release();
+    fs::remove_file(directory.path().join("lock")).unwrap();
+    fs::write(&owner, text).unwrap();
+    let held = OpenOptions::new().write(true).open(&owner).unwrap();
+    assert!(refused(directory.path()).message.contains("this process"));
+    assert!(directory.path().join("lock").exists(), "it is the store's, which is the other's");
+    drop(held);
+    StoreLock::acquire(directory.path()).unwrap().release();
+}
+
+#[test]
 fn a_lock_file_that_is_no_file_is_refused() {
     let directory = Directory::new();
     fs::write(directory.path().join("elsewhere"), b"").unwrap();
