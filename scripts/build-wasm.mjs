@@ -4,7 +4,7 @@
 // Leaves with 1 for a failure, and with 3 when a check finds no compiler that the manifest knows.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { isAbsolute, join, relative } from "node:path";
 import {
   MANIFEST,
   MODULE,
@@ -82,8 +82,7 @@ function* toolchains() {
 }
 
 /** The module as this compiler makes it. */
-function build({ kind, env, args }) {
-  const target = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "wasm", kind);
+function build({ env, target, args }) {
   const cargo = ["build", "--locked", "--profile", "wasm", "-p", "moraine-wasm", "--target-dir", target, ...args];
   const { status, error } = spawnSync("cargo", cargo, { cwd: ROOT, env: { ...plain(), ...env }, stdio: "inherit" });
   if (status !== 0) throw new Error(`cargo could not build the module${error ? `: ${error.message}` : ""}`);

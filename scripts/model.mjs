@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { setUp } from "./set-up.mjs";
+import { requireTools, setUp } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const SEQUENCES = 20_000;
@@ -37,6 +37,7 @@ try {
   );
   const sequences = given.sequences ?? SEQUENCES;
   const both = values.rust === values.typescript;
+  if (both || values.rust) requireTools();
   setUp();
   const outcomes = [];
   if (both || values.rust) {

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { installPackages, npm } from "./set-up.mjs";
+import { installPackages, npm, requireTools } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -45,6 +45,7 @@ function check() {
 }
 
 try {
+  requireTools();
   installPackages();
   const prepared = prepare();
   check();

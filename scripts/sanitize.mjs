@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { attempt, cargoTests, conclude, vitestTests } from "./counted-runs.mjs";
-import { compileTypeScript, installPackages } from "./set-up.mjs";
+import { compileTypeScript, installPackages, requireTools } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = resolve(root, process.env.CARGO_TARGET_DIR ?? "target", "sanitize");
@@ -113,6 +113,7 @@ async function nodePart(triple) {
 
 /** The addon built as the tests are: with checks of overflow, and lines in what is reported. */
 function makePackage(triple) {
+  requireTools();
   installPackages();
   compileTypeScript();
   const args = ["build", "--locked", "--profile", "test", "--target", triple, "-p", "moraine-napi"];

@@ -1,4 +1,5 @@
-// Makes a checkout ready to run: packages, addon, compiled TypeScript, each only if missing or stale.
+// Makes a checkout ready to run: packages, addon, compiled TypeScript, each only if missing or stale. Where the addon cannot be
+// built, the committed WebAssembly module is the engine.
 // Starts on a fresh clone, so it imports nothing but Node's own modules.
 import { spawnSync } from "node:child_process";
 import { lstatSync, readdirSync, statSync } from "node:fs";
@@ -8,13 +9,37 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const windows = process.platform === "win32";
 
-/** Throws one sentence that says what to install or which step failed; the step has printed the rest. */
+/** What the addon is compiled with: how it is called where it is missing, and what to install. */
+const TOOLS = {
+  cargo: "cargo is missing: install Rust 1.89 or newer (https://rustup.rs)",
+  cc: "cc is missing: install a C compiler (gcc or clang), which Rust links with",
+};
+
+/**
+ * Returns whether there is an addon; without one the WebAssembly engine runs. Throws one sentence that says what to install
+ * or which step failed; the step has printed the rest.
+ */
 export function setUp() {
   installPackages();
-  if (isStale(builtAddon(), ["native", "Cargo.toml", "Cargo.lock", "scripts/build-native.mjs"])) {
-    step("Building the addon with cargo", "build:native");
-  }
+  const hasAddon = setUpAddon();
   compileTypeScript();
+  return { hasAddon };
+}
+
+function setUpAddon() {
+  const addon = builtAddon();
+  const stale = isStale(addon, ["native", "Cargo.toml", "Cargo.lock", "scripts/build-native.mjs"]);
+  const lacking = missingTool();
+  if (lacking === undefined) {
+    if (stale) step("Building the addon with cargo", "build:native");
+    return true;
+  }
+  if (modified(addon) === 0) {
+    console.log(`moraine: no addon is built, and the WebAssembly engine runs. For the native one: ${lacking}.`);
+    return false;
+  }
+  if (!stale) return true;
+  throw new Error(`${addon} is older than its sources, and ${lacking}; or remove it, and the WebAssembly engine runs.`);
 }
 
 export function compileTypeScript() {
@@ -23,9 +48,8 @@ export function compileTypeScript() {
   }
 }
 
-/** What the linters need: the tools and the packages, nothing built. */
+/** What the linters need beside the tools: the packages, nothing built. */
 export function installPackages() {
-  requireTools();
   if (!isLink("node_modules") && isStale("node_modules/.package-lock.json", ["package-lock.json"])) {
     step("Installing development packages", "ci");
   }
@@ -43,11 +67,16 @@ function step(what, script) {
   if (!npm(script)) throw new Error(`${what} failed.`);
 }
 
-function requireTools() {
-  if (!runs("cargo"))
-    throw new Error("cargo is missing: install Rust 1.89 or newer (https://rustup.rs) and run this again.");
-  if (!windows && !runs("cc"))
-    throw new Error("cc is missing: install a C compiler (gcc or clang), which Rust links with, and run this again.");
+/** For programs that compile Rust, whatever engine runs. */
+export function requireTools() {
+  const lacking = missingTool();
+  if (lacking !== undefined) throw new Error(`${lacking}, and run this again.`);
+}
+
+/** What keeps this machine from compiling Rust, in a sentence; undefined where nothing does. */
+export function missingTool() {
+  if (!runs("cargo")) return TOOLS.cargo;
+  return windows || runs("cc") ? undefined : TOOLS.cc;
 }
 
 function runs(command) {

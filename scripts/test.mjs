@@ -1,13 +1,18 @@
 // Runs the tests of both languages. The last line is `N passed, N failed`; a run that breaks off counts as failed.
+// Where Rust cannot be compiled, and there is no addon, those that need neither: over the WebAssembly engine.
 import { fileURLToPath } from "node:url";
 import { attempt, cargoTests, conclude, vitestTests } from "./counted-runs.mjs";
 import { readBugs, rotating } from "./planted-bugs.mjs";
 import { plant, turn } from "./planted-run.mjs";
-import { setUp } from "./set-up.mjs";
+import { missingTool, setUp } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Planted bugs that a run tries, others each time; `npm run planted` tries all. */
 const PLANTED_BUGS = 3;
+
+/** What vitest runs where there is no addon: projects, and the files in them that it leaves out. */
+const WITHOUT_ADDON = ["wasm", "unit", "model", "package"];
+const ADDON_TESTS = ["test/unit/binding-*.test.ts", "test/package/addon-*.test.ts"];
 
 /** What cargo tests: everything, then the interleavings of a store's threads, whose locks are a scheduler's. */
 const WORKSPACE = ["--workspace"];
@@ -21,13 +26,40 @@ async function plantedBugs() {
   return { passed: caught, failed: bugs.length - caught, notRun: 0 };
 }
 
+async function rustTests() {
+  const lacking = missingTool();
+  if (lacking !== undefined) {
+    console.log(`\nmoraine: left out: the tests of the Rust crates, and planted bugs. ${lacking}.`);
+    return [];
+  }
+  const run = (which) => cargoTests(["--locked", "--no-fail-fast", ...which], { cwd: root });
+  return [await attempt(() => run(WORKSPACE)), await attempt(() => run(MODELS))];
+}
+
+function typescriptTests(hasAddon) {
+  if (hasAddon) return vitestTests([], { cwd: root });
+  console.log(
+    `\nmoraine: there is no addon; of vitest's projects only ${WITHOUT_ADDON.join(", ")}, without ${ADDON_TESTS.join(", ")}.`,
+  );
+  const without = [
+    ...WITHOUT_ADDON.map((name) => `--project=${name}`),
+    ...ADDON_TESTS.map((path) => `--exclude=${path}`),
+  ];
+  return vitestTests(without, { cwd: root, env: { ...process.env, MORAINE_ENGINE: "wasm" } });
+}
+
 const counts = [];
-const broken = await attempt(setUp);
+let hasAddon = false;
+const broken = await attempt(() => {
+  ({ hasAddon } = setUp());
+});
 if (broken) counts.push(broken);
 else {
-  for (const which of [WORKSPACE, MODELS])
-    counts.push(await attempt(() => cargoTests(["--locked", "--no-fail-fast", ...which], { cwd: root })));
-  counts.push(await attempt(() => vitestTests([], { cwd: root })));
-  counts.push(await attempt(plantedBugs));
+  counts.push(...(await rustTests()));
+  counts.push(await attempt(() => typescriptTests(hasAddon)));
+  if (missingTool() === undefined) counts.push(await attempt(plantedBugs));
+  console.log(
+    `\nmoraine: ran over ${hasAddon ? "the native engine and the WebAssembly engine" : "the WebAssembly engine alone"}`,
+  );
 }
 conclude(counts);

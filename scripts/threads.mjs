@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { commit, enter, numberOf, today } from "./ledger.mjs";
-import { setUp } from "./set-up.mjs";
+import { requireTools, setUp } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const HEAD = "| date | commit | seed | interleavings |";
@@ -61,6 +61,7 @@ try {
   const minutes = numberOf("minutes", values.minutes ?? "2", 1);
   const seed = numberOf("seed", values.seed ?? String(Math.floor(Date.now() / 1000)), 0);
   const tried = commit();
+  requireTools();
   setUp();
   const models = modelChecks(seed, minutes / 2);
   const { rounds: stores, calls, ended, failures } = rounds(seed, minutes / 2);

@@ -23,7 +23,7 @@ const CRATES = ["native/core", "wasm"];
 /** For tests alone, behind a feature. */
 const NOT_BUILT = ["native/core/src/sim/"];
 /** Parts of the workspace's Cargo.toml that reach the module: the version of a package is part of every symbol's name. */
-const WORKSPACE_TABLES = ["workspace.package", "profile.release", "profile.wasm"];
+const WORKSPACE_TABLES = /^(workspace\.package|profile\.wasm(\..*)?)$/;
 
 /** Paths from the root of the sources that are compiled. */
 export function sourceFiles(root = ROOT) {
@@ -42,7 +42,7 @@ export function sourcesHash(root = ROOT) {
   const parts = [
     ...sourceFiles(root).map((path) => [path, text(path)]),
     ...CRATES.map((crate, i) => [crate, without(crates[i], "dev-dependencies")]),
-    ...WORKSPACE_TABLES.map((name) => [name, workspace.get(name)]),
+    ...[...workspace].filter(([name]) => WORKSPACE_TABLES.test(name)),
     ...foreignCrates(crates, workspace.get("workspace.dependencies"), text("Cargo.lock")),
     ["flags", FLAGS],
   ];

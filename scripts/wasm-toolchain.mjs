@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { FLAGS, ROOT } from "./wasm-sources.mjs";
 
 export const TARGET = "wasm32-unknown-unknown";
@@ -10,8 +10,8 @@ export const TARGET = "wasm32-unknown-unknown";
 const CACHE = process.env.MORAINE_TOOLCHAIN_DIR ?? join(cacheFolder(), "moraine", "wasm-toolchain");
 
 /**
- * A way to make the module. `name` says everything that its bytes depend on beside the sources.
- * @typedef {{ kind: string, name: string, env: Record<string, string>, args: string[] }} Toolchain
+ * A way to make the module. `name` says everything that its bytes depend on beside the sources; `target` is where cargo builds.
+ * @typedef {{ name: string, env: Record<string, string>, target: string, args: string[] }} Toolchain
  */
 
 /** By the names that MORAINE_WASM_TOOLCHAIN takes; each gives a `Toolchain`, or throws what it lacks. */
@@ -29,7 +29,10 @@ function activeToolchain() {
   return toolchain("rustup", "rustc", { sysroot });
 }
 
-/** Debian's compiler for browsers, fetched and unpacked but not installed; its standard library is built from source. */
+/**
+ * Debian's compiler for browsers, fetched and unpacked but not installed. Its standard library is built from source, and kept
+ * beside it, as that takes longer than the module.
+ */
 function debianToolchain() {
   requireCargo();
   const usr = join(CACHE, "root", "usr");
@@ -48,28 +51,29 @@ function debianToolchain() {
   return toolchain("debian", env.RUSTC, {
     sysroot,
     env,
+    target: join(CACHE, "target"),
     args: ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="],
   });
 }
 
-function toolchain(kind, rustc, { sysroot, env = {}, args = [] }) {
+function toolchain(kind, rustc, { sysroot, target, env = {}, args = [] }) {
   const version = said(rustc, ["-vV"], env);
   const field = (name) => new RegExp(`^${name}: (.*)$`, "m").exec(version)?.[1];
   const cargo = said("cargo", ["--version"]);
   const source = join(sysroot, "lib", "rustlib", "src", "rust");
-  // The last one that fits is taken. Sources of the standard library get the name that its compiled form has.
+  // The last one that fits is taken. Sources of the standard library get the name that its compiled form has; those of the
+  // checkout are told to rustc as relative paths.
   const paths = [
     [cargoHome(), "/cargo"],
     [sysroot, "/rust"],
     ...(existsSync(source) ? [[source, `/rustc/${field("commit-hash")}`]] : []),
     ...(existsSync(source) ? [[realpathSync(source), `/rustc/${field("commit-hash")}`]] : []),
-    [ROOT.replace(/[\\/]$/, ""), "/moraine"],
   ];
   const flags = [...FLAGS, ...paths.map(([from, to]) => `--remap-path-prefix=${from}=${to}`)];
   return {
-    kind,
     name: `${kind}: ${version.split("\n")[0]}, ${cargo}, ${field("host")}`,
     env: { ...env, CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") },
+    target: target ?? resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target", "wasm"),
     args: ["--target", TARGET, ...args],
   };
 }
@@ -86,10 +90,18 @@ function unpackDebian() {
     run("apt-get", ["-qq", "download", ...packages], folder);
     const files = readdirSync(folder).filter((name) => name.endsWith(".deb"));
     for (const file of files) run("dpkg", ["-x", file, join(folder, "root")], folder);
+    dropUnused(join(folder, "root", "usr", "src"));
     // In one step: a run that breaks off leaves nothing that looks like a toolchain.
     if (!existsSync(join(CACHE, "root"))) renameSync(join(folder, "root"), join(CACHE, "root"));
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Of the compiler's sources only those of the standard library are needed: half a gigabyte less. */
+function dropUnused(sources) {
+  for (const version of readdirSync(sources)) {
+    for (const part of ["compiler", "src"]) rmSync(join(sources, version, part), { recursive: true, force: true });
   }
 }
 

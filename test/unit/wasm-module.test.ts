@@ -55,6 +55,7 @@ it.each([
   ["a source of the module", "wasm/src/lib.rs", /$/, "// \n"],
   ["a dependency of the core", "native/core/Cargo.toml", "hashbrown = {", "hashbrown = { default-features = true,"],
   ["the profile", "Cargo.toml", 'panic = "abort"', 'panic = "unwind"'],
+  ["how a foreign crate is compiled", "Cargo.toml", /(?<=xxhash-rust\]\n)opt-level = 3/, "opt-level = 2"],
   ["the version", "Cargo.toml", /^version = ".*"$/m, 'version = "99.0.0"'],
   ["features of a foreign crate", "Cargo.toml", 'features = ["xxh64"]', 'features = ["xxh64", "std"]'],
   ["a foreign crate", "Cargo.lock", /(?<=name = "crc32fast"\nversion = )".*"/, '"99.0.0"'],
@@ -67,6 +68,7 @@ it.each([
   ["a simulated disk", "native/core/src/sim/mod.rs", /$/, "// \n"],
   ["a dependency of tests", "native/core/Cargo.toml", "proptest = {", "proptest = { optional = true,"],
   ["a crate of tests", "Cargo.lock", /(?<=name = "proptest"\nversion = )".*"/, '"99.0.0"'],
+  ["the profile of the addon", "Cargo.toml", /(?<=profile\.release\]\n)opt-level = 3/, "opt-level = 2"],
   ["the profile of tests", "Cargo.toml", /^\[profile\.test\]$/m, "[profile.test]\nlto = true"],
 ])("does not mind a change of %s", (_, path, text, by) => {
   expect(changed(path, text, by)).toBe(sourcesHash());
