@@ -68,7 +68,12 @@ export class WasmInstance {
   #broken = false;
 
   /** `roots`: directories of the engine's roots. */
-  constructor(roots: readonly string[], readOnly: boolean, events: InstanceEvents, memoryBytes: number = DEFAULT_MEMORY_BYTES) {
+  constructor(
+    roots: readonly string[],
+    readOnly: boolean,
+    events: InstanceEvents,
+    memoryBytes: number = DEFAULT_MEMORY_BYTES,
+  ) {
     this.#limit = memoryBytes;
     const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: Math.floor(memoryBytes / PAGE_BYTES) });
     this.#memory = new Memory(memory);

@@ -49,7 +49,7 @@ async function readable(store: Store, topic: string): Promise<number[]> {
   return found;
 }
 
-describe.runIf(supports.threads)("process.exit with everything in flight", () => {
+describe("process.exit with everything in flight", () => {
   test.each(["at once", "next turn", "half way", "closing"])(
     "%s leaves a store that has what was acknowledged",
     async (when) => {
@@ -117,7 +117,7 @@ interface Look {
   threads: number;
 }
 
-describe.runIf(supports.threads)("thousands of stores, one behind the other", () => {
+describe("thousands of stores, one behind the other", () => {
   test("take no more memory, files and threads than a few", async () => {
     // In memory where there is such a place: a disk would only make them slow.
     const place = existsSync("/dev/shm") ? await mkdtemp("/dev/shm/moraine-") : await temporaryDirectory();
@@ -135,7 +135,7 @@ describe.runIf(supports.threads)("thousands of stores, one behind the other", ()
 });
 
 describe("garbage collection", () => {
-  test.runIf(supports.threads)("between all steps takes nothing that is in use", async () => {
+  test("between all steps takes nothing that is in use", async () => {
     const directory = await temporaryDirectory();
     expect(await child("collected", directory)).toEqual({
       code: 0,
