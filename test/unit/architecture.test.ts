@@ -121,6 +121,7 @@ describe("Rust", () => {
     ["recovery", "kinds"],
     ["engine"],
     ["verify"],
+    ["crossing"],
   ];
   const ringOf = (room: string) => rings.findIndex((ring) => ring.includes(room));
   const core = files("native/core/src", /\.rs$/);
