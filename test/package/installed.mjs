@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+const MINUTE = 60_000;
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export class InstalledPackage {
@@ -28,7 +29,7 @@ export class InstalledPackage {
   /** Runs plain ESM, on the Node that runs the tests or by another command; `env`: beside the variables of this process. */
   runModule(source, [command, ...args] = [process.execPath], env = {}) {
     writeFileSync(join(this.project, "program.mjs"), source);
-    const options = { cwd: this.project, encoding: "utf8", env: { ...process.env, ...env } };
+    const options = { cwd: this.project, encoding: "utf8", env: { ...process.env, ...env }, timeout: MINUTE };
     return spawnSync(command, [...args, "program.mjs"], options);
   }
 
