@@ -88,6 +88,22 @@ describe.runIf(supports.threads)("a thread that is ended with everything in flig
     }
   });
 
+  test("holds its store no longer than it lives, which may be longer than it takes to end it", async () => {
+    const directory = await coldDirectory();
+    const thread = new Thread(undefined);
+    await thread.call("open", directory, { engine: ENGINE, segmentBytes: 262_144 });
+    await thread.call("put", 10, { topic: "kept" });
+    await thread.begin("leaveInFlight");
+    await thread.terminate();
+    let store: Store | undefined;
+    const opened = async () => {
+      store = await openStore({}, directory);
+      return store.health().clean;
+    };
+    await expect.poll(opened, { timeout: 30_000 }).toBe(true);
+    expect(await readable(store as Store, "kept")).toEqual([...Array(10).keys()]);
+  });
+
   test("leaves the store to the others, which go on", async () => {
     const directory = await coldDirectory();
     const store = await openStore({}, directory);
