@@ -141,7 +141,7 @@ describe.runIf(supports.threads)("thousands of stores, one behind the other", ()
     const { seen, code, stderr } = await child("cycles", join(place, "store"), "2000");
     expect([code, stderr]).toEqual([0, ""]);
     const [early, late] = (seen as { looks: Look[] }).looks as [Look, Look];
-    // 1,500 stores lie between the two: half a page of each would be more.
+    // 1,000 stores lie between the two: half a page of each would be more.
     expect(late.heapUsed - early.heapUsed).toBeLessThan(2_000_000);
     expect(late.external - early.external).toBeLessThan(2_000_000);
     expect(late.rss - early.rss).toBeLessThan(16_000_000);
