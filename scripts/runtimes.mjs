@@ -3,27 +3,12 @@
 // `-- --only bun,deno`, `-- --engine wasm`. The last line is `N passed, N failed`.
 import { parseArgs } from "node:util";
 import { InstalledPackage } from "../test/package/installed.mjs";
+import { checkEngine, enginesOf } from "../test/runtimes/engines.mjs";
 import { layOutSuite } from "../test/runtimes/project.mjs";
 import { example, gaps, suite } from "../test/runtimes/run.mjs";
 import { conclude } from "./counted-runs.mjs";
 import { chosen, commandOf, environment, RUNTIMES } from "./runtime-binaries.mjs";
 import { setUp } from "./set-up.mjs";
-
-/** Engines, and how the name of the file begins that each has in the package. */
-const ENGINES = { native: "prebuilds/moraine.", wasm: "wasm/moraine.wasm" };
-
-/** The one that is asked for, or all that the package has. */
-function engines(wanted, packed) {
-  const has = (name) => packed.some((path) => path.startsWith(ENGINES[name]));
-  if (wanted === undefined) return Object.keys(ENGINES).filter(has);
-  if (has(wanted)) return [wanted];
-  throw new Error(`--engine is ${wanted}, and the package has no file ${ENGINES[wanted]}…`);
-}
-
-function check(wanted) {
-  if (wanted === undefined || Object.hasOwn(ENGINES, wanted)) return wanted;
-  throw new Error(`--engine is ${JSON.stringify(wanted)}; it must be ${Object.keys(ENGINES).join(" or ")}.`);
-}
 
 function table(rows) {
   const lines = [["runtime", "engine", "example", "contract suite"], ...rows];
@@ -46,14 +31,14 @@ function shown({ passed, failed, notRun }) {
 try {
   const { values } = parseArgs({ options: { only: { type: "string" }, engine: { type: "string" } } });
   const names = chosen(values.only);
-  const wanted = check(values.engine);
+  checkEngine(values.engine);
   const commands = new Map(names.map((name) => [name, commandOf(name)]));
   setUp();
   const installed = new InstalledPackage();
   const counts = [];
   const rows = [];
   try {
-    const tested = engines(wanted, installed.packed);
+    const tested = enginesOf(installed.packed, values.engine);
     const files = layOutSuite(installed.project);
     for (const [name, command] of commands) {
       counts.push(gaps(name, command, environment));

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { chosen, RUNTIMES } from "../../scripts/runtime-binaries.mjs";
+import { enginesOf } from "../runtimes/engines.mjs";
 import { GAPS, leftOut } from "../runtimes/gaps.mjs";
 import { linkTools } from "../runtimes/project.mjs";
 import { example, runFile } from "../runtimes/run.mjs";
@@ -102,6 +103,17 @@ it("gaps are those of runtimes that there are, in files that there are, each wit
   }
 });
 
+it("every engine that the package has is tried, or the one that is asked for", () => {
+  const addon = "prebuilds/moraine.linux-x64-gnu.node";
+  const module = "wasm/moraine.wasm";
+  expect(enginesOf(["README.md", addon])).toEqual(["native"]);
+  expect(enginesOf([module, addon])).toEqual(["native", "wasm"]);
+  expect(enginesOf([module])).toEqual(["wasm"]);
+  expect(enginesOf([addon, module], "wasm")).toEqual(["wasm"]);
+  expect(() => enginesOf([addon], "wasm")).toThrow("--engine is wasm, and the package has native.");
+  expect(() => enginesOf(["README.md"])).toThrow("no engine");
+});
+
 it("the runtimes are chosen by their names, and a wrong one is refused", () => {
   expect(chosen(undefined)).toEqual(Object.keys(RUNTIMES));
   expect(chosen("deno,bun")).toEqual(["bun", "deno"]);
@@ -122,7 +134,11 @@ it.each([
 });
 
 it("the README says what each runtime runs, and the oldest one is the oldest that package.json allows", () => {
-  const rows = [...read("README.md").matchAll(/^\| ((?:Node|Bun|Deno) [\d.]+) \|/gm)].map(([, title]) => title);
-  expect(rows).toEqual(Object.values(RUNTIMES).map(({ title }) => title));
+  const rows = [
+    ...read("README.md").matchAll(/^\| ((?:Node|Bun|Deno) [\d.]+) \| all tests pass(?: but (\d+))?[^|]*\|/gm),
+  ];
+  const count = (name: string) => GAPS.filter((gap) => gap.runtime === name).flatMap((gap) => Object.values(gap.tests));
+  const expected = Object.entries(RUNTIMES).map(([name, { title }]) => [title, count(name).flat().length]);
+  expect(rows.map(([, title, without]) => [title, Number(without ?? 0)])).toEqual(expected);
   expect(read("package.json")).toContain(`"node": "^${RUNTIMES.node20.version} `);
 });
