@@ -202,7 +202,7 @@ describe("fetch", () => {
 
   test("says what is damaged", async () => {
     const { store, directory } = await coldStore(600);
-    const [first = ""] = await readdir(join(directory, "commitlog"));
+    const [first = ""] = (await readdir(join(directory, "commitlog"))).sort();
     await store.close();
     await truncate(join(directory, "commitlog", first), 100);
     await truncate(join(directory, "commitlog", first), 256 * 1024);
