@@ -1,5 +1,5 @@
 /** How a store comes to be opened: the path, the engine, and what is told on the way. */
-import { resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { EngineEvents, EngineOptions, EngineStore } from "./binding/contract.ts";
 import { loadEngine } from "./binding/load.ts";
@@ -17,7 +17,8 @@ export function storePath(path: unknown): string {
   if (text === "") throw argumentError("path", "path is empty; it must name the directory of the store");
   if (text.includes("\0")) throw argumentError("path", `path is ${shown(text)}; the character U+0000 is not allowed`);
   try {
-    return resolve(text);
+    // `resolve` alone would do, but Bun's goes on with the name of a working directory that is gone.
+    return isAbsolute(text) ? resolve(text) : resolve(process.cwd(), text);
   } catch (cause) {
     throw argumentError("path", `path is ${shown(text)}, and there is no working directory to find it in`, cause);
   }

@@ -11,6 +11,7 @@ import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } f
 import { lstat, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Finding } from "./binding/contract.ts";
+import { errnoOf } from "./errno.ts";
 import { StoreError, type StoreErrorDetails } from "./errors.ts";
 import { JsonObject } from "./json/nodes.ts";
 import { JsonError, readJson } from "./json/read.ts";
@@ -220,10 +221,11 @@ function tooLarge(file: string, bytes: number): StoreError {
 /** The failure of a system call, as the API tells it. */
 function ioError(error: unknown, file: string): StoreError {
   if (error instanceof StoreError) return error;
-  const { code, errno, syscall, path, message } = error as NodeJS.ErrnoException;
+  const { code, syscall, path, message } = error as NodeJS.ErrnoException;
+  const errno = errnoOf(error);
   const details: StoreErrorDetails = {
     file,
-    ...(errno === undefined ? {} : { errno: Math.abs(errno) }),
+    ...(errno === undefined ? {} : { errno }),
     ...(syscall === undefined ? {} : { syscall }),
     ...(path === undefined ? {} : { path }),
   };

@@ -87,9 +87,11 @@ function listed(directory: string, entry: fs.Dirent): Listed[] {
   // Without a look at each: RocketMQ has a directory for every topic.
   if (entry.isDirectory()) return [{ name, kind: DIRECTORY, length: 0 }];
   const place = join(directory, name);
-  const found = fs.statSync(place, { throwIfNoEntry: false });
-  if (found === undefined) {
-    // A link to nowhere is still an entry.
+  let found: fs.Stats;
+  try {
+    found = fs.statSync(place);
+  } catch {
+    // Gone in the meantime, or a link to nowhere or to itself: only those are still entries.
     return isThere(place) ? [{ name, kind: LINK, length: 0 }] : [];
   }
   if (found.isDirectory()) return [{ name, kind: DIRECTORY, length: 0 }];

@@ -11,7 +11,7 @@ export type WasmExports = Readonly<Record<string, (...numbers: number[]) => numb
 
 /** Linear memory of an instance at most, unless the option says otherwise. */
 export const DEFAULT_MEMORY_BYTES: number = 64 * 1024 * 1024;
-const PAGE_BYTES = 64 * 1024;
+const MEMORY_PAGE_BYTES = 64 * 1024;
 
 const encoder: InstanceType<typeof TextEncoder> = new TextEncoder();
 const decoder: InstanceType<typeof TextDecoder> = new TextDecoder();
@@ -68,9 +68,14 @@ export class WasmInstance {
   #broken = false;
 
   /** `roots`: directories of the engine's roots. */
-  constructor(roots: readonly string[], readOnly: boolean, events: InstanceEvents, memoryBytes: number = DEFAULT_MEMORY_BYTES) {
+  constructor(
+    roots: readonly string[],
+    readOnly: boolean,
+    events: InstanceEvents,
+    memoryBytes: number = DEFAULT_MEMORY_BYTES,
+  ) {
     this.#limit = memoryBytes;
-    const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: Math.floor(memoryBytes / PAGE_BYTES) });
+    const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: Math.floor(memoryBytes / MEMORY_PAGE_BYTES) });
     this.#memory = new Memory(memory);
     this.files = new WasmFiles(roots, readOnly, {
       onProgress: events.onProgress,
@@ -158,7 +163,7 @@ export class WasmInstance {
   #trapped(error: unknown): StoreError {
     this.#broken = true;
     const { message } = error as Error;
-    if (this.#panic === undefined && this.#memory.size + PAGE_BYTES > this.#limit - FULL_BYTES) {
+    if (this.#panic === undefined && this.#memory.size + MEMORY_PAGE_BYTES > this.#limit - FULL_BYTES) {
       const text = `the WebAssembly engine has filled its memory of ${this.#limit} bytes; close the store and open it again, with more memory or smaller batches`;
       return new StoreError("STORE_POISONED", text, { cause: error, details: { engine: "wasm" } });
     }

@@ -5,8 +5,10 @@
  * `node:fs` takes no system lock. Its part is played by `moraine/owner`, which every moraine respects, and by a look at the locks
  * of others on `lock`, which RocketMQ and the native engine hold. RocketMQ cannot be kept out: it sees no owner file.
  *
- * Against the native engine, which locks first and looks at the owner then, the owner file is made first and the locks are looked
- * at then: of two at once at least one sees the other. If it is both, the native engine gives up and this one waits for that.
+ * Between moraines the owner file decides, whatever the engines. The locks are looked at before and after it was made: before, to
+ * touch nothing of a store that is held; after, for a RocketMQ that came in between, and for an open file's lock whose holder has no
+ * owner file. The native engine locks first and looks at the owner file then; where it finds ours it gives up, and this one waits
+ * for that.
  */
 import { fstatSync, mkdirSync, rmdirSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";

@@ -168,9 +168,11 @@ class Draft {
 
   /**
    * For a file system without links: the name is taken first and the text written then. Who finds it without an end waits
-   * (`lookUntilWritten`); whoever was held up for longer than that finds here that it was replaced.
+   * (`lookUntilWritten`) before it is replaced. Who was held up for half of that while writing leaves it as a dead owner's: it
+   * may be replaced at this moment.
    */
   #writeInPlace(path: string): boolean {
+    const begun = performance.now();
     let descriptor: number;
     try {
       descriptor = openFile(path, shown(path), CREATE_NEW);
@@ -180,7 +182,7 @@ class Draft {
     }
     try {
       writeFileSync(descriptor, this.#text);
-      if (isNamed(descriptor, path)) {
+      if (isNamed(descriptor, path) && performance.now() - begun < WRITING_MS / 2) {
         closeQuietly(this.#descriptor);
         this.#descriptor = descriptor;
         return true;

@@ -130,7 +130,10 @@ export class WasmStore implements EngineStore {
       const instance = this.#open();
       this.#get(instance, topic, queueId, queueOffset, max, maxBytes, filter, MOST_BYTES);
       const columns = instance.columns().slice();
-      return { columns: columns.length < GET_HEAD ? new Float64Array(GET_HEAD) : columns, bytes: instance.outbox().slice() };
+      return {
+        columns: columns.length < GET_HEAD ? new Float64Array(GET_HEAD) : columns,
+        bytes: instance.outbox().slice(),
+      };
     });
   }
 
@@ -293,7 +296,7 @@ export class WasmStore implements EngineStore {
   stats(): Record<string, number> {
     const instance = this.#open();
     instance.call("stats");
-    return instance.json();
+    return { ...instance.json<Record<string, number>>(), linearMemoryBytes: instance.memoryBytes };
   }
 
   verify(deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified> {
@@ -407,7 +410,7 @@ function readClock(clock: () => number): number {
 
 export function noThreads(): StoreError {
   const message =
-    'the WebAssembly engine has no threads: a store belongs to the thread that has opened it; use the native engine to share it';
+    "the WebAssembly engine has no threads: a store belongs to the thread that has opened it; use the native engine to share it";
   return new StoreError("STORE_UNSUPPORTED", message, { details: { engine: "wasm" } });
 }
 

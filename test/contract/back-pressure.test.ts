@@ -276,7 +276,7 @@ describe.runIf(supports.faults)("syncs that do not come back for a while", () =>
   });
 });
 
-describe.runIf(supports.faults)("a log that gets no more room for a while", () => {
+describe.runIf(supports.faults && supports.threads)("a log that gets no more room for a while", () => {
   let seen: Stalled;
   beforeAll(async () => {
     seen = await stalledDisk(ENGINE, "prefill");

@@ -9,13 +9,15 @@ export type EngineName = "native" | "wasm";
 export interface Supports {
   /** Its syncs are system calls of the process, so that a test can make them fail (test/faults). */
   readonly faults: boolean;
-  /** It works beside the event loop in a thread of its own, which waits without waking up. */
+  /** It works beside the event loop in a thread of its own, which waits without waking up; several threads can have one store. */
   readonly threads: boolean;
+  /** It knows what of a file is in memory, and reads the rest beside the event loop. */
+  readonly coldReads: boolean;
 }
 
 const SUPPORTED: Readonly<Record<EngineName, Supports>> = {
-  native: { faults: true, threads: true },
-  wasm: { faults: false, threads: false },
+  native: { faults: true, threads: true, coldReads: true },
+  wasm: { faults: true, threads: false, coldReads: false },
 };
 
 export const ENGINE: EngineName = process.env.MORAINE_ENGINE === "wasm" ? "wasm" : "native";

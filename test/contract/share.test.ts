@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { cp, mkdir } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { Store } from "../../src/index.ts";
@@ -10,8 +10,6 @@ import { coolDown } from "./cold.ts";
 import { supports } from "./engine.ts";
 import { bytes, message, messages, openStore, rejected, temporaryDirectory, text, thrown } from "./temporary-store.ts";
 import { attached, refusal, Thread } from "./worker.ts";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
 
 describe.runIf(supports.threads)("a store in two threads", () => {
   test("is one store: what one puts the other reads", async () => {
@@ -291,10 +289,8 @@ describe.runIf(supports.threads)("a token", () => {
   test("of another process is refused, and both are named", async () => {
     const store = await openStore();
     const token = store.share();
-    const script = `import { Store } from "moraine"; await Store.attach(${JSON.stringify(token)}).catch((e) => console.log(e.code, e.message));`;
-    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
-      cwd: root,
-    });
+    const script = join(import.meta.dirname, "attaching-child.mjs");
+    const { stdout } = await promisify(execFile)(process.execPath, [script, token]);
     expect(stdout).toContain("STORE_INVALID_ARGUMENT");
     expect(stdout).toContain(`process ${process.pid}`);
   });
@@ -302,9 +298,9 @@ describe.runIf(supports.threads)("a token", () => {
   test("of another copy of the package is refused, and its store is locked", async () => {
     const copy = join(await temporaryDirectory(), "moraine");
     await mkdir(copy);
+    const moraine = dirname(createRequire(import.meta.url).resolve("moraine/package.json"));
     for (const name of ["dist", "prebuilds", "package.json"])
-      await cp(join(root, name), join(copy, name), { recursive: true });
-    await symlink(join(root, "node_modules"), join(copy, "node_modules"));
+      await cp(join(moraine, name), join(copy, name), { recursive: true });
     const other = (await import(join(copy, "dist", "index.js"))) as { Store: typeof Store };
     const store = await openStore();
     const refused = await other.Store.attach(store.share()).catch((error) => error);

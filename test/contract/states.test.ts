@@ -11,6 +11,7 @@ import { message, openStore, SMALL, temporaryDirectory } from "./temporary-store
 
 const OK = "ok";
 const CLOSED = "STORE_CLOSED";
+const UNSUPPORTED = "STORE_UNSUPPORTED";
 const POISONED = "STORE_POISONED";
 const READ_ONLY = "STORE_READ_ONLY";
 
@@ -57,7 +58,7 @@ const TABLE: Record<string, Answers> = {
   expire: WRITES,
   deleteTopic: WRITES,
   retain: WRITES,
-  share: READS,
+  share: supports.threads ? READS : { ...READS, open: UNSUPPORTED, poisoned: UNSUPPORTED, readOnly: UNSUPPORTED },
   pressure: READS,
   stats: READS,
   health: READS,

@@ -6,7 +6,7 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isMainThread, parentPort } from "node:worker_threads";
+import { isMainThread, parentPort, threadId } from "node:worker_threads";
 
 if (process.env.MORAINE_TEST_NO_LINKS) {
   fs.linkSync = () => {
@@ -24,21 +24,59 @@ const { Store } = await import("moraine");
 
 const small = { segmentBytes: 256 * 1024, queueFileEntries: 1000, indexSlots: 500, indexEntries: 2000 };
 
-/** What has been taken, as one that can be given up. */
+/** What has been taken, as one that can be given up, also by leaving a dead owner behind. */
 const engines = {
-  wasm: async (root) => acquireLock(root),
+  wasm: async (root) => {
+    const lock = acquireLock(root);
+    const die = () => {
+      const owner = `${root}/moraine/owner`;
+      const text = fs.readFileSync(owner, "utf8").replace(/^pid \d+$/m, "pid 2147483646");
+      const left = `${root}/moraine/left-${process.pid}-${threadId}`;
+      fs.writeFileSync(left, text);
+      fs.renameSync(left, owner);
+      lock.release();
+    };
+    return { release: () => lock.release(), undo: () => lock.undo(), die };
+  },
   native: async (root) => {
     const store = await Store.open(root, { ...small, engine: "native" });
-    return { release: () => store.close(), undo: () => store.close() };
+    const close = () => store.close();
+    return { release: close, undo: close, die: close };
   },
 };
 
 let taken;
 
-/** Takes and gives up until the time is over, and counts how often that was refused and how often another was in there, too. */
+/** Whether nobody else that lives is in the store: it would have left its process id. */
+function enter(inside) {
+  for (;;) {
+    try {
+      fs.writeFileSync(inside, String(process.pid), { flag: "wx" });
+      return true;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    const pid = fs.readFileSync(inside, "utf8");
+    if (isAlive(pid)) return false;
+    fs.rmSync(inside);
+  }
+}
+
+function isAlive(pid) {
+  try {
+    return !/\) [ZX] /.test(fs.readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Takes and gives up until the time is over, three times at least, and counts how often that was refused and how often another was
+ * in there, too.
+ */
 async function contend(engine, root, inside, ms) {
   const counts = { taken: 0, refused: 0, together: 0 };
-  for (const until = Date.now() + ms; Date.now() < until; ) {
+  for (const until = Date.now() + ms; Date.now() < until || counts.taken < 3; ) {
     let lock;
     try {
       lock = await engines[engine](root);
@@ -49,13 +87,9 @@ async function contend(engine, root, inside, ms) {
       continue;
     }
     counts.taken++;
-    try {
-      fs.closeSync(fs.openSync(inside, "wx"));
-      fs.unlinkSync(inside);
-    } catch {
-      counts.together++;
-    }
-    await (counts.taken % 2 === 0 ? lock.release() : lock.undo());
+    if (!enter(inside)) counts.together++;
+    fs.rmSync(inside, { force: true });
+    await lock[["undo", "die", "release", "die"][counts.taken % 4]]();
   }
   return counts;
 }

@@ -1,9 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { InstalledPackage } from "./installed.ts";
-
-const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+import { InstalledPackage, readmeExample } from "./installed.mjs";
 
 let installed: InstalledPackage;
 beforeAll(() => {
@@ -12,9 +8,8 @@ beforeAll(() => {
 afterAll(() => installed.remove());
 
 it("the example of the README runs as it stands and prints what the README says", () => {
-  const [, example, output] = /```js\n([\s\S]*?)```[\s\S]*?```text\n([\s\S]*?)```/.exec(readme) ?? [];
-  expect(example, "a js block followed by a text block").toBeDefined();
-  const { status, stdout, stderr } = installed.runModule(example ?? "");
+  const { source, output } = readmeExample();
+  const { status, stdout, stderr } = installed.runModule(source);
   expect(stderr).toBe("");
   expect(stdout).toBe(output);
   expect(status).toBe(0);

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { InstalledPackage } from "./installed.ts";
+import { InstalledPackage } from "./installed.mjs";
 
 const root = join(import.meta.dirname, "../..");
 

@@ -39,7 +39,7 @@ describe("TypeScript", () => {
     ["src/diagnostics.ts"],
     ["src/binding/contract.ts"],
     ["src/message.ts", "src/options.ts"],
-    ["src/retention-options.ts", "src/arguments.ts", "src/errors.ts"],
+    ["src/retention-options.ts", "src/arguments.ts", "src/errors.ts", "src/errno.ts"],
   ];
   const named = (path: string) => rings.findIndex((ring) => ring.includes(path));
   const ringOf = (path: string) => (named(path) < 0 ? rings.findIndex((ring) => ring.length === 0) : named(path));
@@ -121,6 +121,7 @@ describe("Rust", () => {
     ["recovery", "kinds"],
     ["engine"],
     ["verify"],
+    ["crossing"],
   ];
   const ringOf = (room: string) => rings.findIndex((ring) => ring.includes(room));
   const core = files("native/core/src", /\.rs$/);

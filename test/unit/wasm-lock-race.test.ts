@@ -36,19 +36,23 @@ const ofBoth: Field[] = [
 ];
 const fields = hasNative() ? [...ofOneEngine, ...ofBoth] : ofOneEngine;
 
-/** By turns: nobody, an owner of an earlier boot, one cut short, one whose process is gone, with a claim left by another. */
+/**
+ * By turns: nobody, an owner of an earlier boot, one cut short, one whose process is gone, with a claim left by another, one whose
+ * process (that of the threads) lives without it.
+ */
 function leaveDeadOwner(root: string, round: number): void {
   const sidecar = join(root, "moraine");
   mkdirSync(sidecar, { recursive: true });
   const owner = join(sidecar, "owner");
   const here = identityOfThisProcess("dead");
   const dead = { ...here, pid: 0x7fff_fffe };
-  if (round % 4 === 1) writeFileSync(owner, identityText({ ...here, boot: "earlier" }));
-  if (round % 4 === 2) {
+  if (round % 5 === 1) writeFileSync(owner, identityText({ ...here, boot: "earlier" }));
+  if (round % 5 === 2) {
     writeFileSync(owner, "engine wa");
     utimesSync(owner, 1_000_000, 1_000_000);
   }
-  if (round % 4 === 3) {
+  if (round % 5 === 4) writeFileSync(owner, identityText(here));
+  if (round % 5 === 3) {
     writeFileSync(owner, identityText(dead));
     writeFileSync(join(sidecar, `owner.${statSync(owner, { bigint: true }).ino}`), identityText(dead));
   }
@@ -61,7 +65,7 @@ describe.each(fields)("of $name", ({ start, engine }) => {
     const root = emptyRoot();
     const all = EIGHT.map(start);
     await Promise.all(all.map((contender) => contender.call("ready")));
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 10; round++) {
       leaveDeadOwner(root, round);
       const refusals = await Promise.all(all.map((contender, n) => contender.refusal(engine(n), root)));
       expect(
@@ -81,9 +85,9 @@ describe.each(fields)("of $name", ({ start, engine }) => {
     await Promise.all(all.map((contender) => contender.call("ready")));
     const inside = join(emptyRoot(), "inside");
     const counts = await Promise.all(
-      all.map((contender, n) => contender.call<Counts>("contend", engine(n), root, inside, 1500)),
+      all.map((contender, n) => contender.call<Counts>("contend", engine(n), root, inside, 1000)),
     );
     expect(counts.filter(({ together }) => together > 0)).toEqual([]);
-    expect(counts.reduce((sum, { taken }) => sum + taken, 0)).toBeGreaterThan(8);
+    expect(counts.filter(({ taken }) => taken < 3)).toEqual([]);
   });
 });

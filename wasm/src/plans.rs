@@ -4,8 +4,10 @@
 //! A plan's export answers [`NOTHING`], [`DONE`], or [`STEPS`] with the steps in the outbox. One plan at a time.
 
 use moraine_core::crossing;
+use moraine_core::engine::sidecar::SIDECAR;
 use moraine_core::engine::{Behind, BehindPlan, CheckpointPlan, FlushPlan, WatermarkPlan};
 use moraine_core::error::{Error, IoError, IoKind};
+use moraine_core::options::FlushMode;
 
 use crate::answers::{say, with_inbox, with_outbox};
 use crate::deferred;
@@ -149,8 +151,17 @@ pub extern "C" fn landed(errno: i32, bytes: usize) -> i32 {
     })
 }
 
-/// Writes all entries behind, waiting for the disk where one of the plans syncs.
+/// Writes all entries behind, waiting for the disk where that takes a sync.
 pub fn write_behind_now(store: &mut Store) -> Result<(), Error> {
+    let is_sync = store.engine.get_mut().reader().options().flush == FlushMode::Sync;
+    if is_sync
+        && store.flight.is_none()
+        && let Some(plan) = store.engine.get_mut().writer()?.plan_flush()
+    {
+        // Entries leave memory only when their messages are durable.
+        let outcome = plan.run(store.storage.as_ref());
+        end(store, Flight::Flush(plan), outcome)?;
+    }
     while let Some(plan) = store.engine.get_mut().writer()?.plan_behind() {
         let outcome = plan.run(store.storage.as_ref());
         if end(store, Flight::Behind(plan), outcome)? != DONE {
@@ -203,6 +214,18 @@ fn end(store: &mut Store, flight: Flight, outcome: Result<(), IoError>) -> Resul
             Ok(()) => return Ok(DONE),
             Err(failed) => failed,
         },
+        (Flight::Watermark(mut plan), Err(failed)) if is_sidecar_alone(&failed) => {
+            plan.unsaid();
+            engine.writer()?.watermarked(plan);
+            return Ok(DONE);
+        }
+        (Flight::Checkpoint(mut plan), Err(failed)) if is_sidecar_alone(&failed) => {
+            plan.unsaid();
+            match engine.writer()?.checkpointed(plan) {
+                Ok(()) => return Ok(DONE),
+                Err(failed) => failed,
+            }
+        }
         (Flight::Behind(plan), Err(failed)) if failed.kind == IoKind::Full => {
             engine.writer()?.put_off_behind(plan);
             store.looked_at();
@@ -211,6 +234,12 @@ fn end(store: &mut Store, flight: Flight, outcome: Result<(), IoError>) -> Resul
         (_, Err(failed)) => failed,
     };
     Ok(poison(store, failed))
+}
+
+/// A full disk, or something that is no file in the sidecar's place: opening takes longer then, and nothing is lost.
+fn is_sidecar_alone(failed: &IoError) -> bool {
+    let in_sidecar = failed.path.split('/').next() == Some(SIDECAR);
+    in_sidecar && matches!(failed.kind, IoKind::Full | IoKind::WrongType)
 }
 
 /// Ends writing; nothing is tried again. The outbox gets what everybody is told from now on.

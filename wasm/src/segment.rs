@@ -12,6 +12,8 @@ use crate::windows;
 
 /// Zeros written ahead of a writer whose messages are synced: those syncs find blocks that were written before.
 const AHEAD_BYTES: u64 = 1024 * 1024;
+/// Bytes that are written without a look at the length of the file, before the sync that vouches for them.
+const UNCHECKED_BYTES: usize = 64 * 1024;
 /// Greatest buffer that is kept between writes.
 const KEPT_BUFFER_BYTES: usize = 1024 * 1024;
 
@@ -29,12 +31,22 @@ pub struct WasmSegment {
     ahead: bool,
     /// Messages or zeros stand up to here; `None`: not known, or nobody cares.
     zeros: Cell<Option<u64>>,
+    /// Bytes written since the file was last seen to have its size.
+    unchecked: Cell<usize>,
 }
 
 impl WasmSegment {
     /// Over an open file, `created` just now or holding messages. `ahead`: its messages will be synced one group at a time.
     pub fn new(handle: u32, path: &str, size: u64, read_only: bool, ahead: bool, created: bool) -> Self {
-        Self { handle, path: path.to_owned(), size, read_only, ahead, zeros: Cell::new((ahead && created).then_some(0)) }
+        Self {
+            handle,
+            path: path.to_owned(),
+            size,
+            read_only,
+            ahead,
+            zeros: Cell::new((ahead && created).then_some(0)),
+            unchecked: Cell::new(usize::MAX),
+        }
     }
 
     fn check(&self, syscall: &'static str, at: u64, len: u64) -> Result<(), IoError> {
@@ -61,6 +73,7 @@ impl WasmSegment {
 
     /// A call would silently extend a file that somebody has cut.
     fn check_whole(&self) -> Result<(), IoError> {
+        self.unchecked.set(0);
         let len = imports::size(self.handle);
         if len < 0.0 {
             return Err(failed(len as i32, &self.path));
@@ -115,7 +128,10 @@ impl Segment for WasmSegment {
     fn fill<R>(&self, at: u64, len: usize, write: impl FnOnce(&mut [u8]) -> R) -> Result<R, IoError> {
         self.changeable("pwrite")?;
         self.check("pwrite", at, len as u64)?;
-        self.check_whole()?;
+        if self.unchecked.get() >= UNCHECKED_BYTES {
+            self.check_whole()?;
+        }
+        self.unchecked.set(self.unchecked.get() + len);
         windows::forget(self.handle, at, at + len as u64);
         BUFFER.with_borrow_mut(|buffer| {
             if buffer.len() < len {
@@ -151,6 +167,7 @@ impl Segment for WasmSegment {
 
     fn sync(&self, _from: u64, _to: u64) -> Result<(), IoError> {
         self.changeable("fdatasync")?;
+        self.check_whole()?;
         if deferred::note(Step::Sync, 0, f64::from(self.handle), &self.path, &[]) {
             return Ok(());
         }

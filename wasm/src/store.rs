@@ -28,6 +28,9 @@ const ASK_ENTRIES: usize = 16_384;
 /// Entries at which a put writes them itself: who never lets the event loop go on must not fill memory.
 const HOLD_ENTRIES: usize = 262_144;
 
+/// Entries at which nothing more is taken: those that wait cannot be written before the event loop has gone on.
+const MOST_ENTRIES: usize = 2 * HOLD_ENTRIES;
+
 /// The watcher that an engine is born with.
 pub const WATCHER: u32 = 0;
 
@@ -129,6 +132,7 @@ fn write(bytes: usize, count: usize, put: impl FnOnce(&mut Writer<'_, WasmStorag
         let outcome = with_columns(|results| {
             results.resize(count * PUT_RESULT_STRIDE + PUT_RESULT_HEADER, 0.0);
             with_inbox(bytes, |batch| match engine.writer() {
+                Ok(writer) if writer.pending_entries() >= MOST_ENTRIES => Err((0, too_many_wait())),
                 Ok(mut writer) => put(&mut writer, batch, results),
                 Err(error) => Err((0, error)),
             })
@@ -144,11 +148,17 @@ fn write(bytes: usize, count: usize, put: impl FnOnce(&mut Writer<'_, WasmStorag
         if failure.is_some() {
             store.put_failure = failure;
         }
-        if engine.writer().is_ok_and(|writer| writer.pending_entries() >= HOLD_ENTRIES) && store.flight.is_none() {
+        let waiting = engine.writer().map_or(0, |writer| writer.pending_entries());
+        if waiting >= HOLD_ENTRIES && !matches!(store.flight, Some(Flight::Behind(_))) {
             plans::write_behind_now(store)?;
         }
         Ok(stored as i32)
     })
+}
+
+fn too_many_wait() -> Error {
+    let message = "entries of queues and index wait for a sync that is under way; let the event loop go on, then put again";
+    Error::new(Code::Busy, message)
 }
 
 /// Whether entries are to be written behind: once for every so many.

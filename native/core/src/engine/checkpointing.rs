@@ -79,6 +79,11 @@ impl<S: Storage> WatermarkPlan<S> {
         self.written = Some(running);
         Ok(())
     }
+
+    /// It was not written after all: the watermark is as it was.
+    pub fn unsaid(&mut self) {
+        self.written = None;
+    }
 }
 
 impl<S: Storage> CheckpointPlan<S> {
@@ -91,6 +96,11 @@ impl<S: Storage> CheckpointPlan<S> {
             outcome => outcome?,
         }
         self.mark.run(storage)
+    }
+
+    /// Table and watermark were not written after all; everything was synced.
+    pub fn unsaid(&mut self) {
+        self.mark.unsaid();
     }
 
     fn write_table(&self, storage: &S) -> Result<(), IoError> {
