@@ -3,7 +3,7 @@
 // MORAINE_WASM_TOOLCHAIN=rustup|debian takes that one; otherwise it is the first that is there.
 // Leaves with 1 for a failure, and with 3 when a check finds no compiler that the manifest knows.
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import {
   MANIFEST,
@@ -83,6 +83,7 @@ function* toolchains() {
 
 /** The module as this compiler makes it. */
 function build({ env, target, args }) {
+  forgetOwnCrates(join(target, TARGET, "wasm", ".fingerprint"));
   const cargo = ["build", "--locked", "--profile", "wasm", "-p", "moraine-wasm", "--target-dir", target, ...args];
   const { status, error } = spawnSync("cargo", cargo, { cwd: ROOT, env: { ...plain(), ...env }, stdio: "inherit" });
   if (status !== 0) throw new Error(`cargo could not build the module${error ? `: ${error.message}` : ""}`);
@@ -92,6 +93,17 @@ function build({ env, target, args }) {
     throw new Error(`the module is made of ${unknown.join(", ")}, too; scripts/wasm-sources.mjs must know`);
   }
   return readFileSync(`${made}.wasm`);
+}
+
+/**
+ * Has cargo compile our own crates in any case. It tells by times whether they are as they were, and where checkouts share the
+ * folder that it builds in, it takes those of one for those of another.
+ */
+function forgetOwnCrates(fingerprints) {
+  const known = existsSync(fingerprints) ? readdirSync(fingerprints) : [];
+  for (const name of known.filter((name) => name.startsWith("moraine-"))) {
+    rmSync(join(fingerprints, name), { recursive: true, force: true });
+  }
 }
 
 /** The environment without what would change the profile. */

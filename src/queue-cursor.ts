@@ -21,8 +21,9 @@ export interface ReadOptions {
 }
 
 const READ_OPTIONS: readonly string[] = ["from", "follow", "filter", "signal"];
-/** Most messages of a stretch: what `get` reads by itself. */
-const STRETCH_MESSAGES = 32;
+/** Messages of the first stretch: what `get` reads by itself. Each one that leaves some behind makes the next twice as long. */
+const FIRST_STRETCH_MESSAGES = 32;
+const MOST_STRETCH_MESSAGES = 256;
 
 /** A queue as a cursor needs it. */
 export interface QueueSource {
@@ -85,9 +86,10 @@ class QueueWalk {
   async *stretches(pause: Pause, range: { end: number | undefined }): AsyncGenerator<GetResult, void, undefined> {
     const { follow = false, filter, signal } = this.#options;
     let offset = this.#from;
+    let most = FIRST_STRETCH_MESSAGES;
     for (let stretch = 1; ; stretch++) {
       throwIfAborted(signal);
-      const max = range.end === undefined ? STRETCH_MESSAGES : Math.min(range.end - offset, STRETCH_MESSAGES);
+      const max = range.end === undefined ? most : Math.min(range.end - offset, most);
       const result = await this.#source.fetch(offset, { filter, max, signal });
       if (!follow) range.end ??= result.maxOffset;
       if (result.bytes.length > 0) {
@@ -96,6 +98,7 @@ class QueueWalk {
       }
       const goesOn = result.nextOffset > offset;
       if (goesOn) offset = result.nextOffset;
+      if (offset < result.maxOffset) most = Math.min(2 * most, MOST_STRETCH_MESSAGES);
       if (range.end !== undefined) {
         if (!goesOn || offset >= range.end) return;
       } else if (!goesOn || offset >= result.maxOffset) {

@@ -131,7 +131,7 @@ export class QueueReader {
     const bytes = columns[GetHead.bytes] as number;
     if (into === undefined) {
       const isOwn = out.buffer !== this.#scratch.buffer && bytes === out.length;
-      return new GetResult(columns, isOwn ? out : out.slice(0, bytes), false);
+      return new GetResult(columns, isOwn ? out : copyOf(out, bytes), false);
     }
     if (!direct) copyInto(into, out.subarray(0, bytes));
     return intoResult(columns, into, bytes, false);
@@ -192,6 +192,13 @@ function tooSmall(room: number, needed: number): StoreError {
     `into has ${room} bytes; the message at this queue offset needs ${needed}`,
     { details: { argument: "options.into", needed } },
   );
+}
+
+/** The first `bytes` of an array in memory of their own, which is not filled with zeros before. */
+function copyOf(array: Uint8Array, bytes: number): Uint8Array {
+  const copy = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer, 0, bytes);
+  copy.set(bytes === array.length ? array : array.subarray(0, bytes));
+  return copy;
 }
 
 function copyInto(into: Uint8Array, bytes: Uint8Array): void {

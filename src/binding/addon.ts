@@ -3,7 +3,7 @@ import type { AppendedColumns, EngineHealth, EngineOptions, EngineStore } from "
 import type { FetchAddon } from "./native-fetch.ts";
 import type { TaskAddon, TaskEvent } from "./native-task.ts";
 
-/** What the addon exports (native/napi/src: hot.rs, fetch.rs, shares.rs, store.rs, report.rs, retention.rs, tasks.rs, upkeep.rs). */
+/** What the addon exports (native/napi/src: hot.rs, held.rs, fetch.rs, shares.rs, store.rs, report.rs, retention.rs, tasks.rs, upkeep.rs). */
 export interface Addon extends TaskAddon, FetchAddon {
   readonly FAILURE_PREFIX: string;
   readonly EVENT_PROGRESS: number;
@@ -15,6 +15,8 @@ export interface Addon extends TaskAddon, FetchAddon {
   readonly EVENT_FETCHED: number;
   readonly EVENT_ARRIVED: number;
   copyName(): string;
+  /** What the addon holds for the threads of this process: of one that has ended, nothing. */
+  held(): { environments: number; channels: number; stores: number; answers: number };
   share(handle: number, settings: string): number;
   sharedSettings(share: number): string;
   attach(share: number, onEvent: AddonEvent): number;

@@ -57,6 +57,11 @@ export class WasmFlusher {
     if (settings.removes) this.#lookIn(0);
   }
 
+  /** Whether a plan is being carried out. */
+  get isAtWork(): boolean {
+    return this.#working !== undefined;
+  }
+
   /** Something was put: in an interval from now at the latest it has to be looked at. */
   arm(): void {
     if (this.#interval !== undefined || this.#ended) return;
@@ -104,9 +109,7 @@ export class WasmFlusher {
 
   #wake(): void {
     if (this.#ended) return;
-    this.#working ??= this.#work().finally(() => {
-      this.#working = undefined;
-    });
+    this.#working ??= this.#work();
   }
 
   async #work(): Promise<void> {
@@ -128,6 +131,8 @@ export class WasmFlusher {
         this.#settled(error as StoreError);
       }
     }
+    // In the same breath as the last look: who asks from here on begins anew.
+    this.#working = undefined;
   }
 
   async #flushGroup(): Promise<void> {

@@ -75,7 +75,10 @@ export class WasmInstance {
     memoryBytes: number = DEFAULT_MEMORY_BYTES,
   ) {
     this.#limit = memoryBytes;
-    const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: Math.floor(memoryBytes / MEMORY_PAGE_BYTES) });
+    const memory = new WebAssembly.Memory({
+      initial: INITIAL_PAGES,
+      maximum: Math.floor(memoryBytes / MEMORY_PAGE_BYTES),
+    });
     this.#memory = new Memory(memory);
     this.files = new WasmFiles(roots, readOnly, {
       onProgress: events.onProgress,
@@ -163,7 +166,8 @@ export class WasmInstance {
   #trapped(error: unknown): StoreError {
     this.#broken = true;
     const { message } = error as Error;
-    if (this.#panic === undefined && this.#memory.size + MEMORY_PAGE_BYTES > this.#limit - FULL_BYTES) {
+    // Every panic has told its words before: without them it is memory that could not be had.
+    if (this.#panic === undefined && error instanceof WebAssembly.RuntimeError && message === "unreachable") {
       const text = `the WebAssembly engine has filled its memory of ${this.#limit} bytes; close the store and open it again, with more memory or smaller batches`;
       return new StoreError("STORE_POISONED", text, { cause: error, details: { engine: "wasm" } });
     }
@@ -171,9 +175,6 @@ export class WasmInstance {
     return new StoreError("STORE_IO", text, { cause: error, details: { internal: true } });
   }
 }
-
-/** So near to the limit a trap without words is a lack of memory. */
-const FULL_BYTES = 8 * 1024 * 1024;
 
 export function failureFrom(json: string): StoreError {
   const { code, message, details } = JSON.parse(json) as {

@@ -17,6 +17,7 @@ import {
   SCAN_STRIDE,
   type TaskProgress,
 } from "./contract.ts";
+import { closeAtExit } from "./wasm-exit.ts";
 import { WasmFlusher } from "./wasm-flusher.ts";
 import { failureFrom, type WasmInstance } from "./wasm-instance.ts";
 import type { WasmLock } from "./wasm-lock.ts";
@@ -38,6 +39,7 @@ export class WasmStore implements EngineStore {
   readonly #last: Float64Array = new Float64Array(4);
   #state: "open" | "closing" | "closed" = "open";
   #closed: Promise<void> | undefined;
+  readonly #forgetExit: () => void;
 
   constructor(
     instance: WasmInstance,
@@ -57,6 +59,7 @@ export class WasmStore implements EngineStore {
       flushIntervalMs: options.flushIntervalMs,
       removes: options.retention !== undefined && !options.readOnly,
     };
+    this.#forgetExit = closeAtExit(() => this.#closeAtExit());
     this.#flusher = new WasmFlusher(instance, settings, (error) => {
       this.#remember();
       events.onSettled(this.#last[2] ?? 0, error);
@@ -345,10 +348,25 @@ export class WasmStore implements EngineStore {
     }
     this.#remember();
     this.#events.onSettled(this.#last[2] ?? 0, failure);
+    this.#letGo();
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Nobody can be told any more. A plan that is under way makes it what a killed process leaves. */
+  #closeAtExit(): void {
+    try {
+      if (this.#state === "open" && !this.#flusher.isAtWork) this.#instance.call("close");
+    } catch {
+      // The next one who opens it recovers it.
+    }
+    this.#letGo();
+  }
+
+  #letGo(): void {
     this.#state = "closed";
+    this.#forgetExit();
     this.#instance.end();
     this.#lock?.release();
-    if (failure !== undefined) throw failure;
   }
 
   /** Work between two plans of the flusher; a sync that it needed, or one that has failed, is told. */

@@ -179,7 +179,7 @@ describe("leaving a read that follows", () => {
 describe("batches", () => {
   test("are the answers of get, to the end that the queue has at the first look", async () => {
     const store = await openStore();
-    store.putBatch(messages(100));
+    store.putBatch(messages(1000));
     const found: string[] = [];
     const offsets: number[] = [];
     for await (const result of store.read("orders", 0, { from: 10 }).batches()) {
@@ -188,8 +188,9 @@ describe("batches", () => {
       offsets.push(result.nextOffset);
       store.put(message());
     }
-    expect(found).toEqual(numbers(10, 100));
-    expect(offsets).toEqual([42, 74, 100]);
+    expect(found).toEqual(numbers(10, 1000));
+    // Twice as many each time while there are more, up to 256.
+    expect(offsets).toEqual([42, 106, 234, 490, 746, 1000]);
   });
 
   test("with follow wait for more, and can be left", async () => {

@@ -72,7 +72,7 @@ const scenarios = {
         store.arrival("orders", 9, 0),
         store.read("orders", 9, { follow: true }).next(),
       ]);
-      store.share();
+      if (engine === "native") store.share();
       store.onAppend(() => {});
       await store.fetch("orders", 0, 0);
       await store.close();

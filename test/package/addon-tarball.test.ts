@@ -1,6 +1,6 @@
 /** The packed addon is the one that the installed package runs on. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { InstalledPackage } from "./installed.ts";
+import { InstalledPackage } from "./installed.mjs";
 
 let installed: InstalledPackage;
 beforeAll(() => {

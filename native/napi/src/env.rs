@@ -15,6 +15,7 @@ use moraine_host::shared::{Fetched, Shared};
 use napi::bindgen_prelude::Env;
 
 use crate::failure::Failure;
+use crate::held::{self, One};
 
 /// How long an environment that ends waits for its stores to close. After that they are left as after a crash.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(5);
@@ -27,7 +28,19 @@ pub struct Answers(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     ended: bool,
-    fetched: HashMap<u32, Fetched>,
+    answers: HashMap<u32, Answer>,
+}
+
+/// What was read for a fetch.
+pub struct Answer {
+    pub fetched: Fetched,
+    _held: One,
+}
+
+impl Answer {
+    pub fn new(fetched: Fetched) -> Self {
+        Self { fetched, _held: held::ANSWERS.one() }
+    }
 }
 
 impl Answers {
@@ -37,15 +50,15 @@ impl Answers {
     }
 
     /// Dropped where nobody will take it.
-    pub fn keep(&self, number: u32, fetched: Fetched) {
+    pub fn keep(&self, number: u32, answer: Answer) {
         let mut kept = self.kept();
         if !kept.ended {
-            kept.fetched.insert(number, fetched);
+            kept.answers.insert(number, answer);
         }
     }
 
-    pub fn take(&self, number: u32) -> Option<Fetched> {
-        self.kept().fetched.remove(&number)
+    pub fn take(&self, number: u32) -> Option<Answer> {
+        self.kept().answers.remove(&number)
     }
 
     /// Nobody takes any more.
@@ -53,7 +66,7 @@ impl Answers {
         let left = {
             let mut kept = self.kept();
             kept.ended = true;
-            std::mem::take(&mut kept.fetched)
+            std::mem::take(&mut kept.answers)
         };
         drop(left);
     }
@@ -69,11 +82,12 @@ pub struct OpenStore {
     pub clock: Option<Arc<AtomicI64>>,
     /// Why the last put stored fewer messages than asked, until somebody takes it.
     pub put_failure: RefCell<Option<Failure>>,
+    _held: One,
 }
 
 impl OpenStore {
     pub fn new(shared: Arc<Shared>, number: u32, answers: Arc<Answers>, clock: Option<Arc<AtomicI64>>) -> Self {
-        Self { shared, number, answers, clock, put_failure: RefCell::new(None) }
+        Self { shared, number, answers, clock, put_failure: RefCell::new(None), _held: held::STORES.one() }
     }
 }
 
@@ -130,10 +144,10 @@ fn no_such_store(handle: u32) -> Failure {
 }
 
 /// The stores of one environment as its end sees them, also those that are not in the table yet.
-#[derive(Default)]
 pub struct Environment {
     stores: Mutex<Stores>,
     closed: Condvar,
+    _held: One,
 }
 
 #[derive(Default)]
@@ -146,7 +160,7 @@ struct Stores {
 
 /// Called when the addon is loaded into an environment.
 pub fn enter(env: &Env) -> napi::Result<()> {
-    let environment = Arc::new(Environment::default());
+    let environment = Arc::new(Environment { stores: Mutex::default(), closed: Condvar::new(), _held: held::ENVIRONMENTS.one() });
     ENVIRONMENT.set(Some(Arc::clone(&environment)));
     // A panic must not cross into Node. What is left undone then is what a crash would leave.
     env.add_env_cleanup_hook(environment, |environment| drop(catch_unwind(AssertUnwindSafe(|| environment.end()))))?;

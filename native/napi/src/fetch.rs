@@ -70,9 +70,10 @@ pub fn forget_fetch(handle: u32, number: u32) -> napi::Result<()> {
 pub fn take_fetched(handle: u32, number: u32) -> napi::Result<FetchedPart> {
     guarded(|| {
         env::with(handle, |store| {
-            let Some(Fetched { head, queue_offsets, bytes, .. }) = store.answers.take(number) else {
+            let Some(answer) = store.answers.take(number) else {
                 return Err(Error::argument("number", format!("nothing was read under {number}, or it was taken")).into());
             };
+            let Fetched { head, queue_offsets, bytes, .. } = answer.fetched;
             let mut columns = Vec::with_capacity(GET_HEAD as usize + queue_offsets.len());
             columns.extend_from_slice(&head_numbers(&head));
             columns.extend_from_slice(&queue_offsets);

@@ -3,7 +3,7 @@
 //! `hot` has the calls that carry messages, written by hand against Node-API; `store` the rest, `report`
 //! what a store says about itself, `tasks` what takes long or comes back later, `upkeep` looking after
 //! stores, `env` which stores this JavaScript
-//! environment may touch, `guard` what a caller may hand in and what must not get out, `failure` how an error crosses.
+//! environment may touch, `held` how much there is of all that, `guard` what a caller may hand in and what must not get out, `failure` how an error crosses.
 //!
 //! The TypeScript side of the boundary is `src/binding/native.ts`.
 
@@ -17,6 +17,7 @@ mod env;
 mod failure;
 mod fetch;
 mod guard;
+mod held;
 mod hot;
 mod report;
 mod retention;

@@ -17,9 +17,10 @@ use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
-use crate::env::{self, Answers, Environment, OpenStore};
+use crate::env::{self, Answer, Answers, Environment, OpenStore};
 use crate::failure::Failure;
 use crate::guard::caught;
+use crate::held::{self, One};
 use crate::shares;
 
 /// Least time between two progress events of one phase.
@@ -116,6 +117,7 @@ struct Channel {
     function: EventFunction,
     environment: Arc<Environment>,
     answers: Arc<Answers>,
+    _held: One,
 }
 
 impl Channel {
@@ -137,7 +139,7 @@ impl Events for Listener {
     }
 
     fn fetched(&self, fetch: u32, outcome: Result<Fetched, Error>) {
-        let kept = outcome.map(|fetched| self.0.answers.keep(fetch, fetched));
+        let kept = outcome.map(|fetched| self.0.answers.keep(fetch, Answer::new(fetched)));
         self.0.send(Event::Fetched { fetch, failure: kept.err().map(Failure::from) });
     }
 
@@ -203,7 +205,7 @@ fn channel(on_event: Function<EventArguments, ()>) -> Result<Arc<Channel>, Failu
         .weak::<true>()
         .build_callback(move |context| Ok(context.value.arrive(handle)))
         .map_err(|error| Error::new(Code::Io, format!("the event function was refused: {}", error.reason)))?;
-    Ok(Arc::new(Channel { handle, function, environment, answers: Arc::default() }))
+    Ok(Arc::new(Channel { handle, function, environment, answers: Arc::default(), _held: held::CHANNELS.one() }))
 }
 
 /// Progress as events, not more of them than somebody can read.

@@ -17,8 +17,26 @@ use crate::storage::{Clock, Segment, Storage};
 pub const SEALS_PATH: &str = "moraine/seals";
 /// Longest file that is read: the seals of two million segments.
 pub const MAX_SEALS_BYTES: u64 = 80_000_000;
+/// Rows of the file that are read at once.
+const PIECE_ROWS: usize = 1024;
 /// Bytes of a segment that are read at once.
 const SLICE_BYTES: usize = 1 << 20;
+
+/// What the rows of the file, which has `len` bytes, say up to the first that is none; and where that is.
+pub(crate) fn read_rows<S: Storage>(storage: &S, len: u64) -> Result<(BTreeMap<u64, Seal>, u64), IoError> {
+    let mut seals = BTreeMap::new();
+    let mut piece = vec![0; PIECE_ROWS * Seal::BYTES];
+    let (len, mut at) = (len.min(MAX_SEALS_BYTES), 0);
+    while at < len {
+        let read = storage.read_at(SEALS_PATH, at, &mut piece)?;
+        let rows = seal::read(&piece[..read], &mut seals);
+        at += rows as u64;
+        if rows < piece.len() {
+            break;
+        }
+    }
+    Ok((seals, at))
+}
 
 /// The seals of a store.
 #[derive(Debug, Default)]
@@ -35,11 +53,9 @@ impl Seals {
     /// What is there of a log that begins at `minimum`; nothing if it is no file.
     pub(super) fn load<S: Storage>(storage: &S, minimum: u64) -> Result<Self, IoError> {
         let Ok(Some(len)) = storage.len(SEALS_PATH) else { return Ok(Self::default()) };
-        let mut file = vec![0; len.min(MAX_SEALS_BYTES) as usize];
-        let read = storage.read_at(SEALS_PATH, 0, &mut file)?;
-        let (seals, rows) = seal::read(&file[..read]);
+        let (seals, rows_end) = read_rows(storage, len)?;
         let from = seals.values().next_back().map_or(0, |seal| seal.base + seal.size);
-        let mut seals = Self { seals, rows_end: rows as u64, from, in_flight: false };
+        let mut seals = Self { seals, rows_end, from, in_flight: false };
         seals.drop_below(minimum);
         Ok(seals)
     }

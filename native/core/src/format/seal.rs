@@ -52,15 +52,15 @@ impl Seal {
     }
 }
 
-/// What the rows of a file say together, by the first bytes of segments; and how many bytes of it are rows.
-pub fn read(file: &[u8]) -> (BTreeMap<u64, Seal>, usize) {
-    let mut seals = BTreeMap::new();
+/// What the rows of a piece of a file say, added to what those in front of it said, by the first bytes of segments. Returns how
+/// many bytes of it are rows.
+pub fn read(piece: &[u8], seals: &mut BTreeMap<u64, Seal>) -> usize {
     let mut rows = 0;
-    for seal in file.as_chunks::<{ Seal::BYTES }>().0.iter().map_while(Seal::decode) {
-        enter(&mut seals, seal);
+    for seal in piece.as_chunks::<{ Seal::BYTES }>().0.iter().map_while(Seal::decode) {
+        enter(seals, seal);
         rows += 1;
     }
-    (seals, rows * Seal::BYTES)
+    rows * Seal::BYTES
 }
 
 /// Adds what one more row says.

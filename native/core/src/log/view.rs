@@ -93,7 +93,12 @@ impl<G: Segment> LogView<G> {
             let reason = format!("a record of {} bytes does not fit what the log holds there", out.len());
             return Err(self.corrupt(offset, &reason));
         }
-        match self.checked(offset, out)? {
+        self.check_record(offset, out)
+    }
+
+    /// Checks the bytes that were read at `offset`, as [`LogView::read_record`] does.
+    pub fn check_record(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        match self.checked(offset, bytes)? {
             Ok(record) if record.physical_offset() == offset as i64 => Ok(()),
             Ok(record) => {
                 let reason = format!("the record there says that it was written at {}", record.physical_offset());

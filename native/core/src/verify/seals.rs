@@ -8,8 +8,8 @@ use xxhash_rust::xxh64::Xxh64;
 
 use super::report::Remedy;
 use super::{Halt, Verifier};
-use crate::engine::seals::{MAX_SEALS_BYTES, SEALS_PATH};
-use crate::format::seal::{self, Seal};
+use crate::engine::seals::{MAX_SEALS_BYTES, SEALS_PATH, read_rows};
+use crate::format::seal::Seal;
 use crate::log::segments::path;
 use crate::storage::{Segment, Storage};
 
@@ -20,11 +20,9 @@ impl<S: Storage> Verifier<'_, S> {
     /// Seals count as long as the store is ours: RocketMQ may cut a log and write it on.
     pub(super) fn verify_seals(&mut self) -> Result<(), Halt> {
         let Ok(Some(len)) = self.storage.len(SEALS_PATH) else { return Ok(()) };
-        let mut file = vec![0; len.min(MAX_SEALS_BYTES) as usize];
-        let read = self.storage.read_at(SEALS_PATH, 0, &mut file).unwrap_or(0);
-        let (seals, rows) = seal::read(&file[..read]);
-        if rows < read && self.options.live.is_none() {
-            self.report.push("sidecar", SEALS_PATH, rows as u64, (read - rows) as u64, Remedy::Delete, || {
+        let Ok((seals, rows)) = read_rows(self.storage, len) else { return Ok(()) };
+        if rows < len.min(MAX_SEALS_BYTES) && self.options.live.is_none() {
+            self.report.push("sidecar", SEALS_PATH, rows, len.min(MAX_SEALS_BYTES) - rows, Remedy::Delete, || {
                 String::from("is no row of a seal: those from here on do not count")
             });
         }

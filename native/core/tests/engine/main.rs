@@ -30,6 +30,7 @@ mod lost_queue_files;
 mod many_queues;
 mod power_cut;
 mod put_get;
+mod reads;
 mod reopen;
 mod replicate;
 mod replicate_kinds;

@@ -1,5 +1,5 @@
 //! Storage in memory with a disk that fills up: calls fail while a switch is on. Or its process dies: from some call on
-//! nothing changes any more.
+//! nothing changes any more. Or a place of it cannot be read.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -38,15 +38,26 @@ impl Full {
     }
 }
 
+/// How files of the log are read.
+#[derive(Clone, Debug, Default)]
+pub struct Reads {
+    /// Calls so far.
+    pub count: Rc<Cell<u32>>,
+    /// The byte of each file that cannot be read.
+    pub unreadable: Rc<Cell<Option<u64>>>,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage {
     pub memory: MemoryStorage,
     pub full: Full,
+    pub reads: Reads,
 }
 
 pub struct FaultySegment {
     inner: Arc<MemorySegment>,
     full: Full,
+    reads: Reads,
 }
 
 fn check(full: &Cell<bool>, path: &str) -> Result<(), IoError> {
@@ -56,7 +67,7 @@ fn check(full: &Cell<bool>, path: &str) -> Result<(), IoError> {
 impl FaultyStorage {
     #[allow(clippy::arc_with_non_send_sync)] // one thread
     fn wrap(&self, inner: Arc<MemorySegment>) -> Arc<FaultySegment> {
-        Arc::new(FaultySegment { inner, full: self.full.clone() })
+        Arc::new(FaultySegment { inner, full: self.full.clone(), reads: self.reads.clone() })
     }
 }
 
@@ -140,6 +151,10 @@ impl Segment for FaultySegment {
         self.inner.size()
     }
     fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError> {
+        self.reads.count.set(self.reads.count.get() + 1);
+        if self.reads.unreadable.get().is_some_and(|byte| (at..at + out.len() as u64).contains(&byte)) {
+            return Err(IoError::new(IoKind::Other, "pread", "commitlog", "the disk cannot read it"));
+        }
         self.inner.read_at(at, out)
     }
     fn reserve(&self, end: u64) -> Result<(), IoError> {
