@@ -26,6 +26,8 @@ export const LIGHT_QUEUES = ["%LMQ%a", "%LMQ%b"] as const;
 export const DELAY_LEVELS = [undefined, "2s 1m 3h"] as const;
 export const KEYS = ["k", "Aa", "BB", "AaBB", "BBAa", "T#t", "键", "0123456789ABCDEF0123456789ABCDEF"] as const;
 export const TAGS = ["t", "Aa", "BB", "order-created", "🚀"] as const;
+/** Files so small that every kind of them rolls. */
+export const SIZES = { segmentBytes: 4096, queueFileEntries: 10, indexSlots: 16, indexEntries: 32 } as const;
 export const GROUPS = ["g", "%RETRY%g", "h-1"] as const;
 
 /** A message to be put; numbers are places in the lists above. */
@@ -57,6 +59,8 @@ export type Place = { readonly in: number } | { readonly behind: number };
 
 /** What is different when a store is opened again. */
 export interface Change {
+  /** Place in ENGINES, where several take turns. */
+  readonly engine: number;
   /** Of `consumequeue`, `index`, `checkpoint` and `batchconsumequeue`, by bit: removed before. */
   readonly lose: number;
   readonly flush: "sync" | "async";
@@ -93,7 +97,34 @@ export type Question =
   | { readonly ask: "at"; queue: number; record: number; further: number }
   | { readonly ask: "arrival"; queue: number; at: Place };
 
+/** What a process does in a store before it is killed. */
+export interface Step {
+  readonly how: "put" | "putBatch" | "flush";
+  readonly drafts: Draft[];
+  /** How far its clock goes on then, in ms. */
+  readonly clock: number;
+}
+
+/** A process with the store, until it kills itself: in opening (0), a step or closing, at so many calls of the system. */
+export interface Life {
+  readonly change: Change;
+  readonly steps: Step[];
+  readonly dies: number;
+  readonly calls: number;
+}
+
 export type Wrong = "body" | "properties" | "queueId" | "topic" | "tags" | "key" | "sysFlag";
+
+/** What of a message is wrong then. */
+export const WRONG: Record<Wrong, object> = {
+  body: { body: new Uint8Array(SIZES.segmentBytes) },
+  properties: { properties: { p: "v".repeat(32_768) } },
+  queueId: { queueId: -1 },
+  topic: { topic: "../T" },
+  tags: { tags: "" },
+  key: { keys: ["a b"] },
+  sysFlag: { sysFlag: 2 ** 31 },
+};
 
 export type Operation =
   | { readonly do: "put" | "append to memory" | "append to disk"; draft: Draft }
@@ -107,6 +138,7 @@ export type Operation =
   | { readonly do: "forget group"; group: number }
   | { readonly do: "close and open"; change: Change }
   | { readonly do: "crash and open"; change: Change }
+  | { readonly do: "kill and open"; life: Life; change: Change }
   | { readonly do: "read-only open" }
   /** What an operation shrinks to. */
   | { readonly do: "nothing" };
@@ -225,6 +257,7 @@ const question: fc.Arbitrary<Question> = fc.oneof(
 );
 
 const change: fc.Arbitrary<Change> = fc.record({
+  engine: fc.nat(1),
   lose: fc.oneof({ arbitrary: fc.constant(0), weight: 3 }, { arbitrary: fc.nat(15), weight: 1 }),
   flush: fc.constantFrom("async", "sync"),
   flushIntervalMs: fc.constantFrom(3_600_000, 1),
@@ -244,6 +277,19 @@ const clockStep = fc.oneof(
   { arbitrary: fc.constantFrom(-1, -1000, -600_000), weight: 2 },
   { arbitrary: fc.constantFrom(-600_001, -172_800_000), weight: 1 },
 );
+
+/** Messages whose length does not depend on what was put before: it is drawn before the process begins. */
+const step: fc.Arbitrary<Step> = fc.record({
+  how: fc.constantFrom("put", "putBatch", "putBatch", "flush"),
+  drafts: drafts.map((some) => some.map((each) => ({ ...each, filling: undefined }))),
+  clock: fc.nat(2),
+});
+const life: fc.Arbitrary<Life> = fc.record({
+  change,
+  steps: fc.array(step, { maxLength: 6, size: "max" }),
+  dies: fc.nat(8),
+  calls: fc.oneof({ arbitrary: fc.nat(20), weight: 2 }, { arbitrary: fc.nat(200), weight: 1 }),
+});
 
 const named = <K extends Operation["do"]>(name: K) => fc.constant(name);
 
@@ -273,6 +319,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { arbitrary: fc.record({ do: named("forget group"), group: pick(GROUPS) }), weight: 500 },
   { arbitrary: fc.record({ do: named("close and open"), change }), weight: 2000 },
   { arbitrary: fc.record({ do: named("crash and open"), change }), weight: 1000 },
+  { arbitrary: fc.record({ do: named("kill and open"), life, change }), weight: 500 },
   { arbitrary: fc.record({ do: named("read-only open") }), weight: 500 },
 );
 

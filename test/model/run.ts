@@ -1,16 +1,6 @@
 /** Operations, carried out on a store on real files and on the model. */
 import assert from "node:assert/strict";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -22,8 +12,11 @@ import {
   StoreError,
   type StoreOptions,
 } from "../../src/index.ts";
-import { ENGINE } from "../contract/engine.ts";
 import { BATCH_QUEUES, writeTopics } from "../contract/inner-batch.ts";
+import { engineAt } from "./engines.ts";
+import { copyStore, filesBelow } from "./files.ts";
+import { isSame, offsetsOfGroups, sorted } from "./group-offsets.ts";
+import { expectAnswer, lived, type PreparedStep, preparedStep, survived } from "./killed.ts";
 import { type Kind, Model, type Prepared, type Stored } from "./model.ts";
 import {
   BATCHES,
@@ -31,8 +24,11 @@ import {
   DELAY_LEVELS,
   type Draft,
   GROUPS,
+  type Life,
   type Operation,
   QUEUES,
+  SIZES,
+  WRONG,
   type Wrong,
 } from "./operations.ts";
 import { ask, askEverything } from "./questions.ts";
@@ -41,8 +37,6 @@ import { ask, askEverything } from "./questions.ts";
 export type Counts = Map<string, number>;
 
 const START = 1_700_000_000_000;
-/** Files so small that every kind of them rolls. */
-const SIZES = { segmentBytes: 4096, queueFileEntries: 10, indexSlots: 16, indexEntries: 32 } as const;
 /** In memory where there is such a file system: the files are real all the same. */
 const PLACE = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
@@ -79,6 +73,8 @@ class Run {
   #options: StoreOptions = {};
   /** Place in DELAY_LEVELS. */
   #delayLevels = 0;
+  /** Place in ENGINES. */
+  #engine = 0;
   #store: Store | undefined;
   /** What was told of the messages put since the store was opened, and how many there were before. */
   #told: number[][] = [];
@@ -89,8 +85,9 @@ class Run {
     this.#counts = counts;
   }
 
-  async open(change: Partial<Change>): Promise<void> {
-    const { lose: _lose, otherSizes = false, ext = false, delayLevels = 0, ...options } = change;
+  /** The options of the next opening, by which messages are prepared from now on. */
+  #choose(change: Partial<Change>): void {
+    const { lose: _lose, engine = 0, otherSizes = false, ext = false, delayLevels = 0, ...options } = change;
     if (ext) this.#keepExtensionFiles();
     this.#delayLevels = delayLevels;
     const sizes = otherSizes && this.#model.log.length > 0 ? { segmentBytes: 8192, queueFileEntries: 7 } : {};
@@ -98,12 +95,17 @@ class Run {
       ...options,
       ...SIZES,
       ...sizes,
-      engine: ENGINE,
+      engine: engineAt(engine),
       delayLevels: DELAY_LEVELS[delayLevels],
-      clock: () => this.#now,
     };
-    this.#store = await Store.open(this.#path, this.#options);
+    this.#engine = engine;
     this.#model.kind = this.#kind();
+    this.#count(`${engineAt(engine)} opened`);
+  }
+
+  async open(change: Partial<Change>): Promise<void> {
+    this.#choose(change);
+    this.#store = await Store.open(this.#path, { ...this.#options, clock: () => this.#now });
     const told: number[][] = [];
     this.#told = told;
     this.#before = this.#model.log.length;
@@ -167,6 +169,9 @@ class Run {
       case "crash and open":
         await this.#crash(operation.change);
         break;
+      case "kill and open":
+        await this.#kill(operation.life, operation.change);
+        break;
       case "read-only open":
         await this.#readOnly();
         break;
@@ -179,6 +184,7 @@ class Run {
     await askEverything(this.#open, this.#model);
     const { flush = "async", recordCrc = true, index = true } = this.#options;
     await this.#reopen({
+      engine: this.#engine + 1,
       lose: 0,
       flush,
       recordCrc,
@@ -348,11 +354,6 @@ class Run {
     this.#model.groupsOnDisk.push(new Map(this.#model.groups));
   }
 
-  #offsetsOfGroups(store: Store): Map<string, number> {
-    const all = GROUPS.flatMap((group) => store.groups.all(group).map((found) => ({ group, ...found })));
-    return new Map(all.map(({ group, topic, queueId, offset }) => [`${group} ${topic} ${queueId}`, offset]));
-  }
-
   #lose(mask: number): void {
     for (const [bit, path] of ["consumequeue", "index", "checkpoint", "batchconsumequeue"].entries()) {
       if ((mask & (1 << bit)) === 0) continue;
@@ -393,7 +394,7 @@ class Run {
     this.#lose(change.lose);
     await this.open(change);
     this.#model.reopen(this.#kind(), true);
-    assert.deepEqual(sorted(this.#offsetsOfGroups(this.#open)), sorted(this.#model.groups));
+    assert.deepEqual(sorted(offsetsOfGroups(this.#open)), sorted(this.#model.groups));
     this.#model.groupsOnDisk = [new Map(this.#model.groups)];
     await askEverything(this.#open, this.#model);
   }
@@ -411,11 +412,45 @@ class Run {
     this.#lose(change.lose);
     await this.open(change);
     this.#model.reopen(this.#kind(), false);
-    const found = this.#offsetsOfGroups(this.#open);
+    const found = offsetsOfGroups(this.#open);
     const isOne = this.#model.groupsOnDisk.some((state) => isSame(sorted(state), sorted(found)));
     assert.ok(isOne, `groups after a crash: ${JSON.stringify(sorted(found))}`);
     this.#model.groups = found;
     this.#model.groupsOnDisk = [new Map(found)];
+    await askEverything(this.#open, this.#model);
+  }
+
+  /** A process has the store until it is killed. What it was sure of is there, and of what it was doing a beginning. */
+  async #kill({ change: first, steps: drawn, dies, calls }: Life, change: Change): Promise<void> {
+    this.#countRolls();
+    await this.#close(this.#open);
+    this.#store = undefined;
+    this.#choose(first);
+    this.#model.reopen(this.#kind(), true);
+    const steps = drawn.map((step) => preparedStep(this.#model, step, (prepared) => this.#isTooLong(prepared)));
+    const errand = { path: this.#path, options: this.#options, now: this.#now, steps, dies, calls };
+    const acknowledged = await lived(errand, join(this.#directory, "killed"));
+    this.#count("steps of a killed process", acknowledged.length);
+    for (const [i, answer] of acknowledged.entries()) {
+      const step = steps[i] as PreparedStep;
+      expectAnswer(this.#model, step, answer, this.#now);
+      this.#now += step.clock;
+    }
+    this.#lose(change.lose);
+    const kind = this.#kind();
+    await this.open(change);
+    const pending = steps[acknowledged.length];
+    this.#model.kind = kind;
+    if (pending !== undefined) {
+      const there = survived(this.#model, pending.drafts, this.#model.tick(this.#now), this.#open.log.endOffset);
+      this.#count("messages of a step that was cut off", there);
+    }
+    this.#before = this.#model.log.length;
+    // Killed while it opened or closed, it may not have begun, or have been done.
+    const mayBeClean = dies === 0 || dies > steps.length;
+    this.#model.reopen(this.#kind(), mayBeClean && this.#open.health().clean);
+    assert.deepEqual(sorted(offsetsOfGroups(this.#open)), sorted(this.#model.groups));
+    this.#model.groupsOnDisk = [new Map(this.#model.groups)];
     await askEverything(this.#open, this.#model);
   }
 
@@ -435,7 +470,16 @@ class Run {
     const path = `${this.#path}-read`;
     copyStore(this.#path, path);
     const before = filesBelow(path);
-    const reader = await Store.open(path, { ...this.#options, index: true, flush: "async", readOnly: true });
+    const engine = engineAt(this.#engine + 1);
+    const clock = () => this.#now;
+    const reader = await Store.open(path, {
+      ...this.#options,
+      engine,
+      clock,
+      index: true,
+      flush: "async",
+      readOnly: true,
+    });
     try {
       const kind = this.#model.kind;
       const { clean, durable, put, lastTime } = this.#model;
@@ -450,42 +494,4 @@ class Run {
     assert.deepEqual(filesBelow(path), before);
     rmSync(path, { recursive: true });
   }
-}
-
-const WRONG: Record<Wrong, object> = {
-  body: { body: new Uint8Array(SIZES.segmentBytes) },
-  properties: { properties: { p: "v".repeat(32_768) } },
-  queueId: { queueId: -1 },
-  topic: { topic: "../T" },
-  tags: { tags: "" },
-  key: { keys: ["a b"] },
-  sysFlag: { sysFlag: 2 ** 31 },
-};
-
-function sorted(groups: ReadonlyMap<string, number>): [string, number][] {
-  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-function isSame(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
-/**
- * The files as the death of the process would leave them. The store goes on meanwhile, so what vouches for other files is
- * copied before them: `checkpoint`, then the watermark, then all else, the log last. A copy in another order has a watermark
- * that speaks of entries which came too late.
- */
-function copyStore(from: string, to: string): void {
-  const others = readdirSync(from).filter((name) => name !== "commitlog");
-  for (const name of ["checkpoint", "moraine/watermark", "moraine", ...others, "commitlog"]) {
-    // What is there stays as it was.
-    if (existsSync(join(from, name))) cpSync(join(from, name), join(to, name), { recursive: true, force: false });
-  }
-}
-
-/** Contents of all files below a directory. */
-function filesBelow(directory: string): Map<string, string> {
-  const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).map((path) => join(directory, path));
-  const files = paths.filter((path) => statSync(path).isFile());
-  return new Map(files.map((path) => [path, readFileSync(path, "latin1")]));
 }

@@ -2,9 +2,13 @@
  * Random sequences, one a seed: 320 by default, of which each kind of store takes those with even or odd seeds.
  * `npm run model` sets how many (MORAINE_MODEL_SEQUENCES), for how long at most (MORAINE_MODEL_MINUTES), and from which
  * seed on (MORAINE_MODEL_SEED).
+ *
+ * Their engine is that of MORAINE_ENGINE, or what MORAINE_MODEL_ENGINE says: `native`, `wasm`, or `alternating`, one of
+ * both at random whenever a store is opened.
  */
 import fc from "fast-check";
 import { expect } from "vitest";
+import { ENGINE_OPTION, ENGINES } from "./engines.ts";
 import { type Change, sequence } from "./operations.ts";
 import { type Counts, run } from "./run.ts";
 
@@ -44,6 +48,9 @@ const MUST_HAPPEN = [
   "forget group",
   "close and open",
   "crash and open",
+  "kill and open",
+  "steps of a killed process",
+  ...ENGINES.map((engine) => `${engine} opened`),
   "read-only open",
   "consumequeue lost",
   "index lost",
@@ -80,7 +87,9 @@ export async function runSequences(seeds: "even" | "odd", first: Partial<Change>
   const from = number("MORAINE_MODEL_SEED") ?? 1;
   const start = from + ((from % 2 === 0) === (seeds === "even") ? 0 : 1);
   for (let seed = start; seed < from + sequences && Date.now() - started < minutes * 60_000; seed += 2) {
-    const property = fc.asyncProperty(sequence, (operations) => run(operations, first, counts));
+    const property = fc.asyncProperty(sequence, (operations) =>
+      run(operations, { ...first, engine: seed >> 1 }, counts),
+    );
     const outcome = await fc.check(property, {
       seed,
       numRuns: 1,
@@ -93,7 +102,7 @@ export async function runSequences(seeds: "even" | "odd", first: Partial<Change>
       const isStuck = outcome.interrupted && outcome.counterexample === null;
       const error = isStuck ? new Error(`not done after ${SEQUENCE_MS} ms`) : outcome.errorInstance;
       const reason = error instanceof Error ? error.message : error;
-      const again = `npm run model -- --typescript --sequences 1 --seed ${seed}`;
+      const again = `npm run model -- --typescript ${ENGINE_OPTION} --sequences 1 --seed ${seed}`;
       expect.fail(`${reason}\n\nThe sequence, shrunk:\n${lines}\n\nAgain: ${again}`);
     }
     count("sequences", 1);
