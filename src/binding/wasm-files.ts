@@ -28,6 +28,7 @@ export interface WasmEvents {
 const OPEN_FILES = 64;
 const ZERO_BYTES = 1024 * 1024;
 const SEARCH_BYTES = 256 * 1024;
+const BLOCK_BYTES = 4096;
 /** Where a file gets its size before it gets its name. */
 const MAKING = "moraine/making";
 
@@ -110,7 +111,7 @@ export class WasmFiles {
         this.#written(handle);
         return writeAll(handle, memory.bytes(), at, bytes, position);
       }),
-      first_set: guarded("pread", (handle = 0, from = 0, to = 0) => this.#firstSet(handle, from, to)),
+      clear: guarded("pread", (handle = 0, from = 0, to = 0) => this.#clear(handle, from, to)),
       zero: guarded("pwrite", (handle = 0, from = 0, to = 0) => {
         for (let at = from; at < to; at += ZERO_BYTES) {
           writeAll(handle, zeros, 0, Math.min(ZERO_BYTES, to - at), at);
@@ -278,9 +279,12 @@ export class WasmFiles {
     return { files, directories };
   }
 
-  /** A file that was synced by its path. */
-  syncedFile(place: string): void {
-    this.#dirtyFiles.delete(place);
+  /** A sync of the file begins: what is written from here on it may leave out. Returns what is to be done if it fails. */
+  beginSync(place: string): () => void {
+    const wasDirty = this.#dirtyFiles.delete(place);
+    return () => {
+      if (wasDirty) this.#dirtyFiles.add(place);
+    };
   }
 
   #place(root: number, path: string): string {
@@ -344,18 +348,22 @@ export class WasmFiles {
     return 0;
   }
 
-  #firstSet(handle: number, from: number, to: number): number {
+  /** Only blocks that hold something are written: they have their room, also on a full disk. */
+  #clear(handle: number, from: number, to: number): number {
     this.#search ??= new Uint8Array(SEARCH_BYTES);
-    const { blocks } = fs.fstatSync(handle);
-    // What the file holds ends in front of it: the rest is a hole.
-    if (blocks !== undefined && blocks * 512 <= from) return to;
+    let cleared = 0;
     for (let at = from; at < to; at += SEARCH_BYTES) {
       const piece = this.#search.subarray(0, Math.min(SEARCH_BYTES, to - at));
       const read = readAll(handle, piece, 0, piece.length, at);
-      if (Buffer.compare(piece.subarray(0, read), zeros.subarray(0, read)) === 0) continue;
-      return at + piece.findIndex((byte) => byte !== 0);
+      if (isZero(piece.subarray(0, read))) continue;
+      for (let block = 0; block < read; block += BLOCK_BYTES) {
+        const bytes = piece.subarray(block, Math.min(block + BLOCK_BYTES, read));
+        if (isZero(bytes)) continue;
+        inCall("pwrite", () => writeAll(handle, zeros, 0, bytes.length, at + block));
+        cleared = 1;
+      }
     }
-    return to;
+    return cleared;
   }
 
   #syncDirectory(directory: string): number {
@@ -403,6 +411,10 @@ function readAll(handle: number, into: Uint8Array, at: number, bytes: number, po
     read += some;
   }
   return read;
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return Buffer.compare(bytes, zeros.subarray(0, bytes.length)) === 0;
 }
 
 function writeAll(handle: number, from: Uint8Array, at: number, bytes: number, position: number): number {

@@ -5,7 +5,7 @@
  * Idle it waits for nothing. The first put after idleness starts the interval's timer; a flush asked for while a sync runs
  * is the next group.
  */
-import { StoreError } from "../errors.ts";
+import type { StoreError } from "../errors.ts";
 import { failureFrom, type WasmInstance } from "./wasm-instance.ts";
 import { carryOut } from "./wasm-steps.ts";
 
@@ -205,11 +205,22 @@ export class WasmFlusher {
   async #carry(plan: string, ...numbers: number[]): Promise<number | undefined> {
     const begun = this.#plain(this.#instance.call(plan, ...numbers));
     if (begun !== STEPS) return begun;
-    const failed = await carryOut(this.#instance.outbox().slice(), this.#instance.files);
-    if (failed === undefined) return this.#plain(this.#instance.call("landed", 0, 0));
+    const isFlush = plan === "plan_flush";
+    const steps = this.#instance.outbox().slice();
+    const failed = await carryOut(steps, this.#instance.files, () => (isFlush ? NOTHING_BETWEEN : this.#between()));
+    const flush = isFlush ? 1 : 0;
+    if (failed === undefined) return this.#plain(this.#instance.call("landed", 0, 0, flush));
     const words = [failed.syscall, failed.path, failed.reason].join("\0");
     const bytes = this.#instance.give(words)[0] ?? 0;
-    return this.#plain(this.#instance.call("landed", failed.errno, bytes));
+    return this.#plain(this.#instance.call("landed", failed.errno, bytes, flush));
+  }
+
+  /** Whoever waits for a sync does not wait for those of many files. */
+  async #between(): Promise<void> {
+    if (this.#flush || (this.#due && !this.#settings.isSync)) {
+      this.#flush = false;
+      await this.#sync();
+    }
   }
 
   /** An answer that is not the end of writing; that is told. */
@@ -242,14 +253,16 @@ export class WasmFlusher {
     try {
       if (this.#instance.call("look", elapsed) === 1) this.arm();
     } catch (error) {
-      if (!(error instanceof StoreError) || ENDS.has(error.code)) return;
+      // The engine keeps it as a finding; an instance that has stopped says what it is about when it is asked for more.
+      if ((error as StoreError).code === "STORE_CLOSED") return;
     }
-    this.#settled(undefined);
-    this.#lookIn(RETENTION_INTERVAL_MS);
+    const isPoisoned = this.#instance.call("poison") === 1;
+    this.#settled(isPoisoned ? failureFrom(this.#instance.text()) : undefined);
+    if (!isPoisoned) this.#lookIn(RETENTION_INTERVAL_MS);
   }
 }
 
-const ENDS: ReadonlySet<string> = new Set(["STORE_POISONED", "STORE_CLOSED", "STORE_READ_ONLY"]);
+const NOTHING_BETWEEN: Promise<void> = Promise.resolve();
 
 /** The event loop's turn. */
 function turn(): Promise<void> {

@@ -26,9 +26,16 @@ interface Step {
   readonly rest: Uint8Array;
 }
 
-/** Resolves with the call that has failed; nothing after it is done. */
-export async function carryOut(steps: Uint8Array, files: WasmFiles): Promise<FailedCall | undefined> {
+/** Resolves with the call that has failed; nothing after it is done. `between` is awaited between two steps. */
+export async function carryOut(
+  steps: Uint8Array,
+  files: WasmFiles,
+  between: () => Promise<void>,
+): Promise<FailedCall | undefined> {
+  let isFirst = true;
   for (const step of decoded(steps)) {
+    if (!isFirst) await between();
+    isFirst = false;
     try {
       await run(step, files);
     } catch (error) {
@@ -89,9 +96,12 @@ function synced(handle: number): Promise<void> {
 async function syncFile(place: string, files: WasmFiles): Promise<void> {
   // A descriptor of its own: the ones that are kept may be closed before the sync is over.
   const handle = openFile(place, "", READ_WRITE);
+  const failed = files.beginSync(place);
   try {
     await synced(handle);
-    files.syncedFile(place);
+  } catch (error) {
+    failed();
+    throw error;
   } finally {
     closeQuietly(handle);
   }

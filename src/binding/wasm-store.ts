@@ -81,9 +81,10 @@ export class WasmStore implements EngineStore {
     instance.memory().set(bytes === batch.length ? batch : batch.subarray(0, bytes), at);
     const stored = instance.call(name, bytes, count);
     results.set(instance.columns().subarray(0, PUT_RESULT_HEADER + count * PUT_RESULT_STRIDE));
-    if (stored < count && instance.call("poison") === 1) this.#flusher.askFlush(); // for those who wait to be told
     this.#flusher.arm();
-    if (instance.call("asks_behind") === 1) this.#flusher.askBehind();
+    const asks = instance.call("asks");
+    if (asks === 1) this.#flusher.askBehind();
+    else if (asks === 2) this.#flusher.askFlush(); // for those who wait to be told
     return stored;
   }
 

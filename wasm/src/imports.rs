@@ -35,8 +35,8 @@ unsafe extern "C" {
     safe fn host_read(handle: u32, position: f64, at: usize, bytes: usize) -> i32;
     #[link_name = "write"]
     safe fn host_write(handle: u32, position: f64, at: usize, bytes: usize) -> i32;
-    #[link_name = "first_set"]
-    safe fn host_first_set(handle: u32, from: f64, to: f64) -> f64;
+    #[link_name = "clear"]
+    safe fn host_clear(handle: u32, from: f64, to: f64) -> i32;
     #[link_name = "zero"]
     safe fn host_zero(handle: u32, from: f64, to: f64) -> i32;
     #[link_name = "sync"]
@@ -97,8 +97,8 @@ mod nowhere {
     pub fn host_write(_: u32, _: f64, _: usize, _: usize) -> i32 {
         -38
     }
-    pub fn host_first_set(_: u32, _: f64, _: f64) -> f64 {
-        -38.0
+    pub fn host_clear(_: u32, _: f64, _: f64) -> i32 {
+        -38
     }
     pub fn host_zero(_: u32, _: f64, _: f64) -> i32 {
         -38
@@ -216,9 +216,9 @@ pub fn write(handle: u32, position: u64, bytes: &[u8]) -> i32 {
     host_write(handle, position as f64, place(bytes), bytes.len())
 }
 
-/// Position of the first byte in `from..to` that is not zero, `to` where there is none; negative: a failure.
-pub fn first_set(handle: u32, from: u64, to: u64) -> f64 {
-    host_first_set(handle, from as f64, to as f64)
+/// Writes zeros over the blocks of `from..to` that hold something else: 1 if there was one. A hole stays one.
+pub fn clear(handle: u32, from: u64, to: u64) -> i32 {
+    host_clear(handle, from as f64, to as f64)
 }
 
 /// Writes zeros.

@@ -1,7 +1,7 @@
 //! Plans: syncing, writing behind, saying how far the files reach. JavaScript says when; what can take long it carries out
 //! itself, without waiting (`deferred`), and tells what came of it (`landed`).
 //!
-//! A plan's export answers [`NOTHING`], [`DONE`], or [`STEPS`] with the steps in the outbox. One plan at a time.
+//! A plan's export answers [`NOTHING`], [`DONE`], or [`STEPS`] with the steps in the outbox. One plan at a time, and a flush beside it.
 
 use moraine_core::crossing;
 use moraine_core::engine::sidecar::SIDECAR;
@@ -12,7 +12,10 @@ use moraine_core::options::FlushMode;
 use crate::answers::{say, with_inbox, with_outbox};
 use crate::deferred;
 use crate::storage::{WasmStorage, failure};
-use crate::store::{Store, with_store};
+use crate::store::{HOLD_ENTRIES, Store, with_store};
+
+/// Entries of many queues that wait for more of the same at most.
+const PATIENT_ENTRIES: usize = HOLD_ENTRIES / 4;
 
 /// There is nothing to do.
 const NOTHING: i32 = 0;
@@ -63,7 +66,8 @@ pub extern "C" fn decide(now: f64, due: u32) -> i32 {
     with_store(|store| {
         let engine = store.engine.get_mut();
         let end = engine.reader().positions().end;
-        let worth_it = engine.writer().is_ok_and(|writer| writer.queues_are_worth_writing());
+        // Memory is smaller here than where the core's own patience ends.
+        let worth_it = engine.writer().is_ok_and(|writer| writer.queues_are_worth_writing() || writer.pending_entries() >= PATIENT_ENTRIES);
         Ok(i32::from(store.patience.decide(now as u64, due != 0, end, worth_it) == Behind::All))
     })
 }
@@ -132,37 +136,41 @@ pub extern "C" fn seal_step() -> i32 {
     })
 }
 
-/// The steps of a plan were carried out: `errno` is 0, or that of the step that failed, whose call, path and reason lie in the
+/// The steps of a plan (`flush`: of a flush) were carried out: `errno` is 0, or that of the step that failed, whose call, path and reason lie in the
 /// inbox, each behind a NUL but the first.
 #[unsafe(no_mangle)]
-pub extern "C" fn landed(errno: i32, bytes: usize) -> i32 {
+pub extern "C" fn landed(errno: i32, bytes: usize, flush: u32) -> i32 {
     planned(|store| {
-        let Some(flight) = store.flight.take() else { return Ok(NOTHING) };
+        let taken = if flush == 0 { store.flight.take() } else { store.flushing.take().map(Flight::Flush) };
+        let Some(flight) = taken else { return Ok(NOTHING) };
         let outcome = match errno {
             0 => Ok(()),
             errno => Err(with_inbox(bytes, |words| {
                 let words = String::from_utf8_lossy(words);
                 let mut parts = words.splitn(3, '\0');
                 let mut part = || parts.next().unwrap_or_default();
-                failure(errno, part(), part(), part())
+                let (syscall, path, reason) = (part(), part(), part());
+                landed_failure(failure(errno, syscall, path, reason))
             })),
         };
         end(store, flight, outcome)
     })
 }
 
-/// Writes all entries behind, waiting for the disk where that takes a sync.
+/// Writes entries behind until few enough wait, waiting for the disk where that takes a sync.
 pub fn write_behind_now(store: &mut Store) -> Result<(), Error> {
     let is_sync = store.engine.get_mut().reader().options().flush == FlushMode::Sync;
     if is_sync
-        && store.flight.is_none()
+        && store.flushing.is_none()
         && let Some(plan) = store.engine.get_mut().writer()?.plan_flush()
     {
         // Entries leave memory only when their messages are durable.
         let outcome = plan.run(store.storage.as_ref());
         end(store, Flight::Flush(plan), outcome)?;
     }
-    while let Some(plan) = store.engine.get_mut().writer()?.plan_behind() {
+    // A put pays for about what it brings: the files of many queues take their time.
+    while store.engine.get_mut().writer()?.pending_entries() >= HOLD_ENTRIES {
+        let Some(plan) = store.engine.get_mut().writer()?.plan_behind() else { break };
         let outcome = plan.run(store.storage.as_ref());
         if end(store, Flight::Behind(plan), outcome)? != DONE {
             break;
@@ -187,7 +195,10 @@ fn planned(body: impl FnOnce(&mut Store) -> Result<i32, Error>) -> i32 {
 fn begin(store: &mut Store, flight: Flight, outcome: Result<(), IoError>, steps: Option<Vec<u8>>) -> Result<i32, Error> {
     match (outcome, steps) {
         (Ok(()), Some(steps)) => {
-            store.flight = Some(flight);
+            match flight {
+                Flight::Flush(plan) => store.flushing = Some(plan),
+                other => store.flight = Some(other),
+            }
             with_outbox(|out| *out = steps);
             Ok(STEPS)
         }
@@ -234,6 +245,14 @@ fn end(store: &mut Store, flight: Flight, outcome: Result<(), IoError>) -> Resul
         (_, Err(failed)) => failed,
     };
     Ok(poison(store, failed))
+}
+
+/// A failed sync is never tried again, not even one that found the disk full: plans say so of those that they carry out, of noted
+/// ones nobody else can. But a queue table that finds no room is done without.
+fn landed_failure(failed: IoError) -> IoError {
+    let is_sync = matches!(failed.syscall, "fdatasync" | "fsync");
+    let is_table = failed.path == SIDECAR || failed.path.starts_with("moraine/queues-");
+    if is_sync && !is_table { IoError { kind: IoKind::Other, ..failed } } else { failed }
 }
 
 /// A full disk, or something that is no file in the sidecar's place: opening takes longer then, and nothing is lost.

@@ -95,12 +95,6 @@ impl WasmSegment {
         self.zeros.set(self.ahead.then_some(at));
         Ok(())
     }
-
-    /// Without the call that gives blocks back, which Node.js does not have.
-    fn write_zeros(&self, at: u64) -> Result<(), IoError> {
-        checked(imports::zero(self.handle, at, self.size), &self.path)?;
-        checked(imports::sync(self.handle), &self.path).map(drop)
-    }
 }
 
 impl Segment for WasmSegment {
@@ -151,18 +145,18 @@ impl Segment for WasmSegment {
     }
 
     fn zero_from(&self, at: u64) -> Result<(), IoError> {
-        self.restart_at(at, || {
-            let set = imports::first_set(self.handle, at, self.size);
-            match set {
-                failure if failure < 0.0 => Err(failed(failure as i32, &self.path)),
-                none if none >= self.size as f64 => Ok(()),
-                found => self.write_zeros(found as u64),
-            }
+        self.restart_at(at, || match checked(imports::clear(self.handle, at, self.size), &self.path)? {
+            0 => Ok(()),
+            _ => checked(imports::sync(self.handle), &self.path).map(drop),
         })
     }
 
     fn zero_again(&self, at: u64) -> Result<(), IoError> {
-        self.restart_at(at, || self.write_zeros(at))
+        self.restart_at(at, || {
+            // Node.js has no call that gives blocks back, nor one that tells which there are.
+            checked(imports::zero(self.handle, at, self.size), &self.path)?;
+            checked(imports::sync(self.handle), &self.path).map(drop)
+        })
     }
 
     fn sync(&self, _from: u64, _to: u64) -> Result<(), IoError> {

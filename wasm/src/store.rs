@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use moraine_core::engine::patience::Patience;
 use moraine_core::engine::place::refuse_other_directories;
-use moraine_core::engine::{Engine, Progress, Resolved, SealPlan, Writer};
+use moraine_core::engine::{Engine, FlushPlan, Progress, Resolved, SealPlan, Writer};
 use moraine_core::error::{Code, Error};
 use moraine_core::options::FlushMode;
 
@@ -26,7 +26,7 @@ const PUT_RESULT_STRIDE: usize = 3;
 /// Queue and index entries that wait in memory before somebody is to write them.
 const ASK_ENTRIES: usize = 16_384;
 /// Entries at which a put writes them itself: who never lets the event loop go on must not fill memory.
-const HOLD_ENTRIES: usize = 262_144;
+pub const HOLD_ENTRIES: usize = 262_144;
 
 /// Entries at which nothing more is taken: those that wait cannot be written before the event loop has gone on.
 const MOST_ENTRIES: usize = 2 * HOLD_ENTRIES;
@@ -42,8 +42,9 @@ pub struct Store {
     pub resolved: Resolved<WasmSegment>,
     /// A lookup that goes on.
     pub hits: Option<Hits>,
-    /// A plan whose syncs JavaScript carries out.
+    /// A plan whose syncs JavaScript carries out, and a flush beside it.
     pub flight: Option<Flight>,
+    pub flushing: Option<FlushPlan<WasmStorage>>,
     pub sealing: Option<SealPlan<WasmStorage>>,
     pub patience: Patience,
     /// The failure of the last put that stored fewer messages than asked.
@@ -102,6 +103,7 @@ pub extern "C" fn open(bytes: usize) -> i32 {
             resolved: Resolved::default(),
             hits: None,
             flight: None,
+            flushing: None,
             sealing: None,
             patience: Patience::default(),
             put_failure: None,
@@ -150,7 +152,8 @@ fn write(bytes: usize, count: usize, put: impl FnOnce(&mut Writer<'_, WasmStorag
         }
         let waiting = engine.writer().map_or(0, |writer| writer.pending_entries());
         if waiting >= HOLD_ENTRIES && !matches!(store.flight, Some(Flight::Behind(_))) {
-            plans::write_behind_now(store)?;
+            // The messages are stored whatever comes of it; a failure ends writing, which `asks` tells.
+            let _ended = plans::write_behind_now(store);
         }
         Ok(stored as i32)
     })
@@ -161,11 +164,16 @@ fn too_many_wait() -> Error {
     Error::new(Code::Busy, message)
 }
 
-/// Whether entries are to be written behind: once for every so many.
+/// What is to be done after a put: 1 entries are to be written behind, once for every so many; 2 whoever waits is to be told
+/// that writing has ended.
 #[unsafe(no_mangle)]
-pub extern "C" fn asks_behind() -> i32 {
+pub extern "C" fn asks() -> i32 {
     with_store(|store| {
-        let waiting = store.engine.get_mut().writer().map_or(0, |writer| writer.pending_entries());
+        let engine = store.engine.get_mut();
+        if engine.poisoned().is_some() {
+            return Ok(2);
+        }
+        let waiting = engine.writer().map_or(0, |writer| writer.pending_entries());
         let asks = waiting >= store.ask_at;
         if asks {
             store.ask_at = usize::MAX;

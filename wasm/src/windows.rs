@@ -1,23 +1,32 @@
 //! Windows: pieces of files of the log that were read just now, so that neighbouring records cost one call.
 //!
-//! A file that is read from front to back gets larger windows, one that is read here and there small ones. What is
-//! written falls out of them.
+//! A file that is read from front to back gets large windows; one that is read here and there (a queue among others, single
+//! messages) is read as asked, but for short reads, which look at what follows. What is written falls out of the windows.
 
 use std::cell::RefCell;
 
 use moraine_core::error::IoError;
 
 const WINDOWS: usize = 4;
+/// For a short read that does not go on where another has ended.
 const SMALL_BYTES: usize = 8 * 1024;
 const LARGE_BYTES: usize = 256 * 1024;
+/// Reads of fewer bytes are short.
+const SHORT_BYTES: usize = 512;
 /// From this size on a read goes past the windows.
 const DIRECT_BYTES: usize = 128 * 1024;
+/// Bytes that may be left out between two reads which go on.
+const GAP_BYTES: u64 = 64;
 
 #[derive(Default)]
 struct Window {
     handle: u32,
     at: u64,
+    /// Room for a window: what it holds are the first `len`.
     bytes: Vec<u8>,
+    len: usize,
+    /// Where the newest read in it has ended.
+    read_to: u64,
     /// Turn of the last use.
     used: u64,
 }
@@ -26,6 +35,8 @@ struct Window {
 struct Windows {
     list: [Window; WINDOWS],
     turn: u64,
+    /// Where the newest read past the windows has ended.
+    direct: (u32, u64),
 }
 
 thread_local! {
@@ -34,18 +45,21 @@ thread_local! {
 
 impl Window {
     fn holds(&self, handle: u32, at: u64, bytes: usize) -> bool {
-        self.handle == handle && at >= self.at && at + bytes as u64 <= self.at + self.bytes.len() as u64
+        self.handle == handle && at >= self.at && at + bytes as u64 <= self.at + self.len as u64
     }
 
     fn overlaps(&self, handle: u32, from: u64, to: u64) -> bool {
-        self.handle == handle && from < self.at + self.bytes.len() as u64 && to > self.at
+        self.handle == handle && from < self.at + self.len as u64 && to > self.at
     }
 
-    /// A read at `at` goes on where this window ends.
+    /// A read at `at` goes on where the newest one in this window has ended.
     fn leads_to(&self, handle: u32, at: u64) -> bool {
-        let end = self.at + self.bytes.len() as u64;
-        self.handle == handle && !self.bytes.is_empty() && at >= self.at && at <= end + SMALL_BYTES as u64
+        self.len > 0 && self.handle == handle && goes_on(self.read_to, at)
     }
+}
+
+fn goes_on(end: u64, at: u64) -> bool {
+    at >= end && at - end <= GAP_BYTES
 }
 
 /// Copies `out.len()` bytes from `at` of an open file that has `size` bytes. `fetch` reads a piece of it.
@@ -56,34 +70,34 @@ pub fn read(
     out: &mut [u8],
     mut fetch: impl FnMut(u64, &mut [u8]) -> Result<(), IoError>,
 ) -> Result<(), IoError> {
-    if out.len() >= DIRECT_BYTES {
-        return fetch(at, out);
-    }
     OPEN.with_borrow_mut(|windows| {
         windows.turn += 1;
-        let turn = windows.turn;
+        let (turn, end) = (windows.turn, at + out.len() as u64);
         let place = match windows.list.iter().position(|window| window.holds(handle, at, out.len())) {
             Some(place) => place,
             None => {
                 let follows = windows.list.iter().position(|window| window.leads_to(handle, at));
-                let bytes = if follows.is_some() { LARGE_BYTES } else { SMALL_BYTES };
+                let goes_on = follows.is_some() || (windows.direct.0 == handle && goes_on(windows.direct.1, at));
+                if out.len() >= DIRECT_BYTES || (out.len() >= SHORT_BYTES && !goes_on) {
+                    windows.direct = (handle, end);
+                    return fetch(at, out);
+                }
                 let oldest = || windows.list.iter().enumerate().min_by_key(|(_, window)| window.used).map_or(0, |(place, _)| place);
                 let place = follows.unwrap_or_else(oldest);
                 let window = &mut windows.list[place];
-                let bytes = (bytes.max(out.len()) as u64).min(size.saturating_sub(at)) as usize;
-                window.bytes.clear();
-                window.bytes.resize(bytes.max(out.len()), 0);
-                let fetched = fetch(at, &mut window.bytes);
-                (window.handle, window.at) = (handle, at);
-                if fetched.is_err() {
-                    window.bytes.clear();
-                    return fetched;
+                let wanted = if goes_on { LARGE_BYTES } else { SMALL_BYTES };
+                let bytes = ((wanted.max(out.len()) as u64).min(size.saturating_sub(at)) as usize).max(out.len());
+                if window.bytes.len() < bytes {
+                    window.bytes.resize(bytes, 0);
                 }
+                (window.handle, window.at, window.len) = (handle, at, 0);
+                fetch(at, &mut window.bytes[..bytes])?;
+                window.len = bytes;
                 place
             }
         };
         let window = &mut windows.list[place];
-        window.used = turn;
+        (window.used, window.read_to) = (turn, end);
         let from = (at - window.at) as usize;
         out.copy_from_slice(&window.bytes[from..from + out.len()]);
         Ok(())
@@ -93,11 +107,11 @@ pub fn read(
 /// Bytes `from..to` of an open file have changed.
 pub fn forget(handle: u32, from: u64, to: u64) {
     OPEN.with_borrow_mut(|windows| {
-        windows.list.iter_mut().filter(|window| window.overlaps(handle, from, to)).for_each(|window| window.bytes.clear());
+        windows.list.iter_mut().filter(|window| window.overlaps(handle, from, to)).for_each(|window| window.len = 0);
     });
 }
 
 /// Another program may have changed any file.
 pub fn forget_all() {
-    OPEN.with_borrow_mut(|windows| windows.list.iter_mut().for_each(|window| window.bytes.clear()));
+    OPEN.with_borrow_mut(|windows| windows.list.iter_mut().for_each(|window| window.len = 0));
 }

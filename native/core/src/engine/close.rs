@@ -55,14 +55,19 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     }
 
     fn write_index_slots(&mut self) -> Result<(), Error> {
-        let mut writes = Writes::default();
-        let Some(active) = &self.0.index.active else { return Ok(()) };
-        active.plan_slots(&mut writes);
-        self.with_reserve(|storage| writes.run(storage))?;
-        if let Some(active) = &mut self.0.index.active {
-            active.wrote_slots();
+        while let Some(active) = &self.0.index.active {
+            let mut writes = Writes::default();
+            let upto = active.plan_slots(&mut writes);
+            let is_all = upto == active.pages();
+            self.with_reserve(|storage| writes.run(storage))?;
+            if let Some(active) = &mut self.0.index.active {
+                active.wrote_slots(upto);
+            }
+            self.0.unsynced.extend(writes.paths());
+            if is_all {
+                break;
+            }
         }
-        self.0.unsynced.extend(writes.paths());
         Ok(())
     }
 }

@@ -469,11 +469,11 @@ impl<'a, S: Storage, C: Clock> Build<'a, S, C> {
     fn finish(&mut self) -> Result<(), Error> {
         let storage = self.storage;
         if let Some(active) = self.index.active.as_mut() {
-            let mut writes = Writes::default();
-            active.plan_slots(&mut writes);
-            writes.run(storage)?;
-            active.wrote_slots();
-            self.unsynced.extend(writes.paths());
+            let unsynced = &mut self.unsynced;
+            active.write_slots(|writes| {
+                unsynced.extend(writes.paths());
+                writes.run(storage)
+            })?;
         }
         if self.note.queues {
             storage.create_dir(DIRECTORY)?;

@@ -172,9 +172,13 @@ impl ActiveFile {
         self.pending_from += count as u32;
     }
 
-    /// Plans to write the slots and the header that differ from the file: before it is sealed or the store closed.
-    pub fn plan_slots(&self, writes: &mut Writes) {
+    /// Plans to write slots that differ from the file, as many as a plan holds, and the header with the last of them: before it is
+    /// sealed or the store closed. Returns the page up to which (exclusive) the file will hold them.
+    pub fn plan_slots(&self, writes: &mut Writes) -> usize {
         for (page, _) in self.dirty_pages.iter().enumerate().filter(|&(_, &dirty)| dirty) {
+            if writes.is_full() {
+                return page;
+            }
             let first = page * PAGE_SLOTS;
             let slots = &self.slots[first..self.slots.len().min(first + PAGE_SLOTS)];
             writes.push(self.path(), self.geometry.file_bytes(), self.geometry.slot_at(first as u32), |out| {
@@ -184,11 +188,31 @@ impl ActiveFile {
         if self.header_dirty {
             writes.push(self.path(), self.geometry.file_bytes(), 0, |out| out.extend_from_slice(&self.header.encode()));
         }
+        self.pages()
     }
 
-    pub fn wrote_slots(&mut self) {
-        self.dirty_pages.fill(false);
-        self.header_dirty = false;
+    /// The file holds the slots of the pages below `upto`, and with all of them the header.
+    pub fn wrote_slots(&mut self, upto: usize) {
+        self.dirty_pages[..upto].fill(false);
+        self.header_dirty &= upto < self.pages();
+    }
+
+    /// Pages of slots.
+    pub fn pages(&self) -> usize {
+        self.dirty_pages.len()
+    }
+
+    /// Writes the slots and the header that differ from the file, a plan at a time; `run` carries a plan out.
+    pub fn write_slots<E>(&mut self, mut run: impl FnMut(&Writes) -> Result<(), E>) -> Result<(), E> {
+        loop {
+            let mut writes = Writes::default();
+            let upto = self.plan_slots(&mut writes);
+            run(&writes)?;
+            self.wrote_slots(upto);
+            if upto == self.pages() {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::put::Index;
 use crate::error::Error;
 use crate::format::index_file::{Header, IndexEntry};
 use crate::storage::Storage;
-use crate::writes::{Unsynced, Writes};
+use crate::writes::Unsynced;
 
 impl Index {
     /// Takes back every entry of a message at or above `physical`. The file that then is the newest takes entries again;
@@ -42,11 +42,8 @@ impl Index {
                 None => file.header = before.as_ref().map_or_else(Header::default, Header::following),
             }
             if storage.len(&file.path())?.is_some() {
-                let mut writes = Writes::default();
-                file.plan_slots(&mut writes);
-                writes.run(storage)?;
+                file.write_slots(|writes| writes.run(storage))?;
                 file.zero_entries(storage, written)?;
-                file.wrote_slots();
                 if was_sealed {
                     storage.sync(&file.path())?; // sealed files are believed after a crash
                 }

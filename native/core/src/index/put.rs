@@ -38,7 +38,9 @@ enum Step {
 pub enum IndexProgress {
     /// Entries of the file at this place, counted from the oldest that is not sealed, below this number.
     Entries(usize, u32),
-    /// Entries, slots and header of the oldest full file: it is to be synced and sealed.
+    /// Entries of the oldest full file, and slots of its pages below this one.
+    Slots(usize),
+    /// The last slots, and the header, of the oldest full file: it is to be synced and sealed.
     Sealed,
 }
 
@@ -157,8 +159,8 @@ impl Index {
             if upto < file.header.count {
                 return Some(IndexProgress::Entries(0, upto));
             }
-            file.plan_slots(writes);
-            return Some(IndexProgress::Sealed);
+            let upto = file.plan_slots(writes);
+            return Some(if upto < file.pages() { IndexProgress::Slots(upto) } else { IndexProgress::Sealed });
         }
         let mut unsealed = self.full.iter().chain(&self.active).enumerate();
         let (place, file) = unsealed.find(|(_, file)| file.waiting() > 0)?;
@@ -172,6 +174,12 @@ impl Index {
                 // A roll in between moves the active file to where its place was counted.
                 if let Some(file) = self.full.iter_mut().chain(&mut self.active).nth(*place) {
                     file.wrote_entries(*upto);
+                }
+                None
+            }
+            IndexProgress::Slots(upto) => {
+                if let Some(file) = self.full.front_mut() {
+                    file.wrote_slots(*upto);
                 }
                 None
             }
