@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { encodeListing, isThere, space, statNumbers, zoneOffset } from "./wasm-entries.ts";
 import { errnoOf } from "./wasm-errno.ts";
 import { failedCall, inCall } from "./wasm-failed-call.ts";
-import { CREATE_NEW, closeQuietly, openFile, READ, READ_WRITE } from "./wasm-open.ts";
+import { CREATE_NEW, closeQuietly, makeDirectories, openFile, READ, READ_WRITE } from "./wasm-open.ts";
 
 /** Linear memory as it is now. */
 export interface LinearMemory {
@@ -30,8 +30,6 @@ const ZERO_BYTES = 1024 * 1024;
 const SEARCH_BYTES = 256 * 1024;
 /** Where a file gets its size before it gets its name. */
 const MAKING = "moraine/making";
-
-const DIRECTORY_MODE = 0o755;
 
 const zeros: Uint8Array = new Uint8Array(ZERO_BYTES);
 
@@ -168,7 +166,7 @@ export class WasmFiles {
   }
 
   makeDirectory(directory: string): number {
-    const made = fs.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    const made = makeDirectories(directory);
     if (made !== undefined) {
       for (let at = directory; ; at = dirname(at)) {
         this.#dirtyDirectories.add(dirname(at));
