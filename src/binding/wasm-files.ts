@@ -345,9 +345,9 @@ export class WasmFiles {
 
   #firstSet(handle: number, from: number, to: number): number {
     this.#search ??= new Uint8Array(SEARCH_BYTES);
-    const { blocks } = fs.fstatSync(handle);
-    // What the file holds ends in front of it: the rest is a hole.
-    if (blocks !== undefined && blocks * 512 <= from) return to;
+    // Without any block all of it is a hole. How many there are says nothing of where: a copy may have holes for zeros, and
+    // a file system that compresses counts fewer.
+    if (fs.fstatSync(handle).blocks === 0) return to;
     for (let at = from; at < to; at += SEARCH_BYTES) {
       const piece = this.#search.subarray(0, Math.min(SEARCH_BYTES, to - at));
       const read = readAll(handle, piece, 0, piece.length, at);
