@@ -79,7 +79,7 @@ export function missingTool() {
   return windows || runs("cc") ? undefined : TOOLS.cc;
 }
 
-function runs(command) {
+export function runs(command) {
   return spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
 }
 

@@ -70,6 +70,16 @@ const WORKLOADS = {
       await Promise.all(Array.from({ length: 64 }, waiter));
     },
   },
+  "batch-durable": {
+    flush: "sync",
+    durability: "survives power loss",
+    async run(store, from, count) {
+      for (let n = from; n < from + count; n += 64) {
+        putBatches(store, n, Math.min(64, from + count - n));
+        await store.flush();
+      }
+    },
+  },
 };
 
 /** Runs a workload in `dir` and answers with its figures. */

@@ -179,9 +179,8 @@ export class WasmFiles {
   /** Makes a file of `size` zero bytes, or lengthens the one that is there. */
   create(root: number, path: string, size: number): number {
     const place = this.#place(root, path);
+    this.#forget(place);
     if (size > 0 && !isThere(place) && this.#createWhole(root, place, size)) {
-      closeQuietly(this.#file(place));
-      this.#forget(place);
       this.#dirtyFiles.add(place);
       return 0;
     }

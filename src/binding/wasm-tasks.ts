@@ -36,8 +36,8 @@ export function verifyStore(
 ): EngineTask<EngineVerified> {
   return task(onProgress, (tell) => {
     const root = storeDirectory(path, false);
-    checkPlace(root, path, false);
     return withInstance([root], true, tell, (instance) => {
+      checkPlace(instance, path, false);
       const [end, below, index] = live ?? [Number.NaN, 0, null];
       const [bytes = 0, indexBytes = 0] = instance.give(optionBytes(options), index ?? "");
       instance.call("verify", bytes, deep ? 1 : 0, end, below, indexBytes);
@@ -54,14 +54,14 @@ export function rebuildStore(
 ): EngineTask<RebuildResult> {
   return task(onProgress, (tell) => {
     const root = storeDirectory(path, false);
-    checkPlace(root, path, false);
-    return locked(root, () =>
-      withInstance([root], false, tell, (instance) => {
+    return withInstance([root], false, tell, (instance) => {
+      checkPlace(instance, path, false);
+      return locked(root, () => {
         const [bytes = 0] = instance.give(optionBytes(options));
         instance.call("rebuild", bytes, queues ? 1 : 0, index ? 1 : 0);
         return instance.json<RebuildResult>();
-      }),
-    );
+      });
+    });
   });
 }
 
@@ -73,11 +73,12 @@ export function salvageStore(
 ): EngineTask<SalvageResult> {
   return task(onProgress, (tell) => {
     const from = storeDirectory(path, false);
-    checkPlace(from, path, false);
+    // The new one is the second root of the instance, and is made only when the first one is known to be a store.
+    withInstance([from], true, tell, (instance) => checkPlace(instance, path, false));
     refuseFilled(out, from);
     const to = storeDirectory(out, true);
-    return locked(to, () =>
-      withInstance([from, to], false, tell, (instance) => {
+    return withInstance([from, to], false, tell, (instance) =>
+      locked(to, () => {
         const [bytes = 0] = instance.give(optionBytes(options));
         instance.call("salvage", bytes);
         return instance.json<SalvageResult>();

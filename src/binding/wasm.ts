@@ -3,7 +3,7 @@ import { StoreError } from "../errors.ts";
 import type { Engine, EngineEvents, EngineStore } from "./contract.ts";
 import { storeDirectory } from "./wasm-directory.ts";
 import { WasmInstance } from "./wasm-instance.ts";
-import { acquireLock } from "./wasm-lock.ts";
+import { acquireLock, type WasmLock } from "./wasm-lock.ts";
 import { loadModule } from "./wasm-module.ts";
 import { optionBytes, type WasmOptions } from "./wasm-options.ts";
 import { checkPlace } from "./wasm-place.ts";
@@ -31,21 +31,18 @@ export function wasmEngine(): Engine {
 function openStore(path: string, options: WasmOptions, events: EngineEvents): EngineStore {
   const { readOnly, create, clock } = options;
   const root = storeDirectory(path, create && !readOnly);
-  const begin = (): WasmInstance => {
-    const instance = new WasmInstance([root], readOnly, {
+  let instance: WasmInstance | undefined;
+  let lock: WasmLock | undefined;
+  try {
+    instance = new WasmInstance([root], readOnly, {
       onProgress: (phase, done, total) => {
         events.onProgress(phase, done, total);
         return true;
       },
     });
+    checkPlace(instance, path, create && !readOnly);
+    if (!readOnly) lock = acquireLock(root);
     if (clock !== undefined) setClock(instance, clock);
-    return instance;
-  };
-  checkPlace(root, path, create && !readOnly);
-  const lock = readOnly ? undefined : acquireLock(root);
-  let instance: WasmInstance | undefined;
-  try {
-    instance = begin();
     const [bytes = 0] = instance.give(optionBytes(options));
     instance.call("open", bytes);
     return new WasmStore(instance, path, options, lock, events);
