@@ -2,7 +2,7 @@
 // `--seed S` and `--scenarios N`: only such stores, N of them from seed S on (a failed test says its seed).
 // `--kills N`: only stores whose process is killed in the end and that RocketMQ opens first; with `--seed S` from that seed on.
 // `--cuts N`: the same after a power cut, of which RocketMQ takes torn files as it likes (docs/durability.md, Known limits).
-// `--images N`: only damaged stores that both read; `--seed S` as before.
+// `--images N`: only damaged stores that both read; `--seed S` as before. `--engine native` or `--engine wasm`: all of it over that engine.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -16,8 +16,15 @@ const AT_A_TIME = "12";
 function options() {
   const number = { type: "string" };
   const { values } = parseArgs({
-    options: { all: { type: "boolean" }, seed: number, scenarios: number, kills: number, cuts: number, images: number },
+    options: {
+      all: { type: "boolean" },
+      engine: { type: "string" },
+      ...{ seed: number, scenarios: number, kills: number, cuts: number, images: number },
+    },
   });
+  if (values.engine !== undefined && !["native", "wasm"].includes(values.engine)) {
+    throw new Error(`--engine is ${values.engine}; it must be native or wasm`);
+  }
   for (const name of ["seed", "scenarios", "kills", "cuts", "images"]) {
     const value = values[name];
     if (value !== undefined && !/^[1-9]\d{0,8}$/.test(value)) {
@@ -50,7 +57,7 @@ function chosen({ all, seed, scenarios, kills, cuts, images }) {
 function run(values) {
   setUp();
   const { env: told, files } = chosen(values);
-  const env = { ...process.env, ...told };
+  const env = { ...process.env, ...told, ...(values.engine === undefined ? {} : { MORAINE_ENGINE: values.engine }) };
   const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "interop", "--maxConcurrency", AT_A_TIME];
   return spawnSync(process.execPath, [...vitest, ...files], { cwd: root, env, stdio: "inherit" }).status ?? 1;
 }

@@ -3,10 +3,9 @@ import * as fs from "node:fs";
 import { dirname, resolve } from "node:path";
 import { StoreError } from "../errors.ts";
 import { errnoOf, ioFailure, refusedFile } from "./wasm-errno.ts";
-import { syncDirectory } from "./wasm-open.ts";
+import { makeDirectories, syncDirectory } from "./wasm-open.ts";
 
 const ENOENT = 2;
-const DIRECTORY_MODE = 0o755;
 
 /** The directory, absolute and without links; made where `create` says so. */
 export function storeDirectory(path: string, create: boolean): string {
@@ -42,7 +41,7 @@ function look(path: string): fs.Stats | undefined {
 function made(path: string): fs.Stats {
   let first: string | undefined;
   try {
-    first = fs.mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
+    first = makeDirectories(path);
   } catch (error) {
     throw ioFailure(error, "mkdir", path);
   }

@@ -95,5 +95,7 @@ function listed(directory: string, entry: fs.Dirent): Listed[] {
     return isThere(place) ? [{ name, kind: LINK, length: 0 }] : [];
   }
   if (found.isDirectory()) return [{ name, kind: DIRECTORY, length: 0 }];
-  return [{ name, kind: found.isFile() && !entry.isSymbolicLink() ? FILE : LINK, length: found.size }];
+  return found.isFile() && !entry.isSymbolicLink()
+    ? [{ name, kind: FILE, length: found.size }]
+    : [{ name, kind: LINK, length: 0 }];
 }

@@ -83,6 +83,7 @@ const NUMBERS: ReadonlyMap<string, number> = new Map([
 const WORDS: ReadonlyMap<number, string> = new Map(KNOWN.map(([, errno, words]) => [errno, words] as const));
 
 const ENOSPC = 28;
+const ENOSYS = 38;
 const ELOOP = 40;
 const EDQUOT = 122;
 
@@ -93,6 +94,8 @@ export function errnoOf(error: unknown): number {
   const known = typeof code === "string" ? NUMBERS.get(code) : undefined;
   if (known !== undefined) return known;
   if (typeof errno === "number" && Number.isSafeInteger(errno)) return Math.abs(errno);
+  // A runtime that does not have the call.
+  if (error instanceof TypeError && /is not a function/.test(error.message)) return ENOSYS;
   // Deno leaves an error that it has no class for as Rust words it.
   const told = typeof message === "string" ? /\(os error (\d{1,5})\)/.exec(message) : null;
   return told === null ? 0 : Number(told[1]);

@@ -14,7 +14,6 @@ export interface FailedCall {
 const WRONG_TYPE = 9999;
 /** A failure without a number. */
 const UNNUMBERED = 9998;
-const ENOSYS = 38;
 
 /** Another call than the one that was asked for. */
 class InCall extends Error {
@@ -43,12 +42,7 @@ export function failedCall(error: unknown, syscall: string, path: string): Faile
   if (error instanceof StoreError) return toldBefore(error, syscall, path);
   const errno = errnoOf(error);
   if (errno !== 0) return { errno, syscall, path, reason: reasonOf(errno) };
-  const { message } = error as Error;
-  // A runtime that does not have the call.
-  if (error instanceof TypeError && /is not a function/.test(message)) {
-    return { errno: ENOSYS, syscall, path, reason: reasonOf(ENOSYS) };
-  }
-  return { errno: UNNUMBERED, syscall, path, reason: message };
+  return { errno: UNNUMBERED, syscall, path, reason: (error as Error).message };
 }
 
 /** A failure that has its words already. */

@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { encodeListing, isThere, space, statNumbers, zoneOffset } from "./wasm-entries.ts";
 import { errnoOf } from "./wasm-errno.ts";
 import { failedCall, inCall } from "./wasm-failed-call.ts";
-import { CREATE_NEW, closeQuietly, openFile, READ, READ_WRITE } from "./wasm-open.ts";
+import { CREATE_NEW, closeQuietly, makeDirectories, openFile, READ, READ_WRITE } from "./wasm-open.ts";
 
 /** Linear memory as it is now. */
 export interface LinearMemory {
@@ -31,8 +31,6 @@ const SEARCH_BYTES = 256 * 1024;
 const BLOCK_BYTES = 4096;
 /** Where a file gets its size before it gets its name. */
 const MAKING = "moraine/making";
-
-const DIRECTORY_MODE = 0o755;
 
 const zeros: Uint8Array = new Uint8Array(ZERO_BYTES);
 
@@ -169,7 +167,7 @@ export class WasmFiles {
   }
 
   makeDirectory(directory: string): number {
-    const made = fs.mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    const made = makeDirectories(directory);
     if (made !== undefined) {
       for (let at = directory; ; at = dirname(at)) {
         this.#dirtyDirectories.add(dirname(at));

@@ -1,11 +1,14 @@
 /** Files and directories of a store as the WebAssembly engine opens them: files are regular ones, links are not followed. */
-import { closeSync, constants, fstatSync, fsyncSync, openSync, type Stats } from "node:fs";
-import { ioFailure, refusedFile } from "./wasm-errno.ts";
+import { closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync, type Stats, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { errnoOf, ioFailure, refusedFile } from "./wasm-errno.ts";
 
 /** Neither a link is followed nor the other end of a pipe waited for. Windows has neither flag. */
 const PLAIN: number = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 /** As RocketMQ makes its files, less the process's umask. */
 const MODE = 0o644;
+const DIRECTORY_MODE = 0o755;
+const ENOENT = 2;
 
 export const READ: number = constants.O_RDONLY;
 export const READ_WRITE: number = constants.O_RDWR;
@@ -26,6 +29,33 @@ export function openFile(place: string, path: string, flags: number): number {
   } catch (error) {
     closeQuietly(descriptor);
     throw ioFailure(error, "fstat", path);
+  }
+}
+
+/**
+ * Makes a directory and those above it that are missing; returns the topmost that was made. By hand: `recursive` of node:fs
+ * never ends where the system refuses a name below a directory that is there, as in /proc.
+ */
+export function makeDirectories(directory: string): string | undefined {
+  try {
+    return madeHere(directory);
+  } catch (error) {
+    const above = dirname(directory);
+    if (errnoOf(error) !== ENOENT || above === directory) throw error;
+    const first = makeDirectories(above);
+    const made = madeHere(directory);
+    return first ?? made;
+  }
+}
+
+/** Undefined where the directory is there already. */
+function madeHere(directory: string): string | undefined {
+  try {
+    mkdirSync(directory, DIRECTORY_MODE);
+    return directory;
+  } catch (error) {
+    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return undefined;
+    throw error;
   }
 }
 

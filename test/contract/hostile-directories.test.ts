@@ -1,31 +1,25 @@
-/** Directories in which everything may be anything: an open shows what was put, or refuses with a reason; it ends in any case. */
-import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
-  truncateSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type Finding, Store, StoreError, verifyStore } from "../../src/index.ts";
+import { INSTEAD, OUTSIDE, PLACES, placeIn } from "./hostile.ts";
 import { bytes, message, openStore, SMALL, temporaryDirectory, text } from "./temporary-store.ts";
 
 const MESSAGES = 60;
 /** What a store may take beside what the process has, for whatever files say of their sizes. */
 const MAX_GROWTH_BYTES = 256 * 1024 * 1024;
 const SIZES = { ...SMALL, segmentBytes: 4096, queueFileEntries: 20, indexSlots: 16, indexEntries: 64 };
-const OUTSIDE = "not of the store";
 
 const body = (n: number): string => `body ${n} `.repeat(8);
 
@@ -60,91 +54,6 @@ async function copy(): Promise<string> {
   const dir = join(await temporaryDirectory(), "store");
   cpSync(await original(), dir, { recursive: true, preserveTimestamps: true });
   return dir;
-}
-
-/** What stands in the place of something else. */
-const INSTEAD: Record<string, (path: string) => void | Promise<void>> = {
-  "a FIFO": (path) => void execFileSync("mkfifo", [path]),
-  "a socket": async (path) => {
-    // The path of a socket is short: it is bound in its directory.
-    const before = process.cwd();
-    process.chdir(dirname(path));
-    const server = createServer();
-    try {
-      await new Promise<void>((done, failed) =>
-        server.once("error", failed).listen(`./${basename(path)}`, () => done()),
-      );
-    } finally {
-      process.chdir(before);
-    }
-    onTestFinished(() => void server.close());
-  },
-  "a link to itself": (path) => symlinkSync(basename(path), path),
-  "a link to nowhere": (path) => symlinkSync("/nowhere/at/all", path),
-  "a link to a file elsewhere": (path) => {
-    const elsewhere = join(dirname(dirname(path)), `${basename(path)}.elsewhere`);
-    writeFileSync(elsewhere, OUTSIDE);
-    symlinkSync(elsewhere, path);
-  },
-  "a link to a device": (path) => symlinkSync("/dev/zero", path),
-  "a directory": (path) => void mkdirSync(path),
-  "an empty file": (path) => writeFileSync(path, ""),
-  noise: (path) =>
-    writeFileSync(
-      path,
-      Uint8Array.from({ length: 5000 }, (_, n) => (n * n * 31 + n * 7) & 255),
-    ),
-  "a terabyte of zeros": (path) => {
-    writeFileSync(path, "");
-    truncateSync(path, 2 ** 40);
-  },
-};
-
-/** Names below the store, `*` for the first file and `$` for the last one. */
-const PLACES = [
-  "commitlog",
-  "commitlog/*",
-  "commitlog/$",
-  "consumequeue",
-  "consumequeue/orders",
-  "consumequeue/orders/0",
-  "consumequeue/orders/0/*",
-  "consumequeue/orders/1/$",
-  "batchconsumequeue",
-  "consumequeue_ext",
-  "index",
-  "index/*",
-  "index/$",
-  "checkpoint",
-  "abort",
-  "abort.bak",
-  "lock",
-  "config",
-  "config/moraine.json",
-  "config/moraine.json.bak",
-  "config/topics.json",
-  "moraine",
-  "moraine/watermark",
-  "moraine/queues-0",
-  "moraine/queues-1",
-  "moraine/live",
-  "moraine/owner",
-  "moraine/seals",
-  "moraine/reserve",
-  "moraine/rebuild",
-  "moraine/next",
-];
-
-function placeIn(dir: string, place: string): string {
-  const folder = join(dir, dirname(place));
-  const name = basename(place);
-  if (name !== "*" && name !== "$") return join(dir, place);
-  return join(
-    folder,
-    readdirSync(folder)
-      .sort()
-      .at(name === "*" ? 0 : -1) as string,
-  );
 }
 
 /** Everything that a store shows is as it was put; how many messages its queues show. */

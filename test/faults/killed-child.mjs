@@ -12,10 +12,13 @@ import { killedMessage } from "./killed-messages.mjs";
 
 const life = JSON.parse(process.argv[2]);
 
-// Queue checkpoints every few records instead of every 64 MiB: `checkpointBytes` is an option of the addon alone.
-const addon = createRequire(import.meta.url)(fileURLToPath(new URL(`../../prebuilds/${life.addon}`, import.meta.url)));
-const { open } = addon;
-addon.open = (path, options, onEvent) => open(path, { ...options, checkpointBytes: life.checkpointBytes }, onEvent);
+// Queue checkpoints every few records instead of every 64 MiB: `checkpointBytes` is an option of the engines alone.
+const engine =
+  life.options.engine === "wasm"
+    ? (await import("../../dist/binding/load.js")).loadEngine("wasm")
+    : createRequire(import.meta.url)(fileURLToPath(new URL(`../../prebuilds/${life.addon}`, import.meta.url)));
+const { open } = engine;
+engine.open = (path, options, events) => open(path, { ...options, checkpointBytes: life.checkpointBytes }, events);
 const { Store } = await import("moraine");
 
 let state = life.diceSeed >>> 0;

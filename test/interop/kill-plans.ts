@@ -40,6 +40,14 @@ export interface KillPlan {
 
 const HOUR_MS = 3_600_000;
 
+const ENGINES = ["native", "wasm"] as const;
+
+/** The engine of each process: what MORAINE_ENGINE says, or by turns. */
+function engineOf(seed: number, life: number): (typeof ENGINES)[number] {
+  const asked = ENGINES.find((name) => name === process.env.MORAINE_ENGINE);
+  return asked ?? (ENGINES[(seed + life) % ENGINES.length] as (typeof ENGINES)[number]);
+}
+
 const [addon] = readdirSync(join(import.meta.dirname, "../../prebuilds")).filter((name) => name.endsWith(".node"));
 
 /**
@@ -72,6 +80,7 @@ export function killPlan(seed: number, line: Line): KillPlan {
     const isLast = life === count - 1;
     return {
       ...shape,
+      options: { ...options, engine: engineOf(seed, life) },
       life,
       end: isLast ? dice.one(["kill", "kill", "cut"]) : dice.one(["close", "kill", "cut"]),
       afterMs: dice.from(0, 500),
