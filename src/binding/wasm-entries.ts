@@ -84,6 +84,8 @@ function kindOf(found: fs.Stats | fs.BigIntStats): number {
 /** An entry of a directory as the engine knows it; nothing if it is gone in the meantime. */
 function listed(directory: string, entry: fs.Dirent): Listed[] {
   const { name } = entry;
+  // A name that is no UTF-8: none of ours, and none that can be said.
+  if (name.includes("\uFFFD") && !isThere(join(directory, name))) return [{ name, kind: LINK, length: 0 }];
   // Without a look at each: RocketMQ has a directory for every topic.
   if (entry.isDirectory()) return [{ name, kind: DIRECTORY, length: 0 }];
   const place = join(directory, name);

@@ -1,4 +1,4 @@
-/** Stores that are open when a process or a worker thread ends by itself: they are closed, as the native engine closes its own. */
+/** Stores that are open when a process or a worker thread ends by itself: they are closed, unless a sync is under way. */
 
 const open: Set<() => void> = new Set();
 

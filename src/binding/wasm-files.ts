@@ -31,6 +31,8 @@ const SEARCH_BYTES = 256 * 1024;
 const BLOCK_BYTES = 4096;
 /** Where a file gets its size before it gets its name. */
 const MAKING = "moraine/making";
+/** As RocketMQ makes its files, less the process's umask. */
+const WHOLE_MODE = 0o666;
 
 const zeros: Uint8Array = new Uint8Array(ZERO_BYTES);
 
@@ -157,6 +159,11 @@ export class WasmFiles {
     return this.#place(root, path);
   }
 
+  /** What a killed process left in the middle of making a file. */
+  removeLeftovers(): void {
+    for (const root of this.#roots.keys()) removeQuietly(this.#place(root, MAKING));
+  }
+
   /** Closes what is open still. */
   close(): void {
     for (const handle of this.#open.values()) closeQuietly(handle);
@@ -226,7 +233,7 @@ export class WasmFiles {
     removeQuietly(making);
     let handle: number;
     try {
-      handle = openFile(making, "", CREATE_NEW);
+      handle = openFile(making, "", CREATE_NEW, WHOLE_MODE);
     } catch {
       return false;
     }
@@ -271,10 +278,14 @@ export class WasmFiles {
   takeDirty(root: number): { files: string[]; directories: string[] } {
     const below = (path: string) => path === this.#roots[root] || path.startsWith(`${this.#roots[root]}/`);
     const files = [...this.#dirtyFiles].filter(below);
-    const directories = [...this.#dirtyDirectories].filter(below);
-    for (const file of files) this.#dirtyFiles.delete(file);
+    const directories = new Set([...this.#dirtyDirectories].filter(below));
+    for (const file of files) {
+      this.#dirtyFiles.delete(file);
+      // A process that died may have made the directories, and not synced them.
+      for (let above = dirname(file); below(above); above = dirname(above)) directories.add(above);
+    }
     for (const directory of directories) this.#dirtyDirectories.delete(directory);
-    return { files, directories };
+    return { files, directories: [...directories] };
   }
 
   /** A sync of the file begins: what is written from here on it may leave out. Returns what is to be done if it fails. */
@@ -354,8 +365,10 @@ export class WasmFiles {
       const piece = this.#search.subarray(0, Math.min(SEARCH_BYTES, to - at));
       const read = readAll(handle, piece, 0, piece.length, at);
       if (isZero(piece.subarray(0, read))) continue;
-      for (let block = 0; block < read; block += BLOCK_BYTES) {
-        const bytes = piece.subarray(block, Math.min(block + BLOCK_BYTES, read));
+      for (let block = 0, end = 0; block < read; block = end) {
+        // Up to the end of a block of the file: what lies behind it may have no room.
+        end = Math.min(block + BLOCK_BYTES - ((at + block) % BLOCK_BYTES), read);
+        const bytes = piece.subarray(block, end);
         if (isZero(bytes)) continue;
         inCall("pwrite", () => writeAll(handle, zeros, 0, bytes.length, at + block));
         cleared = 1;

@@ -47,6 +47,7 @@ export class WasmFlusher {
   #looks: Timer | undefined;
   #lookedAt = performance.now();
   #markedAt = performance.now();
+  #flushedAt = performance.now();
   #working: Promise<void> | undefined;
   #ended = false;
 
@@ -147,6 +148,7 @@ export class WasmFlusher {
 
   /** One group: everything put so far, one sync, one settlement. */
   async #sync(): Promise<void> {
+    this.#flushedAt = performance.now();
     try {
       if ((await this.#carry("plan_flush")) !== undefined) this.#settled(undefined);
     } catch (error) {
@@ -211,13 +213,19 @@ export class WasmFlusher {
     const flush = isFlush ? 1 : 0;
     if (failed === undefined) return this.#plain(this.#instance.call("landed", 0, 0, flush));
     const words = [failed.syscall, failed.path, failed.reason].join("\0");
-    const bytes = this.#instance.give(words)[0] ?? 0;
+    let bytes = 0;
+    try {
+      bytes = this.#instance.give(words)[0] ?? 0;
+    } catch {
+      // Without the memory for its words a failure is one all the same.
+    }
     return this.#plain(this.#instance.call("landed", failed.errno, bytes, flush));
   }
 
   /** Whoever waits for a sync does not wait for those of many files. */
   async #between(): Promise<void> {
-    if (this.#flush || (this.#due && !this.#settings.isSync)) {
+    const isTime = performance.now() - this.#flushedAt >= this.#settings.flushIntervalMs;
+    if (this.#flush || (isTime && !this.#settings.isSync)) {
       this.#flush = false;
       await this.#sync();
     }

@@ -59,13 +59,24 @@ export interface InstanceEvents {
   onProgress(phase: string, done: number, total: number): boolean;
 }
 
+function instantiate(imports: ConstructorParameters<typeof WebAssembly.Instance>[1]): WebAssembly.Instance {
+  try {
+    return new WebAssembly.Instance(loadModule(), imports);
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    const message = `the WebAssembly module does not fit this copy of moraine; install the package again: ${(error as Error).message}`;
+    throw new StoreError("STORE_NO_ENGINE", message, { cause: error, details: { engine: "wasm" } });
+  }
+}
+
 export class WasmInstance {
   readonly exports: WasmExports;
   readonly files: WasmFiles;
   readonly #memory: Memory;
   readonly #limit: number;
   #panic: string | undefined;
-  #broken = false;
+  /** What stopped it in the middle of something. */
+  #broken: StoreError | undefined;
 
   /** `roots`: directories of the engine's roots. */
   constructor(
@@ -87,7 +98,7 @@ export class WasmInstance {
       },
     });
     const imports = { env: { memory }, moraine: this.files.imports(this.#memory) };
-    this.exports = new WebAssembly.Instance(loadModule(), imports).exports as WasmExports;
+    this.exports = instantiate(imports).exports as WasmExports;
   }
 
   /** Bytes of linear memory in use. */
@@ -97,7 +108,7 @@ export class WasmInstance {
 
   /** Calls an export; what it throws and what it answers as a failure is a `StoreError`. */
   call(name: string, ...numbers: number[]): number {
-    if (this.#broken) throw broken();
+    if (this.#broken !== undefined) throw broken(this.#broken);
     const call = this.exports[name] as (...numbers: number[]) => number;
     let answer: number;
     try {
@@ -154,21 +165,25 @@ export class WasmInstance {
   /** Lets go of the files. */
   end(): void {
     try {
-      if (!this.#broken) this.exports.abandon?.();
+      if (this.#broken === undefined) this.exports.abandon?.();
     } catch {
       // Its files are closed all the same.
     }
-    this.#broken = true;
+    this.#broken ??= new StoreError("STORE_CLOSED", "the store is closed; open it again");
     this.files.close();
   }
 
   /** The instance cannot be used any more: it stopped in the middle of something. */
   #trapped(error: unknown): StoreError {
-    this.#broken = true;
+    this.#broken = this.#stopped(error);
+    return this.#broken;
+  }
+
+  #stopped(error: unknown): StoreError {
     const { message } = error as Error;
     // Every panic has told its words before: without them it is memory that could not be had.
     if (this.#panic === undefined && error instanceof WebAssembly.RuntimeError && message === "unreachable") {
-      const text = `the WebAssembly engine has filled its memory of ${this.#limit} bytes; close the store and open it again, with more memory or smaller batches`;
+      const text = `the WebAssembly engine has filled its memory of ${this.#limit} bytes; close the store and open it again, and put less at once`;
       return new StoreError("STORE_POISONED", text, { cause: error, details: { engine: "wasm" } });
     }
     const text = `internal error, please report it: ${this.#panic ?? message}`;
@@ -186,12 +201,15 @@ export function failureFrom(json: string): StoreError {
 }
 
 function noRoom(bytes: number): StoreError {
-  const message = `the WebAssembly engine has no memory left for ${bytes} bytes; ask for less at once, or give it more memory`;
+  const message = `the WebAssembly engine has no memory left for ${bytes} bytes; ask for less at once`;
   return new StoreError("STORE_BUSY", message, { details: { engine: "wasm" } });
 }
 
-function broken(): StoreError {
+/** What every later call is told. */
+function broken(first: StoreError): StoreError {
+  if (first.code !== "STORE_IO")
+    return new StoreError(first.code, first.message, { cause: first, details: first.details });
   const message =
     "an earlier call into this store failed in a way that is a defect of moraine; close the store and open it again";
-  return new StoreError("STORE_POISONED", message);
+  return new StoreError("STORE_POISONED", message, { cause: first });
 }

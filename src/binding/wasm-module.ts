@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { StoreError } from "../errors.ts";
 
 /** Which exports, imports and layouts this side knows. The module has its number in a section of its own. */
-export const WASM_ABI = 1;
+export const WASM_ABI = 2;
 const ABI_SECTION = "moraine";
 
 /** Pages of 64 KiB that the memory of an instance begins with: as many as the module is linked for. */

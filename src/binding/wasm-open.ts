@@ -5,7 +5,7 @@ import { errnoOf, ioFailure, refusedFile } from "./wasm-errno.ts";
 
 /** Neither a link is followed nor the other end of a pipe waited for. Windows has neither flag. */
 const PLAIN: number = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
-/** As RocketMQ makes its files, less the process's umask. */
+/** Of files of ours, less the process's umask. */
 const MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
 const ENOENT = 2;
@@ -15,10 +15,10 @@ export const READ_WRITE: number = constants.O_RDWR;
 export const CREATE_NEW: number = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
 
 /** Descriptor of a regular file; `path` is what an error calls it, relative to the store directory. */
-export function openFile(place: string, path: string, flags: number): number {
+export function openFile(place: string, path: string, flags: number, mode: number = MODE): number {
   let descriptor: number;
   try {
-    descriptor = openSync(place, flags | PLAIN, MODE);
+    descriptor = openSync(place, flags | PLAIN, mode);
   } catch (error) {
     throw ioFailure(error, "open", path);
   }

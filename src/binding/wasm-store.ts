@@ -209,7 +209,7 @@ export class WasmStore implements EngineStore {
     if (items.length % SCAN_STRIDE !== 0) throw new StoreError("STORE_IO", "a scan came back in pieces");
     const outbox = instance.outbox();
     const bytes = outbox.slice(0, outbox.length - reasonBytes);
-    const reasons = JSON.parse(instance.text().slice(-reasonBytes)) as string[];
+    const reasons = JSON.parse(new TextDecoder().decode(outbox.subarray(outbox.length - reasonBytes))) as string[];
     return { items, bytes, reasons, next };
   }
 

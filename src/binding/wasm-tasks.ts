@@ -93,12 +93,12 @@ function task<T>(onProgress: TaskProgress, work: (tell: Tell) => T): EngineTask<
   const done = new Promise<T>((settle, reject) => {
     setImmediate(() => {
       try {
-        settle(
-          work((phase, doneBytes, total) => {
-            onProgress(phase, doneBytes, total);
-            return !stopped;
-          }),
-        );
+        const result = work((phase, doneBytes, total) => {
+          onProgress(phase, doneBytes, total);
+          return !stopped;
+        });
+        // Timers have their turn first: a time limit that has passed meanwhile counts.
+        setImmediate(() => settle(result));
       } catch (error) {
         reject(error);
       }

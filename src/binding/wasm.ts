@@ -30,6 +30,7 @@ export function wasmEngine(): Engine {
 
 function openStore(path: string, options: WasmOptions, events: EngineEvents): EngineStore {
   const { readOnly, create, clock } = options;
+  checkSlots(options);
   const root = storeDirectory(path, create && !readOnly);
   let instance: WasmInstance | undefined;
   let lock: WasmLock | undefined;
@@ -41,7 +42,10 @@ function openStore(path: string, options: WasmOptions, events: EngineEvents): En
       },
     });
     checkPlace(instance, path, create && !readOnly);
-    if (!readOnly) lock = acquireLock(root);
+    if (!readOnly) {
+      lock = acquireLock(root);
+      instance.files.removeLeftovers();
+    }
     if (clock !== undefined) setClock(instance, clock);
     const [bytes = 0] = instance.give(optionBytes(options));
     instance.call("open", bytes);
@@ -51,4 +55,13 @@ function openStore(path: string, options: WasmOptions, events: EngineEvents): En
     lock?.undo();
     throw error instanceof StoreError ? error : new StoreError("STORE_IO", (error as Error).message, { cause: error });
   }
+}
+
+/** The slots of an index file are held in memory, 4 bytes each. */
+const MOST_SLOTS = 8_000_000;
+
+function checkSlots({ index, indexSlots }: WasmOptions): void {
+  if (!index || indexSlots <= MOST_SLOTS) return;
+  const message = `indexSlots is ${indexSlots}: the WebAssembly engine has memory for ${MOST_SLOTS}; give fewer, or use the native engine`;
+  throw new StoreError("STORE_UNSUPPORTED", message, { details: { engine: "wasm", argument: "options.indexSlots" } });
 }

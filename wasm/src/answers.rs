@@ -112,6 +112,6 @@ pub fn room(into: &mut Vec<u8>, bytes: usize) -> Result<(), Error> {
 }
 
 pub fn out_of_memory(bytes: usize) -> Error {
-    let message = format!("the WebAssembly engine has no memory left for {bytes} bytes; ask for less at once, or give it more memory");
+    let message = format!("the WebAssembly engine has no memory left for {bytes} bytes; ask for less at once");
     Error::new(Code::Busy, message)
 }

@@ -21,7 +21,7 @@ mod windows;
 
 /// What the TypeScript side and this module agree on: a module of another number is refused (`src/binding/wasm-module.ts`).
 /// Goes up with every change of an export, an import or the layout of what they pass.
-pub const WASM_ABI: u32 = 1;
+pub const WASM_ABI: u32 = 2;
 
 /// That number where it can be read before anything runs: in a section of its own, in little-endian order.
 #[cfg(target_arch = "wasm32")]

@@ -217,6 +217,13 @@ pub extern "C" fn positions() -> i32 {
 /// Closes the store; what went wrong is answered, and it is closed all the same.
 #[unsafe(no_mangle)]
 pub extern "C" fn close() -> i32 {
+    with_store(|store| {
+        if store.flight.is_some() || store.flushing.is_some() {
+            // Never: JavaScript tells what came of every plan before.
+            store.engine.get_mut().poison(Error::new(Code::Io, "a sync was begun, and what came of it is not known"));
+        }
+        Ok(0)
+    });
     with_store(|store| match store.engine.get_mut().writer() {
         Ok(mut writer) => writer.close().map(|()| 0),
         Err(error) if error.code == Code::ReadOnly => Ok(0),

@@ -12,6 +12,9 @@ use crate::lock::StoreLock;
 use crate::prefill::Ahead;
 use crate::shared::{HostEngine, OpenSettings};
 
+/// Where the WebAssembly engine gives a file its size before its name (`wasm-files.ts`).
+const MAKING: &str = "moraine/making";
+
 pub(crate) struct Opened {
     pub(crate) engine: HostEngine,
     pub(crate) storage: Arc<HostStorage>,
@@ -37,6 +40,10 @@ pub(crate) fn open(settings: OpenSettings, progress: &mut dyn FnMut(Progress)) -
     let storage = Arc::new(storage);
     refuse_other_directories(&shown, storage.as_ref(), access.create)?;
     let lock = if access.read_only { None } else { Some(StoreLock::acquire(storage.root())?) };
+    if lock.is_some() {
+        // A second name of a file of the log, where a process of the WebAssembly engine was killed as it made one.
+        let _ = std::fs::remove_file(storage.root().join(MAKING));
+    }
     if options.process_id == 0 {
         options.process_id = std::process::id();
     }
