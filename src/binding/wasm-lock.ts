@@ -79,6 +79,8 @@ class Lock implements WasmLock {
     this.#owner = claim.owner;
     this.#fill(this.#withoutOthers());
     syncDirectory(this.#root, "");
+    // An owner whose file has lost its name is none.
+    if (!claim.owner.isNamed) throw this.#locked("others that open and close it at this moment");
   }
 
   release(): void {

@@ -51,6 +51,11 @@ export class Owner {
     this.#descriptor = descriptor;
   }
 
+  /** Whether nobody has put another file in the place of ours. */
+  get isNamed(): boolean {
+    return isNamed(this.#descriptor, this.#path);
+  }
+
   /** Removes the file if it is still ours. Open until it is gone: a closed one would be a dead owner's. */
   release(): void {
     try {
