@@ -3,8 +3,9 @@
  *
  * The addon holds the process by nothing. What a caller waits for (an open, a flush, a close) does: see `ProcessHold`.
  */
-import { StoreError, type StoreErrorCode } from "../errors.ts";
+import { StoreError } from "../errors.ts";
 import type { Addon, AddonEvent, AddonOptions } from "./addon.ts";
+import { readClock } from "./clock.ts";
 import type {
   AppendedColumns,
   Engine,
@@ -19,6 +20,7 @@ import type {
   FetchedMessages,
   TaskProgress,
 } from "./contract.ts";
+import { failureFrom } from "./failure.ts";
 import { NativeFetches, nextNumber } from "./native-fetch.ts";
 import { runTask, type TaskEvent } from "./native-task.ts";
 import { ProcessHold } from "./process-hold.ts";
@@ -26,7 +28,7 @@ import { numberIn, tokenOf } from "./token.ts";
 
 export function nativeEngine(addon: Addon): Engine {
   const run = <T>(onProgress: TaskProgress, start: (onEvent: TaskEvent) => number): EngineTask<T> =>
-    runTask(addon, onProgress, fromJson, (onEvent) => called(addon, () => start(onEvent)));
+    runTask(addon, onProgress, failureFrom, (onEvent) => called(addon, () => start(onEvent)));
   return {
     name: "native",
     open: (path, options, events) => NativeStore.open(addon, path, options, events),
@@ -75,7 +77,7 @@ class NativeStore implements EngineStore {
     const { clock, ...rest } = options;
     const store = new NativeStore(addon, path, options, events);
     return store.#open(() =>
-      addon.open(path, clock === undefined ? rest : { ...rest, clockMs: read(clock) }, store.#arrive),
+      addon.open(path, clock === undefined ? rest : { ...rest, clockMs: readClock(clock) }, store.#arrive),
     );
   }
 
@@ -117,7 +119,7 @@ class NativeStore implements EngineStore {
       this.#events.onProgress(text ?? "", first, second);
       return;
     }
-    const error = text === null || kind === addon.EVENT_DONE ? undefined : fromJson(text);
+    const error = text === null || kind === addon.EVENT_DONE ? undefined : failureFrom(text);
     if (kind === addon.EVENT_SETTLED) {
       this.#settled(first, error);
     } else if (kind === addon.EVENT_ARRIVED) {
@@ -149,7 +151,7 @@ class NativeStore implements EngineStore {
 
   put(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number {
     try {
-      if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
+      if (this.#clock !== undefined) this.#addon.setClock(this.#handle, readClock(this.#clock));
       return this.#addon.put(this.#handle, batch, bytes, count, results);
     } catch (error) {
       throw this.#toStoreError(error);
@@ -158,7 +160,7 @@ class NativeStore implements EngineStore {
 
   putGroup(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number {
     try {
-      if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
+      if (this.#clock !== undefined) this.#addon.setClock(this.#handle, readClock(this.#clock));
       return this.#addon.putGroup(this.#handle, batch, bytes, count, results);
     } catch (error) {
       throw this.#toStoreError(error);
@@ -169,7 +171,7 @@ class NativeStore implements EngineStore {
     const failure = this.#call(() => this.#addon.takeError(this.#handle));
     return failure === null
       ? new StoreError("STORE_IO", "no put has failed", { details: { internal: true } })
-      : fromJson(failure);
+      : failureFrom(failure);
   }
 
   get(
@@ -345,7 +347,7 @@ class NativeStore implements EngineStore {
       const errand = nextNumber(this.#lastErrand, this.#errands);
       this.#lastErrand = errand;
       this.#call(() => {
-        if (this.#clock !== undefined) this.#addon.setClock(this.#handle, read(this.#clock));
+        if (this.#clock !== undefined) this.#addon.setClock(this.#handle, readClock(this.#clock));
         ask(errand);
       });
       this.#errands.set(errand, { resolve: (value) => resolve(value as T), reject });
@@ -359,7 +361,7 @@ class NativeStore implements EngineStore {
     this.#errands.delete(errand);
     this.#hold.release();
     if (went) awaited.resolve(JSON.parse(text));
-    else awaited.reject(fromJson(text));
+    else awaited.reject(failureFrom(text));
   }
 
   health(): EngineHealth {
@@ -377,7 +379,7 @@ class NativeStore implements EngineStore {
   verify(deep: boolean, onProgress: TaskProgress): EngineTask<EngineVerified> {
     const handle = this.#options.readOnly ? 0 : this.#handle;
     const options = withoutClock(this.#options);
-    return runTask(this.#addon, onProgress, fromJson, (onEvent) =>
+    return runTask(this.#addon, onProgress, failureFrom, (onEvent) =>
       this.#call(() => this.#addon.verifyStore(this.#path, options, deep, handle, onEvent)),
     );
   }
@@ -413,27 +415,6 @@ function toStoreError(addon: Addon, error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const { message } = error as Error;
   const prefix = addon.FAILURE_PREFIX;
-  if (message.startsWith(prefix)) return fromJson(message.slice(prefix.length));
+  if (message.startsWith(prefix)) return failureFrom(message.slice(prefix.length));
   return new StoreError("STORE_INVALID_ARGUMENT", message, { cause: error });
-}
-
-function read(clock: () => number): number {
-  try {
-    return clock();
-  } catch (cause) {
-    if (cause instanceof StoreError) throw cause;
-    throw new StoreError("STORE_INVALID_ARGUMENT", "clock threw instead of returning milliseconds since the epoch", {
-      details: { argument: "clock" },
-      cause,
-    });
-  }
-}
-
-function fromJson(json: string): StoreError {
-  const { code, message, details } = JSON.parse(json) as {
-    code: StoreErrorCode;
-    message: string;
-    details: Record<string, unknown>;
-  };
-  return new StoreError(code, message, { details });
 }

@@ -55,7 +55,7 @@ function made(path: string): fs.Stats {
   return fs.statSync(path);
 }
 
-export function noStore(path: string, reason: string): StoreError {
+function noStore(path: string, reason: string): StoreError {
   const message = `${path} is no store: ${reason}; give the directory that holds commitlog`;
   return new StoreError("STORE_INVALID_ARGUMENT", message, { details: { argument: "path", path } });
 }

@@ -67,7 +67,7 @@ export class WasmFiles {
 
   /** What the module imports under the name `moraine`. */
   imports(memory: LinearMemory): Record<string, (...numbers: number[]) => number | undefined> {
-    const place = (root: number, path: number, bytes: number) => this.#place(root, memory.text(path, bytes));
+    const place = (root: number, path: number, bytes: number) => this.place(root, memory.text(path, bytes));
     const guarded =
       (syscall: string, call: (...numbers: number[]) => number) =>
       (...numbers: number[]): number => {
@@ -155,13 +155,9 @@ export class WasmFiles {
     };
   }
 
-  place(root: number, path: string): string {
-    return this.#place(root, path);
-  }
-
   /** What a killed process left in the middle of making a file. */
   removeLeftovers(): void {
-    for (const root of this.#roots.keys()) removeQuietly(this.#place(root, MAKING));
+    for (const root of this.#roots.keys()) removeQuietly(this.place(root, MAKING));
   }
 
   /** Closes what is open still. */
@@ -186,7 +182,7 @@ export class WasmFiles {
 
   /** Makes a file of `size` zero bytes, or lengthens the one that is there. */
   create(root: number, path: string, size: number): number {
-    const place = this.#place(root, path);
+    const place = this.place(root, path);
     this.#forget(place);
     if (size > 0 && !isThere(place) && this.#createWhole(root, place, size)) {
       this.#dirtyFiles.add(place);
@@ -204,7 +200,7 @@ export class WasmFiles {
   }
 
   #createSegment(root: number, path: string, size: number): number {
-    const place = this.#place(root, path);
+    const place = this.place(root, path);
     if (!this.#createWhole(root, place, size)) {
       const handle = openFile(place, "", CREATE_NEW);
       try {
@@ -229,7 +225,7 @@ export class WasmFiles {
    * cannot be done here.
    */
   #createWhole(root: number, place: string, size: number): boolean {
-    const making = this.#place(root, MAKING);
+    const making = this.place(root, MAKING);
     removeQuietly(making);
     let handle: number;
     try {
@@ -296,7 +292,8 @@ export class WasmFiles {
     };
   }
 
-  #place(root: number, path: string): string {
+  /** The place of a path of the engine's; the empty one is the root itself. */
+  place(root: number, path: string): string {
     const directory = this.#roots[root] ?? "";
     return path === "" ? directory : `${directory}/${path}`;
   }

@@ -6,7 +6,8 @@
  * is the next group.
  */
 import type { StoreError } from "../errors.ts";
-import { failureFrom, type WasmInstance } from "./wasm-instance.ts";
+import { failureFrom } from "./failure.ts";
+import type { WasmInstance } from "./wasm-instance.ts";
 import { carryOut } from "./wasm-steps.ts";
 
 /** Time of writing after which the durable position is said on disk again. */
@@ -264,9 +265,9 @@ export class WasmFlusher {
       // The engine keeps it as a finding; an instance that has stopped says what it is about when it is asked for more.
       if ((error as StoreError).code === "STORE_CLOSED") return;
     }
-    const isPoisoned = this.#instance.call("poison") === 1;
-    this.#settled(isPoisoned ? failureFrom(this.#instance.text()) : undefined);
-    if (!isPoisoned) this.#lookIn(RETENTION_INTERVAL_MS);
+    const poison = this.#instance.poison();
+    this.#settled(poison);
+    if (poison === undefined) this.#lookIn(RETENTION_INTERVAL_MS);
   }
 }
 

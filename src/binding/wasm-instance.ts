@@ -2,7 +2,8 @@
  * An instance of the WebAssembly module, with its memory, and calls into it: texts and bytes go in through the inbox, come
  * back through the outbox, numbers through the columns (wasm/src/answers.rs).
  */
-import { StoreError, type StoreErrorCode } from "../errors.ts";
+import { StoreError } from "../errors.ts";
+import { failureFrom } from "./failure.ts";
 import { type LinearMemory, WasmFiles } from "./wasm-files.ts";
 import { INITIAL_PAGES, loadModule } from "./wasm-module.ts";
 
@@ -162,6 +163,11 @@ export class WasmInstance {
     return JSON.parse(this.text()) as T;
   }
 
+  /** Why the open store takes nothing any more; undefined where it does. */
+  poison(): StoreError | undefined {
+    return this.call("poison") === 1 ? failureFrom(this.text()) : undefined;
+  }
+
   /** Lets go of the files. */
   end(): void {
     try {
@@ -189,15 +195,6 @@ export class WasmInstance {
     const text = `internal error, please report it: ${this.#panic ?? message}`;
     return new StoreError("STORE_IO", text, { cause: error, details: { internal: true } });
   }
-}
-
-export function failureFrom(json: string): StoreError {
-  const { code, message, details } = JSON.parse(json) as {
-    code: StoreErrorCode;
-    message: string;
-    details: Record<string, unknown>;
-  };
-  return new StoreError(code, message, { details });
 }
 
 function noRoom(bytes: number): StoreError {

@@ -1,5 +1,6 @@
 /** An open store of the WebAssembly engine: the instance's exports as contract.ts has them. */
 import { StoreError } from "../errors.ts";
+import { readClock } from "./clock.ts";
 import {
   type AppendedColumns,
   type EngineEvents,
@@ -19,7 +20,7 @@ import {
 } from "./contract.ts";
 import { closeAtExit } from "./wasm-exit.ts";
 import { WasmFlusher } from "./wasm-flusher.ts";
-import { failureFrom, type WasmInstance } from "./wasm-instance.ts";
+import type { WasmInstance } from "./wasm-instance.ts";
 import type { WasmLock } from "./wasm-lock.ts";
 import type { WasmOptions } from "./wasm-options.ts";
 import { verifyStore } from "./wasm-tasks.ts";
@@ -381,9 +382,8 @@ export class WasmStore implements EngineStore {
         return work(instance);
       } finally {
         this.#remember();
-        const isPoisoned = instance.call("poison") === 1;
-        const poison = isPoisoned ? failureFrom(instance.text()) : undefined;
-        if (isPoisoned || this.#last[2] !== before) this.#events.onSettled(this.#last[2] ?? 0, poison);
+        const poison = instance.poison();
+        if (poison !== undefined || this.#last[2] !== before) this.#events.onSettled(this.#last[2] ?? 0, poison);
       }
     });
   }
@@ -411,20 +411,6 @@ export class WasmStore implements EngineStore {
 
 export function setClock(instance: WasmInstance, clock: () => number): void {
   instance.exports.set_clock?.(readClock(clock));
-}
-
-function readClock(clock: () => number): number {
-  let now: number;
-  try {
-    now = clock();
-  } catch (cause) {
-    if (cause instanceof StoreError) throw cause;
-    throw new StoreError("STORE_INVALID_ARGUMENT", "clock threw instead of returning milliseconds since the epoch", {
-      details: { argument: "clock" },
-      cause,
-    });
-  }
-  return now;
 }
 
 export function noThreads(): StoreError {
