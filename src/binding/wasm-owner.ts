@@ -3,8 +3,9 @@
  *
  * The owner holds the file open and removes it when it closes; what a dead owner left is replaced. Replacing is safe against
  * others that do the same: whoever replaces a file has made and holds `owner.INODE` first, the claim on that very file, and then
- * looks again whether it is still there and still dead. A claim is a file of the same kind, so one left by a process that died
- * is replaced in the same way.
+ * looks whether the file that it found dead is still there. A file of the same inode is not enough: it may be a later owner's, and
+ * that one may give the name up to the next while it is looked at. A claim is a file of the same kind, so one left by a process
+ * that died is replaced in the same way.
  */
 import { fstatSync, linkSync, lstatSync, readSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -124,9 +125,9 @@ function place(draft: Draft, path: string, depth: number): Holder | undefined {
     const claim = claimFile(join(dirname(path), `${NAME}.${found.id.inode}`), depth + 1);
     if (claim.owner === undefined) return claim.holder;
     try {
-      // It may have been replaced between the look and the claim, even by a file with the same inode.
-      const now = look(path);
-      if (now?.id.inode !== found.id.inode || livingHolder(now) !== undefined) continue;
+      // It may have been replaced between the look and the claim, even by a file with the same inode. Dead, still there and
+      // claimed, it stays.
+      if (!isSameFile(look(path), found)) continue;
       draft.replace(path);
       return undefined;
     } finally {
@@ -235,9 +236,22 @@ class Draft {
 /** An owner file as it stands there. */
 interface Found {
   readonly id: FileId;
+  /** No two owners write the same: each has a nonce. */
+  readonly text: string;
   /** Undefined if the text cannot be read: cut short by a power failure, or not ours. */
   readonly identity: Identity | undefined;
-  readonly modifiedMs: number;
+  readonly modifiedNs: bigint;
+}
+
+/** Whether both are one file, and not one file after another on the same inode. */
+function isSameFile(now: Found | undefined, before: Found): boolean {
+  return (
+    now !== undefined &&
+    now.id.inode === before.id.inode &&
+    now.id.device === before.id.device &&
+    now.text === before.text &&
+    now.modifiedNs === before.modifiedNs
+  );
 }
 
 function look(path: string): Found | undefined {
@@ -255,9 +269,9 @@ function look(path: string): Found | undefined {
     for (let read = -1; read !== 0 && length < MAX_BYTES; length += read) {
       read = readSync(descriptor, bytes, length, MAX_BYTES - length, length);
     }
-    const identity = identityFrom(bytes.toString("utf8", 0, length));
+    const text = bytes.toString("utf8", 0, length);
     const id = { device: stats.dev, inode: BigInt.asUintN(64, stats.ino) };
-    return { id, identity, modifiedMs: Number(stats.mtimeMs) };
+    return { id, text, identity: identityFrom(text), modifiedNs: stats.mtimeNs };
   } catch (error) {
     throw ioFailure(error, "read", shown(path));
   } finally {
@@ -267,12 +281,15 @@ function look(path: string): Found | undefined {
 
 /** What stands there once its text has an end, or has had none for as long as somebody may need to write it. */
 function lookUntilWritten(path: string): Found | undefined {
-  const until = performance.now() + WRITING_MS;
-  for (;;) {
+  let until = performance.now() + WRITING_MS;
+  for (let before: Found | undefined; ; ) {
     const found = look(path);
     if (found === undefined || found.identity !== undefined) return found;
-    const isOld = Math.abs(Date.now() - found.modifiedMs) > WRITING_MS;
+    const isOld = Math.abs(Date.now() - Number(found.modifiedNs / 1_000_000n)) > WRITING_MS;
     if (isOld || performance.now() > until) return found;
+    // Another one's: that one has its time from now on.
+    if (before !== undefined && !isSameFile(found, before)) until = performance.now() + WRITING_MS;
+    before = found;
     pause(10);
   }
 }

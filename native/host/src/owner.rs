@@ -4,8 +4,10 @@
 //! removes it when it closes; what a dead owner left is replaced.
 //!
 //! Replacing is safe against others that do the same without locks: whoever replaces a file has made and holds
-//! `owner.INODE` first, the claim on that very file, and then looks again whether it is still there and still dead.
-//! A claim is a file of the same kind, so one left by a process that died is replaced in the same way.
+//! `owner.INODE` first, the claim on that very file, and then looks whether the file that it found dead is still there.
+//! A file of the same inode is not enough: it may be a later owner's, and that one may give the name up to the next
+//! while it is looked at. A claim is a file of the same kind, so one left by a process that died is replaced in the
+//! same way.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -119,9 +121,9 @@ fn place(draft: &Draft, path: &Path, peers: Peers, depth: usize) -> Result<Optio
             Claim::Taken(claim) => claim,
             Claim::Held(holder) => return Ok(Some(holder)),
         };
-        // It may have been replaced between the look and the claim, even by a file with the same inode.
-        let still_dead = Found::look(path)?.is_some_and(|now| now.id.inode == found.id.inode && now.living_holder(peers).is_none());
-        if still_dead {
+        // It may have been replaced between the look and the claim, even by a file with the same inode. Dead, still there
+        // and claimed, it stays.
+        if Found::look(path)?.as_ref() == Some(&found) {
             fs::rename(&draft.path, path).map_err(|error| io_error(&error, "rename", &shown))?;
             drop(claim);
             return Ok(None);
@@ -179,9 +181,14 @@ impl Draft {
     }
 }
 
-/// An owner file as it stands there.
+/// An owner file as it stands there. Equal ones are one file, and not one file after another on the same inode.
+#[derive(Debug, PartialEq)]
 struct Found {
     id: FileId,
+    /// No two owners write the same: each has a nonce.
+    text: Vec<u8>,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
     /// `None` if the text cannot be read: cut short by a power failure, or not ours.
     identity: Option<Identity>,
 }
@@ -198,7 +205,8 @@ impl Found {
         let mut text = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut text).map_err(|error| io_error(&error, "read", &shown))?;
         let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-        Ok(Some(Self { id, identity: Identity::from_text(&String::from_utf8_lossy(&text)) }))
+        let identity = Identity::from_text(&String::from_utf8_lossy(&text));
+        Ok(Some(Self { id, modified: (metadata.mtime(), metadata.mtime_nsec()), identity, text }))
     }
 
     /// Who holds the file, if that process lives.
@@ -337,6 +345,19 @@ mod tests {
         // But not one that would hold the system lock, which whoever claims has.
         fs::write(directory.0.join(NAME), Identity { engine: ENGINE.into(), ..there }.to_text()).unwrap();
         assert!(matches!(claim(&directory.0).unwrap(), Claim::Taken(_)));
+    }
+
+    #[test]
+    fn a_later_owner_on_the_same_inode_is_another_one() {
+        let directory = Directory::new("inode");
+        let path = directory.0.join(NAME);
+        fs::write(&path, Identity { pid: i32::MAX, ..Identity::of_this_process("first".into()) }.to_text()).unwrap();
+        let found = Found::look(&path).unwrap();
+        assert_eq!(Found::look(&path).unwrap(), found);
+        fs::write(&path, Identity { pid: i32::MAX, ..Identity::of_this_process("later".into()) }.to_text()).unwrap();
+        let later = Found::look(&path).unwrap();
+        assert_eq!(later.as_ref().map(|later| later.id), found.as_ref().map(|found| found.id));
+        assert_ne!(later, found);
     }
 
     #[test]
