@@ -1,5 +1,5 @@
 /**
- * Random sequences, one a seed: 320 by default, of which each kind of store takes those with even or odd seeds.
+ * Random sequences, one a seed: 160 by default, of which each kind of store takes those with even or odd seeds.
  * `npm run model` sets how many (MORAINE_MODEL_SEQUENCES), for how long at most (MORAINE_MODEL_MINUTES), and from which
  * seed on (MORAINE_MODEL_SEED).
  *
@@ -12,7 +12,7 @@ import { ENGINE_OPTION, ENGINES } from "./engines.ts";
 import { type Change, type Operation, sequence } from "./operations.ts";
 import { type Counts, run } from "./run.ts";
 
-const BY_DEFAULT = 320;
+const BY_DEFAULT = 160;
 
 /** Everything that a run must have done at least once to be worth its time. */
 const MUST_HAPPEN = [
