@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ROWS } from "./rows/rows.mjs";
 import { judge } from "./rules/judgement.mjs";
+import { lacking } from "./run/availability.mjs";
 import { HELP, parse, UsageError } from "./run/command-line.mjs";
 import { commitOf, machineOf } from "./run/machine.mjs";
 import { ResultsFiles } from "./run/results-file.mjs";
@@ -38,12 +39,14 @@ async function measure(settings) {
   console.log(
     `${described.processors}, ${Math.round(described.memoryBytes / 2 ** 30)} GiB, ${described.system}, ${described.fileSystem}, Node.js ${described.node}\n`,
   );
+  if ((await lacking("floor")) === undefined)
+    console.log(`The floor's CRC: ${(await import("./floor/contestant.mjs")).crcWay}\n`);
   let missed = 0;
   try {
     for (const row of settings.rows) {
       const result = await runRow(row, { ...settings, results, commit: commitOf(), machine: id, told: progress });
       progress();
-      for (const line of told(result)) console.log(line);
+      for (const line of told(result, { judged: !settings.smoke })) console.log(line);
       console.log("");
       for (const contestant of row.contestants)
         if (contestant.kind === "ours" && result.failed[contestant.id] !== undefined) process.exitCode = 1;

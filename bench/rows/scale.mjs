@@ -6,6 +6,7 @@ const manyQueues = (queues) => {
   const job = { contestant: "moraine", queues };
   return {
     ...spec,
+    x: queues,
     job: [
       { ...job, workload: "manyQueuesPut" },
       { ...job, workload: "manyQueuesOpen" },
@@ -37,6 +38,7 @@ export const SCALE = [
     class: CLASSES.process,
     messages: 400_000,
     smoke: 20_000,
+    curve: "queues",
     bodyBytes: 1024,
     leavesOut:
       "RocketMQ fails at 20,000 queues, so it is asked for fewer; its clean open of 100,000 queues, which are 200,000 files, was seen to take 48 to 150 s and is not repeated here",

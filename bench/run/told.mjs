@@ -7,8 +7,8 @@ import { FORMATS, METRICS } from "./metrics.mjs";
 
 export const targetsOf = (row) => TARGETS.filter((target) => target.row === row.name);
 
-/** Lines about the result of a row. */
-export function* told(result) {
+/** Lines about the result of a row; not `judged`, where there were too few messages for that. */
+export function* told(result, { judged = true } = {}) {
   const { row, rounds, amount, figures, out, failed } = result;
   const number = row.number > 0 ? `${row.number}  ` : "";
   yield `${number}${row.title}: ${row.class}; ${amount}, ${rounds} ${rounds === 1 ? "round" : "rounds"}`;
@@ -21,7 +21,7 @@ export function* told(result) {
   for (const [id, why] of Object.entries(out)) yield `   ${id.padEnd(34)} not measured: ${why}`;
   for (const [id, why] of Object.entries(failed)) yield `   ${id.padEnd(34)} FAILED: ${why}`;
   yield* ratios(row, figures, metric);
-  for (const target of targetsOf(row)) yield `   → ${verdictLine(judge(target, row.contestants, figures))}`;
+  if (judged) for (const target of targetsOf(row)) yield `   → ${verdictLine(judge(target, row.contestants, figures))}`;
   yield `   Left out: ${row.leavesOut}.`;
 }
 
@@ -62,22 +62,35 @@ export function* ratios(row, figures, metric) {
 export function verdictLine({ target, met, value, why }) {
   const bound = `target ${target.number > 0 ? `${target.number}: ` : ""}${boundOf(target)}`;
   if (met === undefined) return `${target.of}: ${bound} not judged: ${why}`;
-  return `${target.of}: ${shown(target, value)}; ${bound} ${met ? "met" : "MISSED"}`;
+  return `${target.of}: ${cameOut({ target, value })}; ${bound} ${met ? "met" : "MISSED"}`;
 }
 
 const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 const times = (ratio) => `${ratio.toFixed(ratio < 10 ? 2 : 1)} ×`;
 
-function shown(target, value) {
+export function cameOut({ target, value }) {
   const what = target.metric === undefined ? "" : ` ${METRICS[target.metric].title}`;
   if (target.against === undefined) return `${FORMATS[target.unit](value)}${what}`;
-  return `${asShare(target) ? `${percent(value)} of ${target.against}` : `${times(value)} ${target.against}`}${what}`;
+  const against = NAMES[target.against] ?? target.against;
+  return `${asShare(target) ? `${percent(value)} of` : times(value)} ${against}${what}`;
 }
+
+/** Whom a target compares with, as a person says it. */
+const NAMES = {
+  rocketmq: "RocketMQ",
+  "rocketmq, bytes touched": "RocketMQ, bytes touched",
+  lmdb: "LMDB",
+  floor: "the floor",
+  "best peer": "the best peer",
+};
 
 const asShare = (target) => target.against === "floor" || (target.atLeast ?? 1) < 1;
 
+/** What a target asks. */
 export function boundOf(target) {
   const [sign, bound] = target.atMost === undefined ? ["≥", target.atLeast] : ["≤", target.atMost];
-  if (target.against === undefined) return `${sign} ${FORMATS[target.unit](bound)}`;
-  return asShare(target) ? `${sign} ${percent(bound)}` : `${sign} ${bound} ×`;
+  const what = target.metric === undefined ? "" : ` ${METRICS[target.metric].title}`;
+  if (target.against === undefined) return `${sign} ${FORMATS[target.unit](bound)}${what}`;
+  const ratio = asShare(target) ? `${Number((bound * 100).toFixed(1))} % of` : `${bound} ×`;
+  return `${sign} ${ratio} ${NAMES[target.against] ?? target.against}${what}`;
 }
