@@ -12,16 +12,16 @@ const OVERHEAD_BYTES = 192;
 /** One file of the log. */
 const MOST_BYTES = 2 ** 30;
 
-export function open({ dir, durable = false, bodyBytes = 1024, messages, by }) {
-  return new Floor(join(dir, "floor"), durable, bodyBytes, messages, by);
+export function open({ dir, durable = false, bodyBytes = 1024, messages, by, firstLap = false }) {
+  return new Floor(join(dir, "floor"), durable, bodyBytes, messages, by, firstLap);
 }
 
 class Floor {
-  constructor(path, durable, bodyBytes, messages, by) {
+  constructor(path, durable, bodyBytes, messages, by, fresh) {
     this.body = bodyOf(bodyBytes);
     this.recordBytes = bodyBytes + OVERHEAD_BYTES;
     this.records = Math.max(64, Math.min(messages, Math.floor(MOST_BYTES / this.recordBytes)));
-    this.log = new FloorLog(path, this.records, this.recordBytes, bodyBytes);
+    this.log = new FloorLog(path, this.records, this.recordBytes, bodyBytes, fresh);
     this.durable = durable;
     this.into = Buffer.alloc(256 * this.recordBytes);
     this.by = by;

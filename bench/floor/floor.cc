@@ -27,12 +27,12 @@ class FloorLog : public Napi::ObjectWrap<FloorLog> {
                        });
   }
 
-  /** (path, records, recordBytes, bodyBytes) */
+  /** (path, records, recordBytes, bodyBytes, fresh) */
   explicit FloorLog(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FloorLog>(info) {
     Shape shape{number(info, 2), number(info, 3)};
     if (shape.recordBytes < shape.bodyBytes + kKeyAt + kKeyBytes || number(info, 1) == 0)
       throw Napi::RangeError::New(info.Env(), "a record has 48 bytes before its body, and a log a record");
-    guarded(info, [&] { log_ = std::make_unique<Log>(info[0].As<Napi::String>(), number(info, 1), shape); });
+    guarded(info, [&] { log_ = std::make_unique<Log>(info[0].As<Napi::String>(), number(info, 1), shape, info[4].As<Napi::Boolean>()); });
   }
 
  private:

@@ -39,14 +39,15 @@ void syncData(int file) {
 
 }  // namespace
 
-Log::Log(const std::string& path, size_t records, Shape shape)
+Log::Log(const std::string& path, size_t records, Shape shape, bool fresh)
     : shape_(shape), records_(records), template_(shape.recordBytes - shape.bodyBytes, 0x2a) {
   size_t length = records * shape.recordBytes;
   file_ = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0644);
   if (file_ < 0) fail("open");
+  if (ftruncate(file_, static_cast<off_t>(length)) < 0) fail("ftruncate");
   // Written, not only allocated: or every first write of a block would change the file's own description, too.
   std::vector<uint8_t> zeros(1 << 20);
-  for (size_t at = 0; at < length; at += zeros.size())
+  for (size_t at = 0; at < length && !fresh; at += zeros.size())
     writeWhole(file_, zeros.data(), std::min(zeros.size(), length - at), static_cast<off_t>(at));
   syncData(file_);
   void* mapped = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0);

@@ -13,8 +13,8 @@ struct Shape {
 
 class Log {
  public:
-  /** A file of `records` records, written with zeros and synced, and mapped with all its pages present. */
-  Log(const std::string& path, size_t records, Shape shape);
+  /** A mapped file of `records` records: written with zeros and synced, or `fresh`, as a hole. */
+  Log(const std::string& path, size_t records, Shape shape, bool fresh);
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;

@@ -1,4 +1,6 @@
 // Putting: so many messages, after a warm-up of a quarter of them.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { openContestant } from "./contestants.mjs";
 import { measured } from "./measure.mjs";
 
@@ -11,15 +13,29 @@ export function warmUpOf(messages, batch) {
 export async function put(job) {
   const { batch } = job;
   const messages = Math.ceil(job.messages / batch) * batch;
-  const contestant = await openContestant(job);
+  const dir = job.firstLap ? join(job.dir, "store") : job.dir;
+  mkdirSync(dir, { recursive: true });
+  const contestant = await openContestant({ ...job, dir });
   const putAll = batch === 1 ? one : batches;
-  const warmUp = job.firstLap ? 0 : warmUpOf(messages, batch);
-  await putAll(contestant, 0, warmUp, batch);
+  let warmUp = warmUpOf(messages, batch);
+  // In a store of its own, so that what is measured goes to files that nobody has touched.
+  if (job.firstLap) warmUp = await putElsewhere(job, putAll, warmUp);
+  else await putAll(contestant, 0, warmUp, batch);
   const figures = await measured(messages, () => putAll(contestant, warmUp, messages, batch));
   await contestant.flush?.();
   await contestant.verify(warmUp + messages);
   await contestant.close();
   return { ...figures, threads: 1 };
+}
+
+/** Answers with the messages that are in the job's own store afterwards: none. */
+async function putElsewhere(job, putAll, count) {
+  const dir = join(job.dir, "elsewhere");
+  mkdirSync(dir);
+  const other = await openContestant({ ...job, dir });
+  await putAll(other, 0, count, job.batch);
+  await other.close();
+  return 0;
 }
 
 async function batches(contestant, from, count, batch) {

@@ -60,7 +60,8 @@ export async function read(job) {
 
 /** One message at a time, anywhere: by its place in a queue, by its key, or a place by time. */
 export async function random(job) {
-  const { messages, by, reads } = job;
+  const { messages, by } = job;
+  const reads = messages * (job.passes ?? 1);
   const contestant = await opened(job);
   const next = randomNumbers(messages);
   const step = await stepOf(contestant, by, job.together ?? 1);

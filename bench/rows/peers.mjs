@@ -82,7 +82,7 @@ export const floor = (job, title = "floor") => ({
 /** RocketMQ's store, `way` by `way`: the best one counts. */
 export function rocketmq(mode, ways, family = "rocketmq") {
   return ways.map((way) => ({
-    id: `${family}${way.length === 0 ? "" : `, ${named(way)}`}`,
+    id: [family, named(way)].filter(Boolean).join(", "),
     family,
     kind: "peer",
     needs: "rocketmq",

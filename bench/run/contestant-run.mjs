@@ -49,8 +49,10 @@ export function runContestant(row, contestant, dir, messages, settings) {
   return Object.assign({}, ...figures);
 }
 
-function rocketmqRun(row, { oracle: { mode, way } }, dir, messages) {
-  const figures = rocketmq.run(mode, way, dir, messages, row.bodyBytes);
+function rocketmqRun(row, { oracle: { mode, way, passes } }, dir, messages) {
+  const reads =
+    passes === undefined ? [] : ["--operations", messages * passes, "--warmup", Math.ceil((messages * passes) / 2)];
+  const figures = rocketmq.run(mode, [...way, ...reads], dir, messages, row.bodyBytes);
   const puts = mode === "async" || mode === "sync";
   if (puts) verify(row, dir, figures.messages + rocketmq.warmUpOf(way, messages), rocketmq.queuesOf(way));
   return figures;
