@@ -15,6 +15,12 @@ import { targetsOf, told } from "./run/told.mjs";
 
 const kept = fileURLToPath(new URL("./results/", import.meta.url));
 
+class Ended extends Error {}
+/** Ctrl-C ends the run that goes on, too, but not before the directories are removed. */
+const ended = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"])
+  process.once(name, () => ended.abort(new Ended("it was ended; what was measured before is kept")));
+
 async function main() {
   const settings = parse(process.argv.slice(2), ROWS);
   if (settings.help) return console.log(HELP);
@@ -41,10 +47,12 @@ async function measure(settings) {
   );
   if ((await lacking("floor")) === undefined)
     console.log(`The floor's CRC: ${(await import("./floor/contestant.mjs")).crcWay}\n`);
+  const commit = commitOf();
+  const { signal } = ended;
   let missed = 0;
   try {
     for (const row of settings.rows) {
-      const result = await runRow(row, { ...settings, results, commit: commitOf(), machine: id, told: progress });
+      const result = await runRow(row, { ...settings, results, commit, signal, machine: id, told: progress });
       progress();
       for (const line of told(result, { judged: !settings.smoke })) console.log(line);
       console.log("");
@@ -70,7 +78,7 @@ function progress(row, contestant, round) {
 try {
   await main();
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error;
+  if (!(error instanceof UsageError || error instanceof Ended)) throw error;
   console.error(`bench: ${error.message}`);
   process.exitCode = 1;
 }

@@ -5,10 +5,19 @@ import { bodyOf, KEY_BYTES, keyOf, QUEUES, TOPIC, tagOf } from "./messages.mjs";
 /** Samples of what was put that are looked at afterwards. */
 const CHECKED = 1000;
 
-export async function open({ dir, durable = false, bodyBytes = 1024, form = "objects", batch = 64, options }) {
+export async function open({
+  dir,
+  durable = false,
+  bodyBytes = 1024,
+  form = "objects",
+  batch = 64,
+  keys = 1,
+  options,
+}) {
   const store = await Store.open(dir, { flush: durable ? "sync" : "async", ...options });
   const body = bodyOf(bodyBytes);
-  return form === "wire" ? new WireContestant(store, body, durable, batch) : new Contestant(store, body, durable);
+  if (form === "wire") return new WireContestant(store, body, durable, batch);
+  return keys === 1 ? new Contestant(store, body, durable) : new KeysContestant(store, body, durable, keys);
 }
 
 class Contestant {
@@ -109,6 +118,23 @@ class Contestant {
 
   close() {
     return this.store.close();
+  }
+}
+
+/** Each message has several keys, or none. */
+class KeysContestant extends Contestant {
+  constructor(store, body, durable, keys) {
+    super(store, body, durable);
+    this.keys = keys;
+  }
+
+  message(n) {
+    const keys = Array.from({ length: this.keys }, (_, i) => `${keyOf(n)}-${i}`);
+    return { topic: TOPIC, queueId: n % QUEUES, tags: tagOf(n), keys, body: this.body };
+  }
+
+  keyAt(queue, offset) {
+    return this.keys === 0 ? undefined : `${keyOf(offset * QUEUES + queue)}-0`;
   }
 }
 

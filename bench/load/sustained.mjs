@@ -23,7 +23,15 @@ export async function sustained(job) {
   const found = contestant.lengths().reduce((sum, length) => sum + length, 0);
   if (found !== messages) throw new Error(`${found} messages instead of ${messages}`);
   await contestant.close();
-  return perSecond(figures, messages, bytes);
+  const { seconds, cpuSecondsPerMillion } = figures;
+  return {
+    ...figures,
+    messages,
+    messagesPerSecond: messages / seconds,
+    bytesPerSecond: bytes / seconds,
+    cpuSecondsPerMillion: cpuSecondsPerMillion / messages,
+    threads: 1,
+  };
 }
 
 /** Files of 1 GiB one behind the other, of which as many stay as retention would keep. */
@@ -42,17 +50,6 @@ export async function device(job) {
       if (n >= keep) rmSync(nameOf(n - keep));
     }
   });
-  return perSecond(figures, 1, bytes);
-}
-
-function perSecond({ seconds, cpuSecondsPerMillion, ...figures }, messages, bytes) {
-  return {
-    ...figures,
-    seconds,
-    messages,
-    messagesPerSecond: messages / seconds,
-    bytesPerSecond: bytes / seconds,
-    cpuSecondsPerMillion: cpuSecondsPerMillion / messages,
-    threads: 1,
-  };
+  const { seconds, residentBytes, privateBytes } = figures;
+  return { seconds, residentBytes, privateBytes, bytesPerSecond: bytes / seconds, threads: 1 };
 }

@@ -50,7 +50,8 @@ const CURVE = { height: 300, left: 100, right: 30, top: 50, bottom: 50 };
 export function curvePlot(title, xTitle, points, said) {
   const { height, left, right, top, bottom } = CURVE;
   const sorted = points.toSorted((a, b) => a.x - b.x);
-  const logs = sorted.map(({ x }) => Math.log10(Math.max(1, x)));
+  // None stands in front of one.
+  const logs = sorted.map(({ x }) => Math.log10(Math.max(0.5, x)));
   const [low, span] = [logs[0], Math.max(logs.at(-1) - logs[0], 1)];
   const most = Math.max(...sorted.map((point) => point.most), Number.MIN_VALUE);
   const x = (log) => at(left + ((log - low) / span) * (WIDTH - left - right));

@@ -2,7 +2,7 @@
 import { DISK } from "./disk.mjs";
 import { HEADLINE } from "./headline.mjs";
 import { READING } from "./reading.mjs";
-import { SCALE } from "./scale.mjs";
+import { CURVES, SCALE } from "./scale.mjs";
 import { WAITING } from "./waiting.mjs";
 import { APPENDING, DURABLE, PUTTING } from "./writing.mjs";
 
@@ -13,6 +13,7 @@ export const ROWS = [
   ...WAITING,
   ...READING,
   ...SCALE,
+  ...CURVES,
   ...DISK,
   ...HEADLINE,
 ].toSorted((a, b) => (a.number || Infinity) - (b.number || Infinity));

@@ -73,3 +73,62 @@ export const SCALE = [
 function minute(contestant) {
   return { ...contestant, timed: 60 };
 }
+
+/** The same work over something that grows: cost a message should stay flat. */
+function curve(name, title, x, values, jobOf) {
+  return {
+    number: 0,
+    name,
+    title,
+    curve: x,
+    class: CLASSES.process,
+    messages: 400_000,
+    bodyBytes: 1024,
+    leavesOut: "Ours alone: what counts is whether the line is flat",
+    contestants: values.map((value) => ({ ...moraine(jobOf(value), `${value.toLocaleString("en")} ${x}`), x: value })),
+  };
+}
+
+export const CURVES = [
+  curve(
+    "scale-messages",
+    "put, 128 B, batches of 64, over the number of messages",
+    "messages",
+    [100_000, 1_000_000, 10_000_000, 30_000_000],
+    (messages) => ({ workload: "memoryAfter", bodyBytes: 128, messages }),
+  ),
+  curve(
+    "scale-keys",
+    "put, 1 KiB, batches of 64, over the keys of each message",
+    "keys",
+    [0, 1, 2, 4, 8, 16],
+    (keys) => ({
+      workload: "put",
+      bodyBytes: 1024,
+      batch: 64,
+      keys,
+    }),
+  ),
+  curve(
+    "scale-body",
+    "put, batches of 64, over the bytes of a body",
+    "bytes",
+    [16, 128, 1024, 4096, 16_384],
+    (bodyBytes) => ({
+      workload: "put",
+      bodyBytes,
+      batch: 64,
+    }),
+  ),
+  curve(
+    "scale-batch",
+    "put, 1 KiB, over the messages of a batch",
+    "messages a call",
+    [1, 4, 16, 64, 256, 1024],
+    (batch) => ({
+      workload: "put",
+      bodyBytes: 1024,
+      batch,
+    }),
+  ),
+];

@@ -45,9 +45,14 @@ export function runContestant(row, contestant, dir, messages, settings) {
   const jobs = Array.isArray(contestant.job) ? contestant.job : [contestant.job];
   const { gigabytes, smoke } = settings;
   const seconds = smoke ? 1 : contestant.timed;
-  const figures = jobs.map((job) => runJob({ messages, gigabytes, seconds, ...job, dir }, contestant.env));
+  const figures = jobs.map((job) =>
+    runJob({ gigabytes, seconds, ...job, messages: amountFor(job, messages, smoke), dir }, contestant.env),
+  );
   return Object.assign({}, ...figures);
 }
+
+/** A job may have an amount of its own, but in a smoke run. */
+const amountFor = (job, messages, smoke) => (smoke ? messages : (job.messages ?? messages));
 
 function rocketmqRun(row, { oracle: { mode, way, passes } }, dir, messages) {
   const reads =

@@ -6,8 +6,12 @@ import { cpus, release, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-/** Changes here change no figure. */
-const WITHOUT = [":!bench/results", ":!docs", ":!*.md", ":!test"];
+/** What figures depend on: the engine, and what is run beside it. How figures are judged and shown is not among it. */
+const MEASURED = [
+  ...["src", "native", "wasm", "package.json", "Cargo.toml", "Cargo.lock", "test/interop/oracle"],
+  ...["floor", "load", "peers", "rows", "package-lock.json"].map((path) => `bench/${path}`),
+  ...[":!bench/rows/targets.mjs", ":!*.md"],
+];
 
 /** The machine, and an id that figures of it have in common. */
 export function machineOf(dir) {
@@ -36,8 +40,8 @@ export function commitOf() {
   const git = (...args) =>
     execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], maxBuffer: 2 ** 28 });
   try {
-    const commit = git("log", "-1", "--format=%h", "--abbrev=12", "--", ".", ...WITHOUT).trim();
-    const changes = git("diff", "HEAD", "--", ".", ...WITHOUT) + untracked(git);
+    const commit = git("log", "-1", "--format=%h", "--abbrev=12", "--", ...MEASURED).trim();
+    const changes = git("diff", "HEAD", "--", ...MEASURED) + untracked(git);
     if (changes === "") return commit;
     return `${commit}+${createHash("sha256").update(changes).digest("hex").slice(0, 8)}`;
   } catch {
@@ -46,7 +50,7 @@ export function commitOf() {
 }
 
 function untracked(git) {
-  const names = git("ls-files", "--others", "--exclude-standard", "--", ".", ...WITHOUT)
+  const names = git("ls-files", "--others", "--exclude-standard", "--", ...MEASURED)
     .split("\n")
     .filter(Boolean);
   return names.map((name) => name + readFileSync(`${root}/${name}`, "latin1")).join("\n");

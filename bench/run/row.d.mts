@@ -21,6 +21,7 @@ export interface RowSettings {
   readonly commit: string | undefined;
   readonly machine: string;
   readonly results: ResultsFiles;
+  readonly signal?: AbortSignal;
   readonly told?: (row: RunnableRow, contestant: RunnableContestant, round: number) => void;
 }
 export interface RowResult {

@@ -1,6 +1,7 @@
 // A row: its contestants in rotation, round by round, each figure kept as soon as it is there.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { figuresOf, isKept } from "../rules/resumption.mjs";
 import { rotated } from "../rules/rotation.mjs";
 import { lacking } from "./availability.mjs";
@@ -9,7 +10,7 @@ import { prepare, runContestant } from "./contestant-run.mjs";
 /**
  * Runs what is not there yet, and answers with `figures` of every contestant, whom it left `out` and why, and what `failed`.
  *
- * `settings`: `dir`, `rounds`, `messages`, `gigabytes`, `again`, `commit`, `machine`, `results`, `told` (called before each run).
+ * `settings`: `dir`, `rounds`, `messages`, `gigabytes`, `again`, `commit`, `machine`, `results`, `told` (called before each run), `signal` (ends everything).
  */
 export async function runRow(row, settings) {
   const { results, rounds } = settings;
@@ -35,15 +36,23 @@ export async function runRow(row, settings) {
         try {
           run.figures = await places.inside(contestant, (dir) => runIn(row, contestant, dir, settings));
         } catch (error) {
+          await ended(settings);
           run.failed = error.message;
           failed[contestant.id] = error.message;
         }
         results.add(row.name, run);
+        await ended(settings);
       }
   } finally {
     places.remove();
   }
   return { row, rounds, amount: key.amount, out, failed, figures: figuresOf(results.runsOf(row.name), key, rounds) };
+}
+
+/** Someone may have ended the whole: then a run that failed did so for that reason. Signals are heard between two turns. */
+async function ended({ signal }) {
+  await turn();
+  signal?.throwIfAborted();
 }
 
 function runIn(row, contestant, dir, settings) {
@@ -57,8 +66,7 @@ export const messagesOf = (row, { messages, smoke }) => messages ?? (smoke ? (ro
 
 /** How much a row measures: figures of another amount are others. */
 export function amountOf(row, settings) {
-  const messages = `${messagesOf(row, settings)} messages`;
-  return row.gigabytes ? `${messages}, ${settings.gigabytes} GB` : messages;
+  return row.gigabytes ? `${settings.gigabytes} GB` : `${messagesOf(row, settings).toLocaleString("en")} messages`;
 }
 
 /** Directories for runs: a new one each, or one for all rounds of a contestant where the row keeps what was put. */

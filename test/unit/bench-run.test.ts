@@ -70,6 +70,19 @@ describe("a row", () => {
     expect(ran.filter((id) => id === "ours")).toHaveLength(3);
   });
 
+  it("takes a run that was ended for no failure", async () => {
+    const ending = new AbortController();
+    const failing = contestant("theirs", "peer", () => {
+      ending.abort(new Error("ended"));
+      throw new Error("killed");
+    });
+    const results = new ResultsFiles(join(dir, "results"));
+    const running = runRow(row([failing]), settings({ results, signal: ending.signal }));
+    await expect(running).rejects.toThrow("ended");
+    expect(results.runsOf("r")).toEqual([]);
+    expect(readdirSync(dir)).toEqual(["results"]);
+  });
+
   it("names who failed and why, does not run him again, and goes on", async () => {
     const failing = contestant("theirs", "peer", () => {
       throw new Error("no room");
