@@ -25,7 +25,7 @@ class Queues {
     return [this.topics[queue % this.topics.length], Math.floor(queue / this.topics.length)];
   }
 
-  put(from, count, among = this.count) {
+  async put(from, count, among = this.count) {
     const batch = new Array(BATCH);
     for (let n = from, calls = 0; n < from + count; n += BATCH, calls++) {
       batch.length = Math.min(BATCH, from + count - n);
@@ -33,7 +33,8 @@ class Queues {
         const [topic, queueId] = this.place((n + i) % among);
         batch[i] = { topic, queueId, tags: TAG, keys: [keyOf(n + i)], body: this.body };
       }
-      this.store.putBatch(batch);
+      const waiting = putWhole(this.store, batch);
+      if (waiting) await waiting;
       if (calls % 500 === 0) this.look();
     }
   }
@@ -67,17 +68,28 @@ class Queues {
   }
 }
 
+/** All of a batch, with pauses where the store is busy. */
+function putWhole(store, batch) {
+  try {
+    store.putBatch(batch);
+    return undefined;
+  } catch (error) {
+    if (error.code !== "STORE_BUSY") throw error;
+    return sleep(1).then(() => putWhole(store, batch.slice(error.details?.stored ?? 0)));
+  }
+}
+
 const warmUpOf = (queues) => Math.ceil(Math.max(queues, 100_000) / BATCH) * BATCH;
 
 export async function manyQueuesPut({ dir, messages, queues: count }) {
   const store = await Store.open(dir);
   const queues = new Queues(store, count);
   const warmUp = warmUpOf(count);
-  queues.put(0, warmUp, Math.min(count, FEW));
+  await queues.put(0, warmUp, Math.min(count, FEW));
   await queues.settle();
   const few = queues.look();
   const start = performance.now();
-  queues.put(0, warmUp);
+  await queues.put(0, warmUp);
   await queues.settle();
   const makingSeconds = (performance.now() - start) / 1000;
   const figures = await measured(messages, () => queues.put(warmUp, messages));

@@ -1,7 +1,10 @@
 // Our own store as a contestant. Messages as objects, or as the bytes that a client sends, encoded before.
+import { setTimeout as sleep } from "node:timers/promises";
 import { encodeMessages, Store } from "../../dist/index.js";
 import { bodyOf, KEY_BYTES, keyOf, QUEUES, TOPIC, tagOf } from "./messages.mjs";
 
+/** How long to wait for a store that is busy. */
+const BUSY_MILLIS = 1;
 /** Samples of what was put that are looked at afterwards. */
 const CHECKED = 1000;
 
@@ -32,17 +35,35 @@ class Contestant {
     return { topic: TOPIC, queueId: n % QUEUES, tags: tagOf(n), keys: [keyOf(n)], body: this.body };
   }
 
-  /** One call for `count` messages; of a durable store a promise that they are safe. */
+  /** One call for `count` messages; a promise where they have to be safe, or where the store had no room just now. */
   putBatch(from, count) {
     const batch = new Array(count);
     for (let i = 0; i < count; i++) batch[i] = this.message(from + i);
-    this.store.putBatch(batch);
-    return this.durable ? this.store.flush() : undefined;
+    return this.settled(
+      () => this.store.putBatch(batch),
+      (stored) => batch.splice(0, stored),
+    );
   }
 
   put(n) {
-    this.store.put(this.message(n));
+    return this.settled(() => this.store.put(this.message(n)));
+  }
+
+  /** Puts, again and again where the store is busy; the time for that is the store's. */
+  settled(put, without = () => {}) {
+    try {
+      put();
+    } catch (error) {
+      return this.later(error, put, without);
+    }
     return this.durable ? this.store.flush() : undefined;
+  }
+
+  async later(error, put, without) {
+    if (error.code !== "STORE_BUSY") throw error;
+    without(error.details?.stored ?? 0);
+    await sleep(BUSY_MILLIS);
+    return this.settled(put, without);
   }
 
   append(n) {
@@ -151,8 +172,7 @@ class WireContestant extends Contestant {
   putBatch(from, count) {
     if (count !== this.batch) throw new Error(`a batch has ${this.batch} messages, not ${count}`);
     for (let i = 0; i < count; i++) writeDigits(this.wire, this.digitsAt[i], from + i);
-    this.store.putGroup(TOPIC, Math.floor(from / count) % QUEUES, this.wire);
-    return this.durable ? this.store.flush() : undefined;
+    return this.settled(() => this.store.putGroup(TOPIC, Math.floor(from / count) % QUEUES, this.wire));
   }
 
   keyAt(queue, offset) {

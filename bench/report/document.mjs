@@ -79,7 +79,7 @@ function table(all, figures, metric) {
 
 function plotOf(row, all, metric) {
   const format = FORMATS[METRICS[metric].unit];
-  const title = `${row.title} (${METRICS[metric].title})`;
+  const title = `${METRICS[metric].title}; ${row.class}`;
   const points = all
     .filter(({ contestant }) => contestant.x !== undefined)
     .map((one) => ({ ...one, x: one.contestant.x }));

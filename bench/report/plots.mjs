@@ -1,7 +1,7 @@
 // Plots as SVG: bars of contestants, and curves over what grows.
 
 const WIDTH = 760;
-const LABELS = 190;
+const LABELS = 220;
 const VALUES = 110;
 const ROW = 26;
 const TOP = 44;

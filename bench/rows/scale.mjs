@@ -33,6 +33,7 @@ export const SCALE = [
   },
   {
     number: 13,
+    also: [22],
     name: "many-queues",
     title: "8 queues against 100,000: put, 1 KiB, batches of 64 (13), and a clean open (22)",
     class: CLASSES.process,
@@ -85,7 +86,7 @@ function curve(name, title, x, values, jobOf) {
     messages: 400_000,
     bodyBytes: 1024,
     leavesOut: "Ours alone: what counts is whether the line is flat",
-    contestants: values.map((value) => ({ ...moraine(jobOf(value), `${value.toLocaleString("en")} ${x}`), x: value })),
+    contestants: values.map((value) => ({ ...moraine(jobOf(value), `${x}: ${value.toLocaleString("en")}`), x: value })),
   };
 }
 

@@ -34,6 +34,7 @@ function put(number, name, title, bodyBytes, batch, messages, more) {
 
 export const PUTTING = [
   {
+    also: [25],
     ...put(1, "put-batch", "put, 1 KiB, batches of 64", 1024, 64, 400_000, [
       ...rocketmq("async", [BATCH_64, WINDOW_64]),
       rocketmqRust("async", "--batch", "64"),
@@ -142,6 +143,6 @@ function durable(number, inFlight, messages) {
 
 export const DURABLE = [
   { ...durable(9, 1, 5_000), main: true },
-  { ...durable(10, 64, 100_000), main: true },
+  { ...durable(10, 64, 100_000), main: true, also: [25] },
   durable(11, 1000, 400_000),
 ];

@@ -2,6 +2,8 @@ export interface RowName {
   readonly name: string;
   readonly number: number;
   readonly main?: boolean;
+  /** Other workloads that it measures. */
+  readonly also?: readonly number[];
 }
 export interface Settings<T> {
   rounds: number;

@@ -69,7 +69,7 @@ function known(words) {
   } catch (error) {
     const [first] = error.message.split(/\. |\n/);
     throw new UsageError(
-      `${first}. The options are ${Object.keys(OPTIONS)
+      `${first}; the options are ${Object.keys(OPTIONS)
         .map((name) => `--${name}`)
         .join(", ")}.`,
     );
@@ -90,7 +90,8 @@ function chosen({ all, only }, rows) {
   if (all) return rows;
   if (only === undefined) return rows.filter(({ main }) => main);
   const wanted = only.split(",").map((name) => name.trim());
-  const fits = (row, name) => row.name === name || (row.number > 0 && String(row.number) === name);
+  const fits = (row, name) =>
+    row.name === name || [row.number, ...(row.also ?? [])].some((number) => number > 0 && String(number) === name);
   const unknown = wanted.find((name) => !rows.some((row) => fits(row, name)));
   if (unknown !== undefined)
     throw new UsageError(

@@ -45,7 +45,7 @@ describe("rows", () => {
 
 describe("the command line", () => {
   const rows = [
-    { name: "put", number: 1, main: true },
+    { name: "put", number: 1, main: true, also: [25] },
     { name: "read", number: 15 },
     { name: "filter", number: 0 },
   ];
@@ -55,6 +55,7 @@ describe("the command line", () => {
     expect(names()).toEqual(["put"]);
     expect(names("--all")).toEqual(["put", "read", "filter"]);
     expect(names("--only", "filter, 15")).toEqual(["read", "filter"]);
+    expect(names("--only", "25")).toEqual(["put"]);
   });
 
   it("has five rounds, and one of a smoke run", () => {
@@ -79,7 +80,7 @@ describe("the command line", () => {
   });
 
   it("names the options where one is not known", () => {
-    expect(() => parse(["--round", "3"], rows)).toThrow(/'--round'.*The options are --all, --only, --rounds/);
+    expect(() => parse(["--round", "3"], rows)).toThrow(/'--round'.*the options are --all, --only, --rounds/);
     expect(() => parse(["put"], rows)).toThrow(UsageError);
   });
 });
