@@ -1,16 +1,18 @@
 // rocketmq-rust's store, driven by a program of its own Cargo workspace, which is built when it is first needed.
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const workspace = fileURLToPath(new URL("./rocketmq-rust/", import.meta.url));
-const program = join(process.env.CARGO_TARGET_DIR ?? join(workspace, "target"), "release", "rocketmq-rust-bench");
+const program = resolve(workspace, process.env.CARGO_TARGET_DIR ?? "target", "release", "rocketmq-rust-bench");
 
 const lastLine = (text) => text.trim().split("\n").at(-1) ?? "";
 
 /** Why it cannot run here, or undefined. Builds it: some minutes the first time. */
 export function missing() {
   if (spawnSync("cargo", ["--version"], { stdio: "ignore" }).status !== 0) return "cargo is not installed";
+  if (!existsSync(program)) console.log("bench: building rocketmq-rust's store, which takes some minutes …");
   const build = ["cargo", "build", "--release", "--locked", "--quiet"];
   const [command, ...args] = process.platform === "win32" ? build : ["nice", "-n", "19", ...build];
   const { status, stderr } = spawnSync(command, args, {
