@@ -1,11 +1,17 @@
 // The floor in the place of a store: it does the physical work of each workload, and keeps nothing that one could ask for.
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import zlib from "node:zlib";
 import { bodyOf, KEY_BYTES, keyOf, QUEUES } from "../load/messages.mjs";
 
 const { FloorLog, crc32, crcWay } = createRequire(import.meta.url)("./build/Release/floor.node");
 
 export { crc32, crcWay };
+
+const probe = bodyOf(4099);
+// Older versions of Node.js have none to compare with.
+if (zlib.crc32 !== undefined && zlib.crc32(probe) !== crc32(probe))
+  throw new Error("the floor computes another CRC than zlib");
 
 /** What a record has beside its body: header, topic, tag and key, as in the format of RocketMQ. */
 const OVERHEAD_BYTES = 192;

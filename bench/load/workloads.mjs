@@ -1,4 +1,5 @@
 // The workloads by name: each takes a job and answers with figures.
+import { besideCold } from "./beside-cold.mjs";
 import { fillBytes, readCold, readDevice } from "./cold.mjs";
 import { consume } from "./consume.mjs";
 import { filtered } from "./filter.mjs";
@@ -30,6 +31,7 @@ export const WORKLOADS = {
   fillBytes,
   readCold,
   readDevice,
+  besideCold,
   memoryAfter,
   manyQueuesPut,
   manyQueuesOpen,

@@ -77,7 +77,7 @@ function cold(workload) {
     runJob({ ...job, workload: "fillBytes" }, NATIVE);
     if (!smoke) spawnSync("sync");
     if (!smoke && !dropCaches()) throw new Error("only who may drop the system's caches can read from the disk");
-    return runJob({ ...job, workload }, NATIVE);
+    return runJob({ ...job, workload, seconds: smoke ? 0.2 : 10 }, NATIVE);
   };
 }
 
@@ -116,5 +116,19 @@ export const DISK = [
       { ...moraine({}), run: (dir, _, settings) => reopened(dir, settings, OURS) },
       { ...rocketmq("open", [[]])[0], run: (dir, _, settings) => reopened(dir, settings, THEIRS) },
     ],
+  },
+  {
+    number: 0,
+    name: "beside-cold",
+    title: "1,000 puts a second on time, beside a consumer on the same event loop that reads from the disk",
+    class: CLASSES.process,
+    kept: true,
+    metric: "riseMillis",
+    lessIsBetter: true,
+    gigabytes: true,
+    messages: 1,
+    bodyBytes: 1024,
+    leavesOut: "Ours alone: by how much the 99th percentile of a put rises over what it was without the consumer",
+    contestants: [{ ...moraine({}), run: cold("besideCold") }],
   },
 ];

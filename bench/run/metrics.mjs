@@ -40,6 +40,7 @@ export const METRICS = {
     short: "rebuild from disk",
     shown: true,
   },
+  riseMillis: { title: "rise of the 99th percentile", unit: "ms", short: "rise", shown: true },
   longestPauseMillis: { title: "longest pause for garbage", unit: "ms", short: "longest GC", shown: true },
   dispatchTailMillis: { title: "queues and index behind", unit: "ms", short: "dispatch behind", shown: true },
   descriptors: { title: "descriptors", unit: "count", short: "descriptors", shown: true },
