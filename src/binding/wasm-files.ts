@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { encodeListing, isThere, space, statNumbers, zoneOffset } from "./wasm-entries.ts";
 import { errnoOf } from "./wasm-errno.ts";
 import { failedCall, inCall } from "./wasm-failed-call.ts";
-import { CREATE_NEW, closeQuietly, makeDirectories, openFile, READ, READ_WRITE } from "./wasm-open.ts";
+import { CREATE_NEW, closeQuietly, makeDirectories, openFile, READ, READ_WRITE, syncDirectory } from "./wasm-open.ts";
 
 /** Linear memory as it is now. */
 export interface LinearMemory {
@@ -375,12 +375,7 @@ export class WasmFiles {
   }
 
   #syncDirectory(directory: string): number {
-    const handle = fs.openSync(directory, READ);
-    try {
-      fs.fsyncSync(handle);
-    } finally {
-      fs.closeSync(handle);
-    }
+    syncDirectory(directory, "");
     this.#dirtyDirectories.delete(directory);
     return 0;
   }

@@ -107,7 +107,9 @@ async function syncFile(place: string, files: WasmFiles): Promise<void> {
   }
 }
 
+/** As that of wasm-open.ts, without holding up the thread. */
 async function syncDirectory(place: string): Promise<void> {
+  if (process.platform === "win32") return;
   const handle = inCall("open", () => fs.openSync(place, READ));
   try {
     await new Promise<void>((resolve, reject) => {

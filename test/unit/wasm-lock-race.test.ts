@@ -5,6 +5,8 @@ import { describe, expect, it } from "vitest";
 import { identityOfThisProcess, identityText } from "../../src/binding/wasm-identity.ts";
 import { Contender, type Counts, type EngineName, emptyRoot, hasNative } from "./contender.ts";
 
+/** How long all take the store and give it up. */
+const CONTEND_MS = 600;
 const EIGHT = [0, 1, 2, 3, 4, 5, 6, 7];
 const wasm = (): EngineName => "wasm";
 const mixed = (n: number): EngineName => (n % 2 === 0 ? "wasm" : "native");
@@ -61,7 +63,7 @@ function leaveDeadOwner(root: string, round: number): void {
 const ownerFiles = (root: string) => readdirSync(join(root, "moraine")).filter((name) => name.startsWith("owner"));
 
 describe.each(fields)("of $name", ({ start, engine }) => {
-  it("one takes over", async () => {
+  it("one takes over, and never two are in the store at a time", async () => {
     const root = emptyRoot();
     const all = EIGHT.map(start);
     await Promise.all(all.map((contender) => contender.call("ready")));
@@ -77,15 +79,10 @@ describe.each(fields)("of $name", ({ start, engine }) => {
       await winners[0]?.call("release");
       expect(ownerFiles(root), `round ${round}`).toEqual([]);
     }
-  });
 
-  it("never two are in the store at a time", async () => {
-    const root = emptyRoot();
-    const all = EIGHT.map(start);
-    await Promise.all(all.map((contender) => contender.call("ready")));
     const inside = join(emptyRoot(), "inside");
     const counts = await Promise.all(
-      all.map((contender, n) => contender.call<Counts>("contend", engine(n), root, inside, 1000)),
+      all.map((contender, n) => contender.call<Counts>("contend", engine(n), root, inside, CONTEND_MS)),
     );
     expect(counts.filter(({ together }) => together > 0)).toEqual([]);
     expect(counts.filter(({ taken }) => taken < 3)).toEqual([]);

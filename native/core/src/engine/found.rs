@@ -75,7 +75,7 @@ impl<S: Storage> Found<S> {
         let kept = KeptFile::load(storage, &mut segments, &mut findings)?;
         let (checkpoint_bytes, checkpoint) = load_checkpoint(storage)?;
         let clean = sidecar.is_closed(storage, &checkpoint_bytes)?;
-        let mut proven = sidecar.prove(storage, clean, &checkpoint_bytes, &segments, options, &mut findings)?;
+        let mut proven = sidecar.prove(storage, clean, &checkpoint_bytes, &segments, &mut findings)?;
 
         let mut resumed = match proven {
             Some(_) => None,
@@ -93,6 +93,7 @@ impl<S: Storage> Found<S> {
         let (mut queues, loaded, loaded_batches) = match said {
             Some(mut queues) => {
                 queues.batches.configure(&topics.kinds.batch, &queues.plain, &mut findings);
+                queues.fit_untold_files(storage, options.queue_file_entries, &topics.kinds.batch)?;
                 (queues, Vec::new(), Vec::new())
             }
             None => load_queues(storage, options, clean, &topics.kinds, &mut findings)?,

@@ -98,7 +98,7 @@ pub fn rebuild<S: Storage, C: Clock>(
     refuse_unsupported(storage, &topics.kinds)?;
     let segments = Segments::load(storage, options.segment_bytes, true, &mut findings)?;
     let mut sidecar = Sidecar::read(storage)?;
-    let running = log_alone(storage, &segments, options, &sidecar)?;
+    let running = log_alone(storage, &segments, &sidecar)?;
     let note = match pending(storage)? {
         Some(note) => RebuildNote { queues: note.queues || what.queues, index: note.index || what.index, ..note },
         None => {
@@ -160,7 +160,7 @@ impl<S: Storage> Note<'_, S> {
         let (checkpoint_bytes, checkpoint) = load_checkpoint(storage)?;
         let sidecar = Sidecar::read(storage)?;
         let clean = sidecar.is_closed(storage, &checkpoint_bytes)?;
-        let proven = sidecar.prove(storage, clean, &checkpoint_bytes, segments, options, findings)?;
+        let proven = sidecar.prove(storage, clean, &checkpoint_bytes, segments, findings)?;
         let resumed = match proven {
             Some(_) => None,
             None => sidecar.resume(storage, clean, &checkpoint_bytes, segments, options, findings)?,
@@ -173,7 +173,9 @@ impl<S: Storage> Note<'_, S> {
             (None, Some(resumed)) => resumed.queues.or(resumed.before),
             (None, None) => None,
         };
-        let said_entries = said.as_ref().map(|said| (said.files.file_entries, said.batch_files.file_entries));
+        // A table without a queue tells no size.
+        let said_plain = said.as_ref().filter(|said| !said.plain.is_empty()).map(|said| said.files.file_entries);
+        let said_batch = said.as_ref().filter(|said| said.batches.places().next().is_some()).map(|said| said.batch_files.file_entries);
         let queue_bytes = usual_file_bytes(storage, DIRECTORY, QUEUE_ENTRY_BYTES)?;
         let batch_bytes = usual_file_bytes(storage, BATCH_DIRECTORY, BATCH_ENTRY_BYTES)?;
         let ext = storage.list(EXT_DIRECTORY)?.map(|_| usual_file_bytes(storage, EXT_DIRECTORY, 1));
@@ -232,8 +234,8 @@ impl<S: Storage> Note<'_, S> {
             clean,
             below,
             stored_by: checkpoint.min_timestamp(),
-            queue_file_entries: entries(queue_bytes, QUEUE_ENTRY_BYTES, said_entries.map(|(plain, _)| plain)),
-            batch_file_entries: entries(batch_bytes, BATCH_ENTRY_BYTES, said_entries.map(|(_, batch)| batch)),
+            queue_file_entries: entries(queue_bytes, QUEUE_ENTRY_BYTES, said_plain),
+            batch_file_entries: entries(batch_bytes, BATCH_ENTRY_BYTES, said_batch),
             ext_file_bytes: ext.transpose()?.map(|bytes| bytes.unwrap_or(crate::queue::ext::DEFAULT_FILE_BYTES)),
             geometry: newest.map_or(sidecar.geometry.unwrap_or(asked), |newest| newest.geometry),
             checkpoint,
@@ -262,15 +264,10 @@ fn row<P: Copy>(topic: &Topic<P>, id: i32, next: u64) -> (String, i32, u64) {
 }
 
 /// What the watermark may go on saying: how far the log was written, and nothing of what is derived from it.
-fn log_alone<S: Storage>(
-    storage: &S,
-    segments: &Segments<S::Segment>,
-    options: &Options,
-    sidecar: &Sidecar,
-) -> Result<Option<Running>, Error> {
+fn log_alone<S: Storage>(storage: &S, segments: &Segments<S::Segment>, sidecar: &Sidecar) -> Result<Option<Running>, Error> {
     let (checkpoint, _) = load_checkpoint(storage)?;
     let clean = sidecar.is_closed(storage, &checkpoint)?;
-    if let Some(Proven { closed, .. }) = sidecar.prove(storage, clean, &checkpoint, segments, options, &mut Vec::new())? {
+    if let Some(Proven { closed, .. }) = sidecar.prove(storage, clean, &checkpoint, segments, &mut Vec::new())? {
         let session = sidecar.next_sequence();
         let running =
             Running { min: closed.min, durable: closed.end, last: closed.last, checkpoint: closed.checkpoint, derived: None, session };

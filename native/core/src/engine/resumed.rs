@@ -51,7 +51,7 @@ impl Sidecar {
         };
         let (mut queues, mut before) = (None, None);
         if let Some(derived) = running.derived {
-            match table(storage, &derived, options)? {
+            match table(storage, &derived)? {
                 Some(table) if !derived.lost && table.are_in_files(storage, derived.upto)? => queues = Some(table),
                 Some(table) => before = Some(table),
                 None => {
@@ -126,9 +126,9 @@ pub fn is_closed<S: Storage>(storage: &S, checkpoint: &[u8]) -> Result<bool, Err
     Ok(Sidecar::read(storage)?.is_closed(storage, checkpoint)?)
 }
 
-fn table<S: Storage>(storage: &S, derived: &Derived, options: &Options) -> Result<Option<Queues>, Error> {
+fn table<S: Storage>(storage: &S, derived: &Derived) -> Result<Option<Queues>, Error> {
     let Some(bytes) = read_table(storage, &derived.queues)? else { return Ok(None) };
-    let decoded = rows::decode(storage, &bytes, derived.queues.snapshot, derived.upto, options)?;
+    let decoded = rows::decode(storage, &bytes, derived.queues.snapshot, derived.upto)?;
     Ok(decoded.map(|(queues, _)| queues))
 }
 

@@ -3,17 +3,17 @@
 //! As long as nobody has, the rows are the queues, and no directory is read. Otherwise they are what the files are held
 //! against: a queue that has lost some is built again from the log, and none goes on below where it was.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::dispatch::{names_a_directory, start_queue_at};
-use crate::error::{Finding, IoError};
+use crate::error::{Error, Finding, IoError};
 use crate::format::queue_table::{BatchRow, Header, Kind, QueueRow, TableReader, TopicRow};
 use crate::format::record::MIN_BYTES;
 use crate::limits::QUEUE_ENTRY_BYTES;
-use crate::options::Options;
 use crate::queue::batch::BatchTable;
 use crate::queue::batch_files::BatchFiles;
 use crate::queue::files::QueueFiles;
@@ -116,13 +116,7 @@ fn last_file(next: u64, file_entries: u64) -> u64 {
 }
 
 /// The queues of a table, and whether their directories are as they were; `None`: these bytes are no table of that number.
-pub(super) fn decode<S: Storage>(
-    storage: &S,
-    bytes: &[u8],
-    snapshot: u64,
-    end: u64,
-    options: &Options,
-) -> Result<Option<(Queues, bool)>, IoError> {
+pub(super) fn decode<S: Storage>(storage: &S, bytes: &[u8], snapshot: u64, end: u64) -> Result<Option<(Queues, bool)>, IoError> {
     let mut stamps = Stamps { storage: Some(storage), path: String::new() };
     let mut reader = TableReader::new(bytes);
     let Some(Header { plain, batch, .. }) = reader.header().filter(|header| header.snapshot == snapshot) else {
@@ -156,16 +150,24 @@ pub(super) fn decode<S: Storage>(
             }
         }
     }
-    // Sizes of files that are there win over options; of a table without queues there are none.
-    let asked = u64::from(options.queue_file_entries);
-    let file_entries = if queues.is_empty() { asked } else { plain.file_entries };
-    let batch_file_entries = if batches.places().next().is_none() { asked } else { batch.file_entries };
-    let files = QueueFiles { file_entries, ext: None };
-    let batch_files = BatchFiles { file_entries: batch_file_entries };
+    let files = QueueFiles { file_entries: plain.file_entries, ext: None };
+    let batch_files = BatchFiles { file_entries: batch.file_entries };
     Ok(reader.is_at_end().then_some((Queues { plain: queues, files, batches, batch_files }, untouched)))
 }
 
 impl Queues {
+    /// The size of files of a kind of which the table has no queue: those that are there came after it, or are all that is left
+    /// of queues without a message. Sizes that are there win over `asked`.
+    pub(super) fn fit_untold_files<S: Storage>(&mut self, storage: &S, asked: u32, configured: &BTreeSet<String>) -> Result<(), Error> {
+        if self.plain.is_empty() {
+            self.files.file_entries = QueueFiles::entries_on_disk(storage, asked)?;
+        }
+        if self.batches.places().next().is_none() {
+            self.batch_files.file_entries = BatchFiles::entries_on_disk(storage, asked, configured)?;
+        }
+        Ok(())
+    }
+
     /// The first plain queue that holds less in `now`: all of them have to be built again from the log.
     pub(super) fn lost(&self, now: &QueueTable) -> Option<Finding> {
         let rows = self.plain.topics().flat_map(|topic| topic.places().map(move |place| (topic, self.plain.queue(place))));

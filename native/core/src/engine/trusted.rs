@@ -16,7 +16,6 @@ use crate::format::watermark::{Closed, LastRecord, TableIdentity};
 use crate::limits::MAX_QUEUE_TABLE_BYTES;
 use crate::log::segments::Segments;
 use crate::log::view::LogView;
-use crate::options::Options;
 use crate::storage::{Segment, Storage};
 
 /// Bytes read at once.
@@ -39,7 +38,6 @@ impl Sidecar {
         clean: bool,
         checkpoint: &[u8],
         segments: &Segments<S::Segment>,
-        options: &Options,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<Proven>, Error> {
         let closed = match self.newest.and_then(|newest| newest.closed) {
@@ -65,7 +63,7 @@ impl Sidecar {
             findings.push(distrusted(path, "it is not the queue table that the last close has written"));
             return Ok(None);
         };
-        let Some((queues, untouched)) = rows::decode(storage, &bytes, closed.queues.snapshot, closed.end, options)? else {
+        let Some((queues, untouched)) = rows::decode(storage, &bytes, closed.queues.snapshot, closed.end)? else {
             findings.push(distrusted(path, "it is no queue table"));
             return Ok(None);
         };

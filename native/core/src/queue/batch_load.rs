@@ -62,6 +62,16 @@ impl BatchFiles {
         Ok((files, loaded))
     }
 
+    /// As [`super::files::QueueFiles::entries_on_disk`], of the topics that have such queues.
+    pub fn entries_on_disk<S: Storage>(storage: &S, file_entries: u32, configured: &BTreeSet<String>) -> Result<u64, Error> {
+        let mut found = extent::find::<S, BatchEntry>(storage, |_| true, false, &mut Vec::new())?;
+        if !found.is_empty() {
+            let plain = extent::queue_directories(storage, DIRECTORY, |topic| !configured.contains(topic))?;
+            found.retain(|queue| plain.iter().all(|plain| plain.topic != queue.topic));
+        }
+        extent::fitting_entries::<BatchEntry>(&found, file_entries)
+    }
+
     /// Adds the queues that have a directory and are not in the table, without a message: what stands in their files does
     /// not count. Those of a topic that has plain queues stay as they are.
     pub fn add_others<S: Storage>(storage: &S, simple: &QueueTable, table: &mut BatchTable) -> Result<(), Error> {

@@ -146,6 +146,13 @@ pub(super) fn file_entries<E: FileEntry>(found: &[FoundQueue], asked: u32, trust
     }
 }
 
+/// The same where a crash may have been, for files of which nothing else is known.
+pub(super) fn fitting_entries<E: FileEntry>(found: &[FoundQueue], asked: u32) -> Result<u64, Error> {
+    let entries = file_entries::<E>(found, asked, Trust::Crashed)?;
+    found.iter().try_for_each(|queue| queue.refuse_odd_files::<E>(entries * E::BYTES, Trust::Crashed))?;
+    Ok(entries)
+}
+
 /// Whether files follow one another, and all of them begin where files of `bytes` do.
 fn stand_apart(found: &[FoundQueue], bytes: u64) -> bool {
     let mut files = found.iter().flat_map(|queue| &queue.files);

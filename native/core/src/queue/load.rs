@@ -49,6 +49,13 @@ impl QueueFiles {
         Ok((files, loaded))
     }
 
+    /// Entries of one file, by the files that are there; `file_entries` where there is none.
+    ///
+    /// STORE_CORRUPT for files that cannot be of one size.
+    pub fn entries_on_disk<S: Storage>(storage: &S, file_entries: u32) -> Result<u64, Error> {
+        extent::fitting_entries::<QueueEntry>(&extent::find::<S, QueueEntry>(storage, |_| true, false, &mut Vec::new())?, file_entries)
+    }
+
     /// Adds the queues that have a directory and are not in the table, without a message: what stands in their files does
     /// not count.
     pub fn add_others<S: Storage>(storage: &S, table: &mut QueueTable) -> Result<(), Error> {

@@ -95,6 +95,84 @@ fn files_of_queues_that_came_after_the_checkpoint_are_cleared_of_what_the_log_lo
     assert_eq!(store.reader().offsets(b"B", 0).next, 0);
 }
 
+/// Of the queue files below a directory: whether all of them have this length, and begin where such files do.
+fn are_files_of(storage: &MemoryStorage, dir: &str, bytes: usize) -> bool {
+    let paths: Vec<_> = storage.paths().into_iter().filter(|path| path.starts_with(dir)).collect();
+    let begins = |path: &str| path.rsplit('/').next().unwrap().parse::<usize>().unwrap();
+    assert!(paths.len() > 1, "{paths:?}");
+    paths.iter().all(|path| begins(path) % bytes == 0 && storage.contents(path).unwrap().len() == bytes)
+}
+
+/// The queue table that the watermark speaks of is that of a store without queues, by a close with files of `closed` entries; its
+/// process had files of `had`, and the next open asks for others.
+#[test]
+fn files_that_came_after_an_empty_queue_table_keep_their_size() {
+    for (closed, had, asked) in [(10, 10, 7), (7, 10, 7), (7, 10, 10), (10, 10, 20), (10, 7, 10)] {
+        let case = format!("{closed}, then {had}, then {asked}");
+        let sized = |queue_file_entries| Options { queue_file_entries, ..small() };
+        let storage = with_topics();
+        close(open(&storage, sized(closed)).unwrap());
+        let mut store = open(&storage, sized(had)).unwrap();
+        put_numbered(&mut store, 25);
+        (0..25).for_each(|_| _ = put_inner(&mut store, 2));
+        write_behind(&mut store, &storage);
+        let read_only = open(&storage, Options { read_only: true, ..sized(asked) }).unwrap();
+        assert_eq!(read_only.reader().options().queue_file_entries, had, "{case}");
+        drop(store);
+        let mut store = open(&storage, sized(asked)).unwrap();
+        assert_eq!(store.reader().options().queue_file_entries, had, "{case}");
+        (25..40).for_each(|n| _ = put_number(&mut store, n));
+        (0..15).for_each(|_| _ = put_inner(&mut store, 2));
+        close(store);
+        assert!(are_files_of(&storage, "consumequeue/T/0/", 20 * had as usize), "{case}: {:?}", storage.paths());
+        assert!(are_files_of(&storage, "batchconsumequeue/B/0/", 46 * had as usize), "{case}: {:?}", storage.paths());
+        // RocketMQ, or we without a sidecar, go by the files.
+        storage.remove_tree("moraine");
+        let store = open(&storage, sized(asked)).unwrap();
+        assert_eq!((all(&store), walk(&store).len()), (numbered(0..40), 40), "{case}");
+        assert_eq!(findings(&store), Vec::<&str>::new(), "{case}");
+    }
+}
+
+/// No row tells of a batch queue all of whose messages were lost, but its first file is still there.
+#[test]
+fn nor_does_a_batch_queue_change_its_files_that_has_lost_all_messages() {
+    let storage = with_topics();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 20);
+    checkpoint(&mut store, &storage);
+    let lost = put_inner(&mut store, 2).0;
+    (0..15).for_each(|_| _ = put_inner(&mut store, 2));
+    write_behind(&mut store, &storage);
+    drop(store);
+    let storage = without_log_from(&storage, lost);
+    close(open(&storage, small()).unwrap());
+    let mut store = open(&storage, Options { queue_file_entries: 7, ..small() }).unwrap();
+    (0..15).for_each(|_| _ = put_inner(&mut store, 2));
+    close(store);
+    assert!(are_files_of(&storage, "batchconsumequeue/B/0/", 460), "{:?}", storage.paths());
+}
+
+/// A power cut took the lengths, and with them all that tells the size: what cannot be is not written over.
+#[test]
+fn files_without_lengths_that_stand_elsewhere_are_not_taken_for_files_of_another_size() {
+    let storage = MemoryStorage::default();
+    close(open(&storage, small()).unwrap());
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, 25);
+    write_behind(&mut store, &storage);
+    drop(store);
+    for path in storage.paths().iter().filter(|path| path.starts_with("consumequeue/")) {
+        storage.place(path, &[]);
+    }
+    let error = open(&storage, Options { queue_file_entries: 7, ..small() }).err().unwrap();
+    assert_eq!(error.code.name(), "STORE_CORRUPT", "{error:?}");
+    let store = open(&storage, small()).unwrap();
+    assert_eq!((all(&store), findings(&store)), (numbered(0..25), vec!["unclean"]));
+    close(store);
+    assert!(are_files_of(&storage, "consumequeue/T/0/", 200), "{:?}", storage.paths());
+}
+
 #[test]
 fn a_queue_that_only_the_sidecar_tells_of_is_built_again_also_where_its_time_was_taken_back() {
     let storage = MemoryStorage::default();
