@@ -1,102 +1,118 @@
-// One store with few or many queues, in a process of its own: `node many-queues.mjs write|open DIR TOPICS QUEUES MESSAGES`
-// prints one line of JSON. `write` makes, fills and closes it, `open` opens what `write` has left.
+// One store with few or many queues. `manyQueuesPut` makes, fills and closes it, `manyQueuesOpen` opens what was left.
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Store } from "moraine";
+import { Store } from "../../dist/index.js";
+import { measured, memory } from "./measure.mjs";
+import { bodyOf, keyOf, TAG } from "./messages.mjs";
 
 const BATCH = 64;
-const [mode, dir, ...numbers] = process.argv.slice(2);
-const [topicCount, queuesEach, messages] = numbers.map(Number);
-const queues = topicCount * queuesEach;
-const topics = Array.from({ length: topicCount }, (_, n) => `BenchTopic-${n}`);
-/** The same in both processes, so that what one has put the other can check. */
-const body = Buffer.from(Array.from({ length: 1024 }, (_, i) => (i * i * 31 + i * 7) & 0xff));
+const QUEUES_A_TOPIC = 10;
+/** Queues that there are before memory is looked at. */
+const FEW = 8;
 
-/** Message number `n`: the queues take turns, and neighbours belong to different topics. */
-function message(n) {
-  const queue = n % queues;
+class Queues {
+  constructor(store, count) {
+    this.store = store;
+    this.count = count;
+    this.topics = Array.from({ length: Math.ceil(count / QUEUES_A_TOPIC) }, (_, n) => `BenchTopic-${n}`);
+    this.body = bodyOf(1024);
+    this.most = { privateBytes: 0, descriptors: 0, mappings: 0 };
+  }
+
+  /** Neighbours belong to different topics. */
+  place(n) {
+    const queue = n % this.count;
+    return [this.topics[queue % this.topics.length], Math.floor(queue / this.topics.length)];
+  }
+
+  async put(from, count, among = this.count) {
+    const batch = new Array(BATCH);
+    for (let n = from, calls = 0; n < from + count; n += BATCH, calls++) {
+      batch.length = Math.min(BATCH, from + count - n);
+      for (let i = 0; i < batch.length; i++) {
+        const [topic, queueId] = this.place((n + i) % among);
+        batch[i] = { topic, queueId, tags: TAG, keys: [keyOf(n + i)], body: this.body };
+      }
+      const waiting = putWhole(this.store, batch);
+      if (waiting) await waiting;
+      if (calls % 500 === 0) this.look();
+    }
+  }
+
+  /** Until every queue has its files. */
+  async settle() {
+    while (this.store.stats().waitingEntries > 0) await sleep(20);
+    this.look();
+  }
+
+  look() {
+    const seen = {
+      privateBytes: memory().privateBytes,
+      descriptors: readdirSync("/proc/self/fd").length,
+      mappings: readFileSync("/proc/self/maps", "utf8").split("\n").length - 1,
+    };
+    for (const name of Object.keys(seen)) this.most[name] = Math.max(this.most[name], seen[name]);
+    return seen;
+  }
+
+  verify(count) {
+    let found = 0;
+    for (let n = 0; n < this.count; n++) found += this.store.offsets(...this.place(n)).max;
+    if (found !== count) throw new Error(`${found} messages instead of ${count}`);
+    for (let n = 0; n < this.count; n += Math.ceil(this.count / 500)) {
+      const [topic, queueId] = this.place(n);
+      const { max } = this.store.offsets(topic, queueId);
+      const [read] = this.store.get(topic, queueId, max - 1, { max: 1 }).messages;
+      if (read?.queueOffset !== max - 1 || !this.body.equals(read.body)) throw new Error(`queue ${n} is wrong`);
+    }
+  }
+}
+
+/** All of a batch, with pauses where the store is busy. */
+function putWhole(store, batch) {
+  try {
+    store.putBatch(batch);
+    return undefined;
+  } catch (error) {
+    if (error.code !== "STORE_BUSY") throw error;
+    return sleep(1).then(() => putWhole(store, batch.slice(error.details?.stored ?? 0)));
+  }
+}
+
+const warmUpOf = (queues) => Math.ceil(Math.max(queues, 100_000) / BATCH) * BATCH;
+
+export async function manyQueuesPut({ dir, messages, queues: count }) {
+  const store = await Store.open(dir);
+  const queues = new Queues(store, count);
+  const warmUp = warmUpOf(count);
+  await queues.put(0, warmUp, Math.min(count, FEW));
+  await queues.settle();
+  const few = queues.look();
+  const start = performance.now();
+  await queues.put(0, warmUp);
+  await queues.settle();
+  const makingSeconds = (performance.now() - start) / 1000;
+  const figures = await measured(messages, () => queues.put(warmUp, messages));
+  await queues.settle();
+  queues.verify(2 * warmUp + messages);
+  const closing = performance.now();
+  await store.close();
   return {
-    topic: topics[queue % topicCount],
-    queueId: Math.floor(queue / topicCount),
-    tags: "TagA",
-    keys: [`7F0000010BAD00000000000${100_000_000 + n}`],
-    body,
+    ...figures,
+    ...queues.most,
+    extraBytes: queues.most.privateBytes - few.privateBytes,
+    makingSeconds,
+    closeMillis: performance.now() - closing,
+    threads: 1,
   };
 }
 
-/** Memory of this process alone: without pages of files, which the system takes back when it needs them. */
-function privateBytes() {
-  const found = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"));
-  return Number(found?.[1]) * 1024;
-}
-
-let peakBytes = 0;
-let descriptors = 0;
-let mappings = 0;
-function look() {
-  peakBytes = Math.max(peakBytes, privateBytes());
-  descriptors = Math.max(descriptors, readdirSync("/proc/self/fd").length);
-  mappings = Math.max(mappings, readFileSync("/proc/self/maps", "utf8").split("\n").length - 1);
-}
-
-function put(store, from, count) {
-  const batch = new Array(BATCH);
-  for (let n = from, calls = 0; n < from + count; n += BATCH, calls++) {
-    batch.length = Math.min(BATCH, from + count - n);
-    for (let i = 0; i < batch.length; i++) batch[i] = message(n + i);
-    store.putBatch(batch);
-    if (calls % 500 === 0) look();
-  }
-}
-
-async function timed(work) {
-  const start = process.hrtime.bigint();
-  await work();
-  return Number(process.hrtime.bigint() - start) / 1e9;
-}
-
-/** Until every queue has its files. */
-async function settled(store) {
-  while (store.stats().waitingEntries > 0) await sleep(50);
-}
-
-function check(store, count) {
-  let found = 0;
-  for (let n = 0; n < queues; n++) found += store.offsets(topics[n % topicCount], Math.floor(n / topicCount)).max;
-  if (found !== count) throw new Error(`${found} messages instead of ${count}`);
-  for (let n = 0; n < count; n += Math.ceil(count / 500)) {
-    const { topic, queueId } = message(n);
-    const offset = Math.floor(n / queues);
-    const [read] = store.get(topic, queueId, offset, { max: 1 }).messages;
-    if (read?.queueOffset !== offset || !body.equals(read.body)) throw new Error(`message ${n} is wrong`);
-  }
-}
-
-async function write() {
-  const warmUp = Math.max(queues, 100_000);
+export async function manyQueuesOpen({ dir, messages, queues: count }) {
+  const start = performance.now();
   const store = await Store.open(dir);
-  const makingSeconds = await timed(async () => {
-    put(store, 0, warmUp);
-    await settled(store);
-  });
-  const seconds = await timed(() => put(store, warmUp, messages));
-  look();
-  check(store, warmUp + messages);
-  const closeSeconds = await timed(() => store.close());
-  return { queues, makingSeconds, messagesPerSecond: messages / seconds, closeSeconds };
-}
-
-async function open() {
-  let store;
-  const openSeconds = await timed(async () => {
-    store = await Store.open(dir);
-  });
+  const openMillis = performance.now() - start;
   if (!store.health().clean) throw new Error("the store was not closed");
-  look();
-  check(store, Math.max(queues, 100_000) + messages);
-  const closeSeconds = await timed(() => store.close());
-  return { queues, openSeconds, closeAgainSeconds: closeSeconds };
+  new Queues(store, count).verify(2 * warmUpOf(count) + messages);
+  await store.close();
+  return { openMillis };
 }
-
-const figures = mode === "open" ? await open() : await write();
-console.log(JSON.stringify({ ...figures, privateBytes: peakBytes, descriptors, mappings }));

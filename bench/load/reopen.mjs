@@ -1,57 +1,38 @@
-// One run in a process of its own: `write DIR GIGABYTES` makes a store and kills itself in the middle of putting;
-// `open DIR` opens it again, says how long that took, puts something, and kills itself; `rebuild DIR` opens and closes it.
-import { Store } from "moraine";
+// A store whose process ends in the middle of its work, and opening it again. The programs of all but `rebuildStore` kill
+// themselves.
+import { existsSync } from "node:fs";
+import { Store } from "../../dist/index.js";
+import { putAll } from "./consume.mjs";
+import { openContestant } from "./contestants.mjs";
+import { memory } from "./measure.mjs";
 
-const [, , mode, dir, gigabytes] = process.argv;
-const BATCH = 64;
-const QUEUES = 8;
-
-function batchFrom(n, body) {
-  return Array.from({ length: BATCH }, (_, i) => ({
-    topic: "bench",
-    queueId: (n + i) % QUEUES,
-    tags: "tag",
-    keys: [`key-${n + i}`],
-    body,
-  }));
+export async function fillAndDie(job) {
+  if (existsSync(`${job.dir}/commitlog`)) return {};
+  const contestant = await openContestant(job);
+  const bytes = job.gigabytes * 1e9;
+  await putAll(contestant, () => contestant.store.log.endOffset >= bytes);
+  return die();
 }
 
-async function write() {
-  const store = await Store.open(dir);
-  const body = crypto.getRandomValues(new Uint8Array(1024));
-  const bytes = Number(gigabytes) * 1e9;
-  for (let n = 0; store.log.endOffset < bytes; ) {
-    try {
-      store.putBatch(batchFrom(n, body));
-      n += BATCH;
-      if (n % (BATCH * 100) === 0) await new Promise((resolve) => setImmediate(resolve));
-    } catch (error) {
-      if (error.code !== "STORE_BUSY") throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-  process.kill(process.pid, "SIGKILL");
-}
-
-async function open() {
-  const began = performance.now();
+/** Opens, says how long that took, puts something, and dies again. */
+export async function openAndDie({ dir }) {
+  const start = performance.now();
   const store = await Store.open(dir, { create: false });
-  const openMillis = performance.now() - began;
-  const { endOffset } = store.log;
-  store.putBatch(batchFrom(0, new Uint8Array(10)));
-  process.stdout.write(`${JSON.stringify({ openMillis, endOffset, residentBytes: process.memoryUsage.rss() })}\n`, () =>
-    process.kill(process.pid, "SIGKILL"),
-  );
+  const openMillis = performance.now() - start;
+  store.put({ topic: "BenchTopic", queueId: 0, body: new Uint8Array(10) });
+  await new Promise((resolve) => process.stdout.write(`${JSON.stringify({ openMillis, ...memory() })}\n`, resolve));
+  return die();
 }
 
-async function rebuild() {
-  const began = performance.now();
+export async function openAndClose({ dir }) {
+  const start = performance.now();
   const store = await Store.open(dir, { create: false });
-  const openMillis = performance.now() - began;
-  const { endOffset } = store.log;
+  const openMillis = performance.now() - start;
   await store.close();
-  const closedMillis = performance.now() - began;
-  console.log(JSON.stringify({ openMillis, closedMillis, endOffset, residentBytes: process.memoryUsage.rss() }));
+  return { openMillis, ...memory() };
 }
 
-await { write, open, rebuild }[mode]();
+function die() {
+  process.kill(process.pid, "SIGKILL");
+  return new Promise(() => {}); // nothing comes behind
+}

@@ -31,6 +31,7 @@ describe("the packed tarball", () => {
       /^[A-Z-]+(\.md)?$/,
       /^package\.json$/,
       /^docs\/[\w/-]+\.md$/,
+      /^docs\/benchmarks\/[\w-]+\.svg$/,
       /^prebuilds\/[\w.-]+\.node$/,
       /^wasm\/(moraine\.wasm|manifest\.json)$/,
       /^dist\/[\w/-]+\.(js|d\.ts)$/,

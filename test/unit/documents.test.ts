@@ -60,8 +60,8 @@ it("the code map of ARCHITECTURE.md names every source file, and only files that
   expect(mapped.filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
 
-it("the lock file leaves the registry to the one who installs", () => {
-  expect(read("package-lock.json")).not.toContain('"resolved"');
+it.each(["package-lock.json", "bench/package-lock.json"])("%s leaves the registry to the one who installs", (lock) => {
+  expect(read(lock)).not.toContain('"resolved"');
 });
 
 it("docs/errors.md has a heading for every code, and for no other", () => {

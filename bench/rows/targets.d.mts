@@ -1,0 +1,3 @@
+import type { Target } from "../rules/judgement.mjs";
+
+export const TARGETS: readonly Target[];

@@ -1,0 +1,1 @@
+export function rotated<T>(contestants: readonly T[], round: number): T[];

@@ -1,0 +1,35 @@
+import type { Row } from "../rows/rows.mjs";
+import type { Contestant } from "../rules/judgement.mjs";
+import type { ResultsFiles } from "./results-file.mjs";
+
+export interface RunnableContestant extends Contestant {
+  readonly out?: string;
+  readonly needs?: string;
+  readonly run?: (dir: string, messages: number) => Record<string, unknown>;
+}
+export interface RunnableRow extends Row {
+  readonly kept?: boolean;
+  readonly contestants: readonly RunnableContestant[];
+}
+export interface RowSettings {
+  readonly dir: string;
+  readonly rounds: number;
+  readonly messages: number | undefined;
+  readonly gigabytes: number;
+  readonly again: boolean;
+  readonly smoke: boolean;
+  readonly commit: string | undefined;
+  readonly machine: string;
+  readonly results: ResultsFiles;
+  readonly signal?: AbortSignal;
+  readonly told?: (row: RunnableRow, contestant: RunnableContestant, round: number) => void;
+}
+export interface RowResult {
+  readonly row: Row;
+  readonly rounds: number;
+  readonly amount: string;
+  readonly out: Record<string, string>;
+  readonly failed: Record<string, string>;
+  readonly figures: Record<string, Record<string, unknown>[]>;
+}
+export function runRow(row: RunnableRow, settings: RowSettings): Promise<RowResult>;
