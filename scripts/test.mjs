@@ -15,8 +15,11 @@ const WITHOUT_ADDON = ["wasm", "unit", "model", "package"];
 const ADDON_PROJECTS = ["native", "interop"];
 const ADDON_TESTS = ["test/unit/binding-*.test.ts", "test/package/addon-*.test.ts"];
 
-/** What cargo tests: everything, then the interleavings of a store's threads, whose locks are a scheduler's. */
-const WORKSPACE = ["--workspace"];
+/**
+ * What cargo tests: everything, then the interleavings of a store's threads, whose locks are a scheduler's. The crate of the
+ * WebAssembly module is compiled for its own target, and tested through it.
+ */
+const WORKSPACE = ["--workspace", "--exclude", "moraine-wasm"];
 const MODELS = ["-p", "moraine-host", "--features", "models", "--test", "models"];
 
 /** Each planted bug is a test, which passes when the tests notice the bug. */

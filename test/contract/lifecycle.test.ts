@@ -139,7 +139,7 @@ describe("stores by the thousand, one behind the other", () => {
     const place = existsSync("/dev/shm") ? await mkdtemp("/dev/shm/moraine-") : await temporaryDirectory();
     onTestFinished(() => rm(place, { recursive: true, force: true }));
     // Each has its own instance of the module, which takes time to make.
-    const stores = ENGINE === "wasm" ? 800 : 2000;
+    const stores = ENGINE === "wasm" ? 400 : 2000;
     const { seen, code, stderr } = await child("cycles", join(place, "store"), String(stores));
     expect([code, stderr]).toEqual([0, ""]);
     const [early, late] = (seen as { looks: Look[] }).looks as [Look, Look];

@@ -12,7 +12,7 @@ const ROUNDS = 10;
 const TIMEOUT_MS = 1_200_000;
 /** `npm run interop` says which seeds (scripts/interop.mjs); without it, a few in which every kind of queue is. */
 const FIRST_SEED = Number(process.env.MORAINE_TURNS_SEED ?? 11);
-const PLANS = Number(process.env.MORAINE_TURNS_SCENARIOS ?? 4);
+const PLANS = Number(process.env.MORAINE_TURNS_SCENARIOS ?? 2);
 
 const oracle = new ServedOracle();
 afterAll(() => oracle.end());

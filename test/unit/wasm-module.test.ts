@@ -22,6 +22,12 @@ function copied(): string {
   return folder;
 }
 
+it("has no tests in its own crate, which cargo is not asked for: it runs nowhere but in the module", () => {
+  const own = sourceFiles().filter((path) => path.startsWith("wasm/"));
+  expect(own.length).toBeGreaterThan(10);
+  expect(own.filter((path) => /#\[(cfg\()?test\b/.test(readFileSync(join(ROOT, path), "utf8")))).toEqual([]);
+});
+
 let sources: string;
 beforeAll(() => {
   sources = copied();
