@@ -44,14 +44,8 @@ function check() {
   if (!npm("check")) throw new Error("npm run check found type errors.");
 }
 
-// What is built once needs no notes for the next time, nor for a debugger; a panic says its line without them.
-if (process.env.CI) {
-  Object.assign(process.env, {
-    CARGO_INCREMENTAL: "0",
-    CARGO_PROFILE_DEV_DEBUG: "none",
-    CARGO_PROFILE_TEST_DEBUG: "none",
-  });
-}
+// Nobody debugs there, and a panic says its line without notes for that.
+if (process.env.CI) Object.assign(process.env, { CARGO_PROFILE_DEV_DEBUG: "none", CARGO_PROFILE_TEST_DEBUG: "none" });
 
 try {
   requireTools();

@@ -2,7 +2,7 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import zlib from "node:zlib";
-import { bodyOf, KEY_BYTES, keyOf, QUEUES } from "../load/messages.mjs";
+import { bodyOf, checkCount, KEY_BYTES, keyOf, QUEUES } from "../load/messages.mjs";
 
 const { FloorLog, crc32, crcWay } = createRequire(import.meta.url)("./build/Release/floor.node");
 
@@ -78,7 +78,7 @@ class Floor {
 
   /** As many records as were asked for, each with its CRC; and an index over them, where one is needed. */
   verify(count) {
-    if (this.put$ !== count) throw new Error(`${this.put$} messages instead of ${count}`);
+    checkCount(this.put$, count);
     for (let at = 0; at < Math.min(count, this.records); at += 997) this.log.read(at, 1, this.into, true);
     if (this.by !== "key" || this.indexed) return;
     if (count > this.records) throw new Error(`the floor's log has room for ${this.records} messages, not ${count}`);

@@ -4,7 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { percentile } from "../rules/statistics.mjs";
 import { openContestant } from "./contestants.mjs";
 import { memory } from "./measure.mjs";
-import { QUEUES, TOPIC } from "./messages.mjs";
+import { checkCount, QUEUES, TOPIC } from "./messages.mjs";
 
 /** Puts a second, and for how long they are measured alone. */
 const RATE = 1000;
@@ -21,7 +21,7 @@ export async function besideCold(job) {
   await reading;
   const seconds = (performance.now() - start) / 1000;
   const expected = contestant.lengths().reduce((sum, length) => sum + length, 0);
-  if (tally.messages !== expected) throw new Error(`${tally.messages} messages instead of ${expected}`);
+  checkCount(tally.messages, expected);
   await contestant.close();
   return {
     riseMillis: beside.p99 - alone.p99,

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { openContestant } from "./contestants.mjs";
 import { measured } from "./measure.mjs";
-import { QUEUES, RARE_TAG, TOPIC } from "./messages.mjs";
+import { checkCount, QUEUES, RARE_TAG, TOPIC } from "./messages.mjs";
 
 export async function filtered(job) {
   const { messages } = job;
@@ -27,7 +27,7 @@ export async function filtered(job) {
     for (let n = 0; n < passes; n++) pass();
   });
   const expected = lengths.reduce((sum, length) => sum + (job.filtered ? Math.floor(length / 100) : length), 0);
-  if (found !== expected * passes) throw new Error(`${found} messages instead of ${expected * passes}`);
+  checkCount(found, expected * passes);
   await contestant.close();
   return { ...figures, threads: 1 };
 }

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Store } from "../../dist/index.js";
 import { measured, memory } from "./measure.mjs";
-import { bodyOf, keyOf, TAG } from "./messages.mjs";
+import { bodyOf, checkCount, keyOf, TAG } from "./messages.mjs";
 
 const BATCH = 64;
 const QUEUES_A_TOPIC = 10;
@@ -58,7 +58,7 @@ class Queues {
   verify(count) {
     let found = 0;
     for (let n = 0; n < this.count; n++) found += this.store.offsets(...this.place(n)).max;
-    if (found !== count) throw new Error(`${found} messages instead of ${count}`);
+    checkCount(found, count);
     for (let n = 0; n < this.count; n += Math.ceil(this.count / 500)) {
       const [topic, queueId] = this.place(n);
       const { max } = this.store.offsets(topic, queueId);

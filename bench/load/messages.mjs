@@ -19,23 +19,28 @@ export const tagOf = (n) => (Math.floor(n / QUEUES) % 100 === 99 ? RARE_TAG : TA
 /** Bytes that nothing can make smaller, and that another process can make again. */
 export function bodyOf(bytes) {
   const body = Buffer.alloc(bytes);
-  let state = 0x2545f491;
-  for (let at = 0; at < bytes; at++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    body[at] = state >>> 24;
-  }
+  const next = xorshift(0x2545f491);
+  for (let at = 0; at < bytes; at++) body[at] = next() >>> 24;
   return body;
 }
 
 /** Numbers from 0 to below `limit`, the same ones in every run. */
 export function randomNumbers(limit, seed = 0x9e3779b1) {
-  let state = seed;
+  const next = xorshift(seed);
+  return () => next() % limit;
+}
+
+/** Marsaglia's generator: numbers of 32 bits. */
+function xorshift(state) {
   return () => {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    return (state >>> 0) % limit;
+    return state >>> 0;
   };
+}
+
+/** Throws where something else was found than was put. */
+export function checkCount(found, count) {
+  if (found !== count) throw new Error(`${found} messages instead of ${count}`);
 }

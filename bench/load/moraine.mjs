@@ -1,7 +1,7 @@
 // Our own store as a contestant. Messages as objects, or as the bytes that a client sends, encoded before.
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodeMessages, Store } from "../../dist/index.js";
-import { bodyOf, KEY_BYTES, keyOf, QUEUES, TOPIC, tagOf } from "./messages.mjs";
+import { bodyOf, checkCount, KEY_BYTES, keyOf, QUEUES, TOPIC, tagOf } from "./messages.mjs";
 
 /** How long to wait for a store that is busy. */
 const BUSY_MILLIS = 1;
@@ -128,7 +128,7 @@ class Contestant {
           throw new Error(`queue ${queue} offset ${offset} is wrong`);
       }
     }
-    if (found !== count) throw new Error(`${found} messages instead of ${count}`);
+    checkCount(found, count);
   }
 
   /** The key that must be there; where producers race for a queue, any that belongs to it. */

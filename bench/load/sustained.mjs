@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { putAll } from "./consume.mjs";
 import { openContestant } from "./contestants.mjs";
 import { measured } from "./measure.mjs";
-import { bodyOf } from "./messages.mjs";
+import { bodyOf, checkCount } from "./messages.mjs";
 
 const FILE_BYTES = 2 ** 30;
 const PIECE_BYTES = 2 ** 20;
@@ -21,7 +21,7 @@ export async function sustained(job) {
   });
   const bytes = contestant.store.log.endOffset - begin;
   const found = contestant.lengths().reduce((sum, length) => sum + length, 0);
-  if (found !== messages) throw new Error(`${found} messages instead of ${messages}`);
+  checkCount(found, messages);
   await contestant.close();
   const { seconds, cpuSecondsPerMillion } = figures;
   return {

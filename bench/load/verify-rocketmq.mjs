@@ -1,6 +1,6 @@
 // What RocketMQ (Java or Rust) has put, looked at with our store: every queue dense, and samples whole.
 import { Store } from "../../dist/index.js";
-import { TOPIC } from "./messages.mjs";
+import { checkCount, TOPIC } from "./messages.mjs";
 
 const CHECKED = 1000;
 
@@ -22,6 +22,6 @@ export async function verifyRocketmq({ dir, messages, bodyBytes, queues = 8 }) {
     }
   }
   await store.close();
-  if (found !== messages) throw new Error(`${found} messages instead of ${messages}`);
+  checkCount(found, messages);
   return { verified: messages };
 }

@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import { percentile } from "../rules/statistics.mjs";
 import { openContestant } from "./contestants.mjs";
 import { memory } from "./measure.mjs";
-import { QUEUES, TOPIC } from "./messages.mjs";
+import { checkCount, QUEUES, TOPIC } from "./messages.mjs";
 
 /** Puts are so far apart that whoever waits is at rest. */
 const APART_MILLIS = 1;
@@ -28,7 +28,7 @@ export async function wake(job) {
   await waiter?.all;
   const micros = Float64Array.from(told, (at, n) => Number(at - put[n]) / 1000).sort();
   const found = contestant.lengths()[0];
-  if (found !== count) throw new Error(`${found} messages instead of ${count}`);
+  checkCount(found, count);
   await contestant.close();
   const at = (share) => percentile(micros, share);
   return { p50Micros: at(0.5), p99Micros: at(0.99), mostMicros: at(1), threads: job.worker ? 2 : 1, ...memory() };

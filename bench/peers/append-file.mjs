@@ -1,6 +1,7 @@
 // What a program without a store does: appends records to a file with `node:fs`, one write a call; durable: fdatasync after it.
 import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { checkCount } from "../load/messages.mjs";
 import { Records } from "./record.mjs";
 
 export function open({ dir, durable = false, bodyBytes = 1024 }) {
@@ -28,7 +29,7 @@ class AppendFile {
 
   verify(count) {
     const found = fstatSync(this.file).size / this.records.bytes;
-    if (found !== count) throw new Error(`${found} messages instead of ${count}`);
+    checkCount(found, count);
     const record = Buffer.alloc(this.records.bytes);
     for (const n of this.records.samples(count)) {
       readSync(this.file, record, 0, record.length, n * record.length);

@@ -1,13 +1,12 @@
 // LevelDB (npm package classic-level). A batch is in the log file when its promise settles; durable: with a sync.
 import { ClassicLevel } from "classic-level";
-import { keyOf } from "../load/messages.mjs";
-import { placeBytes, placeIn, placeOf, Records, touchRecord } from "./record.mjs";
+import { checkCount } from "../load/messages.mjs";
+import { keyBytesBy, placeBytes, placeIn, Records, touchRecord } from "./record.mjs";
 
 export async function open({ dir, durable = false, bodyBytes = 1024, by }) {
   const database = new ClassicLevel(dir, { keyEncoding: "buffer", valueEncoding: "buffer", compression: false });
   await database.open();
-  const keyFor = by === "key" ? (n) => Buffer.from(keyOf(n), "latin1") : (n) => placeBytes(placeOf(n));
-  return new Level(database, new Records(bodyBytes), keyFor, durable);
+  return new Level(database, new Records(bodyBytes), keyBytesBy(by), durable);
 }
 
 class Level {
@@ -51,8 +50,7 @@ class Level {
   }
 
   async readOne(n) {
-    const found = await this.database.get(this.keyFor(n));
-    if (found?.length !== this.records.bytes) throw new Error(`message ${n} is not there`);
+    this.records.checkThere(n, await this.database.get(this.keyFor(n)));
   }
 
   lookup(n) {
@@ -66,7 +64,7 @@ class Level {
     const keys = this.database.keys();
     for (let some = await keys.nextv(10_000); some.length > 0; some = await keys.nextv(10_000)) found += some.length;
     await keys.close();
-    if (found !== count) throw new Error(`${found} messages instead of ${count}`);
+    checkCount(found, count);
     for (const n of this.records.samples(count)) this.records.check(n, await this.database.get(this.keyFor(n)));
   }
 

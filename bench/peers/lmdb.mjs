@@ -1,6 +1,6 @@
 // LMDB (npm package lmdb). A commit writes to the system's cache; durable: with a sync.
 import { open as openDatabase } from "lmdb";
-import { keyOf } from "../load/messages.mjs";
+import { checkCount, keyOf } from "../load/messages.mjs";
 import { placeIn, placeOf, Records, touchRecord } from "./record.mjs";
 
 export function open({ dir, durable = false, bodyBytes = 1024, by }) {
@@ -54,8 +54,7 @@ class Lmdb {
   }
 
   readOne(n) {
-    if (this.database.getBinaryFast(this.keyFor(n))?.length !== this.records.bytes)
-      throw new Error(`message ${n} is not there`);
+    this.records.checkThere(n, this.database.getBinaryFast(this.keyFor(n)));
   }
 
   lookup(n) {
@@ -64,7 +63,7 @@ class Lmdb {
 
   verify(count) {
     const found = this.database.getCount();
-    if (found !== count) throw new Error(`${found} messages instead of ${count}`);
+    checkCount(found, count);
     for (const n of this.records.samples(count)) this.records.check(n, this.database.getBinary(this.keyFor(n)));
   }
 

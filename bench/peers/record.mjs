@@ -17,6 +17,10 @@ export function placeBytes(place, bytes = Buffer.allocUnsafe(4)) {
   return bytes;
 }
 
+/** What keys of bytes are made by: of a message's key, or of its place in its queue. */
+export const keyBytesBy = (by) =>
+  by === "key" ? (n) => Buffer.from(keyOf(n), "latin1") : (n) => placeBytes(placeOf(n));
+
 /** Makes values of messages, and holds values against messages. */
 export class Records {
   constructor(bodyBytes) {
@@ -30,6 +34,11 @@ export class Records {
     record.latin1Write(keyOf(n), TAG.length, KEY_BYTES);
     record.set(this.body, HEADER_BYTES);
     return record;
+  }
+
+  /** Throws where `record`, asked for as message `n`, is none. */
+  checkThere(n, record) {
+    if (record?.length !== this.bytes) throw new Error(`message ${n} is not there`);
   }
 
   /** Throws where `record` is not message `n`. */

@@ -1,14 +1,13 @@
 // RocksDB (npm package rocksdb-native). A batch is in the log file when its promise settles; it has no write with a sync.
 import RocksDB from "rocksdb-native";
-import { keyOf } from "../load/messages.mjs";
-import { placeBytes, placeIn, placeOf, Records, touchRecord } from "./record.mjs";
+import { checkCount } from "../load/messages.mjs";
+import { keyBytesBy, placeBytes, placeIn, Records, touchRecord } from "./record.mjs";
 
 export async function open({ dir, durable = false, bodyBytes = 1024, by }) {
   if (durable) throw new Error("rocksdb-native has no write that is synced");
   const database = new RocksDB(dir);
   await database.ready();
-  const keyFor = by === "key" ? (n) => Buffer.from(keyOf(n), "latin1") : (n) => placeBytes(placeOf(n));
-  return new Rocks(database, new Records(bodyBytes), keyFor);
+  return new Rocks(database, new Records(bodyBytes), keyBytesBy(by));
 }
 
 class Rocks {
@@ -55,7 +54,7 @@ class Rocks {
   }
 
   async readOne(n) {
-    if ((await this.#get(n))?.length !== this.records.bytes) throw new Error(`message ${n} is not there`);
+    this.records.checkThere(n, await this.#get(n));
   }
 
   lookup(n) {
@@ -65,7 +64,7 @@ class Rocks {
   async verify(count) {
     let found = 0;
     for await (const _ of this.database.keys()) found++;
-    if (found !== count) throw new Error(`${found} messages instead of ${count}`);
+    checkCount(found, count);
     for (const n of this.records.samples(count)) this.records.check(n, await this.#get(n));
   }
 

@@ -1,7 +1,7 @@
 // SQLite (npm package better-sqlite3), with a write-ahead log. A commit writes to it; durable (FULL): with a sync.
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { keyOf } from "../load/messages.mjs";
+import { checkCount, keyOf } from "../load/messages.mjs";
 import { placeIn, placeOf, Records, touchRecord } from "./record.mjs";
 
 export function open({ dir, durable = false, bodyBytes = 1024, by }) {
@@ -56,7 +56,7 @@ class Sqlite {
   }
 
   readOne(n) {
-    if (this.one.get(this.keyFor(n))?.length !== this.records.bytes) throw new Error(`message ${n} is not there`);
+    this.records.checkThere(n, this.one.get(this.keyFor(n)));
   }
 
   lookup(n) {
@@ -65,7 +65,7 @@ class Sqlite {
 
   verify(count) {
     const found = this.database.prepare("SELECT count(*) FROM messages").pluck().get();
-    if (found !== count) throw new Error(`${found} messages instead of ${count}`);
+    checkCount(found, count);
     for (const n of this.records.samples(count)) this.records.check(n, this.one.get(this.keyFor(n)));
   }
 

@@ -285,11 +285,11 @@ function lookUntilWritten(path: string): Found | undefined {
   for (let before: Found | undefined; ; ) {
     const found = look(path);
     if (found === undefined || found.identity !== undefined) return found;
-    const isOld = Math.abs(Date.now() - Number(found.modifiedNs / 1_000_000n)) > WRITING_MS;
-    if (isOld || performance.now() > until) return found;
     // Another one's: that one has its time from now on.
     if (before !== undefined && !isSameFile(found, before)) until = performance.now() + WRITING_MS;
     before = found;
+    const isOld = Math.abs(Date.now() - Number(found.modifiedNs / 1_000_000n)) > WRITING_MS;
+    if (isOld || performance.now() > until) return found;
     pause(10);
   }
 }
