@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicI64;
 
 use directory::Directory;
 use moraine_core::batch::{BatchMessage, encode};
+use moraine_core::engine::lookup::asked;
 use moraine_core::engine::put::RESULT_HEADER;
 use moraine_core::format::record::{Address, Host};
 use moraine_core::options::Options;
@@ -120,6 +121,7 @@ fn reads() {
     const WARM_UP: usize = 64;
     const AT_ONCE: usize = 32;
     const LOOKUPS: usize = 512;
+    const TOGETHER: usize = 16;
     let directory = Directory::new();
     let store = open(directory.path());
     put(&store, &messages("orders", 0..STORED, KIB), &mut results(STORED));
@@ -137,15 +139,20 @@ fn reads() {
     count("get of 32 messages of 1 KiB, each", CALLS * AT_ONCE, || (1..=CALLS).for_each(|call| get(call * AT_ONCE)));
 
     let mut into = Vec::new();
-    let mut lookup = |number: usize| {
-        let found = store.lookup(b"orders", key(number).as_bytes(), 0, i64::MAX, 32, &mut into).expect("keys can be looked up");
-        assert_eq!(found, usize::from(number < STORED));
+    let mut counts = [0.0; TOGETHER];
+    let mut lookup = |asked: &[u8], found: usize| {
+        assert_eq!(store.lookup(black_box(asked), 0, i64::MAX, 32, &mut counts, &mut into).expect("keys can be looked up"), found);
     };
-    let mut lookups = |first: usize, calls: usize| (0..calls).for_each(|call| lookup(first + call * 7));
-    lookups(0, WARM_UP);
-    count("lookup of a key that one message has", LOOKUPS, || lookups(1, LOOKUPS));
-    lookups(STORED, WARM_UP);
-    count("lookup of a key that no message has", LOOKUPS, || lookups(STORED, LOOKUPS));
+    for (name, first, together, found) in [
+        ("lookup of a key that one message has", 0, 1, 1),
+        ("lookup of a key that no message has", STORED, 1, 0),
+        ("lookup of 16 keys that one message has, each", 0, TOGETHER, TOGETHER),
+    ] {
+        let keys: Vec<_> = (0..LOOKUPS).map(|number| key(first + number * 7)).collect();
+        let asked: Vec<_> = keys.chunks(together).map(|keys| asked(b"orders", keys.iter().map(String::as_bytes))).collect();
+        asked.iter().cycle().take(WARM_UP).for_each(|asked| lookup(asked, found));
+        count(name, LOOKUPS, || asked.iter().for_each(|asked| lookup(asked, found)));
+    }
 
     let mut at = |physical: u64| store.at(black_box(physical), &mut into).expect("the log can be read").expect("a record starts there");
     let size = at(0) as u64;
