@@ -14,7 +14,9 @@ const QUICK = { CARGO_PROFILE_RELEASE_LTO: "off", CARGO_PROFILE_RELEASE_CODEGEN_
 
 /** What the tests need, and what takes one core or waits for the network: built while the linters run. */
 function prepare() {
-  return Promise.all([build("npm", ["run", "--silent", "build:native"], QUICK), oracles(), moduleFits()]);
+  const addon = build("npm", ["run", "--silent", "build:native"], QUICK);
+  const counted = addon.then(() => build(process.execPath, ["scripts/counts.mjs", "--build"]));
+  return Promise.all([counted, oracles(), moduleFits()]);
 }
 
 /** Whether wasm/moraine.wasm is what its sources make. A compiler that is not in its manifest cannot tell: a failure in CI alone. */

@@ -2,6 +2,7 @@
 // Where Rust cannot be compiled, and there is no addon, those that need neither: over the WebAssembly engine.
 import { fileURLToPath } from "node:url";
 import { attempt, cargoTests, conclude, vitestTests } from "./counted-runs.mjs";
+import { instructionCounts } from "./instruction-counts.mjs";
 import { readBugs, rotating } from "./planted-bugs.mjs";
 import { plant, turn } from "./planted-run.mjs";
 import { missingTool, runs, setUp } from "./set-up.mjs";
@@ -62,6 +63,7 @@ const broken = await attempt(() => {
 if (broken) counts.push(broken);
 else {
   counts.push(...(await rustTests()));
+  counts.push(await attempt(instructionCounts));
   counts.push(await attempt(() => typescriptTests(hasAddon)));
   if (missingTool() === undefined) counts.push(await attempt(plantedBugs));
   console.log(

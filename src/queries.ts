@@ -1,9 +1,10 @@
 /** Questions to a store that are answered at once: by offset, by key, by time, and what there is. */
 import { checkInteger, checkOffset, checkQueueId, readOptions } from "./arguments.ts";
+import { AskedKeys, readKeys } from "./asked-keys.ts";
 import type { EngineStore } from "./binding/contract.ts";
 import { argumentError, shown } from "./errors.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { messagesIn, type StoredMessage } from "./stored-message.ts";
+import { messagesByCount, messagesIn, type StoredMessage } from "./stored-message.ts";
 import { checkTopic } from "./topic.ts";
 
 /** Range of a queue; all 0 for a queue that does not exist. */
@@ -27,7 +28,7 @@ export interface LookupOptions {
   /** Least and greatest store timestamp, both included. Default: any. */
   readonly begin?: number | undefined;
   readonly end?: number | undefined;
-  /** Most messages. Default 64, at most 65,536. */
+  /** Most messages of a key. Default 64, at most 65,536. */
   readonly max?: number | undefined;
 }
 
@@ -51,6 +52,7 @@ const ENTRY_STRIDE = 3;
 export class Queries {
   readonly #engine: EngineStore;
   readonly #lifecycle: Lifecycle;
+  readonly #asked: AskedKeys = new AskedKeys();
 
   constructor(engine: EngineStore, lifecycle: Lifecycle) {
     this.#engine = engine;
@@ -64,13 +66,27 @@ export class Queries {
 
   lookup(topic: string, key: string, options: LookupOptions | undefined): StoredMessage[] {
     checkTopic(topic);
-    checkKey(key);
-    const { begin = 0, end = Number.MAX_SAFE_INTEGER, max = DEFAULT_LOOKUPS } = readOptions(options, LOOKUP_OPTIONS);
-    checkOffset("options.begin", begin);
-    checkOffset("options.end", end);
-    checkInteger("options.max", max, 1, MAX_LOOKUPS);
+    const checked = checkLookupOptions(options);
+    this.#asked.begin(topic);
+    this.#asked.add("key", key);
+    return messagesIn(this.#lookUp(checked, this.#asked.counts(1)));
+  }
+
+  lookupAll(topic: string, keys: readonly string[], options: LookupOptions | undefined): StoredMessage[][] {
+    checkTopic(topic);
+    const read = readKeys(keys);
+    const checked = checkLookupOptions(options);
+    this.#asked.begin(topic);
+    read.forEach((key, place) => {
+      this.#asked.add(`keys[${place}]`, key);
+    });
+    const counts = this.#asked.counts(read.length);
+    return messagesByCount(this.#lookUp(checked, counts), counts, read.length);
+  }
+
+  #lookUp({ begin, end, max }: CheckedLookupOptions, counts: Float64Array): Uint8Array {
     this.#checkStillOpen();
-    return messagesIn(this.#engine.lookup(topic, key, begin, end, max));
+    return this.#engine.lookup(this.#asked.bytes, this.#asked.length, counts, begin, end, max);
   }
 
   offsets(topic: string, queueId: number): QueueOffsets {
@@ -131,7 +147,12 @@ function checkQueue(topic: string, queueId: number): void {
   checkQueueId(queueId);
 }
 
-function checkKey(key: unknown): void {
-  if (typeof key === "string" && key !== "" && !key.includes(" ")) return;
-  throw argumentError("key", `key is ${shown(key)}; it must be a string that is not empty and has no space`);
+type CheckedLookupOptions = Readonly<Record<"begin" | "end" | "max", number>>;
+
+function checkLookupOptions(options: LookupOptions | undefined): CheckedLookupOptions {
+  const { begin = 0, end = Number.MAX_SAFE_INTEGER, max = DEFAULT_LOOKUPS } = readOptions(options, LOOKUP_OPTIONS);
+  checkOffset("options.begin", begin);
+  checkOffset("options.end", end);
+  checkInteger("options.max", max, 1, MAX_LOOKUPS);
+  return { begin, end, max };
 }

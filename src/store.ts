@@ -270,16 +270,12 @@ export class Store {
     this.#lifecycle.checkReadable();
     const source = {
       fetch: (offset: number, stretch: FetchOptions) => this.fetch(topic, queueId, offset, stretch),
-      wait: (offset: number, signal: AbortSignal | undefined) =>
-        this.#waits.arrivals.wait(topic, queueId, offset, signal),
+      wait: (offset: number, signal?: AbortSignal) => this.#waits.arrivals.wait(topic, queueId, offset, signal),
     };
     return new QueueCursor(source, Math.max(checked.from ?? min, min), checked);
   }
 
-  /**
-   * The message whose record starts at a physical offset; undefined where none does. Throws `STORE_CORRUPT` for a
-   * record that is damaged.
-   */
+  /** The message whose record starts at a physical offset; undefined where none does. Throws `STORE_CORRUPT` for a damaged one. */
   at(physicalOffset: number): StoredMessage | undefined {
     this.#lifecycle.checkReadable();
     return this.#queries.at(physicalOffset);
@@ -317,6 +313,12 @@ export class Store {
     return this.#queries.lookup(topic, key, options);
   }
 
+  /** As `lookup`, for many keys in one call: the messages of each, in the order of the keys. `max` is that of each key. */
+  lookupAll(topic: string, keys: readonly string[], options?: LookupOptions): StoredMessage[][] {
+    this.#lifecycle.checkReadable();
+    return this.#queries.lookupAll(topic, keys, options);
+  }
+
   /** Range of a queue. */
   offsets(topic: string, queueId: number): QueueOffsets {
     this.#lifecycle.checkReadable();
@@ -324,9 +326,8 @@ export class Store {
   }
 
   /**
-   * Resolves with `true` as soon as the queue has a message above: once `offsets(topic, queueId).max > queueOffset`,
-   * at once if that is so; with `false` after `timeoutMs`. The queue need not exist. A wait costs nothing until it
-   * ends, and does not keep the process alive.
+   * Resolves with `true` as soon as the queue has a message above: once `offsets(topic, queueId).max > queueOffset`, at once
+   * if that is so; with `false` after `timeoutMs`. The queue need not exist. A wait does not keep the process alive.
    *
    * Rejects with `STORE_ABORTED` once the signal is aborted, with `STORE_CLOSED` and `STORE_POISONED` when the store is
    * closed or poisoned meanwhile, and with `STORE_READ_ONLY` where it would have to wait in a store opened with

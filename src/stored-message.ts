@@ -322,6 +322,17 @@ function layoutOf(record: RecordBytes, at: number, size: number): Layout {
   };
 }
 
+/** Messages that stand in `bytes` one behind the other, in as many lists as `counts` has lengths for, of which the first `lists` count. */
+export function messagesByCount(bytes: Uint8Array, counts: Float64Array, lists: number): StoredMessage[][] {
+  const messages = messagesIn(bytes);
+  let end = 0;
+  return Array.from({ length: lists }, (_, list) => {
+    const start = end;
+    end += counts[list] as number;
+    return messages.slice(start, end);
+  });
+}
+
 /**
  * Messages that stand in `bytes` one behind the other. `queueOffsets` has the place of each in its queue; without it
  * the records' own are taken.

@@ -93,6 +93,15 @@ class Contestant {
     if (found.length !== 1 || found[0].keys[0] !== keyOf(n)) throw new Error(`key ${n} found ${found.length} messages`);
   }
 
+  lookupMany(numbers) {
+    const keys = numbers.map(keyOf);
+    const found = this.store.lookupAll(TOPIC, keys, { max: 32 });
+    keys.forEach((key, i) => {
+      if (found[i].length !== 1 || found[i][0].keys[0] !== key)
+        throw new Error(`${key} found ${found[i].length} messages`);
+    });
+  }
+
   byTime(queue, timestamp) {
     return this.store.offsetByTime(TOPIC, queue, timestamp, "lower");
   }

@@ -77,6 +77,7 @@ export const READING = [
     leavesOut: `${IN_CACHE}. Ours compare the key in each message that the index names, so that there are no false hits; RocketMQ's answers are what the index has under the key's hash. Databases have the message under its key and nothing else`,
     contestants: [
       moraine(lookup(FEW)),
+      moraine({ ...lookup(SOME), together: 16 }, "16 a call"),
       moraine(lookup(1), "WebAssembly", WASM),
       floor(lookup(SOME)),
       floor({ ...lookup(SOME), together: 16 }, "floor, 16 a call"),

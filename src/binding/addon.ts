@@ -46,7 +46,16 @@ export interface Addon extends TaskAddon, FetchAddon {
   setClock(handle: number, now: number): void;
   positions(handle: number, out: Float64Array): void;
   at(handle: number, physicalOffset: number): Uint8Array | null;
-  lookup(handle: number, topic: string, key: string, begin: number, end: number, max: number): Uint8Array;
+  /** Nothing where there is no record. */
+  lookup(
+    handle: number,
+    asked: Uint8Array,
+    bytes: number,
+    counts: Float64Array,
+    begin: number,
+    end: number,
+    max: number,
+  ): Uint8Array | undefined;
   scan(handle: number, from: number, to: number, maxItems: number, maxBytes: number): ReturnType<EngineStore["scan"]>;
   appended(handle: number, from: number, to: number, max: number): AppendedColumns;
   offsets(handle: number, topic: string, queueId: number): ReturnType<EngineStore["offsets"]>;

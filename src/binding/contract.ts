@@ -198,8 +198,12 @@ export interface EngineStore {
   positions(out: Float64Array): void;
   /** The whole record at a physical offset; undefined where none starts. */
   at(physicalOffset: number): Uint8Array | undefined;
-  /** Records with this key, newest first, each whole, back to back. */
-  lookup(topic: string, key: string, begin: number, end: number, max: number): Uint8Array;
+  /**
+   * Records with keys of a topic, in memory of their own: `max` of each key at most, newest first, the first key's first, each
+   * whole, back to back. The first `bytes` of `asked` are the topic, then the keys, each behind its length in bytes, an unsigned
+   * 32-bit number, the lowest byte first. `counts` gets how many records each key has.
+   */
+  lookup(asked: Uint8Array, bytes: number, counts: Float64Array, begin: number, end: number, max: number): Uint8Array;
   /** Walks the log: items (SCAN_STRIDE numbers each), records of the messages back to back, reasons of the damaged ones in order, next position. */
   scan(
     from: number,

@@ -26,6 +26,8 @@ import { runTask, type TaskEvent } from "./native-task.ts";
 import { ProcessHold } from "./process-hold.ts";
 import { numberIn, tokenOf } from "./token.ts";
 
+const NOTHING: Uint8Array = new Uint8Array(0);
+
 export function nativeEngine(addon: Addon): Engine {
   const run = <T>(onProgress: TaskProgress, start: (onEvent: TaskEvent) => number): EngineTask<T> =>
     runTask(addon, onProgress, failureFrom, (onEvent) => called(addon, () => start(onEvent)));
@@ -262,8 +264,8 @@ class NativeStore implements EngineStore {
     return this.#call(() => this.#addon.at(this.#handle, physicalOffset)) ?? undefined;
   }
 
-  lookup(topic: string, key: string, begin: number, end: number, max: number): Uint8Array {
-    return this.#call(() => this.#addon.lookup(this.#handle, topic, key, begin, end, max));
+  lookup(asked: Uint8Array, bytes: number, counts: Float64Array, begin: number, end: number, max: number): Uint8Array {
+    return this.#call(() => this.#addon.lookup(this.#handle, asked, bytes, counts, begin, end, max)) ?? NOTHING;
   }
 
   scan(from: number, to: number, maxItems: number, maxBytes: number): ReturnType<EngineStore["scan"]> {

@@ -190,15 +190,16 @@ export class WasmStore implements EngineStore {
     return instance.call("at", physicalOffset) === 1 ? instance.outbox().slice() : undefined;
   }
 
-  lookup(topic: string, key: string, begin: number, end: number, max: number): Uint8Array {
+  lookup(asked: Uint8Array, bytes: number, counts: Float64Array, begin: number, end: number, max: number): Uint8Array {
     const instance = this.#open();
-    const [topicBytes = 0, keyBytes = 0] = instance.give(topic, key);
-    instance.call("lookup", topicBytes, keyBytes, begin, end, max);
+    instance.give(asked.subarray(0, bytes));
+    instance.call("lookup", bytes, begin, end, max);
     const pieces: Uint8Array[] = [];
     for (let more = 1; more === 1; ) {
       more = instance.call("lookup_more");
       pieces.push(instance.outbox().slice());
     }
+    counts.set(instance.columns());
     return joined(pieces);
   }
 

@@ -16,6 +16,7 @@ const METHODS = [
   "get",
   "health",
   "lookup",
+  "lookupAll",
   "offsetByTime",
   "offsets",
   "onAppend",

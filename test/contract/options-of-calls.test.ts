@@ -13,6 +13,7 @@ const CALLS: [string, string, Call][] = [
   ["scan", "follow", (store, options) => store.scan(options)],
   ["arrival", "timeoutMs", (store, options) => store.arrival("orders", 0, 0, options)],
   ["lookup", "end", (store, options) => store.lookup("orders", "k", options)],
+  ["lookupAll", "max", (store, options) => store.lookupAll("orders", ["k"], options)],
   ["entries", "max", (store, options) => store.entries("orders", 0, options)],
 ];
 

@@ -44,6 +44,7 @@ const TABLE: Record<string, Answers> = {
   at: READS,
   scan: READS,
   lookup: READS,
+  lookupAll: READS,
   arrival: READS,
   onAppend: WRITES,
   offsets: READS,

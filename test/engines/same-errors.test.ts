@@ -82,6 +82,9 @@ async function everything(engine: EngineName, directory: string, path: string): 
         store.lookup("orders", key).map(({ physicalOffset }) => physicalOffset),
       );
     }
+    await ask(`${title} lookupAll`, () =>
+      store.lookupAll("orders", ["k59", "k1", "k0"]).map((found) => found.map(({ physicalOffset }) => physicalOffset)),
+    );
     await ask(`${title} put`, () =>
       store.put({ topic: "orders", queueId: 0, body: new Uint8Array(10), bornTimestamp: START }),
     );
@@ -281,6 +284,7 @@ describe("of a store that is", () => {
       "at behind the end": (store) => store.at(2 ** 50),
       "a scan from within a record": (store) => [...store.scan({ from: 7 })].map(({ kind }) => kind),
       "lookup of a topic that is none": (store) => store.lookup("a/b", "k"),
+      "lookupAll of a key with a space": (store) => store.lookupAll("orders", ["k", "a b"]),
       "retain behind the end": (store) => store.retain(2 ** 50),
       "deleteTopic of nothing": (store) => store.deleteTopic("nothing"),
       "deleteTopic of a path": (store) => store.deleteTopic("../x"),

@@ -21,6 +21,7 @@ export const CALLS = {
   at: (store) => store.at(0),
   scan: (store) => store.scan(),
   lookup: (store) => store.lookup(topic, "k"),
+  lookupAll: (store) => store.lookupAll(topic, ["k", "l"]),
   arrival: (store) => store.arrival(topic, 0, 0, { timeoutMs: 0 }),
   onAppend: (store) => store.onAppend(() => {})(),
   offsets: (store) => store.offsets(topic, 0),

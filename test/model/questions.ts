@@ -305,7 +305,11 @@ function lookup(store: Store, model: Model, topic: string, visibleOffset: number
   // What was put, or is asked for, while the store kept no index may be found or not.
   const isCertain = ({ indexed, physicalOffset }: Stored) =>
     (model.kind.index && indexed) || offsets.has(physicalOffset);
-  sameMessages(found, matching.filter(isCertain).reverse().slice(0, question.max));
+  const expected = matching.filter(isCertain).reverse().slice(0, question.max);
+  sameMessages(found, expected);
+  const [, again = [], ...others] = store.lookupAll(topic, ["no-such-key", key], { begin, end, max: question.max });
+  sameMessages(again, expected);
+  assert.equal(others.length, 0);
 }
 
 function scan(store: Store, model: Model, visibleOffset: number, question: Asked<"scan">): void {

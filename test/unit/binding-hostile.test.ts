@@ -46,6 +46,14 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+/** The topic `orders` and the key `k`. */
+const asked = Buffer.from("\x06\0\0\0orders\x01\0\0\0k");
+const overlapped = new Float64Array(2);
+const overlapping = new Uint8Array(overlapped.buffer);
+overlapping.set(asked);
+const lookup = (handle: number, begin: number, end: number, max: number) =>
+  addon.lookup(handle, asked, asked.length, new Float64Array(1), begin, end, max);
+
 /** Code and argument of the failure that a call throws. */
 function failureOf(call: () => unknown): { code: string; message: string; details: Record<string, unknown> } {
   try {
@@ -249,7 +257,7 @@ describe("a handle", () => {
     ["requestFlush", (handle) => addon.requestFlush(handle)],
     ["setClock", (handle) => addon.setClock(handle, 0)],
     ["at", (handle) => addon.at(handle, 0)],
-    ["lookup", (handle) => addon.lookup(handle, "orders", "k", 0, 1, 1)],
+    ["lookup", (handle) => lookup(handle, 0, 1, 1)],
     ["scan", (handle) => addon.scan(handle, 0, 1, 1, 1)],
     ["appended", (handle) => addon.appended(handle, 0, 1, 1)],
     ["offsets", (handle) => addon.offsets(handle, "orders", 0)],
@@ -291,9 +299,16 @@ describe("the other calls", () => {
   it.each<[string, string, () => unknown]>([
     ["setClock", "clock", () => addon.setClock(handle, Number.NaN)],
     ["at", "physicalOffset", () => addon.at(handle, -1)],
-    ["lookup", "begin", () => addon.lookup(handle, "orders", "k", Number.NaN, 1, 1)],
-    ["lookup", "end", () => addon.lookup(handle, "orders", "k", 0, Number.POSITIVE_INFINITY, 1)],
-    ["lookup", "max", () => addon.lookup(handle, "orders", "k", 0, 1, 0.5)],
+    ["lookup", "begin", () => lookup(handle, Number.NaN, 1, 1)],
+    ["lookup", "end", () => lookup(handle, 0, Number.POSITIVE_INFINITY, 1)],
+    ["lookup", "max", () => lookup(handle, 0, 1, 0.5)],
+    ["lookup", "bytes", () => addon.lookup(handle, asked, -1, new Float64Array(1), 0, 1, 1)],
+    ["lookup", "asked", () => addon.lookup(handle, asked, asked.length + 1, new Float64Array(1), 0, 1, 1)],
+    ["lookup", "asked", () => addon.lookup(handle, asked, asked.length - 1, new Float64Array(1), 0, 1, 1)],
+    ["lookup", "asked", () => addon.lookup(handle, new Uint8Array(0), 0, new Float64Array(1), 0, 1, 1)],
+    ["lookup", "asked", () => addon.lookup(handle, new Uint8Array(8).fill(255), 8, new Float64Array(1), 0, 1, 1)],
+    ["lookup", "counts", () => addon.lookup(handle, asked, asked.length, new Float64Array(0), 0, 1, 1)],
+    ["lookup", "arguments", () => addon.lookup(handle, overlapping, asked.length, overlapped, 0, 1, 1)],
     ["scan", "from", () => addon.scan(handle, -1, 1, 1, 1)],
     ["scan", "to", () => addon.scan(handle, 0, Number.NaN, 1, 1)],
     ["scan", "maxItems", () => addon.scan(handle, 0, 1, -1, 1)],

@@ -3,13 +3,11 @@
 use std::fmt::Write;
 
 use moraine_core::crossing::{write_findings, write_text};
-use moraine_core::engine::read::Candidates;
-use moraine_core::engine::{Appended, Boundary, GetRequest, ScanItem, Scanner};
-use moraine_core::error::Error;
+use moraine_core::engine::lookup::Wanted;
+use moraine_core::engine::{Appended, Boundary, GetRequest, ScanItem, Scanner, Search};
 use moraine_core::limits::MAX_GET_MESSAGES;
 
 use crate::answers::{room, say, tell, two_texts, with_columns, with_inbox, with_outbox};
-use crate::segment::WasmSegment;
 use crate::store::{WATCHER, looking, with_store};
 
 /// Numbers in front of the queue offsets in the columns of `get`.
@@ -20,14 +18,6 @@ const SCAN_BLANK: f64 = 1.0;
 const SCAN_DAMAGED: f64 = 2.0;
 /// Bytes of records that one answer brings at most, beside one that is longer: memory has an end.
 const MOST_BYTES: usize = 4 << 20;
-
-/// A lookup that goes on.
-pub struct Hits {
-    candidates: Candidates<WasmSegment>,
-    begin: i64,
-    end: i64,
-    left: usize,
-}
 
 /// Messages of a queue. Topic and filter lie one behind the other in the inbox; the columns get the head of contract.ts and the
 /// queue offsets, the outbox the records. `out_bytes`: what the caller has room for.
@@ -91,38 +81,27 @@ pub extern "C" fn at(physical: f64) -> i32 {
     })
 }
 
-/// Begins a lookup: topic and key lie in the inbox. `lookup_more` brings what is found.
+/// Begins a lookup: topic and keys lie in the inbox. `lookup_more` brings what is found.
 #[unsafe(no_mangle)]
-pub extern "C" fn lookup(topic_bytes: usize, key_bytes: usize, begin: f64, end: f64, max: f64) -> i32 {
+pub extern "C" fn lookup(asked_bytes: usize, begin: f64, end: f64, max: f64) -> i32 {
     looking(|store| {
-        let engine = store.engine.get_mut();
-        let candidates = two_texts(topic_bytes, key_bytes, |topic, key| engine.reader().lookup(topic, key))?;
-        store.hits = Some(Hits { candidates, begin: begin as i64, end: end as i64, left: max as usize });
+        with_inbox(asked_bytes, |asked| store.lookup.begin(asked, begin as i64, end as i64, max as usize))?;
         Ok(0)
     })
 }
 
-/// More of what a lookup has found, newest first, in the outbox; 0: that was all.
+/// More of what a lookup has found, in the outbox; 0: that was all, and how many messages each key has is in the columns.
 #[unsafe(no_mangle)]
 pub extern "C" fn lookup_more() -> i32 {
     with_store(|store| {
-        let Some(hits) = &mut store.hits else { return Ok(0) };
-        with_outbox(|out| {
-            while hits.left > 0 && out.len() < MOST_BYTES {
-                let Some(record) = hits.candidates.next_record(hits.begin, hits.end)? else {
-                    hits.left = 0;
-                    break;
-                };
-                out.extend_from_slice(record);
-                hits.left -= 1;
-            }
-            Ok::<_, Error>(())
-        })?;
-        let more = hits.left > 0;
-        if !more {
-            store.hits = None;
+        let engine = store.engine.get_mut();
+        let look = |wanted: &Wanted<'_>, search: &mut Search| engine.reader().lookup_on(wanted.topic, wanted.key, search);
+        let done = with_outbox(|out| store.lookup.go_on(look, out, MOST_BYTES));
+        if !matches!(done, Ok(false)) {
+            tell(store.lookup.counts());
+            store.lookup.let_go();
         }
-        Ok(i32::from(more))
+        Ok(i32::from(!done?))
     })
 }
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use moraine_core::engine::lookup::Lookup;
 use moraine_core::engine::patience::Patience;
 use moraine_core::engine::place::refuse_other_directories;
 use moraine_core::engine::{Engine, FlushPlan, Progress, Resolved, SealPlan, Writer};
@@ -14,7 +15,6 @@ use crate::clock::WasmClock;
 use crate::imports;
 use crate::options;
 use crate::plans::{self, Flight};
-use crate::queries::Hits;
 use crate::segment::WasmSegment;
 use crate::storage::WasmStorage;
 use crate::windows;
@@ -41,7 +41,7 @@ pub struct Store {
     pub storage: Arc<WasmStorage>,
     pub resolved: Resolved<WasmSegment>,
     /// A lookup that goes on.
-    pub hits: Option<Hits>,
+    pub lookup: Lookup<WasmSegment>,
     /// A plan whose syncs JavaScript carries out, and a flush beside it.
     pub flight: Option<Flight>,
     pub flushing: Option<FlushPlan<WasmStorage>>,
@@ -101,7 +101,7 @@ pub extern "C" fn open(bytes: usize) -> i32 {
             engine: RefCell::new(engine),
             storage,
             resolved: Resolved::default(),
-            hits: None,
+            lookup: Lookup::default(),
             flight: None,
             flushing: None,
             sealing: None,

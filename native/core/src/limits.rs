@@ -33,6 +33,8 @@ pub const MAX_QUEUE_TABLE_BYTES: u64 = 256 * 1024 * 1024;
 /// Smallest and greatest segment: room for a record and its blank; Java's mapped files end at 2 GiB.
 pub const MIN_SEGMENT_BYTES: u64 = 1024;
 pub const MAX_SEGMENT_BYTES: u64 = 2_147_483_647;
+/// Most bytes that a lookup answers.
+pub const MAX_LOOKUP_BYTES: u64 = 1 << 30;
 /// Most keys' hits that RocketMQ's own query returns; ours has no such cut.
 pub const MAX_GET_MESSAGES: usize = 65_536;
 /// Longest encoded filter of a `get`.

@@ -1,7 +1,8 @@
 //! Looking into a store. Under the lock only what is in memory is looked at; what has to come from the disk is brought
 //! without it, and the look taken again. So nobody who puts waits for a disk that somebody else reads.
 
-use moraine_core::engine::{Appended, GetRequest, Reader, Resolved, ScanItem, Scanner, Search};
+use moraine_core::engine::lookup::Lookup;
+use moraine_core::engine::{Appended, GetRequest, Reader, Resolved, ScanItem, Scanner};
 use moraine_core::error::{Code, Error, IoError, IoKind};
 use moraine_core::storage::{ReadMode, Storage};
 
@@ -78,19 +79,21 @@ impl Shared {
         in_memory(log.by(ReadMode::InMemory).record_at(physical, into))
     }
 
-    /// The messages with a key that were stored in `begin..=end` (ms), newest first, `max` at most: raw records back to
-    /// back in `into` (replaced). Returns their number.
-    pub fn lookup(&self, topic: &[u8], key: &[u8], begin: i64, end: i64, max: usize, into: &mut Vec<u8>) -> Result<usize, Error> {
+    /// The messages with each of the keys asked for (`moraine_core::engine::lookup`) that were stored in `begin..=end` (ms),
+    /// newest first, `max` of each at most: raw records back to back in `into` (replaced), and in `counts` how many each key
+    /// has. Returns their number.
+    pub fn lookup(&self, asked: &[u8], begin: i64, end: i64, max: usize, counts: &mut [f64], into: &mut Vec<u8>) -> Result<usize, Error> {
         into.clear();
-        let mut search = Search::default();
-        let mut candidates = self.read(|reader| reader.lookup_on(topic, key, &mut search))?;
-        let mut found = 0;
-        while found < max {
-            let Some(record) = candidates.next_record(begin, end)? else { break };
-            into.extend_from_slice(record);
-            found += 1;
+        let mut lookup = self.core.lookups().pop().unwrap_or_default();
+        let outcome = self.core.look_up(&mut lookup, asked, (begin, end), max, into);
+        let found = lookup.counts();
+        if outcome.is_ok() {
+            counts.iter_mut().zip(found).for_each(|(count, &found)| *count = found);
         }
-        Ok(found)
+        let total = found.iter().sum::<f64>() as usize;
+        lookup.let_go();
+        self.core.lookups().push(lookup);
+        outcome.map(|()| total)
     }
 
     /// What stands in the log from `from` on, below `to`: up to `max_items`, the messages' records back to back in
@@ -162,6 +165,20 @@ impl Core {
         while at < to && self.storage.read_at(path, at, &mut piece)? == piece.len() {
             at += BROUGHT_BYTES;
         }
+        Ok(())
+    }
+
+    fn look_up(
+        &self,
+        lookup: &mut Lookup<HostSegment>,
+        asked: &[u8],
+        (begin, end): (i64, i64),
+        max: usize,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        drop(self.lock()?);
+        lookup.begin(asked, begin, end, max)?;
+        lookup.go_on(|wanted, search| self.read(|reader| reader.lookup_on(wanted.topic, wanted.key, search)), into, usize::MAX)?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 pub use moraine_core::engine::GetRequest;
+use moraine_core::engine::lookup::Lookup;
 use moraine_core::engine::{Engine, Positions, Progress, Resolved, WatchId, Writer};
 use moraine_core::error::{Code, Error};
 use moraine_core::options::{FlushMode, Options};
@@ -93,6 +94,8 @@ pub(crate) struct Core {
     last: Mutex<Positions>,
     /// Answers kept for their buffers.
     resolved: Mutex<Vec<Resolved<HostSegment>>>,
+    /// Lookups kept for their memory.
+    lookups: Mutex<Vec<Lookup<HostSegment>>>,
 }
 
 impl Shared {
@@ -118,6 +121,7 @@ impl Shared {
             backlog: Backlog::new(),
             last: Mutex::new(last),
             resolved: Mutex::default(),
+            lookups: Mutex::default(),
         });
         core.members.enter(Arc::clone(&member));
         let flusher = flusher::start(core.clone(), opened.storage, opened.lock)?;
@@ -409,6 +413,10 @@ impl Core {
 
     pub(crate) fn resolved(&self) -> MutexGuard<'_, Vec<Resolved<HostSegment>>> {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn lookups(&self) -> MutexGuard<'_, Vec<Lookup<HostSegment>>> {
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -54,6 +54,7 @@ mod tests {
     use std::time::Duration;
 
     use moraine_core::batch::{BatchMessage, encode};
+    use moraine_core::engine::lookup::asked;
     use moraine_core::engine::{Boundary, GetRequest};
     use moraine_core::error::Error;
     use moraine_core::format::record::{Address, Host};
@@ -190,7 +191,9 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_look_up_that_waits_for_the_index() {
-        others_go_on_while("index", |store| store.lookup(b"orders", b"k7", 0, i64::MAX, 10, &mut Vec::new()).unwrap() == 1);
+        others_go_on_while("index", |store| {
+            store.lookup(&asked(b"orders", [&b"k7"[..]]), 0, i64::MAX, 10, &mut [0.0], &mut Vec::new()).unwrap() == 1
+        });
     }
 
     #[test]

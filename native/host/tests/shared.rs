@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use directory::Directory;
 use moraine_core::engine::ScanItem;
+use moraine_core::engine::lookup::asked;
 use moraine_core::error::Code;
 use moraine_core::options::{FlushMode, Options};
 use moraine_host::clock::HostClock;
@@ -47,9 +48,13 @@ fn what_was_put_is_got_looked_up_and_scanned() {
     assert!(records.windows(6).any(|window| window == b"body 4") && records.windows(6).any(|window| window == b"body 6"));
 
     let mut into = Vec::new();
-    assert_eq!(store.lookup(b"orders", b"k-7", 0, i64::MAX, 10, &mut into).unwrap(), 1);
-    assert!(into.windows(6).any(|window| window == b"body 7"));
-    assert_eq!(store.lookup(b"orders", b"k-99", 0, i64::MAX, 10, &mut into).unwrap(), 0);
+    let mut counts = [9.0; 4];
+    let keys = [&b"k-7"[..], b"k-99", b"", b"k-1"];
+    assert_eq!(store.lookup(&asked(b"orders", keys), 0, i64::MAX, 10, &mut counts, &mut into).unwrap(), 2);
+    assert_eq!(counts, [1.0, 0.0, 0.0, 1.0]);
+    let place = |body: &[u8]| into.windows(6).position(|window| window == body);
+    assert!(place(b"body 7").is_some() && place(b"body 7") < place(b"body 1"));
+    assert_eq!(store.lookup(&asked(b"orders", [&b"k-99"[..]]), 0, i64::MAX, 10, &mut counts, &mut into).unwrap(), 0);
     assert!(into.is_empty());
 
     assert!(store.at(0, &mut into).unwrap().is_some());
@@ -257,7 +262,7 @@ fn a_closed_store_answers_that_it_is_closed() {
     assert_eq!(put(&store, "orders", &bodies(1)).unwrap_err().code, Code::Closed);
     assert_eq!(get(&store, "orders", 0, 1).unwrap_err().code, Code::Closed);
     assert_eq!(store.at(0, &mut Vec::new()).unwrap_err().code, Code::Closed);
-    assert_eq!(store.lookup(b"orders", b"k", 0, 1, 1, &mut Vec::new()).unwrap_err().code, Code::Closed);
+    assert_eq!(store.lookup(&asked(b"orders", []), 0, 1, 1, &mut [], &mut Vec::new()).unwrap_err().code, Code::Closed);
     assert_eq!(store.scan(0, 1, 1, 1, &mut Vec::new(), &mut Vec::new()).unwrap_err().code, Code::Closed);
     assert_eq!(store.read(|_| Ok(())).unwrap_err().code, Code::Closed);
     assert_eq!((store.positions().end, store.positions().durable), (end, end));

@@ -1,4 +1,5 @@
-//! The calls that carry messages, written by hand against Node-API: numbers and typed arrays in, a number out.
+//! The calls that carry messages, written by hand against Node-API: numbers and typed arrays in, a number out;
+//! of a lookup the records.
 //!
 //! A `#[napi]` function costs several times as much a call: it takes a reference, or checks the value twice. The price
 //! is that this file holds all `unsafe` of the addon. Its rules:
@@ -8,12 +9,14 @@
 //! 2. A `Block` is never shared memory: another thread could change it under a Rust reference.
 //! 3. Blocks of one call do not overlap where one of them is written.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::mem::align_of;
 use std::ptr::{NonNull, null_mut};
 use std::slice;
 
-use moraine_core::error::Error;
+use moraine_core::engine::lookup::keys_in;
+use moraine_core::error::{Code, Error};
 use moraine_core::limits::MAX_GET_MESSAGES;
 use moraine_host::shared::{GetHead, GetRequest, Shared};
 use napi::bindgen_prelude::{JsObjectValue, Object};
@@ -37,11 +40,19 @@ pub const GET_HEAD: u32 = 8;
 #[napi]
 pub const POSITIONS: u32 = 4;
 
+/// Memory for records that is kept for the next lookup.
+const KEPT_BYTES: usize = 1 << 20;
+
+thread_local! {
+    static RECORDS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 pub fn register(exports: &mut Object) -> napi::Result<()> {
     exports.create_named_method("put", put)?;
     exports.create_named_method("putGroup", put_group)?;
     exports.create_named_method("get", get)?;
     exports.create_named_method("getInMemory", get_in_memory)?;
+    exports.create_named_method("lookup", lookup)?;
     exports.create_named_method("positions", positions)?;
     exports.create_named_method("takeArrivals", take_arrivals)
 }
@@ -144,6 +155,36 @@ pub fn head_numbers(head: &GetHead) -> [f64; GET_HEAD as usize] {
     ]
 }
 
+/// `lookup(handle, asked, bytes, counts, begin, end, max)` → the records, in memory of their own; `undefined` for none. See
+/// `moraine_core::engine::lookup` for what is asked; `counts` gets how many messages each key has.
+unsafe extern "C" fn lookup(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // Taken for the call, since what Node-API does to make the answer may call us again.
+    let mut records = RECORDS.take();
+    let value = respond(env, || {
+        let call = Call::new(env, info);
+        let [handle, asked, bytes, counts, begin, end, max] = call.arguments()?;
+        let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
+        let bytes = call.number("bytes", bytes).and_then(|value| guard::count("bytes", value))?;
+        let begin = call.number("begin", begin).and_then(|value| guard::time("begin", value))?;
+        let end = call.number("end", end).and_then(|value| guard::time("end", value))?;
+        let max = call.number("max", max).and_then(|value| guard::count("max", value))?;
+        let asked = call.block("asked", asked, UINT8)?.first::<u8>("asked", "bytes", bytes)?;
+        let counts = call.block("counts", counts, FLOAT64)?;
+        apart(&[&asked, &counts])?;
+        // SAFETY: rules 1 to 3 hold: nothing calls Node-API while the slice is used, `block` refused shared memory, `apart` overlaps.
+        let asked = unsafe { asked.bytes() };
+        let counts = counts.first::<f64>("counts", "numbers", keys_in(asked))?;
+        // SAFETY: as above.
+        let counts = unsafe { counts.numbers_mut() };
+        let found = env::with(handle, |store| Ok(store.shared.lookup(asked, begin, end, max, counts, &mut records)?))?;
+        if found == 0 { Ok(null_mut()) } else { call.bytes(&records) }
+    });
+    if records.capacity() <= KEPT_BYTES {
+        RECORDS.set(records);
+    }
+    value
+}
+
 /// `positions(handle, out)`: minimum, end, durable and visible offset of the log.
 unsafe extern "C" fn positions(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     answer(env, || {
@@ -176,20 +217,27 @@ unsafe extern "C" fn take_arrivals(env: sys::napi_env, info: sys::napi_callback_
 
 /// Runs the body of a callback: its number goes back, a failure is thrown, a panic becomes a failure.
 fn answer(env: sys::napi_env, body: impl FnOnce() -> Result<Option<f64>, Failure>) -> sys::napi_value {
-    let mut value = null_mut();
-    match caught(body) {
-        Ok(None) => {}
-        Ok(Some(number)) => {
+    respond(env, || {
+        let mut value = null_mut();
+        if let Some(number) = body()? {
             // SAFETY: `env` is the one of the running callback. On failure `value` stays null, which is `undefined`.
             unsafe { sys::napi_create_double(env, number, &mut value) };
         }
+        Ok(value)
+    })
+}
+
+/// As [`answer`], for a body that makes the value; null is `undefined`.
+fn respond(env: sys::napi_env, body: impl FnOnce() -> Result<sys::napi_value, Failure>) -> sys::napi_value {
+    match caught(body) {
+        Ok(value) => value,
         Err(failure) => {
             let message = CString::new(failure.into_message()).unwrap_or_default();
-            // SAFETY: `env` as above; the message ends with NUL and lives until the call has copied it.
+            // SAFETY: `env` is the one of the running callback; the message ends with NUL and lives until the call has copied it.
             unsafe { sys::napi_throw_error(env, null_mut(), message.as_ptr()) };
+            null_mut()
         }
     }
-    value
 }
 
 const UINT8: (sys::napi_typedarray_type, &str) = (sys::TypedarrayType::uint8_array, "a Uint8Array");
@@ -226,6 +274,25 @@ impl Call {
             return Err(Error::argument(name, format!("{name} must be a number")));
         }
         Ok(number)
+    }
+
+    /// A Uint8Array with a copy of bytes, in memory that JavaScript knows of and collects. Memory that is handed over instead
+    /// is given back late, and weighs on nothing that would make the collector run.
+    fn bytes(&self, bytes: &[u8]) -> Result<sys::napi_value, Failure> {
+        let (mut data, mut buffer, mut value) = (null_mut(), null_mut(), null_mut());
+        // SAFETY: `env` is that of the running callback; all pointers are to live values for Node-API to fill.
+        let mut status = unsafe { sys::napi_create_arraybuffer(self.env, bytes.len(), &mut data, &mut buffer) };
+        if status == sys::Status::napi_ok && !data.is_null() {
+            // SAFETY: the buffer has as many bytes, was made just now, and no JavaScript has run since: nobody else refers to it.
+            unsafe { bytes.as_ptr().copy_to_nonoverlapping(data.cast::<u8>(), bytes.len()) };
+            // SAFETY: as at first; `buffer` is the handle that Node-API wrote just now.
+            status = unsafe { sys::napi_create_typedarray(self.env, UINT8.0, bytes.len(), buffer, 0, &mut value) };
+        }
+        if status == sys::Status::napi_ok && !value.is_null() {
+            return Ok(value);
+        }
+        let message = format!("Node-API gave no memory for {} bytes: status {status}; ask for less at once", bytes.len());
+        Err(Error::new(Code::Busy, message).into())
     }
 
     /// The memory of a typed array of the given kind. A detached array has length 0.

@@ -174,18 +174,6 @@ pub fn at(env: &Env, handle: u32, physical_offset: f64) -> napi::Result<Option<U
     }
 }
 
-/// Records with a key, newest first, back to back.
-#[napi]
-pub fn lookup(handle: u32, topic: String, key: String, begin: f64, end: f64, max: f64) -> napi::Result<Uint8Array> {
-    guarded(|| {
-        let (begin, end) = (guard::time("begin", begin)?, guard::time("end", end)?);
-        let max = guard::count("max", max)?;
-        let mut records = Vec::new();
-        env::with(handle, |store| Ok(store.shared.lookup(topic.as_bytes(), key.as_bytes(), begin, end, max, &mut records)?))?;
-        Ok(Uint8Array::new(records))
-    })
-}
-
 #[napi(object, object_from_js = false)]
 pub struct ScanPart {
     /// `SCAN_STRIDE` numbers an item.

@@ -37,6 +37,7 @@ pub mod health;
 pub mod kept;
 pub(crate) mod known;
 mod live;
+pub mod lookup;
 pub mod open;
 pub mod patience;
 pub mod place;

@@ -3,12 +3,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::lookup::{Wanted, append};
 use super::{Positions, Reader, Stats};
 use crate::dispatch::Dispatch;
 use crate::error::{Code, Error};
 use crate::format::ext_unit::is_address;
 use crate::format::hash::{index_key_hash, java_hash};
-use crate::format::properties::dispatched;
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::Record;
 use crate::index::lookup::Search;
@@ -28,7 +28,8 @@ pub struct Candidates<G> {
     log: LogView<G>,
     topic: Vec<u8>,
     key: Vec<u8>,
-    positions: alloc::vec::IntoIter<u64>,
+    search: Search,
+    hit: usize,
     record: Vec<u8>,
 }
 
@@ -122,18 +123,20 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
 
     /// Messages that may have a key, newest first.
     pub fn lookup(&self, topic: &[u8], key: &[u8]) -> Result<Candidates<S::Segment>, Error> {
-        self.lookup_on(topic, key, &mut Search::default())
+        let mut search = Search::default();
+        let log = self.lookup_on(topic, key, &mut search)?;
+        Ok(Candidates { log, topic: topic.into(), key: key.into(), search, hit: 0, record: Vec::new() })
     }
 
-    /// As [`Reader::lookup`]; after an error the same search goes on where it came to.
-    pub fn lookup_on(&self, topic: &[u8], key: &[u8], search: &mut Search) -> Result<Candidates<S::Segment>, Error> {
+    /// Searches the index for a key; returns the log that the positions found are in. After an error the same search goes on
+    /// where it came to.
+    pub fn lookup_on(&self, topic: &[u8], key: &[u8], search: &mut Search) -> Result<LogView<S::Segment>, Error> {
         let engine = self.0;
         let log = engine.log.view(engine.visible());
         let hash = index_key_hash(java_hash(java_hash(java_hash(0, topic), b"#"), key));
         let min = log.min().max(engine.queues.hidden_below(topic));
         search.go_on(&engine.index, &self.files(), hash, min..log.end(), MAX_CANDIDATES)?;
-        let found = core::mem::take(search).found();
-        Ok(Candidates { log, topic: topic.into(), key: key.into(), positions: found.into_iter(), record: Vec::new() })
+        Ok(log)
     }
 
     /// Topics that have a queue, in the order of their names.
@@ -177,28 +180,15 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
 
 impl<G: Segment> Candidates<G> {
     /// The next message that really has the key and was stored in `begin..=end`: its bytes, checked.
-    ///
-    /// A hit that cannot be read hides a message, it never shows a wrong one: stale index entries lead anywhere.
     pub fn next_record(&mut self, begin: i64, end: i64) -> Result<Option<&[u8]>, Error> {
-        while let Some(physical) = self.positions.next() {
-            match self.log.record_at(physical, &mut self.record) {
-                Ok(Some(_)) if self.matches(begin, end) => return Ok(Some(&self.record)),
-                Ok(_) => {}
-                Err(error) if error.code == Code::Corrupt => {}
-                Err(error) => return Err(error),
+        let wanted = Wanted { topic: &self.topic, key: &self.key, begin, end };
+        self.record.clear();
+        while let Some(&physical) = self.search.found().get(self.hit) {
+            self.hit += 1;
+            if append(&self.log, physical, &wanted, &mut self.record)? {
+                return Ok(Some(&self.record));
             }
         }
         Ok(None)
-    }
-
-    fn matches(&self, begin: i64, end: i64) -> bool {
-        let Ok(record) = Record::parse(&self.record) else {
-            return false;
-        };
-        let names = dispatched(record.properties());
-        record.topic() == self.topic
-            && (begin..=end).contains(&record.store_timestamp())
-            && (names.uniq_key == Some(&self.key)
-                || names.keys.is_some_and(|keys| keys.split(|&byte| byte == b' ').any(|word| word == self.key)))
     }
 }

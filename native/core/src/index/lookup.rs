@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::format::index_file::IndexEntry;
 use crate::storage::ReadFiles;
 
+/// Positions for which a search has kept memory at most.
+const KEPT_POSITIONS: usize = 65_536;
+
 /// A search for the messages whose key has a hash. Broken off by an error it can go on, in the same index: what was found
 /// stays found, so that a search whose files come into memory a piece at a time comes to its end.
 #[derive(Debug, Default)]
@@ -60,14 +63,23 @@ impl Search {
                 break;
             }
         }
+        self.found.sort_unstable_by(|a, b| b.cmp(a));
+        self.found.dedup();
         Ok(())
     }
 
-    /// What was found: positions, newest first, without repeats.
-    pub fn found(mut self) -> Vec<u64> {
-        self.found.sort_unstable_by(|a, b| b.cmp(a));
-        self.found.dedup();
-        self.found
+    /// What was found: positions, newest first, without repeats once the search has come to its end.
+    pub fn found(&self) -> &[u64] {
+        &self.found
+    }
+
+    /// For another search, in the same memory; not in that of one that found very much.
+    pub fn clear(&mut self) {
+        if self.found.capacity() > KEPT_POSITIONS {
+            self.found = Vec::new();
+        }
+        self.found.clear();
+        self.broken_off = None;
     }
 
     /// Follows a file's chain down; false when there is enough.

@@ -88,7 +88,7 @@ impl<G: Segment> LogView<G> {
 
     /// Copies the record of `out.len()` bytes at `offset` and checks it: that it is a record, whole, and written
     /// for this position. STORE_CORRUPT says where and why.
-    pub fn read_record(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+    pub fn read_record<'b>(&self, offset: u64, out: &'b mut [u8]) -> Result<Record<'b>, Error> {
         if !self.read(offset, out)? {
             let reason = format!("a record of {} bytes does not fit what the log holds there", out.len());
             return Err(self.corrupt(offset, &reason));
@@ -97,9 +97,9 @@ impl<G: Segment> LogView<G> {
     }
 
     /// Checks the bytes that were read at `offset`, as [`LogView::read_record`] does.
-    pub fn check_record(&self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    pub fn check_record<'b>(&self, offset: u64, bytes: &'b [u8]) -> Result<Record<'b>, Error> {
         match self.checked(offset, bytes)? {
-            Ok(record) if record.physical_offset() == offset as i64 => Ok(()),
+            Ok(record) if record.physical_offset() == offset as i64 => Ok(record),
             Ok(record) => {
                 let reason = format!("the record there says that it was written at {}", record.physical_offset());
                 Err(self.corrupt(offset, &reason))
@@ -124,6 +124,12 @@ impl<G: Segment> LogView<G> {
     /// The checked record that starts at `offset`, into `into` (replaced). `None` where none starts: outside the
     /// log, at a blank, within a record. STORE_CORRUPT where one starts that is damaged behind its magic.
     pub fn record_at(&self, offset: u64, into: &mut Vec<u8>) -> Result<Option<usize>, Error> {
+        into.clear();
+        Ok(self.append_record(offset, into)?.map(|record| record.size() as usize))
+    }
+
+    /// As [`LogView::record_at`], behind what `into` has. Where no record comes of it, bytes may stand there all the same.
+    pub fn append_record<'b>(&self, offset: u64, into: &'b mut Vec<u8>) -> Result<Option<Record<'b>>, Error> {
         let mut first = [0; 8];
         if !self.read(offset, &mut first)? {
             return Ok(None);
@@ -134,10 +140,9 @@ impl<G: Segment> LogView<G> {
                     let reason = format!("a record of {size} bytes does not fit what the log holds there");
                     return Err(self.corrupt(offset, &reason));
                 }
-                into.clear();
-                into.resize(size as usize, 0);
-                self.read_record(offset, into)?;
-                Ok(Some(size as usize))
+                let start = into.len();
+                into.resize(start + size as usize, 0);
+                self.read_record(offset, &mut into[start..]).map(Some)
             }
             Head::Blank { .. } | Head::Empty | Head::Bad(_) => Ok(None),
         }

@@ -26,6 +26,7 @@ mod index_chains;
 mod interleaved;
 mod kept;
 mod light_queues;
+mod lookup;
 mod lost_queue_files;
 mod many_queues;
 mod power_cut;
