@@ -12,6 +12,7 @@ import { ResultsFiles } from "./run/results-file.mjs";
 import { runRow } from "./run/row.mjs";
 import { setUp } from "./run/set-up.mjs";
 import { targetsOf, told } from "./run/told.mjs";
+import { WarmMemory } from "./run/warm-memory.mjs";
 
 const kept = fileURLToPath(new URL("./results/", import.meta.url));
 
@@ -49,10 +50,19 @@ async function measure(settings) {
     console.log(`The floor's CRC: ${(await import("./floor/contestant.mjs")).crcWay}\n`);
   const commit = commitOf();
   const { signal } = ended;
+  const memory = new WarmMemory();
   let missed = 0;
   try {
     for (const row of settings.rows) {
-      const result = await runRow(row, { ...settings, results, commit, signal, machine: id, told: progress });
+      const result = await runRow(row, {
+        ...settings,
+        results,
+        commit,
+        signal,
+        machine: id,
+        told: progress,
+        warm: (bytes) => memory.hold(bytes),
+      });
       progress();
       for (const line of told(result, { judged: !settings.smoke })) console.log(line);
       console.log("");
@@ -61,6 +71,7 @@ async function measure(settings) {
       missed += targetsOf(row).filter((target) => judge(target, row.contestants, result.figures).met === false).length;
     }
   } finally {
+    await memory.release();
     if (passing !== undefined) rmSync(passing, { recursive: true, force: true });
   }
   if (!settings.smoke)

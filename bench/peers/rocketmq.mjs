@@ -1,6 +1,7 @@
 // Apache RocketMQ's own store, driven by the oracle's `bench` (test/interop/oracle/README.md).
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ORACLE = fileURLToPath(new URL("../../test/interop/oracle/oracle", import.meta.url));
@@ -35,12 +36,20 @@ export function wholeOf(way, messages) {
 
 export const queuesOf = (way) => optionOf(way, "--queues", 8);
 
-/** One run in a directory; figures as ours have them. Its latencies are closed-loop, and left out. */
+/**
+ * One run in a directory; figures as ours have them. Its latencies are closed-loop, and left out. It is closed where others read
+ * on: who has put ends as one that is killed, and who has only read changed nothing.
+ */
 export function run(mode, way, dir, messages, bodyBytes) {
   const args = ["bench", dir, "--mode", mode, "--size", bodyBytes, "--messages", messages, ...way].map(String);
   if (!way.includes("--queues")) args.push("--queues", "8");
+  const reads = mode !== "async" && mode !== "sync";
+  const fills = reads && !existsSync(join(dir, "commitlog"));
+  if (!fills) args.push("--close", "false");
   const { status, stdout, stderr } = spawnSync(ORACLE, args, { encoding: "utf8", maxBuffer: 2 ** 28 });
   if (status !== 0) throw new Error(`the oracle ended with ${status}: ${lastLine(stderr)}`);
+  // Its mark of a store that was not closed.
+  if (reads) rmSync(join(dir, "abort"), { force: true });
   const line = JSON.parse(lastLine(stdout));
   const { cpuSeconds, consumedPerSecond, residentBytes, privateBytes, dispatchTailMs } = line;
   return {

@@ -83,13 +83,27 @@ function plotOf(row, all, metric) {
   const points = all
     .filter(({ contestant }) => contestant.x !== undefined)
     .map((one) => ({ ...one, x: one.contestant.x }));
-  if (row.curve !== undefined && points.length > 1) return curvePlot(title, row.curve, points, format);
+  if (row.curve !== undefined && points.length > 1) return curveOf(row, metric, points, title);
   if (all.length === 0) return undefined;
   const kindOf = ({ kind, apart }) => (kind === "peer" && apart ? "apart" : kind);
   return barPlot(
     title,
     all.map((one) => ({ ...one, label: one.contestant.id, kind: kindOf(one.contestant), text: format(one.median) })),
   );
+}
+
+/** What grows is the cost of a message: the time that it takes, where what was measured is messages a second. */
+function curveOf(row, metric, points, title) {
+  const { unit } = METRICS[metric];
+  if (unit !== "msg/s") return curvePlot(title, row.curve, points, FORMATS[unit]);
+  const micros = (rate) => 1e6 / rate;
+  const costs = points.map(({ x, median, least, most }) => ({
+    x,
+    median: micros(median),
+    least: micros(most),
+    most: micros(least),
+  }));
+  return curvePlot(`microseconds a message; ${row.class}`, row.curve, costs, FORMATS.µs);
 }
 
 /** One line a target: what it asks and whether it is met. */

@@ -71,6 +71,12 @@ const THEIRS = {
   rebuild: openTimed,
 };
 
+function openedWarm(dir, gigabytes, smoke) {
+  const store = makeKilled(dir, { gigabytes });
+  inState("warm", store, smoke);
+  return OURS.open(store);
+}
+
 function cold(workload) {
   return (dir, _, { gigabytes, smoke }) => {
     const job = { contestant: "moraine", bodyBytes: 1024, dir, gigabytes };
@@ -130,5 +136,24 @@ export const DISK = [
     bodyBytes: 1024,
     leavesOut: "Ours alone: by how much the 99th percentile of a put rises over what it was without the consumer",
     contestants: [{ ...moraine({}), run: cold("besideCold") }],
+  },
+  {
+    number: 0,
+    name: "scale-open",
+    title: "opening a store whose process was killed, over its size",
+    class: CLASSES.process,
+    kept: true,
+    metric: "openMillis",
+    lessIsBetter: true,
+    curve: "MB",
+    messages: 1,
+    bodyBytes: 1024,
+    leavesOut: "Ours alone: what counts is whether the line is flat. The start of a process is not in the time",
+    contestants: [100, 1000, 10_000].map((megabytes) => ({
+      ...moraine({}, `MB: ${megabytes.toLocaleString("en")}`),
+      x: megabytes,
+      bytes: megabytes * 1e6,
+      run: (dir, _, { smoke }) => openedWarm(dir, smoke ? 0.02 : megabytes / 1000, smoke),
+    })),
   },
 ];

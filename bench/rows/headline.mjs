@@ -10,7 +10,8 @@ export const HEADLINE = [
     title: "256 producers each waiting for its acknowledgement, 8 queues, a consumer that reads in 32s, 1 KiB",
     main: true,
     class: CLASSES.process,
-    messages: 400_000,
+    messages: 800_000,
+    amounts: { "moraine, WebAssembly": 400_000, floor: 4_000_000, rocketmq: 300_000, "rocketmq-rust": 60_000 },
     bodyBytes: 1024,
     leavesOut:
       "No network is in it, and no replication: a broker adds both. The white paper of a managed RocketMQ has 72,216, 125,168 and 128,226 messages a second on 4, 8 and 16 cores for the whole broker. The floor copies one message a call, and nobody waits or reads",

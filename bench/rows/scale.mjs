@@ -76,7 +76,7 @@ function minute(contestant) {
 }
 
 /** The same work over something that grows: cost a message should stay flat. */
-function curve(name, title, x, values, jobOf) {
+function curve(name, title, x, values, jobOf, more = () => ({})) {
   return {
     number: 0,
     name,
@@ -86,17 +86,68 @@ function curve(name, title, x, values, jobOf) {
     messages: 400_000,
     bodyBytes: 1024,
     leavesOut: "Ours alone: what counts is whether the line is flat",
-    contestants: values.map((value) => ({ ...moraine(jobOf(value), `${x}: ${value.toLocaleString("en")}`), x: value })),
+    contestants: values.map((value) => ({
+      ...moraine(jobOf(value), `${x}: ${value.toLocaleString("en")}`),
+      ...more(value),
+      x: value,
+    })),
   };
 }
+
+/** A curve of stores that are filled once. */
+const reading = (row) => ({ ...row, class: CLASSES.read, kept: true });
+const STORES = [10_000, 100_000, 1_000_000, 4_000_000];
 
 export const CURVES = [
   curve(
     "scale-messages",
     "put, 128 B, batches of 64, over the number of messages",
     "messages",
-    [100_000, 1_000_000, 10_000_000, 30_000_000],
+    [100_000, 1_000_000, 10_000_000, 100_000_000],
     (messages) => ({ workload: "memoryAfter", bodyBytes: 128, messages }),
+    (messages) => (messages > 10_000_000 ? { rounds: 1 } : {}),
+  ),
+  curve(
+    "scale-files",
+    "put, 1 KiB, batches of 64, over the files of the log",
+    "files",
+    [1, 10, 100, 1000],
+    (files) => ({
+      workload: "put",
+      bodyBytes: 1024,
+      batch: 64,
+      options: { segmentBytes: Math.ceil(640e6 / files) },
+    }),
+  ),
+  reading(
+    curve(
+      "scale-random",
+      "random read by queue offset, 1 KiB, cached, over the messages of a store",
+      "messages",
+      STORES,
+      (messages) => ({
+        workload: "random",
+        by: "offset",
+        bodyBytes: 1024,
+        messages,
+        passes: 1_000_000 / messages,
+      }),
+    ),
+  ),
+  reading(
+    curve(
+      "scale-lookup",
+      "lookup by key, 1 KiB, cached, over the messages of a store",
+      "messages",
+      STORES,
+      (messages) => ({
+        workload: "random",
+        by: "key",
+        bodyBytes: 1024,
+        messages,
+        passes: 500_000 / messages,
+      }),
+    ),
   ),
   curve(
     "scale-keys",

@@ -8,6 +8,10 @@ export interface RunKey {
 export interface Run extends RunKey {
   readonly figures?: Readonly<Record<string, unknown>>;
   readonly failed?: string;
+  /** Bytes of memory that were touched before. */
+  readonly warmBytes?: number;
+  /** From its start to its end, with checks. */
+  readonly wholeSeconds?: number;
 }
 export function isSame(kept: Run, wanted: RunKey): boolean;
 export function isKept(runs: readonly Run[], wanted: RunKey): boolean;

@@ -25,7 +25,7 @@ export const HELP = `npm run bench -- [OPTIONS]
 
 Without options: the main rows, five rounds, some fifteen minutes.
 
-  --all               every row: hours, and tens of gigabytes in --dir
+  --all               every row: with --rounds 3 more than an hour, and tens of gigabytes in --dir
   --only ROW[,ROW]    these rows, by name or number; --list shows them
   --rounds N          rounds, default 5
   --messages N        messages of each run, default by row

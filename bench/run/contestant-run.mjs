@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as rocketmq from "../peers/rocketmq.mjs";
 import * as rocketmqRust from "../peers/rocketmq-rust.mjs";
+import { amountFor } from "../rules/amounts.mjs";
 
 const child = fileURLToPath(new URL("../load/child.mjs", import.meta.url));
 /** Longer than any run takes that still goes on. */
@@ -33,9 +34,10 @@ function reasonIn(stderr) {
 }
 
 /** Makes what the rounds of a `kept` row read, in a process of its own, so that nothing of that is in their figures. */
-export function prepare(contestant, dir, messages) {
+export function prepare(contestant, dir, messages, smoke) {
   if (contestant.job === undefined || contestant.job.contestant === "floor" || existsSync(join(dir, "filled"))) return;
-  runJob({ ...contestant.job, workload: "prepare", dir, messages }, contestant.env);
+  const amount = amountFor(contestant.job, messages, smoke);
+  runJob({ ...contestant.job, workload: "prepare", dir, messages: amount }, contestant.env);
 }
 
 /** One round. The contents are verified, or it throws. */
@@ -50,9 +52,6 @@ export function runContestant(row, contestant, dir, messages, settings) {
   );
   return Object.assign({}, ...figures);
 }
-
-/** A job may have an amount of its own, but in a smoke run. */
-const amountFor = (job, messages, smoke) => (smoke ? messages : (job.messages ?? messages));
 
 function rocketmqRun(row, { oracle: { mode, way, passes } }, dir, messages) {
   const reads =

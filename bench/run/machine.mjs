@@ -9,7 +9,9 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 /** What figures depend on: the engine, and what is run beside it. How figures are judged and shown is not among it. */
 const MEASURED = [
   ...["src", "native", "wasm", "package.json", "Cargo.toml", "Cargo.lock", "test/interop/oracle"],
-  ...["floor", "load", "peers", "rows", "package-lock.json"].map((path) => `bench/${path}`),
+  ...["floor", "load", "peers", "rows", "package-lock.json", "rules/amounts.mjs", "run/warm-memory.mjs"].map(
+    (path) => `bench/${path}`,
+  ),
   ...[":!bench/rows/targets.mjs", ":!*.md"],
 ];
 

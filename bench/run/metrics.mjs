@@ -22,6 +22,7 @@ export const FORMATS = {
 export const METRICS = {
   messagesPerSecond: { title: "messages a second", unit: "msg/s", short: "messages", shown: true },
   bytesPerSecond: { title: "bytes a second", unit: "bytes/s", short: "", shown: true },
+  messages: { title: "messages measured", unit: "count", short: "of", shown: true },
   consumedPerSecond: { title: "consumed", unit: "msg/s", short: "consumed", shown: true },
   cpuSecondsPerMillion: { title: "CPU seconds a million messages", unit: "s", short: "CPU/M", shown: true },
   privateBytes: { title: "private memory", unit: "bytes", short: "private", shown: true },

@@ -1,7 +1,8 @@
 // A row: its contestants in rotation, round by round, each figure kept as soon as it is there.
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
+import { amountOf, bytesToWarm, messagesOf, roomLacking } from "../rules/amounts.mjs";
 import { figuresOf, isKept } from "../rules/resumption.mjs";
 import { rotated } from "../rules/rotation.mjs";
 import { lacking } from "./availability.mjs";
@@ -10,7 +11,8 @@ import { prepare, runContestant } from "./contestant-run.mjs";
 /**
  * Runs what is not there yet, and answers with `figures` of every contestant, whom it left `out` and why, and what `failed`.
  *
- * `settings`: `dir`, `rounds`, `messages`, `gigabytes`, `again`, `commit`, `machine`, `results`, `told` (called before each run), `signal` (ends everything).
+ * `settings`: `dir`, `rounds`, `messages`, `gigabytes`, `again`, `commit`, `machine`, `results`, `told` (called before each run), `warm` (has so many bytes
+ * of memory touched, and says how many those are), `signal` (ends everything).
  */
 export async function runRow(row, settings) {
   const { results, rounds } = settings;
@@ -18,7 +20,10 @@ export async function runRow(row, settings) {
   const out = {};
   const able = [];
   for (const contestant of row.contestants) {
-    const why = contestant.out ?? (await lacking(contestant.needs));
+    const why =
+      contestant.out ??
+      roomLacking(row, contestant, settings, freeIn(settings.dir)) ??
+      (await lacking(contestant.needs));
     if (why === undefined) able.push(contestant);
     else out[contestant.id] = why;
   }
@@ -26,13 +31,17 @@ export async function runRow(row, settings) {
   const done = (contestant, round) => !settings.again && isKept(results.runsOf(row.name), wanted(contestant, round));
   const failed = {};
   const places = new Places(row, settings.dir);
+  let took = 0;
   try {
     for (let round = 0; round < rounds; round++)
       for (const contestant of rotated(able, round)) {
         // Whoever failed once would fail again.
         if (done(contestant, round) || failed[contestant.id] !== undefined) continue;
+        if (round >= (contestant.rounds ?? rounds)) continue;
         settings.told?.(row, contestant, round);
-        const run = { ...wanted(contestant, round), at: new Date().toISOString() };
+        const warmBytes = (await settings.warm?.(bytesToWarm(row, settings))) ?? 0;
+        const run = { ...wanted(contestant, round), at: new Date().toISOString(), warmBytes };
+        const begin = performance.now();
         try {
           run.figures = await places.inside(contestant, (dir) => runIn(row, contestant, dir, settings));
         } catch (error) {
@@ -40,13 +49,16 @@ export async function runRow(row, settings) {
           run.failed = error.message;
           failed[contestant.id] = error.message;
         }
+        run.wholeSeconds = Number(((performance.now() - begin) / 1000).toFixed(2));
+        took += run.wholeSeconds;
         results.add(row.name, run);
         await ended(settings);
       }
   } finally {
     places.remove();
   }
-  return { row, rounds, amount: key.amount, out, failed, figures: figuresOf(results.runsOf(row.name), key, rounds) };
+  const figures = figuresOf(results.runsOf(row.name), key, rounds);
+  return { row, rounds, amount: key.amount, wholeSeconds: took, out, failed, figures };
 }
 
 /** Someone may have ended the whole: then a run that failed did so for that reason. Signals are heard between two turns. */
@@ -55,19 +67,17 @@ async function ended({ signal }) {
   signal?.throwIfAborted();
 }
 
-function runIn(row, contestant, dir, settings) {
-  const messages = messagesOf(row, settings);
-  if (contestant.run !== undefined) return contestant.run(dir, messages, settings);
-  if (row.kept) prepare(contestant, dir, messages);
-  return runContestant(row, contestant, dir, messages, settings);
+async function runIn(row, contestant, dir, settings) {
+  const messages = messagesOf(row, settings, contestant);
+  if (contestant.run === undefined && row.kept) prepare(contestant, dir, messages, settings.smoke);
+  const run = contestant.run ?? ((...args) => runContestant(row, contestant, ...args));
+  return run(dir, messages, settings);
 }
 
-export const messagesOf = (row, { messages, smoke }) => messages ?? (smoke ? (row.smoke ?? 2048) : row.messages);
-
-/** How much a row measures: figures of another amount are others. */
-export function amountOf(row, settings) {
-  return row.gigabytes ? `${settings.gigabytes} GB` : `${messagesOf(row, settings).toLocaleString("en")} messages`;
-}
+const freeIn = (dir) => {
+  const { bavail, bsize } = statfsSync(dir);
+  return bavail * bsize;
+};
 
 /** Directories for runs: a new one each, or one for all rounds of a contestant where the row keeps what was put. */
 class Places {

@@ -9,14 +9,14 @@ export const targetsOf = (row) => TARGETS.filter((target) => target.row === row.
 
 /** Lines about the result of a row; not `judged`, where there were too few messages for that. */
 export function* told(result, { judged = true } = {}) {
-  const { row, rounds, amount, figures, out, failed } = result;
+  const { row, rounds, amount, wholeSeconds, figures, out, failed } = result;
   const number = row.number > 0 ? `${row.number}  ` : "";
-  yield `${number}${row.title}: ${row.class}; ${amount}, ${rounds} ${rounds === 1 ? "round" : "rounds"}`;
+  yield `${number}${row.title}: ${row.class}; ${amount}, ${rounds} ${rounds === 1 ? "round" : "rounds"}, ${Math.round(wholeSeconds)} s`;
   const metric = row.metric ?? "messagesPerSecond";
   const format = FORMATS[METRICS[metric].unit];
   for (const one of summaries(row.contestants, figures, metric)) {
-    const spread = `(${format(one.least)} – ${format(one.most)})`;
-    yield `   ${one.contestant.id.padEnd(34)} ${format(one.median).padStart(12)}  ${spread.padEnd(30)} ${costs(figures[one.contestant.id], metric)}`;
+    const spread = `(${format(one.least)} – ${format(one.most)}, ±${percent(one.spread / 2)})`;
+    yield `   ${one.contestant.id.padEnd(34)} ${format(one.median).padStart(12)}  ${spread.padEnd(36)} ${costs(figures[one.contestant.id], metric)}`;
   }
   for (const [id, why] of Object.entries(out)) yield `   ${id.padEnd(34)} not measured: ${why}`;
   for (const [id, why] of Object.entries(failed)) yield `   ${id.padEnd(34)} FAILED: ${why}`;

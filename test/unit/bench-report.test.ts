@@ -107,6 +107,16 @@ describe("plots", () => {
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
   });
 
+  it("a row over something that grows shows the cost of a message, not the rate", () => {
+    const contestants = [1, 100].map((x) => ({ id: `files: ${x}`, kind: "ours" as const, family: "moraine", x }));
+    const kept = [run("files: 1", 0, 500_000), run("files: 100", 0, 250_000)];
+    const { plot } = rowPart({ ...row, curve: "files", contestants }, [], kept);
+    expect(plot).toContain("microseconds a message");
+    expect(plot).toContain(">4.00 µs<");
+    const heights = [...(plot ?? "").matchAll(/<circle cx="[\d.]+" cy="([\d.]+)"/g)].map(([, y]) => Number(y));
+    expect(heights[0]).toBeGreaterThan(heights[1] ?? 0);
+  });
+
   it("nothing measured, or zero, makes no broken plot", () => {
     const zero = { ...bar, median: 0, least: 0, most: 0 };
     expect(barPlot("t", [zero])).not.toMatch(/NaN|Infinity/);

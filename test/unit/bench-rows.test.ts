@@ -24,6 +24,23 @@ describe("rows", () => {
     }
   });
 
+  it("have amounts of their own only for families that there are", () => {
+    const families = new Set(ROWS.flatMap(({ contestants }) => contestants.map(({ family }) => family)));
+    for (const { name, amounts } of ROWS)
+      for (const [family, messages] of Object.entries(amounts ?? {})) {
+        expect(families, `${name}: ${family}`).toContain(family);
+        expect(messages, `${name}: ${family}`).toBeGreaterThan(0);
+      }
+  });
+
+  it("over something that grows have points in its order", () => {
+    for (const { name, curve, contestants } of ROWS.filter((row) => row.curve !== undefined)) {
+      const points = contestants.map((one) => (one as { x?: number }).x).filter((x) => x !== undefined);
+      expect(points.length, `${name} over ${curve}`).toBeGreaterThan(2);
+      expect(points, name).toEqual(points.toSorted((a, b) => a - b));
+    }
+  });
+
   it("cover all 26 workloads, in themselves or in a target", () => {
     const covered = new Set([...ROWS, ...TARGETS].map(({ number }) => number));
     expect(Array.from({ length: 26 }, (_, n) => n + 1).filter((number) => !covered.has(number))).toEqual([]);

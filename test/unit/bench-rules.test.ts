@@ -1,5 +1,6 @@
 /** What the benchmarks say of their figures: sums, order, resumption, targets. */
 import { describe, expect, it } from "vitest";
+import { amountFor, boundedBy, bytesOf, bytesToWarm, messagesOf } from "../../bench/rules/amounts.mjs";
 import { type Contestant, judge, type Target } from "../../bench/rules/judgement.mjs";
 import { figuresOf, isKept, type Run, withRun } from "../../bench/rules/resumption.mjs";
 import { rotated } from "../../bench/rules/rotation.mjs";
@@ -30,6 +31,51 @@ describe("statistics", () => {
     ];
     expect(medians(runs)).toEqual({ rate: 2 });
     expect(medians([])).toEqual({});
+  });
+});
+
+describe("amounts", () => {
+  const ours = { id: "moraine", kind: "ours" as const, family: "moraine", job: { bodyBytes: 1000 } };
+  const theirs = { id: "lmdb", kind: "peer" as const, family: "lmdb", job: { bodyBytes: 1000 } };
+  const floor = { id: "floor", kind: "floor" as const, family: "floor", job: { bodyBytes: 1000 } };
+  const row = {
+    messages: 1e6,
+    bodyBytes: 1000,
+    amounts: { lmdb: 1e5, floor: 1e9 },
+    contestants: [ours, theirs, floor],
+  };
+  const settings = { messages: undefined, gigabytes: 10, smoke: false };
+
+  it("are the command line's, or a smoke run's, or the family's, or the row's", () => {
+    expect(messagesOf(row, settings, ours)).toBe(1e6);
+    expect(messagesOf(row, settings, theirs)).toBe(1e5);
+    expect(messagesOf(row, { ...settings, smoke: true }, theirs)).toBe(2048);
+    expect(messagesOf(row, { ...settings, smoke: true, messages: 7 }, theirs)).toBe(7);
+    expect(amountFor({ messages: 3 }, 5, false)).toBe(3);
+    expect(amountFor({ messages: 3 }, 5, true)).toBe(5);
+  });
+
+  it("memory to warm is what the largest contestant takes, and something beside it", () => {
+    expect(bytesOf(row, ours, settings)).toBeGreaterThan(1e9);
+    expect(bytesToWarm(row, settings)).toBeGreaterThan(bytesOf(row, ours, settings));
+    expect(bytesToWarm(row, settings)).toBe(bytesToWarm({ ...row, contestants: [ours] }, settings));
+    expect(bytesToWarm({ ...row, contestants: [theirs] }, settings)).toBeLessThan(bytesToWarm(row, settings));
+  });
+
+  it("stores that are kept lie in memory beside each other", () => {
+    const both = bytesToWarm({ ...row, kept: true }, settings) - bytesToWarm(row, settings);
+    expect(both).toBe(bytesOf(row, theirs, settings));
+  });
+
+  it("a smoke run warms nothing", () => {
+    expect(bytesToWarm(row, { ...settings, smoke: true })).toBe(0);
+  });
+
+  it("no more is warmed than a share of what is free, and of what is available", () => {
+    expect(boundedBy(1e9, { free: 20e9, available: 20e9 })).toBe(1e9);
+    expect(boundedBy(10e9, { free: 5e9, available: 20e9 })).toBe(4e9);
+    expect(boundedBy(10e9, { free: 20e9, available: 1e9 })).toBe(5e8);
+    expect(boundedBy(1e9, { free: 0, available: 20e9 })).toBe(0);
   });
 });
 

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ResultsFiles } from "../../bench/run/results-file.mjs";
 import { type RunnableRow, runRow } from "../../bench/run/row.mjs";
 import { told } from "../../bench/run/told.mjs";
+import { WarmMemory } from "../../bench/run/warm-memory.mjs";
 
 let dir: string;
 let ran: string[];
@@ -116,6 +117,52 @@ describe("a row", () => {
     expect(readdirSync(dir)).toEqual(["results"]);
   });
 
+  it("has memory touched before every run, as much for one as for another, and keeps how much that was", async () => {
+    const warmed: number[] = [];
+    const warm = async (bytes: number) => {
+      warmed.push(bytes);
+      return 7;
+    };
+    const results = new ResultsFiles(join(dir, "results"));
+    await runRow(row(two()), settings({ results, rounds: 1, warm }));
+    expect(warmed).toHaveLength(2);
+    expect(new Set(warmed).size).toBe(1);
+    expect(results.runsOf("r").map(({ warmBytes }) => warmBytes)).toEqual([7, 7]);
+  });
+
+  it("gives each family its own amount, and says from how many to how many", async () => {
+    const amounts: Record<string, number> = {};
+    const noting = (id: string, kind: "ours" | "peer") => ({
+      ...contestant(id, kind),
+      run: (_: string, messages: number) => {
+        amounts[id] = messages;
+        return { messagesPerSecond: 1 };
+      },
+    });
+    const sized = row([noting("ours", "ours"), noting("theirs", "peer")], { messages: 5000, amounts: { theirs: 20 } });
+    const { amount } = await runRow(sized, settings({ rounds: 1 }));
+    expect(amounts).toEqual({ ours: 5000, theirs: 20 });
+    expect(amount).toBe("20 to 5,000 messages");
+    expect((await runRow(sized, settings({ rounds: 1, messages: 9 }))).amount).toBe("9 messages");
+    expect(amounts).toEqual({ ours: 9, theirs: 9 });
+  });
+
+  it("has fewer rounds of who takes long", async () => {
+    const { figures } = await runRow(
+      row([contestant("ours", "ours"), { ...contestant("theirs", "peer"), rounds: 1 }]),
+      settings(),
+    );
+    expect(figures.ours).toHaveLength(3);
+    expect(figures.theirs).toHaveLength(1);
+  });
+
+  it("leaves out whom the disk has no room for", async () => {
+    const large = { ...contestant("theirs", "peer"), bytes: 1e18 };
+    const { out } = await runRow(row([contestant("ours", "ours"), large]), settings());
+    expect(out.theirs).toMatch(/^it takes 1000000002\.0 GB of the disk, of which [\d.]+ GB are free$/);
+    expect(ran).not.toContain("theirs");
+  });
+
   it("measures another amount anew", async () => {
     await runRow(row(two()), settings({ rounds: 1 }));
     const { figures, amount } = await runRow(row(two()), settings({ rounds: 1, messages: 7 }));
@@ -123,6 +170,20 @@ describe("a row", () => {
     expect(amount).toBe("7 messages");
     expect(figures.ours).toEqual([{ messagesPerSecond: expect.any(Number) }]);
   });
+});
+
+it("memory that is touched is held until more is wanted or it is let go", async () => {
+  const memory = new WarmMemory();
+  try {
+    const held = await memory.hold(5_000_000);
+    expect(held).toBeGreaterThan(0);
+    expect(held).toBeLessThanOrEqual(5_000_000);
+    expect(await memory.hold(1_000_000)).toBe(held);
+    expect(await memory.hold(6_000_000)).toBeGreaterThan(held);
+  } finally {
+    await memory.release();
+  }
+  expect(await memory.hold(0)).toBe(0);
 });
 
 it("kept figures that are no JSON are named, with what to do", () => {

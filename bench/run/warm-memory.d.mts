@@ -1,0 +1,4 @@
+export class WarmMemory {
+  hold(bytes: number): Promise<number>;
+  release(): Promise<void>;
+}
