@@ -1,6 +1,7 @@
 /** Group commit as seen from here: many wait, one sync settles all that it covers. */
-import { readOptions } from "./arguments.ts";
-import { argumentError, type StoreError, shown } from "./errors.ts";
+import { checkOffset, readOptions } from "./arguments.ts";
+import { argumentError, StoreError, shown } from "./errors.ts";
+import type { LogPositions } from "./log-positions.ts";
 
 export interface AppendOptions {
   /** When to settle: `"disk"` (default with `flush: "sync"`) once durable, `"memory"` (with `"async"`) once in the log. */
@@ -50,6 +51,20 @@ export class FlushWaiters {
 
   get waiting(): number {
     return this.#line.length - this.#first;
+  }
+
+  /** As `wait`, for a position that a caller has given, by default the end; throws for one behind it. */
+  waitUpTo(upTo: number | undefined, { endOffset, durableOffset }: LogPositions): Promise<number> {
+    const offset = upTo === undefined ? endOffset : checkOffset("upTo", upTo);
+    if (offset > endOffset) {
+      throw new StoreError(
+        "STORE_OFFSET_OUT_OF_RANGE",
+        `upTo is ${offset}; the log ends at ${endOffset}, and only what was put can be flushed`,
+        { details: { argument: "upTo", offset, maximum: endOffset } },
+      );
+    }
+    this.settle(durableOffset);
+    return this.wait(offset);
   }
 
   /** Resolves with the durable position once it has reached `offset`. */

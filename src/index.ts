@@ -10,6 +10,7 @@ export type {
   SalvageResult,
   VerifyFinding,
 } from "./binding/contract.ts";
+export type { MessageColumns } from "./columns.ts";
 export type {
   EngineDiagnostics,
   FlushDiagnostics,

@@ -1,8 +1,10 @@
 /** Puts messages: encodes them, hands them to the engine in as few calls as there can be, and tells of them. */
 import { answerFor, type PutResult, type PutResults, PutResultsBuilder, singleResult } from "./batch.ts";
 import { type EngineStore, PUT_RESULT_HEADER } from "./binding/contract.ts";
+import type { MessageColumns } from "./columns.ts";
 import { type PutDiagnostics, publishSegments, putChannel, segmentChannel } from "./diagnostics.ts";
 import { Encoder } from "./encode.ts";
+import { ColumnsEncoder } from "./encode-columns.ts";
 import { GroupEncoder } from "./encode-group.ts";
 import { argumentError, StoreError, shown, withDetails } from "./errors.ts";
 import type { EncodedHost } from "./hosts.ts";
@@ -19,6 +21,7 @@ class Workspace {
   readonly encoder: Encoder;
   readonly #limits: MessageLimits;
   #groupEncoder: GroupEncoder | undefined;
+  #columnsEncoder: ColumnsEncoder | undefined;
   #answer: Float64Array = answerFor(64);
 
   constructor(limits: MessageLimits) {
@@ -29,6 +32,11 @@ class Workspace {
   get groupEncoder(): GroupEncoder {
     this.#groupEncoder ??= new GroupEncoder(this.#limits);
     return this.#groupEncoder;
+  }
+
+  get columnsEncoder(): ColumnsEncoder {
+    this.#columnsEncoder ??= new ColumnsEncoder(this.#limits);
+    return this.#columnsEncoder;
   }
 
   release(): void {
@@ -167,17 +175,47 @@ export class Writer {
     }
   }
 
+  /** As `putBatch`, from columns. */
+  putColumns(given: MessageColumns): PutResults {
+    const workspace = this.#take();
+    let results: PutResultsBuilder | undefined;
+    try {
+      this.#lifecycle.checkWritable();
+      const { columns, ends } = workspace.columnsEncoder.check(given);
+      this.#lifecycle.checkWritable();
+      const count = columns.queueIds.length;
+      results = new PutResultsBuilder(count);
+      let from = 0;
+      if (count > 0) {
+        for (const to of ends) {
+          const answer = workspace.answer(to - from);
+          this.#noteStored(this.#engine.putColumns(columns, from, to, answer), to - from, answer, results);
+          from = to;
+        }
+      }
+      return results.build(columns.storeHost);
+    } catch (error) {
+      throw withDetails(this.#noted(error), { stored: results?.stored ?? 0 });
+    } finally {
+      this.#giveBack(workspace);
+    }
+  }
+
   #send(workspace: Workspace, results: PutResultsBuilder): void {
     for (const { bytes, used, count } of workspace.encoder.chunks()) {
       const answer = workspace.answer(count);
-      const stored = this.#engine.put(bytes, used, count, answer);
-      if (stored > 0) {
-        results.add(answer, stored);
-        this.#waits.stored(answer[2] as number);
-        this.#publish(answer[PUT_RESULT_HEADER] as number, answer[1] as number, stored, answer[0] as number);
-      }
-      if (stored < count) throw inBatch(this.#engine.takeError(), results.stored - stored);
+      this.#noteStored(this.#engine.put(bytes, used, count, answer), count, answer, results);
     }
+  }
+
+  /** What one call of the engine has stored of `count` messages; throws where that is not all. */
+  #noteStored(stored: number, count: number, answer: Float64Array, results: PutResultsBuilder): void {
+    if (stored > 0) {
+      results.add(answer, stored);
+      this.#waits.stored(answer[2] as number);
+      this.#publish(answer[PUT_RESULT_HEADER] as number, answer[1] as number, stored, answer[0] as number);
+    }
+    if (stored < count) throw inBatch(this.#engine.takeError(), results.stored - stored);
   }
 
   #take(): Workspace {

@@ -20,6 +20,7 @@ export async function open({
   const store = await Store.open(dir, { flush: durable ? "sync" : "async", ...options });
   const body = bodyOf(bodyBytes);
   if (form === "wire") return new WireContestant(store, body, durable, batch);
+  if (form === "columns") return new ColumnsContestant(store, body, durable, batch);
   return keys === 1 ? new Contestant(store, body, durable) : new KeysContestant(store, body, durable, keys);
 }
 
@@ -188,6 +189,37 @@ class WireContestant extends Contestant {
   keyAt(queue, offset) {
     const batch = Math.floor(offset / this.batch) * QUEUES + queue;
     return keyOf(batch * this.batch + (offset % this.batch));
+  }
+}
+
+/** Messages as they stood in a buffer of the network: bodies and property strings, in which only the keys change. */
+class ColumnsContestant extends Contestant {
+  constructor(store, body, durable, batch) {
+    super(store, body, durable);
+    const parts = Array.from({ length: batch }, (_, n) =>
+      Buffer.from(`TAGS\u0001${tagOf(0)}\u0002KEYS\u0001${keyOf(n)}\u0002`),
+    );
+    const size = body.length + parts[0].length;
+    this.bytes = Buffer.concat(parts.flatMap((properties) => [body, properties]));
+    this.digitsAt = parts.map((_, n) => this.bytes.indexOf(keyOf(n), n * size) + KEY_BYTES - 8);
+    this.columns = {
+      topics: [TOPIC],
+      bytes: this.bytes,
+      bodies: Uint32Array.from({ length: 2 * batch }, (_, n) => (n >> 1) * size + (n & 1) * body.length),
+      properties: Uint32Array.from(
+        { length: 2 * batch },
+        (_, n) => (n >> 1) * size + body.length + (n & 1) * parts[0].length,
+      ),
+      queueIds: new Int32Array(batch),
+    };
+  }
+
+  putBatch(from, count) {
+    for (let i = 0; i < count; i++) {
+      writeDigits(this.bytes, this.digitsAt[i], from + i);
+      this.columns.queueIds[i] = (from + i) % QUEUES;
+    }
+    return this.settled(() => this.store.putColumns(this.columns));
   }
 }
 

@@ -25,6 +25,23 @@ export interface Addon extends TaskAddon, FetchAddon {
   close(handle: number): void;
   put(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
   putGroup(handle: number, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
+  putColumns(
+    handle: number,
+    tables: Uint8Array,
+    bytes: Uint8Array,
+    bodies: Uint32Array,
+    properties: Uint32Array | undefined,
+    queueIds: Int32Array,
+    topicOf: Uint32Array | undefined,
+    bornHostOf: Uint32Array | undefined,
+    flags: Int32Array | undefined,
+    sysFlags: Int32Array | undefined,
+    reconsumeTimes: Int32Array | undefined,
+    preparedTransactionOffsets: Float64Array | undefined,
+    bornTimestamps: Float64Array | undefined,
+    bornTimestamp: number,
+    results: Float64Array,
+  ): number;
   takeError(handle: number): string | null;
   get(
     handle: number,

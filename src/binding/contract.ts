@@ -4,6 +4,7 @@
  * An engine throws `StoreError` from every member. Offsets and times are integers below 2^53.
  */
 import type { StoreError } from "../errors.ts";
+import type { EncodedHost } from "../hosts.ts";
 import type { RetentionRules } from "../retention-options.ts";
 
 /** Bytes in front of each message of a batch; the layout is drawn in native/core/src/batch.rs. */
@@ -140,6 +141,26 @@ export interface AppendedColumns {
   next: number;
 }
 
+/** Messages by columns: of `MessageColumns`, in memory that no other thread writes. */
+export interface EncodedColumns {
+  readonly topics: readonly Uint8Array[];
+  readonly bornHosts: readonly EncodedHost[];
+  readonly storeHost: EncodedHost;
+  readonly bytes: Uint8Array;
+  readonly queueIds: Int32Array;
+  readonly bodies: Uint32Array;
+  readonly properties: Uint32Array | undefined;
+  readonly topicOf: Uint32Array | undefined;
+  readonly bornHostOf: Uint32Array | undefined;
+  readonly flags: Int32Array | undefined;
+  readonly sysFlags: Int32Array | undefined;
+  readonly reconsumeTimes: Int32Array | undefined;
+  readonly preparedTransactionOffsets: Float64Array | undefined;
+  readonly bornTimestamps: Float64Array | undefined;
+  /** For messages of columns without times. */
+  readonly bornTimestamp: number;
+}
+
 /** A store opened by an engine. `out` and columns belong to the caller; nothing is kept after a call returns. */
 export interface EngineStore {
   /**
@@ -149,7 +170,9 @@ export interface EngineStore {
   put(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
   /** As `put`, for messages of one queue that stay together in one file of the log: all are stored, or none. */
   putGroup(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number;
-  /** The error of a `put` or `putGroup` that stored fewer than asked. */
+  /** As `put`, for messages `from` to below `to` of columns, of which everything was checked but what only the engine knows. */
+  putColumns(columns: EncodedColumns, from: number, to: number, results: Float64Array): number;
+  /** The error of a `put`, `putGroup` or `putColumns` that stored fewer than asked. */
   takeError(): StoreError;
   /**
    * Reads up to `max` messages, or `maxBytes`, from a queue into `out`, back to back; `columns` gets the head (GetHead),

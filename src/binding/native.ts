@@ -8,6 +8,7 @@ import type { Addon, AddonEvent, AddonOptions } from "./addon.ts";
 import { readClock } from "./clock.ts";
 import type {
   AppendedColumns,
+  EncodedColumns,
   Engine,
   EngineEvents,
   EngineFetch,
@@ -21,6 +22,7 @@ import type {
   TaskProgress,
 } from "./contract.ts";
 import { failureFrom } from "./failure.ts";
+import { ColumnTables, putColumns } from "./native-columns.ts";
 import { NativeFetches, nextNumber } from "./native-fetch.ts";
 import { runTask, type TaskEvent } from "./native-task.ts";
 import { ProcessHold } from "./process-hold.ts";
@@ -72,6 +74,7 @@ class NativeStore implements EngineStore {
   readonly #errands: Map<number, Awaited<unknown>> = new Map();
   #lastErrand = 0;
   readonly #fetches: NativeFetches;
+  readonly #columnTables: ColumnTables = new ColumnTables();
   /** What the flushes asked for reach; undefined when all have settled. */
   #flushTarget: number | undefined;
 
@@ -164,6 +167,15 @@ class NativeStore implements EngineStore {
     try {
       if (this.#clock !== undefined) this.#addon.setClock(this.#handle, readClock(this.#clock));
       return this.#addon.putGroup(this.#handle, batch, bytes, count, results);
+    } catch (error) {
+      throw this.#toStoreError(error);
+    }
+  }
+
+  putColumns(columns: EncodedColumns, from: number, to: number, results: Float64Array): number {
+    try {
+      if (this.#clock !== undefined) this.#addon.setClock(this.#handle, readClock(this.#clock));
+      return putColumns(this.#addon, this.#handle, this.#columnTables.write(columns), columns, from, to, results);
     } catch (error) {
       throw this.#toStoreError(error);
     }

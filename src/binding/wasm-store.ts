@@ -3,6 +3,7 @@ import { StoreError } from "../errors.ts";
 import { readClock } from "./clock.ts";
 import {
   type AppendedColumns,
+  type EncodedColumns,
   type EngineEvents,
   type EngineFetch,
   type EngineHealth,
@@ -18,6 +19,7 @@ import {
   SCAN_STRIDE,
   type TaskProgress,
 } from "./contract.ts";
+import { ColumnsAsBatch } from "./wasm-columns.ts";
 import { closeAtExit } from "./wasm-exit.ts";
 import { WasmFlusher } from "./wasm-flusher.ts";
 import type { WasmInstance } from "./wasm-instance.ts";
@@ -37,6 +39,7 @@ export class WasmStore implements EngineStore {
   readonly #lock: WasmLock | undefined;
   readonly #events: EngineEvents;
   readonly #flusher: WasmFlusher;
+  readonly #columns: ColumnsAsBatch = new ColumnsAsBatch();
   readonly #last: Float64Array = new Float64Array(4);
   #state: "open" | "closing" | "closed" = "open";
   #closed: Promise<void> | undefined;
@@ -73,6 +76,10 @@ export class WasmStore implements EngineStore {
 
   putGroup(batch: Uint8Array, bytes: number, count: number, results: Float64Array): number {
     return this.#put("put_group", batch, bytes, count, results);
+  }
+
+  putColumns(columns: EncodedColumns, from: number, to: number, results: Float64Array): number {
+    return this.#columns.put(columns, from, to, (batch, bytes) => this.put(batch, bytes, to - from, results));
   }
 
   #put(name: string, batch: Uint8Array, bytes: number, count: number, results: Float64Array): number {

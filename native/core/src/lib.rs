@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod batch;
 pub mod batch_dispatch;
+pub mod columns;
 pub mod crossing;
 pub mod dispatch;
 pub mod engine;

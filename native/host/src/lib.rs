@@ -21,6 +21,7 @@ mod mapped;
 pub mod members;
 mod opening;
 mod owner;
+mod pages;
 mod prefill;
 pub mod reader;
 mod reading;

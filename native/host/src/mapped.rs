@@ -5,7 +5,7 @@ use std::io;
 use std::ptr;
 use std::sync::{Mutex, TryLockError};
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{MmapOptions, MmapRaw, UncheckedAdvice};
 
 use crate::fault::Registration;
 
@@ -77,5 +77,28 @@ impl Mapping {
         let bytes = unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(at), len) };
         let result = write(bytes);
         if self.guard.faulted() { Err(Refused::Faulted) } else { Ok(result) }
+    }
+
+    /// Has every page of a range in memory and in the page table, ready for stores. False where the system cannot, or a page
+    /// cannot be had.
+    pub(crate) fn populate(&self, at: usize, len: usize) -> bool {
+        assert!(at <= self.map.len() && len <= self.map.len() - at, "populate past the mapping");
+        #[cfg(target_os = "linux")]
+        return !self.guard.faulted() && self.map.advise_range(memmap2::Advice::PopulateWrite, at, len).is_ok();
+        #[cfg(not(target_os = "linux"))]
+        return false;
+    }
+
+    /// Takes the pages of `from..to` out of the page table; the next access brings each back, as it is in the file.
+    pub(crate) fn take_out(&self, from: u64, to: u64) {
+        let to = to.min(self.map.len() as u64);
+        if from >= to || self.guard.faulted() {
+            return;
+        }
+        // SAFETY: the mapping is shared with its file, which keeps what was stored into the pages; no Rust value changes.
+        // Broken by: `pages_that_were_taken_out_keep_what_was_stored`.
+        let advised = unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, from as usize, (to - from) as usize) };
+        // Without it a sync takes longer.
+        let _ = advised;
     }
 }

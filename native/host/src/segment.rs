@@ -12,7 +12,7 @@ use crate::background::Background;
 use crate::errno::{io_error, read_only};
 use crate::holes::data_from;
 use crate::mapped::{Mapping, Refused};
-use crate::prefill::{Ahead, Frontier, LARGE_BATCH_BYTES};
+use crate::prefill::{Ahead, Frontier};
 use crate::resident::read_resident;
 
 /// Bytes looked at in one read while searching for what is not zero.
@@ -30,7 +30,7 @@ const KEPT_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// How the bytes of a message come into the file.
 enum Writing {
     /// Stored into the mapping; large batches by a call.
-    Mapped(Mapping),
+    Mapped(Arc<Mapping>),
     /// By calls; read from a mapping if there is one.
     Calls(Option<Mapping>),
     /// Not at all. Read by calls, for another process may change or cut the file.
@@ -49,7 +49,7 @@ pub struct HostSegment {
 impl HostSegment {
     /// Over a file open for reading only.
     pub(crate) fn reading(file: File, path: &str, size: u64) -> Self {
-        let frontier = Arc::new(Frontier::of_opened(file, path, size, Ahead::Allocated));
+        let frontier = Arc::new(Frontier::of_opened(file, path, size, Ahead::Allocated, None));
         Self { frontier, writing: Writing::Never, buffer: Mutex::default(), background: None }
     }
 
@@ -59,12 +59,18 @@ impl HostSegment {
         let writing = if size == 0 {
             Writing::Calls(None)
         } else if keeps_written_blocks(&file) {
-            Mapping::new(&file, size, true).map(Writing::Mapped).unwrap_or_else(|_| Writing::Calls(None))
+            Mapping::new(&file, size, true).map_or(Writing::Calls(None), |mapping| Writing::Mapped(Arc::new(mapping)))
         } else {
             Writing::Calls(Mapping::new(&file, size, false).ok())
         };
-        let ahead = if matches!(writing, Writing::Mapped(_)) { ahead } else { Ahead::Allocated };
-        let frontier = if created { Frontier::of_created(file, path, size, ahead) } else { Frontier::of_opened(file, path, size, ahead) };
+        let (ahead, mapping) = match &writing {
+            Writing::Mapped(mapping) => (ahead, Some(mapping.clone())),
+            Writing::Calls(_) | Writing::Never => (Ahead::Allocated, None),
+        };
+        let frontier = match created {
+            true => Frontier::of_created(file, path, size, ahead, mapping),
+            false => Frontier::of_opened(file, path, size, ahead, mapping),
+        };
         Self { frontier: Arc::new(frontier), writing, buffer: Mutex::default(), background: Some(background) }
     }
 
@@ -203,7 +209,7 @@ impl Segment for HostSegment {
     fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError> {
         self.check("read", at, out.len() as u64)?;
         let view = match &self.writing {
-            Writing::Mapped(mapping) => Some(mapping),
+            Writing::Mapped(mapping) => Some(mapping.as_ref()),
             Writing::Calls(view) => view.as_ref(),
             Writing::Never => None,
         };
@@ -249,7 +255,7 @@ impl Segment for HostSegment {
         match &self.writing {
             Writing::Never => Err(read_only("pwrite", self.frontier.path())),
             Writing::Mapped(mapping) if mapping.faulted() => Err(self.refused(Refused::Faulted)),
-            Writing::Mapped(mapping) if (len as u64) < LARGE_BATCH_BYTES => {
+            Writing::Mapped(mapping) if self.frontier.is_for_stores(at, at + len as u64) => {
                 mapping.write(at as usize, len, write).map_err(|refused| self.refused(refused))
             }
             Writing::Mapped(_) | Writing::Calls(_) => self.write_by_call(at, len, write),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+pub use moraine_core::columns::Columns;
 pub use moraine_core::engine::GetRequest;
 use moraine_core::engine::lookup::Lookup;
 use moraine_core::engine::{Engine, Positions, Progress, Resolved, WatchId, Writer};
@@ -146,6 +147,11 @@ impl Shared {
     /// Appends a batch (moraine_core::batch). See `Writer::put` for `results`; on an error, how many were stored.
     pub fn put(&self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
         self.write(results, |writer, results| writer.put(batch, results))
+    }
+
+    /// As [`Shared::put`], for messages by columns (moraine_core::columns).
+    pub fn put_columns(&self, columns: &Columns<'_>, results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        self.write(results, |writer, results| writer.put_columns(columns, results))
     }
 
     /// Appends a batch whose messages stay together: all of them, or none. See `Writer::put_group`.

@@ -90,6 +90,73 @@ fn small_and_large_batches_stand_beside_each_other() {
     assert!(fs::read(directory.path().join("00")).unwrap()[..all.len()] == all, "in the file");
 }
 
+/// KiB of the files made in a directory that stand in the page table of this process.
+fn mapped_kib(directory: &std::path::Path) -> u64 {
+    let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut lines = smaps.lines();
+    let mut kib = 0;
+    while let Some(line) = lines.next() {
+        if line.contains(&format!("{}/", directory.display())) {
+            let rss = lines.find(|line| line.starts_with("Rss:")).unwrap();
+            kib += rss.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap();
+        }
+    }
+    kib
+}
+
+#[test]
+fn pages_that_were_taken_out_keep_what_was_stored() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    let segment = storage.create_segment("00", 32 * MIB).unwrap();
+    let path = fs::canonicalize(directory.path()).unwrap();
+    let mut all = Vec::new();
+    for round in 0..4u8 {
+        for i in 0..2048u64 {
+            let bytes = vec![round ^ i as u8 | 1; 1024];
+            write(&segment, all.len() as u64, &bytes);
+            all.extend_from_slice(&bytes);
+        }
+        let before = mapped_kib(&path);
+        assert!(before >= 1024, "the writer stores into pages: {before} KiB are mapped");
+        segment.sync(0, all.len() as u64).unwrap();
+        let after = mapped_kib(&path);
+        assert!(after < 512, "{after} KiB are mapped after the sync, {before} before");
+    }
+    assert!(read(&segment, 0, all.len()) == all, "through the mapping");
+    assert!(fs::read(path.join("00")).unwrap()[..all.len()] == all, "in the file");
+}
+
+#[test]
+fn nothing_is_had_ready_for_one_message() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    let segment = storage.create_segment("00", 64 * MIB).unwrap();
+    write(&segment, 0, &[1; 1024]);
+    storage.stop_background();
+    // A store into a large unit of the page cache enters all of it.
+    assert!(mapped_kib(&fs::canonicalize(directory.path()).unwrap()) <= 128);
+}
+
+#[test]
+fn a_writer_that_goes_on_finds_pages_ready() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    let segment = storage.create_segment("00", 64 * MIB).unwrap();
+    let path = fs::canonicalize(directory.path()).unwrap();
+    for at in 0..4096 {
+        write(&segment, at * 1024, &[2; 1024]);
+    }
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while mapped_kib(&path) <= 4096 + 64 {
+        assert!(std::time::Instant::now() < until, "4096 KiB were written, {} are mapped", mapped_kib(&path));
+        std::thread::yield_now();
+    }
+    storage.stop_background();
+    let mapped = mapped_kib(&path);
+    assert!(mapped <= 2 * 4096 + 128, "never more is ready than was written, 4096 KiB: {mapped} are mapped");
+}
+
 #[test]
 fn ranges_outside_of_the_segment_are_errors() {
     let directory = Directory::new();

@@ -18,7 +18,7 @@ use std::slice;
 use moraine_core::engine::lookup::keys_in;
 use moraine_core::error::{Code, Error};
 use moraine_core::limits::MAX_GET_MESSAGES;
-use moraine_host::shared::{GetHead, GetRequest, Shared};
+use moraine_host::shared::{Columns, GetHead, GetRequest, Shared};
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use napi::sys;
 use napi_derive::napi;
@@ -50,6 +50,7 @@ thread_local! {
 pub fn register(exports: &mut Object) -> napi::Result<()> {
     exports.create_named_method("put", put)?;
     exports.create_named_method("putGroup", put_group)?;
+    exports.create_named_method("putColumns", put_columns)?;
     exports.create_named_method("get", get)?;
     exports.create_named_method("getInMemory", get_in_memory)?;
     exports.create_named_method("lookup", lookup)?;
@@ -84,19 +85,77 @@ fn put_with(env: sys::napi_env, info: sys::napi_callback_info, put: Put) -> sys:
         // SAFETY: rules 1 to 3 hold: nothing below calls Node-API, `block` refused shared memory, `apart` overlaps.
         let (batch, results) = unsafe { (batch.bytes(), results.numbers_mut()) };
         env::with(handle, |store| {
-            let (stored, error) = match put(&store.shared, batch, results) {
+            let outcome = match put(&store.shared, batch, results) {
                 Ok(stored) if stored < count => {
                     let short = format!("the batch of {bytes} bytes holds {stored} messages, count says {count}");
-                    (stored, Some(Error::argument("count", short)))
+                    Err((stored, Error::argument("count", short)))
                 }
-                Ok(stored) => (stored, None),
-                Err((stored, error)) => (stored, Some(error)),
+                outcome => outcome,
             };
-            if let Some(error) = error {
-                store.put_failure.replace(Some(error.into()));
-            }
-            Ok(Some(stored as f64))
+            Ok(Some(stored_of(store, outcome)))
         })
+    })
+}
+
+/// Messages stored; an error is kept for `takeError`.
+fn stored_of(store: &env::OpenStore, outcome: Result<usize, (usize, Error)>) -> f64 {
+    let (stored, error) = outcome.map_or_else(|(stored, error)| (stored, Some(error)), |stored| (stored, None));
+    if let Some(error) = error {
+        store.put_failure.replace(Some(error.into()));
+    }
+    stored as f64
+}
+
+/// `putColumns(handle, tables, bytes, bodies, properties, queueIds, topicOf, bornHostOf, flags, sysFlags, reconsumeTimes,
+/// preparedTransactionOffsets, bornTimestamps, bornTimestamp, results)`, as `moraine_core::columns` draws them; a column may
+/// be `undefined` → as `put`.
+unsafe extern "C" fn put_columns(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    answer(env, || {
+        let call = Call::new(env, info);
+        let [handle, tables, bytes, bodies, properties, queue_ids, rest @ ..] = call.arguments::<15>()?;
+        let [topics, born_hosts, flags, sys_flags, reconsume_times, prepared, born, born_timestamp, results] = rest;
+        let handle = call.number("handle", handle).and_then(|value| guard::u32("handle", value))?;
+        let born_timestamp = call.number("bornTimestamp", born_timestamp)?;
+        let [tables, bytes] = [call.block("tables", tables, UINT8)?, call.block("bytes", bytes, UINT8)?];
+        let bodies = call.column::<u32>("bodies", bodies, UINT32)?;
+        let properties = call.column::<u32>("properties", properties, UINT32)?;
+        let queue_ids = call.column::<i32>("queueIds", queue_ids, INT32)?;
+        let topics = call.column::<u32>("topicOf", topics, UINT32)?;
+        let born_hosts = call.column::<u32>("bornHostOf", born_hosts, UINT32)?;
+        let flags = call.column::<i32>("flags", flags, INT32)?;
+        let sys_flags = call.column::<i32>("sysFlags", sys_flags, INT32)?;
+        let reconsume_times = call.column::<i32>("reconsumeTimes", reconsume_times, INT32)?;
+        let prepared = call.column::<f64>("preparedTransactionOffsets", prepared, FLOAT64)?;
+        let born = call.column::<f64>("bornTimestamps", born, FLOAT64)?;
+        let numbers = queue_ids.length.saturating_mul(PUT_RESULT_STRIDE as usize).saturating_add(PUT_RESULT_HEADER as usize);
+        let results = call.block("results", results, FLOAT64)?.first::<f64>("results", "numbers", numbers)?;
+        // The others are read only, and may share their memory.
+        for read in [&tables, &bytes, &bodies, &properties, &queue_ids, &topics, &born_hosts, &flags, &sys_flags, &reconsume_times] {
+            apart(&[read, &results])?;
+        }
+        apart(&[&prepared, &results])?;
+        apart(&[&born, &results])?;
+        // SAFETY: rules 1 to 3 hold: nothing below calls Node-API, `block` refused shared memory, `apart` overlaps; `column` has
+        // held kind and address of each against its numbers.
+        let (columns, results) = unsafe {
+            let columns = Columns {
+                tables: tables.bytes(),
+                bytes: bytes.bytes(),
+                bodies: bodies.values(),
+                properties: properties.values(),
+                queue_ids: queue_ids.values(),
+                topics: topics.values(),
+                born_hosts: born_hosts.values(),
+                flags: flags.values(),
+                sys_flags: sys_flags.values(),
+                reconsume_times: reconsume_times.values(),
+                prepared_transaction_offsets: prepared.values(),
+                born_timestamps: born.values(),
+                born_timestamp,
+            };
+            (columns, results.numbers_mut())
+        };
+        env::with(handle, |store| Ok(Some(stored_of(store, store.shared.put_columns(&columns, results)))))
     })
 }
 
@@ -240,8 +299,13 @@ fn respond(env: sys::napi_env, body: impl FnOnce() -> Result<sys::napi_value, Fa
     }
 }
 
-const UINT8: (sys::napi_typedarray_type, &str) = (sys::TypedarrayType::uint8_array, "a Uint8Array");
-const FLOAT64: (sys::napi_typedarray_type, &str) = (sys::TypedarrayType::float64_array, "a Float64Array");
+/// A kind of typed array: Node-API's number, what it is called, bytes of an element.
+type Kind = (sys::napi_typedarray_type, &'static str, usize);
+
+const UINT8: Kind = (sys::TypedarrayType::uint8_array, "a Uint8Array", 1);
+const INT32: Kind = (sys::TypedarrayType::int32_array, "an Int32Array", 4);
+const UINT32: Kind = (sys::TypedarrayType::uint32_array, "a Uint32Array", 4);
+const FLOAT64: Kind = (sys::TypedarrayType::float64_array, "a Float64Array", 8);
 
 /// A running callback.
 struct Call {
@@ -296,7 +360,7 @@ impl Call {
     }
 
     /// The memory of a typed array of the given kind. A detached array has length 0.
-    fn block(&self, name: &'static str, value: sys::napi_value, (kind, wanted): (sys::napi_typedarray_type, &str)) -> Result<Block, Error> {
+    fn block(&self, name: &'static str, value: sys::napi_value, (kind, wanted, unit): Kind) -> Result<Block, Error> {
         let (mut found, mut length, mut data, mut buffer) = (-1, 0, null_mut(), null_mut());
         // SAFETY: `value` is an argument of the running callback; Node-API checks that it is a typed array.
         let status = unsafe { sys::napi_get_typedarray_info(self.env, value, &mut found, &mut length, &mut data, &mut buffer, null_mut()) };
@@ -310,7 +374,21 @@ impl Call {
             return Err(Error::argument(name, format!("{name} must be {wanted} on memory that is not shared")));
         }
         let start = NonNull::new(data.cast::<u8>()).filter(|_| length > 0);
-        Ok(Block { start, length: if start.is_some() { length } else { 0 }, unit: if kind == FLOAT64.0 { 8 } else { 1 } })
+        Ok(Block { start, length: if start.is_some() { length } else { 0 }, unit })
+    }
+
+    /// All elements of a typed array, none of `undefined`. `T` is what an element of the kind is.
+    fn column<T>(&self, name: &'static str, value: sys::napi_value, kind: Kind) -> Result<Block, Error> {
+        debug_assert_eq!(size_of::<T>(), kind.2);
+        let mut of = -1;
+        // SAFETY: `value` is an argument of the running callback.
+        let status = unsafe { sys::napi_typeof(self.env, value, &mut of) };
+        if status == sys::Status::napi_ok && of == sys::ValueType::napi_undefined {
+            return Ok(Block { start: None, length: 0, unit: kind.2 });
+        }
+        let block = self.block(name, value, kind)?;
+        let length = block.length;
+        block.first::<T>(name, "numbers", length)
     }
 }
 
@@ -348,6 +426,14 @@ impl Block {
     unsafe fn bytes_mut<'a>(&self) -> &'a mut [u8] {
         // SAFETY: as in `bytes`; that nobody else refers to them is the caller's third rule.
         unsafe { slice::from_raw_parts_mut(self.start.unwrap_or(NonNull::dangling()).as_ptr(), self.length) }
+    }
+
+    /// # Safety
+    /// The three rules at the head of this file, and the block was made by `column::<T>` for elements that are a `T`.
+    unsafe fn values<'a, T>(&self) -> &'a [T] {
+        let start = self.start.map_or(NonNull::dangling(), NonNull::cast::<T>);
+        // SAFETY: the block holds `length` elements, aligned as `first` checked; every bit pattern is a number.
+        unsafe { slice::from_raw_parts(start.as_ptr(), self.length) }
     }
 
     /// # Safety

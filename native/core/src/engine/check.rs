@@ -7,7 +7,7 @@ use super::batch::{Learning, MAX_INNER_BASE_BYTES, check_inner_batch};
 use super::put::record;
 use super::run::{Checked, Run, Text};
 use super::{Engine, Writer};
-use crate::batch::{BatchMessage, BatchReader};
+use crate::batch::BatchMessage;
 use crate::dispatch::{delay_level, names_a_directory, takes_queue_entry};
 use crate::error::{Code, Error};
 use crate::format::light_queues::{self, LIGHT_QUEUE_ID, is_light_queue};
@@ -28,29 +28,26 @@ pub(super) enum Together {
 }
 
 impl<S: Storage, C: Clock> Writer<'_, S, C> {
-    /// Number of messages, if every one of them can be stored.
-    pub(super) fn check_batch(&mut self, batch: &[u8], together: Together) -> Result<usize, Error> {
+    /// Whether every one of the messages can be stored.
+    pub(super) fn check_batch(&mut self, messages: &[BatchMessage<'_>], together: Together) -> Result<(), Error> {
         let Engine { storage, options, queues, batches, topics, findings, log, run, .. } = &mut *self.0;
         run.begin();
         let learning = Learning { storage: storage.as_ref(), topics, findings, simple: queues, batches, is_fresh: false };
         let mut checks = Checks { options, learning, run, together, largest_record: log.largest_record() };
-        let mut count = 0;
-        let mut checked: Option<BatchMessage<'_>> = None;
-        for message in BatchReader::new(batch) {
-            let message = message?;
-            let at = |error: Error| error.number("message", count as i64);
+        let mut checked: Option<&BatchMessage<'_>> = None;
+        for (index, message) in messages.iter().enumerate() {
+            let at = |error: Error| error.number("message", index as i64);
             if checked.is_none_or(|last| last.topic != message.topic) {
                 check_topic_name(options, message.topic).map_err(at)?;
                 checks.learning.topic(message.topic).map_err(at)?;
             }
             if together == Together::Group {
-                checked.map_or(Ok(()), |first| check_same_queue(&first, &message)).map_err(at)?;
+                checked.map_or(Ok(()), |first| check_same_queue(first, message)).map_err(at)?;
             }
-            checks.check(&message, count).map_err(at)?;
+            checks.check(message, index).map_err(at)?;
             checked = Some(message);
-            count += 1;
         }
-        Ok(count)
+        Ok(())
     }
 }
 

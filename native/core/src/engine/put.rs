@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::check::Together;
 use super::plans::CHECKPOINT_PATH;
@@ -9,6 +10,7 @@ use super::run::Place;
 use super::{Engine, Writer};
 use crate::batch::{BatchMessage, BatchReader};
 use crate::batch_dispatch::batch_entry;
+use crate::columns::Columns;
 use crate::dispatch::Dispatch;
 use crate::error::{Code, Error, Finding, IoError, IoKind};
 use crate::format::checkpoint::Checkpoint;
@@ -32,53 +34,81 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// `results` gets the store timestamp, the end offset and how many watches are ready, then per message physical offset, queue offset and size.
     /// All messages are checked before the first is stored. On an error, the number says how many are stored.
     pub fn put(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
-        let count = self.prepare(batch, results, Together::Apart).map_err(|e| (0, e))?;
-        self.put_checked(batch, count, results)
+        self.put_read(results, |messages| read_batch(batch, messages))
+    }
+
+    /// As [`Writer::put`], for messages by columns (see [`crate::columns`]).
+    pub fn put_columns(&mut self, columns: &Columns<'_>, results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        self.put_read(results, |messages| columns.read(messages))
+    }
+
+    fn put_read<'a>(
+        &mut self,
+        results: &mut [f64],
+        read: impl FnOnce(&mut Vec<BatchMessage<'a>>) -> Result<(), Error>,
+    ) -> Result<usize, (usize, Error)> {
+        let mut messages = self.0.run.take_messages();
+        let outcome = match read(&mut messages).and_then(|()| self.prepare(&messages, results, Together::Apart)) {
+            Ok(()) => self.put_checked(&messages, results),
+            Err(error) => Err((0, error)),
+        };
+        self.0.run.keep_messages(messages);
+        outcome
     }
 
     /// As [`Writer::put`], for messages of one queue that stay together in one file of the log (store-format §2.9):
     /// either all are stored, or none.
     pub fn put_group(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
-        let none = |error| (0, error);
-        let count = self.prepare(batch, results, Together::Group).map_err(none)?;
+        let mut messages = self.0.run.take_messages();
+        let prepared = read_batch(batch, &mut messages).and_then(|()| self.prepare_group(&messages, results));
+        let outcome = match prepared {
+            Ok(()) => self.put_checked(&messages, results),
+            Err(error) => Err((0, error)),
+        };
+        self.0.run.keep_messages(messages);
+        outcome
+    }
+
+    fn prepare_group(&mut self, messages: &[BatchMessage<'_>], results: &[f64]) -> Result<(), Error> {
+        self.prepare(messages, results, Together::Group)?;
         let bytes: u64 = self.0.run.checked.iter().map(|checked| checked.size).sum();
         let largest = self.0.log.largest_record();
-        if count == 0 {
-            return Err(none(Error::argument("batch", "a group has one message at least")));
+        if messages.is_empty() {
+            return Err(Error::argument("batch", "a group has one message at least"));
         }
         if bytes > largest {
             let message = format!("the group has {bytes} bytes of records, a file of the log takes {largest}: it cannot stay together");
-            return Err(none(Error::new(Code::MessageTooLarge, message).text("argument", "messages")));
+            return Err(Error::new(Code::MessageTooLarge, message).text("argument", "messages"));
         }
         if bytes > self.0.log.room() {
-            self.0.log.roll(self.0.storage.as_ref()).map_err(|error| none(self.poison_unless_harmless(error)))?;
+            self.0.log.roll(self.0.storage.as_ref()).map_err(|error| self.poison_unless_harmless(error))?;
         }
-        self.put_checked(batch, count, results)
+        Ok(())
     }
 
-    /// Everything that can be refused, before anything has changed. Returns the number of messages.
-    fn prepare(&mut self, batch: &[u8], results: &[f64], together: Together) -> Result<usize, Error> {
+    /// Everything that can be refused, before anything has changed.
+    fn prepare(&mut self, messages: &[BatchMessage<'_>], results: &[f64], together: Together) -> Result<(), Error> {
         self.refuse_between_pieces()?;
-        let count = self.check_batch(batch, together)?;
+        self.check_batch(messages, together)?;
+        let count = messages.len();
         if results.len() < RESULT_HEADER + RESULT_STRIDE * count {
             return Err(Error::argument("results", format!("{} numbers are too few for {count} messages", results.len())));
         }
-        self.make_room_for_entries()?;
-        Ok(count)
+        self.make_room_for_entries()
     }
 
-    fn put_checked(&mut self, batch: &[u8], count: usize, results: &mut [f64]) -> Result<usize, (usize, Error)> {
+    fn put_checked(&mut self, messages: &[BatchMessage<'_>], results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        let count = messages.len();
         let store_timestamp = self.0.next_store_timestamp();
         if store_timestamp <= self.0.checkpoint.min_timestamp() || store_timestamp < self.0.checkpoint.index {
             self.0.take_back_checkpoint(store_timestamp).map_err(|e| (0, self.poison_unless_harmless(e)))?;
         }
-        let mut messages = BatchReader::new(batch);
         let mut stored = 0;
         while stored < count {
-            let planned = self.plan_run(&messages, stored, store_timestamp);
+            let planned = self.plan_run(messages, stored, store_timestamp);
             let outcome = match planned {
                 0 => self.0.log.roll(self.0.storage.as_ref()),
-                _ => self.write_run(&mut messages, stored, store_timestamp),
+                _ => self.write_run(&messages[stored..stored + planned], stored, store_timestamp),
             };
             if let Err(error) = outcome {
                 self.give_up_run(stored);
@@ -137,17 +167,17 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
 
     /// Plans the longest run of messages that fits the active segment, from the message `from` of the put on; returns
     /// their number.
-    fn plan_run(&mut self, messages: &BatchReader<'_>, from: usize, store_timestamp: i64) -> usize {
+    fn plan_run(&mut self, messages: &[BatchMessage<'_>], from: usize, store_timestamp: i64) -> usize {
         let Engine { log, queues, batches, run, options, .. } = &mut *self.0;
         let (start, room) = (log.end(), log.room());
         let mut end = start;
         run.clear_planned();
-        for (checked, message) in (from..).zip(messages.clone().flatten()) {
+        for (checked, message) in messages.iter().enumerate().skip(from) {
             if end - start + run.checked[checked].size > room {
                 break;
             }
-            let size_of = |properties: &[u8]| record(&message, properties, 0, 0, store_timestamp).size(options.record_crc);
-            let planned = run.plan(checked, &message, end, queues, batches, size_of);
+            let size_of = |properties: &[u8]| record(message, properties, 0, 0, store_timestamp).size(options.record_crc);
+            let planned = run.plan(checked, message, end, queues, batches, size_of);
             if end - start + planned.size > room {
                 run.unplan(checked, &planned, queues, batches);
                 break;
@@ -166,31 +196,29 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         run.clear_planned();
     }
 
-    /// Writes the planned run, and enters it into queues and index.
-    fn write_run(&mut self, messages: &mut BatchReader<'_>, from: usize, store_timestamp: i64) -> Result<(), Error> {
+    /// Writes the planned run, which are these messages, and enters it into queues and index.
+    fn write_run(&mut self, messages: &[BatchMessage<'_>], from: usize, store_timestamp: i64) -> Result<(), Error> {
         let engine = &mut *self.0;
         let bytes: u64 = engine.run.planned.iter().map(|planned| planned.size).sum();
         engine.log.reserve(bytes)?;
         let (run, record_crc) = (&engine.run, engine.options.record_crc);
-        let reader = messages.clone();
         engine.log.append(bytes as usize, |out| {
             let mut rest = out;
-            for (message, planned) in reader.flatten().zip(&run.planned) {
+            for (message, planned) in messages.iter().zip(&run.planned) {
                 let (slot, behind) = rest.split_at_mut(planned.size as usize);
-                let properties = run.properties(planned.text, &message);
-                record(&message, properties, planned.queue_offset, planned.physical, store_timestamp).write(record_crc, slot);
+                let properties = run.properties(planned.text, message);
+                record(message, properties, planned.queue_offset, planned.physical, store_timestamp).write(record_crc, slot);
                 rest = behind;
             }
         })?;
-        let written = messages.flatten().take(run.planned.len());
-        for ((checked, message), planned) in (from..).zip(written).zip(&run.planned) {
+        for ((checked, message), planned) in (from..).zip(messages).zip(&run.planned) {
             let dispatch = Dispatch {
                 topic: message.topic,
                 physical: planned.physical,
                 size: planned.size as u32,
                 sys_flag: message.sys_flag,
                 store_timestamp,
-                names: run.dispatched(checked, planned, &message),
+                names: run.dispatched(checked, planned, message),
                 delay_levels: &engine.options.delay_levels,
             };
             if run.checked[checked].takes_entry {
@@ -262,6 +290,14 @@ impl<S: Storage, C: Clock> Engine<S, C> {
         self.last_store_timestamp = self.last_store_timestamp.max(now);
         self.last_store_timestamp
     }
+}
+
+/// The messages of a batch (see [`crate::batch`]).
+fn read_batch<'a>(batch: &'a [u8], to: &mut Vec<BatchMessage<'a>>) -> Result<(), Error> {
+    for message in BatchReader::new(batch) {
+        to.push(message?);
+    }
+    Ok(())
 }
 
 pub(super) fn record<'a>(

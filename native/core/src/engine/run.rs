@@ -14,6 +14,7 @@ use crate::queue::table::{QueueIndex, QueueTable};
 /// Room that is kept for the next put, where a put with many light queues has made more.
 const KEPT_TEXT_BYTES: usize = 1 << 20;
 const KEPT_QUEUES: usize = 1 << 16;
+const KEPT_MESSAGES: usize = 1 << 16;
 
 /// The messages of a put.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Run {
     beside: Vec<QueueIndex>,
     /// What one message names, in its order.
     named: Vec<Named>,
+    /// Room for the messages of the next put; empty.
+    messages: Vec<BatchMessage<'static>>,
 }
 
 /// A message that can be stored.
@@ -86,6 +89,21 @@ impl Run {
         self.texts.shrink_to(KEPT_TEXT_BYTES);
         self.beside.shrink_to(KEPT_QUEUES);
         self.named.shrink_to(KEPT_QUEUES);
+    }
+
+    /// An empty list for the messages of a put.
+    pub fn take_messages<'a>(&mut self) -> Vec<BatchMessage<'a>> {
+        core::mem::take(&mut self.messages)
+    }
+
+    /// Keeps the room of a list for the next put.
+    pub fn keep_messages(&mut self, mut messages: Vec<BatchMessage<'_>>) {
+        messages.clear();
+        messages.shrink_to(KEPT_MESSAGES);
+        // Nothing is left in it that could be of a shorter life; a list that is collected in place keeps its memory.
+        #[allow(clippy::unnecessary_filter_map)] // what would stay is of another type
+        let kept = messages.into_iter().filter_map(|_| None).collect();
+        self.messages = kept;
     }
 
     pub fn clear_planned(&mut self) {
@@ -231,5 +249,23 @@ impl Run {
         for &place in &self.beside[planned.beside.clone()] {
             queues.unassign(place);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_messages_keeps_its_memory() {
+        let mut run = Run::default();
+        run.keep_messages(Vec::with_capacity(100));
+        let list = run.take_messages();
+        assert!(list.capacity() >= 100);
+        let memory = list.as_ptr();
+        run.keep_messages(list);
+        assert!(core::ptr::eq(memory.cast::<u8>(), run.take_messages().as_ptr().cast()));
+        run.keep_messages(Vec::with_capacity(10 * KEPT_MESSAGES));
+        assert!(run.take_messages().capacity() <= 2 * KEPT_MESSAGES);
     }
 }

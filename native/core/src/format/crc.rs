@@ -44,9 +44,19 @@ pub fn around(bytes: &[u8], body: Range<usize>, body_crc: u32) -> u32 {
     if body.len() < COMBINE_FROM_BYTES {
         return crc32(bytes);
     }
-    let before = crc32(&bytes[..body.start]);
-    let mut hasher = crc32fast::Hasher::new_with_initial(combine(before, body_crc, body.len() as u64));
-    hasher.update(&bytes[body.end..]);
+    of_parts(&bytes[..body.start], &bytes[body.clone()], body_crc, &bytes[body.end..])
+}
+
+/// CRC-32 of `before` ++ `body` ++ `behind`, where that of the body is known already.
+pub fn of_parts(before: &[u8], body: &[u8], body_crc: u32, behind: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(before);
+    if body.len() < COMBINE_FROM_BYTES {
+        hasher.update(body);
+    } else {
+        hasher = crc32fast::Hasher::new_with_initial(combine(hasher.finalize(), body_crc, body.len() as u64));
+    }
+    hasher.update(behind);
     hasher.finalize()
 }
 

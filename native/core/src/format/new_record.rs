@@ -7,6 +7,11 @@ use crate::format::{crc, record_crc};
 /// Ends a property.
 const PROPERTY_END: u8 = 2;
 
+/// Bytes in front of the body of a record with two IPv6 addresses.
+const GREATEST_HEADER_BYTES: usize = 112;
+/// What lies behind a body is put together on the side if it is no longer.
+const STAGED_BYTES: usize = 512;
+
 /// A record to be written.
 ///
 /// The caller has held topic, body and properties against [`limits`](crate::limits): the topic's length has to fit
@@ -60,10 +65,27 @@ impl NewRecord<'_> {
     pub fn write(&self, record_crc: bool, out: &mut [u8]) {
         assert_eq!(out.len() as u64, self.size(record_crc), "room for a record");
         let body_crc = crc::crc32(self.body);
-        let size = out.len() as u32;
+        // Put together beside the record and copied: what has just gone to memory that no cache holds is slow to be read again.
+        let mut head = [0; GREATEST_HEADER_BYTES];
+        let head = &mut head[..self.header_bytes()];
+        self.write_header(out.len() as u32, crc::masked(body_crc), &mut Unwritten(&mut *head));
+        let (front, rest) = out.split_at_mut(head.len());
+        let (middle, tail) = rest.split_at_mut(self.body.len());
+        front.copy_from_slice(head);
+        middle.copy_from_slice(self.body);
+        let mut staged = [0; STAGED_BYTES];
+        match staged.get_mut(..tail.len()) {
+            Some(staged) => {
+                self.write_tail(record_crc, head, body_crc, staged);
+                tail.copy_from_slice(staged);
+            }
+            None => self.write_tail(record_crc, head, body_crc, tail),
+        }
+    }
+
+    /// Everything behind the body.
+    fn write_tail(&self, record_crc: bool, head: &[u8], body_crc: u32, out: &mut [u8]) {
         let mut rest = Unwritten(&mut *out);
-        self.write_header(size, crc::masked(body_crc), &mut rest);
-        rest.put(self.body);
         if self.is_v2() {
             rest.put(&(self.topic.len() as u16).to_be_bytes());
         } else {
@@ -73,14 +95,12 @@ impl NewRecord<'_> {
         let properties_bytes = self.properties.len() + self.added_property_bytes(record_crc);
         rest.put(&(properties_bytes as u16).to_be_bytes());
         rest.put(self.properties);
-
         if record_crc {
             if self.lacks_property_end() {
                 rest.put(&[PROPERTY_END]);
             }
             if let Some((covered, trailer)) = out.split_last_chunk_mut::<RECORD_CRC_BYTES>() {
-                let body = self.header_bytes()..self.header_bytes() + self.body.len();
-                *trailer = record_crc::encode(crc::masked(crc::around(covered, body, body_crc)));
+                *trailer = record_crc::encode(crc::masked(crc::of_parts(head, self.body, body_crc, covered)));
             }
         }
     }
