@@ -1,10 +1,11 @@
 /** Columns as the engine takes them: each of the right kind and length, every number in its range, nothing shared with other threads. */
 import { types } from "node:util";
 import { Arena } from "./arena.ts";
-import { integerError, MAX_INT32 } from "./arguments.ts";
+import { integerError, isInteger, MAX_INT32 } from "./arguments.ts";
 import type { EncodedColumns } from "./binding/contract.ts";
 import type { MessageColumns } from "./columns.ts";
-import { checkedTopic } from "./encode-fields.ts";
+import { checkBodyBytes, checkedTopic, errorInMessage } from "./encode-fields.ts";
+import { checkPropertyBytes } from "./encode-properties.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { type EncodedHost, HostEncoder } from "./hosts.ts";
 import type { MessageLimits } from "./message-encoder.ts";
@@ -14,6 +15,8 @@ import { MAX_SYSTEM_TOPIC_BYTES } from "./topic.ts";
 const CALL_BYTES = 4 * 1024 * 1024;
 /** Bytes of a record beside body and properties, about. */
 const RECORD_BYTES = 128;
+/** Property strings of so many bytes have room for whatever is added to them. */
+const SHORT_PROPERTIES = 32_000;
 /** Most topics, and most hosts, of a call. */
 const MAX_TABLE = 65_536;
 
@@ -68,16 +71,22 @@ export class ColumnsEncoder {
     }
   }
 
-  /** Reads every field once: a getter may answer something else the next time. */
+  /**
+   * Reads every field once: a getter may answer something else the next time. Numbers are looked at last, when no more
+   * code of the caller runs that could take their memory away.
+   */
   #read(given: MessageColumns): EncodedColumns {
     const { topics, bornHosts, storeHost, bytes, queueIds, bodies, properties, topicOf, bornHostOf } = given;
     const { flags, sysFlags, reconsumeTimes, preparedTransactionOffsets, bornTimestamps } = given;
-    const ids = int32("queueIds", queueIds);
-    const count = ids.length;
-    return {
+    const tables = {
       topics: this.#topics(topics),
       bornHosts: this.#bornHosts(bornHosts),
       storeHost: this.#storeHost.encode(storeHost, "storeHost"),
+    };
+    const ids = int32("queueIds", queueIds);
+    const count = ids.length;
+    return {
+      ...tables,
       bytes: uint8("bytes", bytes),
       queueIds: ids,
       bodies: ofLength("bodies", uint32("bodies", bodies), 2 * count),
@@ -122,17 +131,18 @@ export class ColumnsEncoder {
   /** Holds every range against the bytes, and every body against the longest; answers with the ends of the calls. */
   #checkRanges({ bytes, bodies, properties, queueIds }: EncodedColumns): number[] {
     const most = bytes.length;
-    const { maxMessageBytes } = this.#limits;
+    const { maxMessageBytes, recordCrc } = this.#limits;
     const ends: number[] = [];
     let inCall = 0;
     for (let i = 0, at = 0; i < queueIds.length; i++, at += 2) {
       const [from, to] = [bodies[at] as number, bodies[at + 1] as number];
       if (from > to || to > most) throw rangeError("bodies", at, from, to, most);
-      if (to - from > maxMessageBytes) throw tooLarge(i, to - from, maxMessageBytes);
+      if (to - from > maxMessageBytes) refuse(i, () => checkBodyBytes(to - from, maxMessageBytes));
       let size = RECORD_BYTES + to - from;
       if (properties !== undefined) {
         const [start, end] = [properties[at] as number, properties[at + 1] as number];
         if (start > end || end > most) throw rangeError("properties", at, start, end, most);
+        if (end - start > SHORT_PROPERTIES) refuse(i, () => checkPropertyBytes(bytes, start, end, recordCrc, true));
         size += end - start;
       }
       if (inCall > 0 && inCall + size > CALL_BYTES) {
@@ -148,9 +158,9 @@ export class ColumnsEncoder {
 
 function table<T>(name: string, values: unknown, what: string, encode: (value: unknown, index: number) => T): T[] {
   if (!Array.isArray(values)) throw argumentError(name, `${name} is ${shown(values)}; it must be an array of ${what}`);
-  const count = values.length;
-  if (count === 0 || count > MAX_TABLE) {
-    throw argumentError(name, `${name} has ${count} entries; it must have from 1 to ${MAX_TABLE}`);
+  const count: unknown = values.length;
+  if (!isInteger(count, 1, MAX_TABLE)) {
+    throw argumentError(name, `${name} has ${shown(count)} entries; it must have from 1 to ${MAX_TABLE}`);
   }
   const encoded = new Array<T>(count);
   for (let i = 0; i < count; i++) encoded[i] = encode(values[i], i);
@@ -163,6 +173,7 @@ const intrinsic = <T>(name: "buffer" | "byteOffset" | "length"): ((this: unknown
 const bufferOf = intrinsic<ArrayBuffer>("buffer");
 const byteOffsetOf = intrinsic<number>("byteOffset");
 const lengthOf = intrinsic<number>("length");
+const keysOf = Object.getOwnPropertyDescriptor(typedArray, "keys")?.value as (this: unknown) => unknown;
 
 interface Constructor<T> {
   readonly name: string;
@@ -178,14 +189,36 @@ function kind<T extends Column | Uint8Array>(
 ): (name: string, value: unknown) => T {
   return (name, value) => {
     if (!is(value)) throw argumentError(name, `${name} is ${shown(value)}; it must be ${aOrAn(plain.name)}`);
+    const length = lengthOf.call(value);
+    if (length === 0) {
+      checkMemory(name, value);
+      return new plain(0);
+    }
     const buffer = bufferOf.call(value);
     const isShared = types.isSharedArrayBuffer(buffer);
-    if (!isShared && Object.getPrototypeOf(value) === plain.prototype) return value;
-    const length = lengthOf.call(value);
-    if (length === 0) return new plain(0);
+    if (!isShared && isPlain(value, plain.prototype)) return value;
     const view = new plain(buffer, byteOffsetOf.call(value), length);
     return isShared ? (view.slice() as T) : view;
   };
+}
+
+/** Whether a typed array answers as the engine of JavaScript made it. */
+function isPlain(value: object, prototype: object): boolean {
+  return (
+    Object.getPrototypeOf(value) === prototype &&
+    !Object.hasOwn(value, "length") &&
+    !Object.hasOwn(value, "subarray") &&
+    !Object.hasOwn(value, "constructor")
+  );
+}
+
+/** Refuses an array whose buffer was detached, or has shrunk before its end: its length is 0, but it is not empty. */
+function checkMemory(name: string, value: unknown): void {
+  try {
+    keysOf.call(value);
+  } catch (cause) {
+    throw argumentError(name, `${name} has lost its memory: its buffer was detached or has shrunk`, cause);
+  }
 }
 
 const uint8: (name: string, value: unknown) => Uint8Array = kind(types.isUint8Array, Uint8Array);
@@ -240,10 +273,11 @@ function rangeError(name: string, at: number, from: number, to: number, bytes: n
   );
 }
 
-function tooLarge(index: number, bytes: number, maximum: number): StoreError {
-  return new StoreError(
-    "STORE_MESSAGE_TOO_LARGE",
-    `messages[${index}]: body has ${bytes} bytes; the store takes at most ${maximum} (option maxMessageBytes)`,
-    { details: { argument: `messages[${index}].body`, bytes, maximum, message: index } },
-  );
+/** Runs the check of a message that is refused, for its error. */
+function refuse(index: number, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw errorInMessage(error, index);
+  }
 }

@@ -11,7 +11,12 @@ export function bodyLength(body: unknown, maxMessageBytes: number): number {
     throw argumentError("body", `body is ${shown(body)}; it must be a Uint8Array (or a Buffer)`);
   }
   const length = byteLength(body);
-  if (length <= maxMessageBytes) return length;
+  checkBodyBytes(length, maxMessageBytes);
+  return length;
+}
+
+export function checkBodyBytes(length: number, maxMessageBytes: number): void {
+  if (length <= maxMessageBytes) return;
   throw new StoreError(
     "STORE_MESSAGE_TOO_LARGE",
     `body has ${length} bytes; the store takes at most ${maxMessageBytes} (option maxMessageBytes)`,

@@ -218,20 +218,29 @@ export class PropertyEncoder {
 
   /** Holds what was written so far, with what the engine appends, against the longest property string. */
   #checkLength(arena: Arena, given: unknown): void {
-    const length = arena.at - this.#from;
-    let appended = 0;
-    if (this.#recordCrc) {
-      const isOpen = length > 0 && arena.bytes[arena.at - 1] !== PAIR_END;
-      appended = RECORD_CRC_BYTES + (isOpen ? 1 : 0);
-    }
-    if (length + appended <= MAX_PROPERTIES_BYTES) return;
-    // A property string from the wire may bring a CRC, which the engine takes out before it appends its own.
-    const isReplaced =
-      types.isUint8Array(given) &&
-      length <= MAX_PROPERTIES_BYTES &&
-      namesProperty(arena.bytes, this.#from, arena.at, PropertyName.recordCrc);
-    if (!isReplaced) throw tooLong(length, MAX_PROPERTIES_BYTES - appended);
+    checkPropertyBytes(arena.bytes, this.#from, arena.at, this.#recordCrc, types.isUint8Array(given));
   }
+}
+
+/** Holds a property string, with what the engine appends, against the longest. */
+export function checkPropertyBytes(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  recordCrc: boolean,
+  isFromWire: boolean,
+): void {
+  const length = to - from;
+  let appended = 0;
+  if (recordCrc) {
+    const isOpen = length > 0 && bytes[to - 1] !== PAIR_END;
+    appended = RECORD_CRC_BYTES + (isOpen ? 1 : 0);
+  }
+  if (length + appended <= MAX_PROPERTIES_BYTES) return;
+  // A property string from the wire may bring a CRC, which the engine takes out before it appends its own.
+  const isReplaced =
+    isFromWire && length <= MAX_PROPERTIES_BYTES && namesProperty(bytes, from, to, PropertyName.recordCrc);
+  if (!isReplaced) throw tooLong(length, MAX_PROPERTIES_BYTES - appended);
 }
 
 /** Refuses a text that alone is too long before any of it is written: it has a byte a character at least. */

@@ -22,6 +22,7 @@ const METHODS = [
   "onAppend",
   "put",
   "putBatch",
+  "putColumns",
   "putGroup",
   "queues",
   "read",

@@ -36,6 +36,7 @@ const TABLE: Record<string, Answers> = {
   append: WRITES,
   putBatch: WRITES,
   putGroup: WRITES,
+  putColumns: WRITES,
   flush: WRITES,
   get: READS,
   fetch: READS,

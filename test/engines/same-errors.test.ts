@@ -261,6 +261,12 @@ describe("of a store that is", () => {
 
   test("asked for what is wrong", async () => {
     const message = { topic: "orders", queueId: 0, body: new Uint8Array(10), bornTimestamp: START };
+    const columns = {
+      topics: ["orders"],
+      queueIds: new Int32Array(2),
+      bytes: new Uint8Array(8),
+      bodies: Uint32Array.of(0, 1, 1, 2),
+    };
     const WRONG: Record<string, (store: Store) => unknown> = {
       "a body that fits no file": (store) => store.put({ ...message, body: new Uint8Array(5000) }),
       "… behind one that does": (store) => store.putBatch([message, { ...message, body: new Uint8Array(5000) }]),
@@ -271,6 +277,15 @@ describe("of a store that is", () => {
           0,
           Array.from({ length: 50 }, () => ({ body: new Uint8Array(100) })),
         ),
+      "columns behind the end": (store) => store.putColumns({ ...columns, bodies: Uint32Array.of(0, 1, 1, 9) }),
+      "columns that fit no file": (store) =>
+        store.putColumns({ ...columns, bytes: new Uint8Array(5000), bodies: Uint32Array.of(0, 1, 0, 5000) }),
+      "columns of an inner batch in a plain topic": (store) =>
+        store.putColumns({ ...columns, sysFlags: Int32Array.of(0, 0x80) }),
+      "columns to a light queue that is none": (store) => {
+        const bytes = Buffer.from("INNER_MULTI_DISPATCH\u0001%LMQ%a,orders\u0002");
+        return store.putColumns({ ...columns, bytes, properties: Uint32Array.of(0, 0, 0, bytes.length) });
+      },
       "a wire batch that is cut": (store) => store.putGroup("orders", 0, new Uint8Array(30).fill(1)),
       "light queues of a batch": (store) => store.put({ ...message, multiDispatch: ["%LMQ%a", "orders"] }),
       "an inner batch in a plain topic": (store) =>

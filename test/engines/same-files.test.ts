@@ -3,6 +3,7 @@ import { cpSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type InnerBatchMessage, type Message, Store, type StoreOptions } from "../../src/index.ts";
+import { columnsOf } from "../contract/columns.ts";
 import { BATCH_QUEUES, writeTopics } from "../contract/inner-batch.ts";
 import { ENGINES, type EngineName, temporaryDirectory } from "./engines.ts";
 
@@ -85,7 +86,8 @@ async function played(engine: EngineName, seed: number, path: string): Promise<v
 async function called(store: Store, dice: Dice): Promise<void> {
   const which = dice.roll(30);
   if (which < 14) store.put(drawn(dice));
-  else if (which < 22) store.putBatch(Array.from({ length: 1 + dice.roll(20) }, () => drawn(dice)));
+  else if (which < 19) store.putBatch(Array.from({ length: 1 + dice.roll(20) }, () => drawn(dice)));
+  else if (which < 22) store.putColumns(columnsOf(Array.from({ length: 1 + dice.roll(20) }, () => drawn(dice))));
   else if (which < 24) store.put(innerBatchOf(dice));
   else if (which < 26) store.putGroup("payments", 1, GROUP, { bornTimestamp: BORN });
   else if (which === 26) await store.append(drawn(dice), { durability: dice.pick(["memory", "disk"] as const) });

@@ -2,6 +2,7 @@
 
 const topic = "orders";
 const message = { topic, queueId: 0, body: new Uint8Array(1), keys: ["k"] };
+const columns = { topics: [topic], queueIds: new Int32Array(1), bytes: message.body, bodies: Uint32Array.of(0, 1) };
 
 /** @type {Record<string, (store: import("moraine").Store) => unknown>} */
 export const CALLS = {
@@ -13,6 +14,7 @@ export const CALLS = {
   append: (store) => store.append(message),
   putBatch: (store) => store.putBatch([message]),
   putGroup: (store) => store.putGroup(topic, 0, [message]),
+  putColumns: (store) => store.putColumns(columns),
   flush: (store) => store.flush(),
   get: (store) => store.get(topic, 0, 0),
   fetch: (store) => store.fetch(topic, 0, 0),

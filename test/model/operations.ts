@@ -128,7 +128,7 @@ export const WRONG: Record<Wrong, object> = {
 
 export type Operation =
   | { readonly do: "put" | "append to memory" | "append to disk"; draft: Draft }
-  | { readonly do: "putBatch"; drafts: Draft[] }
+  | { readonly do: "putBatch" | "putColumns"; drafts: Draft[] }
   | { readonly do: "putGroup"; queue: number; drafts: Draft[]; wire: boolean }
   | { readonly do: "put something wrong"; drafts: Draft[]; at: number; wrong: Wrong }
   | { readonly do: "question"; question: Question }
@@ -187,6 +187,9 @@ const drafts = fc.oneof(
   { arbitrary: fc.array(draft, { minLength: 1, maxLength: 4, size: "max" }), weight: 4 },
   { arbitrary: fc.array(draft, { minLength: 1, maxLength: 60, size: "max" }), weight: 1 },
 );
+
+/** Columns have one store host. */
+const withOneStoreHost = (some: readonly Draft[]) => some.map((each) => ({ ...each, v6: some[0]?.v6 === true }));
 
 const max = fc.oneof(
   { arbitrary: fc.integer({ min: 1, max: 6 }), weight: 4 },
@@ -298,7 +301,8 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { arbitrary: fc.record({ do: named("nothing") }), weight: 1 },
   { arbitrary: fc.record({ do: fc.constantFrom("put", "append to memory"), draft }), weight: 16_000 },
   { arbitrary: fc.record({ do: named("append to disk"), draft }), weight: 500 },
-  { arbitrary: fc.record({ do: named("putBatch"), drafts }), weight: 14_000 },
+  { arbitrary: fc.record({ do: named("putBatch"), drafts }), weight: 10_000 },
+  { arbitrary: fc.record({ do: named("putColumns"), drafts: drafts.map(withOneStoreHost) }), weight: 4000 },
   {
     arbitrary: fc.record({ do: named("putGroup"), queue: fc.nat(OWN_QUEUES - 1), drafts, wire: fc.boolean() }),
     weight: 3000,

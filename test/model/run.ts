@@ -12,6 +12,7 @@ import {
   StoreError,
   type StoreOptions,
 } from "../../src/index.ts";
+import { columnsOf } from "../contract/columns.ts";
 import { BATCH_QUEUES, writeTopics } from "../contract/inner-batch.ts";
 import { engineAt } from "./engines.ts";
 import { copyStore, filesBelow } from "./files.ts";
@@ -140,7 +141,8 @@ class Run {
         await this.#put(operation.do, operation.draft);
         break;
       case "putBatch":
-        this.#putBatch(operation.drafts);
+      case "putColumns":
+        this.#putBatch(operation.do, operation.drafts);
         break;
       case "putGroup":
         this.#putGroup(operation.queue, operation.drafts, operation.wire);
@@ -238,18 +240,19 @@ class Run {
     if (durability === "disk") this.#model.durable = this.#model.end;
   }
 
-  #putBatch(drafts: readonly Draft[]): void {
-    const store = this.#open;
+  #putBatch(how: "putBatch" | "putColumns", drafts: readonly Draft[]): void {
     const batch = drafts.map((draft) => this.#model.prepare(draft));
+    const messages = batch.map(({ message }) => message);
+    const put = () => (how === "putBatch" ? this.#open.putBatch(messages) : this.#open.putColumns(columnsOf(messages)));
     if (batch.some((prepared) => this.#isTooLong(prepared))) {
-      assert.throws(() => store.putBatch(batch.map(({ message }) => message)), { code: "STORE_INVALID_ARGUMENT" });
+      assert.throws(put, { code: "STORE_INVALID_ARGUMENT" });
       this.#count("too long for 4.9");
       return;
     }
     const time = this.#model.tick(this.#now);
     // Where a message lands in its light queues depends on those before it.
     this.#compareResults(
-      store.putBatch(batch.map(({ message }) => message)),
+      put(),
       drafts.map((draft, i) => this.#model.append(this.#again(draft, batch[i] as Prepared), time)),
       time,
     );

@@ -20,6 +20,7 @@ const MUST_HAPPEN = [
   "append to memory",
   "append to disk",
   "putBatch",
+  "putColumns",
   "putGroup",
   "group too large for a file",
   "put something wrong",

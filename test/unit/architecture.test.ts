@@ -38,6 +38,7 @@ describe("TypeScript", () => {
     files("src/binding", /\.ts$/).filter((path) => path !== "src/binding/contract.ts"),
     ["src/diagnostics.ts"],
     ["src/binding/contract.ts"],
+    ["src/encode-header.ts", "src/arena.ts", "src/hosts.ts"],
     ["src/message.ts", "src/options.ts"],
     ["src/retention-options.ts", "src/arguments.ts", "src/errors.ts", "src/errno.ts"],
   ];

@@ -12,7 +12,7 @@ const code = suite.filter((path) => /\.(ts|mjs)$/.test(path));
 
 /** Beside the public API: what makes stores and messages, faults, and bytes that RocketMQ wrote. */
 const SUPPORT = [
-  /^test\/contract\/(cold|engine|golden-store|hostile|inner-batch|temporary-store|worker)\.ts$/,
+  /^test\/contract\/(cold|columns|engine|golden-store|hostile|inner-batch|temporary-store|worker)\.ts$/,
   /^test\/faults\//,
   /^test\/unit\/golden\.ts$/,
 ];
