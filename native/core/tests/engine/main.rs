@@ -14,6 +14,7 @@ mod batch;
 mod batch_files;
 mod carried_crc;
 mod checkpointing;
+mod columns;
 mod delay_levels;
 mod delete_topic;
 mod ext;

@@ -1,4 +1,4 @@
-//! What an open of hostile files allocates: bounded, whatever sizes they state. A program of its own, which counts.
+//! What an open of hostile files allocates, and a put of hostile tables: bounded, whatever sizes they state. A program of its own, which counts.
 
 #[path = "../support/faulty.rs"]
 #[allow(dead_code)]
@@ -9,6 +9,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use moraine_core::columns::Columns;
 use moraine_core::engine::sidecar::WATERMARK_PATH;
 use moraine_core::format::watermark::{Closed, LastRecord, Watermark};
 use moraine_core::memory::MemoryStorage;
@@ -52,7 +53,7 @@ fn most_held(what: impl FnOnce()) -> usize {
 }
 
 #[test]
-fn sizes_that_files_state_are_not_allocated() {
+fn sizes_that_are_stated_are_not_allocated() {
     let options = Options { segment_bytes: SEGMENT_BYTES, ..small() };
     let storage = MemoryStorage::default();
     let mut store = open(&storage, options.clone()).unwrap();
@@ -83,4 +84,12 @@ fn sizes_that_files_state_are_not_allocated() {
     storage.place("abort", b"");
     let held = most_held(|| asked(&storage));
     assert!(held < BOUND, "{held} bytes for a record");
+
+    // Tables of columns that state as many topics and hosts as there are numbers.
+    for (topics, hosts) in [(u32::MAX, 1_u32), (1, u32::MAX), (u32::MAX, u32::MAX)] {
+        let tables = [&topics.to_le_bytes()[..], &hosts.to_le_bytes(), &[0; 100]].concat();
+        let columns = Columns { tables: &tables, bytes: b"m", bodies: &[0, 1], queue_ids: &[0], ..Columns::default() };
+        let held = most_held(|| assert!(columns.read(&mut Vec::new()).is_err()));
+        assert!(held < 1 << 16, "{held} bytes for {topics} topics and {hosts} hosts");
+    }
 }
