@@ -4,7 +4,7 @@ import vm from "node:vm";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { MessageColumns, Store } from "../../src/index.ts";
 import { plainColumns } from "./columns.ts";
-import { bytes, message, openStore, temporaryDirectory, text, thrown } from "./temporary-store.ts";
+import { answer, bytes, message, openStore, temporaryDirectory, text, thrown } from "./temporary-store.ts";
 
 const bodies = (store: Store, topic = "orders") =>
   store.get(topic, 0, 0, { max: 1000 }).messages.map(({ body }) => text(body));
@@ -356,6 +356,24 @@ describe("code of the caller that runs while columns are read", () => {
     expect(nested).toBe(2);
     expect(bodies(opened)).toEqual(["m0000", "m0001"]);
     expect(bodies(opened, "payments")).toEqual(["inner", "inner"]);
+  });
+
+  test.each(["queueIds", "flags", "bytes"] as const)("a clock that takes the memory of %s away", async (name) => {
+    const columns = plainColumns(2, { flags: Int32Array.of(7, 7) });
+    const own = { ...columns, bytes: new Uint8Array(columns.bytes) };
+    let isTaking = false;
+    const clock = () => {
+      if (isTaking) detached(own[name] as Uint8Array);
+      isTaking = false;
+      return 1_700_000_000_000;
+    };
+    const store = await openStore({ clock });
+    isTaking = true;
+    // An engine that has copied them by then stores what was given.
+    const outcome = await answer(() => store.putColumns(own));
+    expect(["ok", "STORE_INVALID_ARGUMENT"]).toContain(outcome);
+    const found = store.get("orders", 0, 0).messages.map(({ flag, body }) => `${text(body)} ${flag}`);
+    expect(found).toEqual(outcome === "ok" ? ["m0000 7", "m0001 7"] : []);
   });
 
   test("a clock that throws", async () => {
