@@ -111,9 +111,10 @@ function filesOf(path: string): Map<string, Buffer> {
 function contentsOf(name: string, file: string): Buffer {
   const bytes = readFileSync(file);
   if (name !== OFFSETS) return bytes;
-  const { offsetTable } = JSON.parse(bytes.toString()) as { offsetTable: object };
-  expect(Object.keys(offsetTable).length).toBeGreaterThan(0);
-  return Buffer.from(JSON.stringify(offsetTable));
+  const table = bytes.toString();
+  const counted = /"dataVersion":\{[^}]*\}/;
+  expect(table).toMatch(counted);
+  return Buffer.from(table.replace(counted, ""));
 }
 
 function expectSame(one: ReadonlyMap<string, Buffer>, other: ReadonlyMap<string, Buffer>): void {
