@@ -1,6 +1,6 @@
-// Our own store as a contestant. Messages as objects, or as the bytes that a client sends, encoded before.
+// Our own store as a contestant. Messages as objects, or as columns over bytes that stand there already.
 import { setTimeout as sleep } from "node:timers/promises";
-import { encodeMessages, Store } from "../../dist/index.js";
+import { Store } from "../../dist/index.js";
 import { bodyOf, checkCount, KEY_BYTES, keyOf, QUEUES, TOPIC, tagOf } from "./messages.mjs";
 
 /** How long to wait for a store that is busy. */
@@ -19,7 +19,6 @@ export async function open({
 }) {
   const store = await Store.open(dir, { flush: durable ? "sync" : "async", ...options });
   const body = bodyOf(bodyBytes);
-  if (form === "wire") return new WireContestant(store, body, durable, batch);
   if (form === "columns") return new ColumnsContestant(store, body, durable, batch);
   return keys === 1 ? new Contestant(store, body, durable) : new KeysContestant(store, body, durable, keys);
 }
@@ -167,28 +166,6 @@ class KeysContestant extends Contestant {
 
   keyAt(queue, offset) {
     return this.keys === 0 ? undefined : `${keyOf(offset * QUEUES + queue)}-0`;
-  }
-}
-
-/** Whole batches go to one queue each, as RocketMQ's do, as bytes in which only the keys change. */
-class WireContestant extends Contestant {
-  constructor(store, body, durable, batch) {
-    super(store, body, durable);
-    this.batch = batch;
-    const messages = Array.from({ length: batch }, (_, n) => ({ tags: tagOf(0), keys: [keyOf(n)], body }));
-    this.wire = Buffer.from(encodeMessages(messages));
-    this.digitsAt = messages.map((_, n) => this.wire.indexOf(keyOf(n)) + KEY_BYTES - 8);
-  }
-
-  putBatch(from, count) {
-    if (count !== this.batch) throw new Error(`a batch has ${this.batch} messages, not ${count}`);
-    for (let i = 0; i < count; i++) writeDigits(this.wire, this.digitsAt[i], from + i);
-    return this.settled(() => this.store.putGroup(TOPIC, Math.floor(from / count) % QUEUES, this.wire));
-  }
-
-  keyAt(queue, offset) {
-    const batch = Math.floor(offset / this.batch) * QUEUES + queue;
-    return keyOf(batch * this.batch + (offset % this.batch));
   }
 }
 

@@ -63,7 +63,7 @@ export const SCALE = [
     leavesOut: "Private memory at its most, without pages of files; the longest pause is of Node.js's own collector",
     contestants: [
       moraine({ workload: "memoryAfter", bodyBytes: 128 }),
-      moraine({ workload: "memoryAfter", bodyBytes: 128, form: "wire" }, "encoded"),
+      moraine({ workload: "memoryAfter", bodyBytes: 128, form: "columns" }, "columns"),
       moraine({ workload: "memoryAfter", bodyBytes: 128 }, "WebAssembly", WASM),
       ...jsPeers(["lmdb", "rocksdb-native", "better-sqlite3"], { workload: "memoryAfter", bodyBytes: 128 }),
     ],

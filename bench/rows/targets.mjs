@@ -5,7 +5,7 @@ const MB = 1e6;
 
 /** @type {readonly import("../rules/judgement.mjs").Target[]} */
 export const TARGETS = [
-  ...["moraine", "moraine, encoded"].flatMap((of) => [
+  ...["moraine", "moraine, columns"].flatMap((of) => [
     { number: 1, row: "put-batch", of, atLeast: 12, against: "rocketmq" },
     { number: 1, row: "put-batch", of, atLeast: 0.5, against: "floor" },
     { number: 2, row: "put-batch-128", of, atLeast: 6, against: "lmdb" },

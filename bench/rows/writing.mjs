@@ -40,7 +40,7 @@ function put(number, name, title, bodyBytes, batch, messages, more) {
     leavesOut: NO_BROKER,
     contestants: [
       moraine(job),
-      ...(batch > 1 ? [moraine({ ...job, form: "wire" }, "encoded")] : []),
+      ...(batch > 1 ? [moraine({ ...job, form: "columns" }, "columns")] : []),
       moraine(job, "WebAssembly", WASM),
       floor(job),
       ...more.flatMap((peer) => (typeof peer === "string" ? jsPeers([peer], job) : [peer])),
@@ -141,7 +141,7 @@ export const APPENDING = [
     leavesOut: `${NO_BROKER}. The warm-up went to another store, RocketMQ's to the front of the same files; the floor writes into a hole`,
     contestants: [
       moraine({ workload: "put", bodyBytes: 1024, batch: 64, firstLap: true }),
-      moraine({ workload: "put", bodyBytes: 1024, batch: 64, firstLap: true, form: "wire" }, "encoded"),
+      moraine({ workload: "put", bodyBytes: 1024, batch: 64, firstLap: true, form: "columns" }, "columns"),
       floor({ workload: "put", bodyBytes: 1024, batch: 64, firstLap: true }),
       ...rocketmq("async", [BATCH_64]),
     ],
@@ -165,7 +165,7 @@ function durable(number, inFlight, messages, amounts) {
       "No network, no replication. Databases, the file and the floor sync a group that is complete; ours and RocketMQ's form theirs of producers that wait one by one, a promise or a thread each. RocksDB's package has no synced write",
     contestants: [
       moraine(append),
-      ...(inFlight > 1 ? [moraine({ ...group, form: "wire" }, "encoded")] : []),
+      ...(inFlight > 1 ? [moraine({ ...group, form: "columns" }, "columns")] : []),
       moraine(append, "WebAssembly", WASM),
       floor(group),
       ...rocketmq(
