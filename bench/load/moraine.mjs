@@ -173,6 +173,7 @@ class KeysContestant extends Contestant {
 class ColumnsContestant extends Contestant {
   constructor(store, body, durable, batch) {
     super(store, body, durable);
+    this.batch = batch;
     const parts = Array.from({ length: batch }, (_, n) =>
       Buffer.from(`TAGS\u0001${tagOf(0)}\u0002KEYS\u0001${keyOf(n)}\u0002`),
     );
@@ -192,6 +193,7 @@ class ColumnsContestant extends Contestant {
   }
 
   putBatch(from, count) {
+    if (count !== this.batch) throw new Error(`a batch has ${this.batch} messages, not ${count}`);
     for (let i = 0; i < count; i++) {
       writeDigits(this.bytes, this.digitsAt[i], from + i);
       this.columns.queueIds[i] = (from + i) % QUEUES;

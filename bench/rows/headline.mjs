@@ -11,7 +11,7 @@ export const HEADLINE = [
     main: true,
     class: CLASSES.process,
     messages: 800_000,
-    amounts: { "moraine, WebAssembly": 400_000, floor: 4_000_000, rocketmq: 300_000, "rocketmq-rust": 60_000 },
+    amounts: { "moraine, WebAssembly": 400_000, floor: 4_000_000, rocketmq: 400_000, "rocketmq-rust": 60_000 },
     bodyBytes: 1024,
     leavesOut:
       "No network is in it, and no replication: a broker adds both. The white paper of a managed RocketMQ has 72,216, 125,168 and 128,226 messages a second on 4, 8 and 16 cores for the whole broker. The floor copies one message a call, and nobody waits or reads",

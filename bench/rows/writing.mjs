@@ -26,7 +26,7 @@ const KIBIBYTES = {
 
 /** What is left out of every comparison of puts. */
 const NO_BROKER =
-  "All run inside one process: no network, no replication. Making the messages and their keys is in every time. LMDB, LevelDB, SQLite and RocksDB keep no index of keys, the file has no CRC and no queues";
+  "All run inside one process: no network, no replication. Making the messages and their keys is in every time but that of columns, in which only the keys are. LMDB, LevelDB, SQLite and RocksDB keep no index of keys, the file has no CRC and no queues";
 
 function put(number, name, title, bodyBytes, batch, messages, more) {
   const job = { workload: "put", bodyBytes, batch };
@@ -87,7 +87,7 @@ export const PUTTING = [
       ...DATABASES,
       "fs",
     ]),
-    amounts: { ...of(100_000, THEIRS), floor: 2_000_000, "classic-level": 20_000, fs: 300_000 },
+    amounts: { ...of(100_000, THEIRS), rocketmq: 200_000, floor: 2_000_000, "classic-level": 20_000, fs: 300_000 },
   },
   {
     ...put(4, "put-64k", "put, 64 KiB, one a call", 65_536, 1, 30_000, [
@@ -96,7 +96,7 @@ export const PUTTING = [
       ...DATABASES,
       "fs",
     ]),
-    amounts: { ...of(8_000, THEIRS), floor: 120_000, "classic-level": 2_000, fs: 15_000 },
+    amounts: { ...of(8_000, THEIRS), rocketmq: 16_000, floor: 120_000, "classic-level": 2_000, fs: 15_000 },
   },
   {
     ...put(5, "put-one", "put, 1 KiB, one a call", 1024, 1, 1_000_000, [
@@ -196,6 +196,7 @@ export const DURABLE = [
   },
   durable(11, 1000, 800_000, {
     ...of(200_000, THEIRS),
+    rocketmq: 400_000,
     "moraine, WebAssembly": 400_000,
     floor: 2_000_000,
     "rocketmq-rust": 40_000,

@@ -17,7 +17,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use crate::batch::BatchMessage;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::format::record::{Address, Host, SYS_FLAG_BORN_V6, SYS_FLAG_STORE_V6};
 
 /// Bytes of a host in the tables.
@@ -70,7 +70,8 @@ impl<'a> Columns<'a> {
     pub fn read(&self, to: &mut Vec<BatchMessage<'a>>) -> Result<(), Error> {
         let tables = Tables::of(self.tables)?;
         self.check_lengths()?;
-        to.reserve(self.len());
+        to.try_reserve(self.len())
+            .map_err(|_| Error::new(Code::Busy, format!("there is no memory for {} messages; put fewer in one call", self.len())))?;
         for index in 0..self.len() {
             to.push(self.message(&tables, index).map_err(|error| error.number("message", index as i64))?);
         }

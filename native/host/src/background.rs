@@ -6,9 +6,6 @@ use std::thread::JoinHandle;
 
 use crate::prefill::Frontier;
 
-/// How much the thread gives way, of 19.
-const NICE: i32 = 5;
-
 /// Started by the first segment that asks for it, ended and waited for by `stop` or drop: once that has returned
 /// nothing is written any more.
 pub(crate) struct Background {
@@ -84,7 +81,6 @@ impl Queue {
     }
 
     fn work(&self) {
-        give_way();
         while let Some(frontier) = self.next() {
             frontier.leave_queue();
             // An error needs no report: a full disk is found again by the writer when it gets there, a failed sync is kept.
@@ -104,12 +100,4 @@ impl Queue {
             jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }
     }
-}
-
-/// Lets the other threads of the machine go first: what is not had ready by this one the writer has by itself. On Linux the
-/// priority is one of threads.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    // Where it is refused the thread works all the same.
-    let _ = rustix::process::setpriority_process(None, NICE);
 }

@@ -4,9 +4,11 @@
 //! Zeros are written from the frontier on, the writer is let go up to `reserve(end)`, and the frontier is never below
 //! what the writer was let go to: so a zero never meets a message.
 //!
-//! Over zeros the pages are had ready, too (`pages.rs`). A large batch that comes to the frontier, because the writer is
-//! faster than the background, is written by a call, which needs no zeros: the writer gets a *leap*, a stretch that the file
-//! system has promised. Unless the zeros are to be synced ahead: a durable group wants blocks already written.
+//! Over zeros written for stores the pages are entered into the page table, too (`pages.rs`).
+//!
+//! Large batches are written by a call, which needs no zeros: a writer of such batches that comes to the frontier gets a
+//! *leap*, a stretch that the file system has promised, and the background stays out of its way (two calls that write
+//! one file wait for each other). Unless the zeros are to be synced ahead: a durable group wants blocks already written.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -28,14 +30,12 @@ use crate::pages::{PIECE_BYTES, Pages};
 const STEP_BYTES: u64 = 1024 * 1024;
 /// A stretch without zeros for a writer of large batches.
 const LEAP_BYTES: u64 = 4 * 1024 * 1024;
-/// From this size on a batch is better written by a call than into pages that are not ready (64 KiB: 200 against 540 ns per
-/// KiB with the zeros; one message of 1 KiB: 1,150 against 540).
+/// From this size on a batch is better written by a call than into a mapping that has to be prefilled first
+/// (64 KiB: 290 against 540 ns per KiB; one message of 1 KiB: 1,150 against 540).
 const LARGE_BATCH_BYTES: u64 = 16 * 1024;
 /// How far the frontier is held ahead of the writer: at first, and after the writer has caught up a few times.
 const FIRST_WINDOW_BYTES: u64 = 16 * 1024 * 1024;
 const GREATEST_WINDOW_BYTES: u64 = 64 * 1024 * 1024;
-/// The same where nobody waits for syncs, at least: there it follows what is written.
-const LEAST_WINDOW_BYTES: u64 = 1024 * 1024;
 /// Longest wait of a writer for somebody else's turn.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
@@ -72,7 +72,7 @@ pub(crate) struct Frontier {
     /// The first failed sync. The system tells it once per open file, to whoever comes first: the other side must hear of
     /// it too, so it is kept, and one sync runs at a time.
     failed_sync: Mutex<Option<IoError>>,
-    /// Behind the last leap: from here to `reached` there are zeros, and their pages.
+    /// Behind the last leap: from here to `reached` there are zeros in the page cache, or messages.
     zeros_from: AtomicU64,
     /// Of a file that is written through a mapping.
     pages: Option<Pages>,
@@ -112,8 +112,7 @@ impl Frontier {
             waiting: AtomicBool::new(false),
             failed_sync: Mutex::new(None),
             zeros_from: AtomicU64::new(0),
-            // Where zeros are synced ahead, stores into their pages are few between two syncs.
-            pages: mapping.map(|mapping| Pages::new(mapping, ahead == Ahead::Written)),
+            pages: mapping.map(Pages::new),
         }
     }
 
@@ -131,23 +130,21 @@ impl Frontier {
 
     /// Whether `at..end` is better stored into the mapping than written by a call.
     pub(crate) fn is_for_stores(&self, at: u64, end: u64) -> bool {
-        let small = end - at < LARGE_BATCH_BYTES;
-        at >= self.zeros_from.load(Ordering::Acquire) && (small || self.pages.as_ref().is_some_and(|pages| pages.are_ready(end)))
+        end - at < LARGE_BATCH_BYTES && at >= self.zeros_from.load(Ordering::Acquire)
     }
 
     /// Lets the writer go up to `end`, at most the segment's size. Called by one writer.
     pub(crate) fn reserve(self: &Arc<Self>, end: u64, background: &Background) -> Result<(), IoError> {
         let before = self.released.load(Ordering::Relaxed);
         self.released.store(end.max(before), Ordering::Release);
-        let asks = self.pages.as_ref().is_some_and(|pages| end > pages.asks_from());
-        if end <= self.low_water.load(Ordering::Acquire) && !asks {
+        if end <= self.low_water.load(Ordering::Acquire) {
             return Ok(());
         }
         let leaps = self.ahead == Ahead::Written && end.saturating_sub(before) >= LARGE_BATCH_BYTES;
         if end > self.reached.load(Ordering::Acquire) {
             self.catch_up(end, leaps)?;
         }
-        if self.reached.load(Ordering::Acquire) < self.size && !self.queued.swap(true, Ordering::AcqRel) {
+        if !leaps && self.reached.load(Ordering::Acquire) < self.size && !self.queued.swap(true, Ordering::AcqRel) {
             background.queue(self);
         }
         Ok(())
@@ -213,50 +210,24 @@ impl Frontier {
         Ok(())
     }
 
-    /// How far the frontier is to be ahead of the writer.
-    fn ahead_of(&self, released: u64) -> u64 {
-        match &self.pages {
-            Some(pages) if self.ahead == Ahead::Written => pages.lead(released).max(LEAST_WINDOW_BYTES),
-            _ => self.window.load(Ordering::Relaxed),
-        }
-    }
-
     /// One turn in the background, so short that the writer can have one in between. False when there is nothing left to
     /// do for now.
     pub(crate) fn step_ahead(&self) -> Result<bool, IoError> {
-        let extended = self.extend_ahead()?;
-        Ok(self.pages_ahead() || extended)
-    }
-
-    /// Whether there was a piece of zeros to have ready.
-    fn pages_ahead(&self) -> bool {
-        let Some(pages) = &self.pages else { return false };
-        let released = self.released.load(Ordering::Acquire);
-        let Some((from, _)) = pages.next(released, self.size) else { return false };
-        // A leap has no pages that could be had cheaply: they would be read.
-        let from = from.max(self.zeros_from.load(Ordering::Acquire).next_multiple_of(PIECE_BYTES));
-        let to = (from + PIECE_BYTES).min(self.reached.load(Ordering::Acquire));
-        if to <= from {
-            return false;
-        }
-        pages.have_ready(from, to, released);
-        true
-    }
-
-    fn extend_ahead(&self) -> Result<bool, IoError> {
         let turn = self.lock();
         let reached = self.reached.load(Ordering::Acquire);
         let released = self.released.load(Ordering::Acquire);
-        let target = released.saturating_add(self.ahead_of(released)).min(self.size);
+        let target = released.saturating_add(self.window.load(Ordering::Relaxed)).min(self.size);
         if turn.taken || !turn.known || reached >= target {
             return Ok(false);
         }
         let taken = self.take(turn);
         self.extend()?;
-        let step = self.reached.load(Ordering::Acquire) / STEP_BYTES != reached / STEP_BYTES;
+        let extended = self.reached.load(Ordering::Acquire);
         drop(taken);
-        if step && self.ahead == Ahead::Synced {
-            self.sync_file()?;
+        match (self.ahead, &self.pages) {
+            (Ahead::Synced, _) if extended / STEP_BYTES != reached / STEP_BYTES => self.sync_file()?,
+            (Ahead::Written, Some(pages)) => pages.enter(reached, extended, released),
+            _ => {}
         }
         Ok(true)
     }
@@ -324,7 +295,7 @@ impl Frontier {
         Ok(())
     }
 
-    /// Has the file system promise room for `at..at + len`, whatever is there. A file that somebody has cut stays as long as it is.
+    /// Has the file system promise room for `at..at + len`, whatever is there.
     fn allocate(&self, at: u64, len: u64) -> Result<(), IoError> {
         match rustix::io::retry_on_intr(|| rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, at, len)) {
             Ok(()) => Ok(()),
@@ -358,7 +329,7 @@ impl Frontier {
 
     fn advance_to(&self, at: u64) {
         self.reached.store(at, Ordering::Release);
-        let low_water = if at >= self.size { self.size } else { at.saturating_sub(self.ahead_of(at) / 2) };
+        let low_water = if at >= self.size { self.size } else { at.saturating_sub(self.window.load(Ordering::Relaxed) / 2) };
         self.low_water.fetch_max(low_water, Ordering::AcqRel);
         if self.waiting.swap(false, Ordering::SeqCst) {
             // Taken so that the waiter is either before its look at `reached` or already asleep.

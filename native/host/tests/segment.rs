@@ -109,6 +109,8 @@ fn pages_that_were_taken_out_keep_what_was_stored() {
     let directory = Directory::new();
     let storage = storage(&directory);
     let segment = storage.create_segment("00", 32 * MIB).unwrap();
+    // Or it would enter pages ahead at the same time.
+    storage.stop_background();
     let path = fs::canonicalize(directory.path()).unwrap();
     let mut all = Vec::new();
     for round in 0..4u8 {
@@ -128,18 +130,7 @@ fn pages_that_were_taken_out_keep_what_was_stored() {
 }
 
 #[test]
-fn nothing_is_had_ready_for_one_message() {
-    let directory = Directory::new();
-    let storage = storage(&directory);
-    let segment = storage.create_segment("00", 64 * MIB).unwrap();
-    write(&segment, 0, &[1; 1024]);
-    storage.stop_background();
-    // A store into a large unit of the page cache enters all of it.
-    assert!(mapped_kib(&fs::canonicalize(directory.path()).unwrap()) <= 128);
-}
-
-#[test]
-fn a_writer_that_goes_on_finds_pages_ready() {
+fn pages_ahead_of_the_writer_are_entered() {
     let directory = Directory::new();
     let storage = storage(&directory);
     let segment = storage.create_segment("00", 64 * MIB).unwrap();
@@ -152,9 +143,6 @@ fn a_writer_that_goes_on_finds_pages_ready() {
         assert!(std::time::Instant::now() < until, "4096 KiB were written, {} are mapped", mapped_kib(&path));
         std::thread::yield_now();
     }
-    storage.stop_background();
-    let mapped = mapped_kib(&path);
-    assert!(mapped <= 2 * 4096 + 128, "never more is ready than was written, 4096 KiB: {mapped} are mapped");
 }
 
 #[test]
