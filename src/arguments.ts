@@ -76,23 +76,24 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 }
 
 const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
-const lengthOfTypedArray = getter<number>("byteLength");
-const offsetOf = getter<number>("byteOffset");
-const bufferOf = getter<ArrayBuffer>("buffer");
+/** What typed arrays answer, whatever a subclass makes of it. */
+export const lengthOf: (this: unknown) => number = getter("length");
+export const byteOffsetOf: (this: unknown) => number = getter("byteOffset");
+export const bufferOf: (this: unknown) => ArrayBuffer = getter("buffer");
 
-function getter<T>(name: "byteLength" | "byteOffset" | "buffer"): (this: Uint8Array) => T {
-  return Object.getOwnPropertyDescriptor(typedArray, name)?.get as (this: Uint8Array) => T;
+function getter<T>(name: "byteOffset" | "buffer" | "length"): (this: unknown) => T {
+  return Object.getOwnPropertyDescriptor(typedArray, name)?.get as (this: unknown) => T;
 }
 
 /** Length of a Uint8Array whatever a subclass says about it. 0 for one whose buffer was detached or shrunk away. */
 export function byteLength(bytes: Uint8Array): number {
-  return lengthOfTypedArray.call(bytes);
+  return lengthOf.call(bytes);
 }
 
 /** The same bytes without what a subclass makes of them: its `subarray` may answer anything. */
 export function plainView(bytes: Uint8Array): Uint8Array {
   const length = byteLength(bytes);
-  return length === 0 ? new Uint8Array(0) : new Uint8Array(bufferOf.call(bytes), offsetOf.call(bytes), length);
+  return length === 0 ? new Uint8Array(0) : new Uint8Array(bufferOf.call(bytes), byteOffsetOf.call(bytes), length);
 }
 
 /** Whether bytes can be handed out to be written: not shared with other threads, of a size that cannot change. */

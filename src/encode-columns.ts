@@ -1,7 +1,7 @@
 /** Columns as the engine takes them: each of the right kind and length, every number in its range, nothing shared with other threads. */
 import { types } from "node:util";
 import { Arena } from "./arena.ts";
-import { integerError, isInteger, MAX_INT32 } from "./arguments.ts";
+import { bufferOf, byteOffsetOf, integerError, isInteger, lengthOf, MAX_INT32 } from "./arguments.ts";
 import type { EncodedColumns } from "./binding/contract.ts";
 import type { MessageColumns } from "./columns.ts";
 import { checkBodyBytes, checkedTopic, errorInMessage } from "./encode-fields.ts";
@@ -170,13 +170,9 @@ function table<T>(name: string, values: unknown, what: string, encode: (value: u
   return encoded;
 }
 
-const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
-const intrinsic = <T>(name: "buffer" | "byteOffset" | "length"): ((this: unknown) => T) =>
-  Object.getOwnPropertyDescriptor(typedArray, name)?.get as (this: unknown) => T;
-const bufferOf = intrinsic<ArrayBuffer>("buffer");
-const byteOffsetOf = intrinsic<number>("byteOffset");
-const lengthOf = intrinsic<number>("length");
-const keysOf = Object.getOwnPropertyDescriptor(typedArray, "keys")?.value as (this: unknown) => unknown;
+const keysOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), "keys")?.value as (
+  this: unknown,
+) => unknown;
 
 interface Constructor<T> {
   readonly name: string;

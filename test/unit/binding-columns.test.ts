@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PUT_RESULT_HEADER, PUT_RESULT_STRIDE } from "../../src/binding/contract.ts";
 import { loadAddon, packageRoot } from "../../src/binding/load.ts";
-import { smallStore } from "./binding-options.ts";
+import { openRaw, type RawStore } from "./binding-raw-store.ts";
 
 // `putColumns` of the addon without the TypeScript side: whatever is passed is answered by a sentence, never by a crash.
 
@@ -12,27 +12,15 @@ const addon = loadAddon(packageRoot);
 const putColumns = addon.putColumns as unknown as (...args: unknown[]) => unknown;
 const directory = mkdtempSync(join(tmpdir(), "moraine-columns-"));
 let handle: number;
-let onClosed: () => void = () => {};
+let store: RawStore;
 
 beforeAll(async () => {
-  handle = await new Promise<number>((resolve, reject) => {
-    const hold = setInterval(() => {}, 1000);
-    const opened = addon.open(directory, smallStore, (kind, _first, _second, text) => {
-      if (kind === addon.EVENT_CLOSED) onClosed();
-      if (kind !== addon.EVENT_OPENED && kind !== addon.EVENT_FAILED) return;
-      clearInterval(hold);
-      if (kind === addon.EVENT_OPENED) resolve(opened);
-      else reject(new Error(text ?? ""));
-    });
-  });
+  store = await openRaw(addon, directory);
+  handle = store.handle;
 });
 
 afterAll(async () => {
-  const closed = new Promise<void>((resolve) => {
-    onClosed = resolve;
-  });
-  addon.close(handle);
-  await closed;
+  await store.close();
   rmSync(directory, { recursive: true, force: true });
 });
 

@@ -7,6 +7,7 @@ import { GET_HEAD } from "../../src/binding/contract.ts";
 import { addonPaths, loadAddon, packageRoot } from "../../src/binding/load.ts";
 import { batchOf } from "./binding-batch.ts";
 import { smallStore } from "./binding-options.ts";
+import { openRaw, type RawStore } from "./binding-raw-store.ts";
 
 // The addon without the TypeScript side: whatever JavaScript can pass is answered by a sentence, never by a crash.
 
@@ -18,31 +19,15 @@ const directory = mkdtempSync(join(tmpdir(), "moraine-hostile-"));
 const topic = Buffer.from("orders");
 const batch = batchOf([{ topic: "orders", body: "b" }]);
 let handle: number;
-/** Told by the addon once the store has been closed. */
-let onClosed: () => void = () => {};
-
-const openRaw = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const hold = setInterval(() => {}, 1000);
-    const opened = addon.open(directory, smallStore, (kind, _first, _second, text) => {
-      if (kind === addon.EVENT_CLOSED) onClosed();
-      if (kind !== addon.EVENT_OPENED && kind !== addon.EVENT_FAILED) return;
-      clearInterval(hold);
-      if (kind === addon.EVENT_OPENED) resolve(opened);
-      else reject(new Error(text ?? ""));
-    });
-  });
+let store: RawStore;
 
 beforeAll(async () => {
-  handle = await openRaw();
+  store = await openRaw(addon, directory);
+  handle = store.handle;
 });
 
 afterAll(async () => {
-  const closed = new Promise<void>((resolve) => {
-    onClosed = resolve;
-  });
-  addon.close(handle);
-  await closed;
+  await store.close();
   rmSync(directory, { recursive: true, force: true });
 });
 
