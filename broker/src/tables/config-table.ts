@@ -1,0 +1,172 @@
+/**
+ * Configurations by name in one of the tables of a store, such as `config/topics.json`: in memory for those who ask, on the disk
+ * before a change is answered. Changes of a short time share one write, as each writes the whole table.
+ */
+import type { JsonValue, Store, Table } from "moraine";
+import { type DataVersion, nextVersion, versionFrom } from "./data-version.ts";
+import { type JsonEntry, objectAt } from "./entry-reader.ts";
+
+export interface ConfigTableOptions<T> {
+  /** Name of the table in the store. */
+  readonly table: string;
+  /** The key of the table that has the configurations. */
+  readonly part: string;
+  /** A configuration from what RocketMQ wrote. Throws TableError. */
+  readonly read: (place: string, name: string, entry: JsonValue) => T;
+  /** What RocketMQ writes for a configuration. */
+  readonly write: (value: T) => JsonEntry;
+  /** Other keys of the same table. */
+  readonly others?: (() => Readonly<Record<string, JsonValue>>) | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+interface Entry<T> {
+  readonly value: T;
+  /** As it is written, with what a newer RocketMQ may have added to it. */
+  readonly json: JsonEntry;
+}
+
+export class ConfigTable<T> {
+  readonly #options: ConfigTableOptions<T>;
+  readonly #table: Table;
+  readonly #entries: Map<string, Entry<T>> = new Map();
+  /** Configurations whose first write is under way: nobody sees them before it is done. */
+  readonly #creating: Map<string, Promise<T>> = new Map();
+  #version: DataVersion;
+  #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  /** Reads the table. Throws TableError, and StoreError where the file is damaged. */
+  constructor(store: Store, options: ConfigTableOptions<T>) {
+    this.#options = options;
+    this.#table = store.table(options.table);
+    this.#version = versionFrom(this.#table.get("dataVersion"), options.now());
+    const place = `config/${options.table}.json → ${options.part}`;
+    for (const [name, json] of Object.entries(objectAt(place, this.#table.get(options.part)))) {
+      const value = options.read(`${place} → ${name}`, name, json);
+      this.#entries.set(name, { value, json: json as JsonEntry });
+    }
+  }
+
+  /** The configuration of a name; undefined where there is none, or none on the disk yet. */
+  get(name: string): T | undefined {
+    if (this.#creating.size > 0 && this.#creating.has(name)) return undefined;
+    return this.#entries.get(name)?.value;
+  }
+
+  *all(): Generator<T, void, undefined> {
+    for (const [name, { value }] of this.#entries) if (!this.#creating.has(name)) yield value;
+  }
+
+  get version(): DataVersion {
+    return this.#version;
+  }
+
+  /** Another key of the table, as it was loaded. */
+  other(key: string): JsonValue | undefined {
+    return this.#table.get(key);
+  }
+
+  /** The configuration of a name, made if there is none. Resolves once it is on the disk. */
+  create(name: string, value: T): Promise<T> {
+    const creating = this.#creating.get(name);
+    if (creating !== undefined) return creating;
+    const found = this.#entries.get(name);
+    if (found !== undefined) return Promise.resolve(found.value);
+    const created = this.#create(name, value);
+    this.#creating.set(name, created);
+    return created;
+  }
+
+  /** Resolves with whether anything was changed, once it is on the disk. */
+  async put(name: string, value: T): Promise<boolean> {
+    await this.#creating.get(name);
+    const found = this.#entries.get(name);
+    if (found === undefined) {
+      await this.create(name, value);
+      return true;
+    }
+    if (!this.putBehind(name, value)) return false;
+    await this.persist();
+    return true;
+  }
+
+  /** As `put`, in memory at once and on the disk soon: for what would be made again in the same way. */
+  putBehind(name: string, value: T): boolean {
+    const { write } = this.#options;
+    const before = this.#entries.get(name);
+    const written = write(value);
+    if (before !== undefined && isSame(before.json, written)) return false;
+    this.#entries.set(name, { value, json: sorted({ ...before?.json, ...written }) });
+    this.changed();
+    return true;
+  }
+
+  /** Resolves with whether there was one, once it is gone from the disk. */
+  async delete(name: string): Promise<boolean> {
+    await this.#creating.get(name);
+    if (!this.#entries.delete(name)) return false;
+    this.changed();
+    await this.persist();
+    return true;
+  }
+
+  /** Something was changed that is to be written: the version goes on. */
+  changed(): void {
+    this.#version = nextVersion(this.#version, this.#options.now());
+    // Whoever has to know when it is written waits for `persist`; a failure is told there, or by the store's health.
+    this.persist().catch(() => {});
+  }
+
+  /** Resolves when all that was changed so far is on the disk; rejects as `Table.flush`. */
+  persist(): Promise<void> {
+    this.#next ??= this.#write(this.#running);
+    return this.#next;
+  }
+
+  async #create(name: string, value: T): Promise<T> {
+    this.putBehind(name, value);
+    const entry = this.#entries.get(name);
+    try {
+      await this.persist();
+      return value;
+    } catch (error) {
+      // It was answered that there is none.
+      if (this.#entries.get(name) === entry) this.#entries.delete(name);
+      throw error;
+    } finally {
+      this.#creating.delete(name);
+    }
+  }
+
+  /** One write at a time; those who come before it has begun are in it. */
+  async #write(running: Promise<void>): Promise<void> {
+    await running.catch(() => {});
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#running = this.#next ?? this.#running;
+    this.#next = undefined;
+    const { part, others } = this.#options;
+    this.#table.set(part, Object.fromEntries([...this.#entries].map(([name, { json }]) => [name, json])));
+    for (const [key, value] of Object.entries(others?.() ?? {})) this.#table.set(key, value);
+    this.#table.set("dataVersion", { ...this.#version });
+    await this.#table.flush();
+  }
+}
+
+/** Whether an entry says all that was to be written. */
+function isSame(entry: JsonEntry, written: JsonEntry): boolean {
+  return Object.entries(written).every(([name, value]) => isSameValue(entry[name], value));
+}
+
+function isSameValue(one: JsonValue | undefined, other: JsonValue): boolean {
+  if (one === other) return true;
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
+  const [left, right] = [Object.entries(one), Object.entries(other)];
+  return left.length === right.length && right.every(([key, value]) => isSameValue((one as JsonEntry)[key], value));
+}
+
+/** RocketMQ writes fields in the order of the alphabet. */
+function sorted(entry: JsonEntry): JsonEntry {
+  return Object.fromEntries(Object.entries(entry).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

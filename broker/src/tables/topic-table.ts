@@ -1,0 +1,143 @@
+/** The topics of a broker, in RocketMQ's `config/topics.json`. */
+import type { Store } from "moraine";
+import type { BrokerConfig } from "../config/broker-config.ts";
+import { ConfigTable } from "./config-table.ts";
+import type { DataVersion } from "./data-version.ts";
+import { AUTO_CREATE_TOPIC, systemTopics } from "./system-topics.ts";
+import { Permission, readTopicConfig, type TopicConfig, topicConfig, writeTopicConfig } from "./topic-config.ts";
+
+/** Told of topics that were made, changed or deleted, once that is on the disk; who changed them waits for it. */
+export type TopicListener = (topics: readonly string[]) => void | Promise<void>;
+
+export interface TopicTableOptions {
+  readonly config: BrokerConfig;
+  /** Milliseconds since the epoch. */
+  readonly now?: (() => number) | undefined;
+}
+
+const READ_WRITE = Permission.read | Permission.write;
+
+export class TopicTable {
+  readonly #config: BrokerConfig;
+  readonly #table: ConfigTable<TopicConfig>;
+  readonly #system: ReadonlySet<string>;
+  readonly #listeners: Set<TopicListener> = new Set();
+  /** Resolves when the topics of the broker's own are on the disk. */
+  readonly ready: Promise<void>;
+
+  /** Reads the topics, and makes those of the broker's own that are missing. Throws TableError, StoreError. */
+  constructor(store: Store, { config, now = Date.now }: TopicTableOptions) {
+    this.#config = config;
+    this.#table = new ConfigTable(store, {
+      table: "topics",
+      part: "topicConfigTable",
+      read: readTopicConfig,
+      write: writeTopicConfig,
+      now,
+    });
+    const own = systemTopics(config);
+    this.#system = new Set(own.map(({ topicName }) => topicName));
+    this.ready = this.#makeOwn(own);
+  }
+
+  get(topic: string): TopicConfig | undefined {
+    return this.#table.get(topic);
+  }
+
+  all(): IterableIterator<TopicConfig> {
+    return this.#table.all();
+  }
+
+  get version(): DataVersion {
+    return this.#table.version;
+  }
+
+  /** Topics that the broker has made for itself. */
+  get system(): ReadonlySet<string> {
+    return this.#system;
+  }
+
+  /** Resolves with whether it has changed anything, once that is on the disk and those who listen know. */
+  async put(config: TopicConfig): Promise<boolean> {
+    const hasChanged = await this.#table.put(config.topicName, config);
+    if (hasChanged) await this.#tell([config.topicName]);
+    return hasChanged;
+  }
+
+  /** Many at once, in one write. Resolves with those that have changed. */
+  async putAll(configs: readonly TopicConfig[]): Promise<string[]> {
+    const results = await Promise.all(configs.map((config) => this.#table.put(config.topicName, config)));
+    const changed = configs.filter((_, i) => results[i]).map(({ topicName }) => topicName);
+    if (changed.length > 0) await this.#tell(changed);
+    return changed;
+  }
+
+  /** The topic, made if there is none. Resolves once it is on the disk; of many who make it at once, all get the same. */
+  async create(config: TopicConfig): Promise<TopicConfig> {
+    const { topicName } = config;
+    const found = this.#table.get(topicName);
+    if (found !== undefined) return found;
+    const created = await this.#table.create(topicName, config);
+    if (created === config) await this.#tell([topicName]);
+    return created;
+  }
+
+  /**
+   * The topic to which somebody sends: as the default topic that they name allows, with at most so many queues. Undefined
+   * where it allows none.
+   */
+  async createForSend(
+    topic: string,
+    defaultTopic: string,
+    queues: number,
+    topicSysFlag: number,
+  ): Promise<TopicConfig | undefined> {
+    if (defaultTopic === AUTO_CREATE_TOPIC && !this.#config.autoCreateTopicEnable) return this.get(topic);
+    const model = this.get(defaultTopic);
+    if (model === undefined || (model.perm & Permission.inherit) === 0) return this.get(topic);
+    return await this.create(
+      topicConfig(topic, Math.max(Math.min(queues, model.writeQueueNums), 0), {
+        perm: model.perm & ~Permission.inherit,
+        topicFilterType: model.topicFilterType,
+        topicSysFlag,
+      }),
+    );
+  }
+
+  /** The topic to which the broker itself puts, for retries and dead letters; where it is there, `order` may change. */
+  async createForRetry(topic: string, queues: number, order = false, topicSysFlag = 0): Promise<TopicConfig> {
+    const found = this.get(topic);
+    if (found === undefined) return await this.create(topicConfig(topic, queues, { order, topicSysFlag }));
+    if (found.order === order) return found;
+    const changed = { ...found, order };
+    await this.put(changed);
+    return changed;
+  }
+
+  async delete(topic: string): Promise<boolean> {
+    const isGone = await this.#table.delete(topic);
+    if (isGone) await this.#tell([topic]);
+    return isGone;
+  }
+
+  /** Returns what ends it. */
+  onChange(listener: TopicListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  async #makeOwn(topics: readonly TopicConfig[]): Promise<void> {
+    const missing = topics.filter(({ topicName }) => this.#table.get(topicName) === undefined);
+    const made = missing.map((topic) => this.#table.create(topic.topicName, topic));
+    const model = this.#table.get(AUTO_CREATE_TOPIC);
+    // Clients that learn of it by its route would go on sending to topics that are not made any more.
+    const isOff = model !== undefined && !this.#config.autoCreateTopicEnable && model.perm !== READ_WRITE;
+    if (isOff) this.#table.putBehind(AUTO_CREATE_TOPIC, { ...model, perm: READ_WRITE });
+    await Promise.all(made);
+    if (isOff) await this.#table.persist();
+  }
+
+  async #tell(topics: readonly string[]): Promise<void> {
+    await Promise.all([...this.#listeners].map((listener) => listener(topics)));
+  }
+}
