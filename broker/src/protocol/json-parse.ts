@@ -134,9 +134,9 @@ class Parser {
     let end = this.#text.indexOf(quote, from);
     if (end < 0) this.#fail("the end of a string");
     let value = "";
-    for (let escape = this.#nextEscape(from); escape < end; escape = this.#nextEscape(from)) {
-      value += this.#text.slice(from, escape);
-      this.#at = escape + 1;
+    for (let backslash = this.#nextEscape(from); backslash < end; backslash = this.#nextEscape(from)) {
+      value += this.#text.slice(from, backslash);
+      this.#at = backslash + 1;
       value += this.#escaped();
       from = this.#at;
       if (end < from) end = this.#text.indexOf(quote, from);

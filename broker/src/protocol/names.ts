@@ -37,7 +37,7 @@ const NOT_FOR_CLIENTS: ReadonlySet<string> = new Set([
   SystemTopic.OFFSET_MOVED,
 ]);
 
-/** Groups that a fresh broker has, and whether they may broadcast is not asked. */
+/** Groups that a fresh broker has. */
 export const SYSTEM_GROUPS: readonly string[] = [
   "TOOLS_CONSUMER",
   "FILTERSRV_CONSUMER",

@@ -1,0 +1,105 @@
+import { connect } from "node:net";
+import type { Log } from "../log.ts";
+import type { Command, FieldValues } from "../protocol/command.ts";
+import { parseAddress } from "../protocol/hosts.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { DEFAULT_LIMITS, type TransportLimits } from "./limits.ts";
+import { SocketConnection } from "./socket-connection.ts";
+import { TransportError } from "./transport-error.ts";
+
+export interface RemotingClientOptions {
+  /** For requests that the other side sends; without it they are answered as not supported. */
+  readonly dispatcher?: Dispatcher | undefined;
+  readonly limits?: Partial<TransportLimits> | undefined;
+  readonly log: Log;
+}
+
+/** Requests to other processes: one connection an address (`host:port`), made when it is needed, made again when lost. */
+export class RemotingClient {
+  readonly #dispatcher: Dispatcher;
+  readonly #limits: TransportLimits;
+  readonly #log: Log;
+  readonly #connections: Map<string, Promise<SocketConnection>> = new Map();
+  #closed = false;
+
+  constructor({ dispatcher, limits, log }: RemotingClientOptions) {
+    this.#dispatcher = dispatcher ?? new Dispatcher({ handlers: [], log });
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#log = log;
+  }
+
+  /** The answer, whatever its code. Rejects with a `TransportError` if there is none; the time includes connecting. */
+  async invoke(
+    address: string,
+    code: number,
+    ext: FieldValues,
+    body: Uint8Array | undefined,
+    timeoutMs: number,
+  ): Promise<Command> {
+    const deadline = performance.now() + timeoutMs;
+    const connection = await this.#connection(address, timeoutMs);
+    const left = Math.max(1, deadline - performance.now());
+    try {
+      return await connection.invoke(code, ext, body, left);
+    } catch (error) {
+      // A peer that does not answer may be gone without a word: the next request finds out with a new connection.
+      if (error instanceof TransportError && error.code === "REQUEST_TIMEOUT") connection.close(error.message);
+      throw error;
+    }
+  }
+
+  /** One-way. Rejects only if there is no connection. */
+  async notify(address: string, code: number, ext: FieldValues, body?: Uint8Array): Promise<void> {
+    const connection = await this.#connection(address, this.#limits.connectTimeoutMs);
+    connection.notify(code, ext, body);
+  }
+
+  /** Closes all connections; what waits for an answer is rejected. */
+  close(): void {
+    this.#closed = true;
+    for (const connecting of this.#connections.values()) {
+      connecting.then(
+        (connection) => connection.close("the client stops"),
+        () => undefined,
+      );
+    }
+    this.#connections.clear();
+  }
+
+  async #connection(address: string, timeoutMs: number): Promise<SocketConnection> {
+    if (this.#closed) throw new TransportError("CONNECTION_CLOSED", "the client is closed");
+    const known = this.#connections.get(address);
+    if (known !== undefined) return known;
+    const connecting = this.#connect(address, Math.min(timeoutMs, this.#limits.connectTimeoutMs));
+    this.#connections.set(address, connecting);
+    const forget = () => {
+      if (this.#connections.get(address) === connecting) this.#connections.delete(address);
+    };
+    connecting.then((connection) => connection.onClose(forget), forget);
+    return connecting;
+  }
+
+  #connect(address: string, timeoutMs: number): Promise<SocketConnection> {
+    const target = parseAddress(address);
+    if (target === undefined) {
+      return Promise.reject(new TransportError("CONNECTION_REFUSED", `${JSON.stringify(address)} is no address`));
+    }
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host: target.address, port: target.port, noDelay: true });
+      const fail = (reason: string, cause?: Error) => {
+        clearTimeout(timer);
+        socket.destroy();
+        reject(new TransportError("CONNECTION_REFUSED", `no connection to ${address}: ${reason}`, { cause }));
+      };
+      const onError = (error: Error) => fail(error.message, error);
+      const timer = setTimeout(() => fail(`nobody answered in ${timeoutMs} ms`), timeoutMs);
+      socket.once("error", onError);
+      socket.once("connect", () => {
+        clearTimeout(timer);
+        socket.off("error", onError);
+        const parts = { socket, dispatcher: this.#dispatcher, limits: this.#limits, log: this.#log };
+        resolve(new SocketConnection(parts));
+      });
+    });
+  }
+}
