@@ -156,7 +156,10 @@ export class SocketConnection implements Connection {
   #onData(chunk: Buffer): void {
     if (!this.#started) {
       this.#started = true;
-      if (chunk[0] === TLS_HANDSHAKE) return this.#refuse("TLS is not supported yet");
+      if (chunk[0] === TLS_HANDSHAKE) {
+        this.#refuse("TLS is not supported yet");
+        return;
+      }
     }
     this.#receivedAt = Date.now();
     this.#reader.push(chunk);
