@@ -1,0 +1,166 @@
+/** The messages of one delay level: each is put where it really goes once its time has come. */
+import { type PutResult, type Store, type StoredMessage, StoreError } from "moraine";
+import type { Log } from "../log.ts";
+import { SystemTopic } from "../protocol/names.ts";
+import type { Clock } from "./clock.ts";
+import { realPlace } from "./delay-levels.ts";
+
+export interface DelayQueueParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly level: number;
+  /** Milliseconds that its messages wait. */
+  readonly delayMs: number;
+  /** Queue offset of the first message that was not delivered. */
+  readonly offset: number;
+  /** Messages were delivered; the log has them up to `endOffset`. */
+  readonly onDelivered: (queue: DelayQueue, messages: readonly Delivered[], endOffset: number) => void;
+}
+
+export interface Delivered {
+  readonly message: StoredMessage;
+  readonly result: PutResult;
+}
+
+/** Messages that are delivered at once. */
+const BATCH = 32;
+const RETRY_MS = 100;
+const FAILURE_MS = 10_000;
+/** Longest wait for a time: a clock that is set forward is noticed after it. */
+const LONGEST_WAIT_MS = 60_000;
+
+/** What no later try could make right. */
+const HOPELESS: ReadonlySet<string> = new Set(["STORE_INVALID_ARGUMENT", "STORE_MESSAGE_TOO_LARGE"]);
+const ENDED: ReadonlySet<string> = new Set(["STORE_CLOSED", "STORE_ABORTED"]);
+
+export class DelayQueue {
+  readonly #parts: DelayQueueParts;
+  readonly #queueId: number;
+  #offset: number;
+
+  constructor(parts: DelayQueueParts) {
+    this.#parts = parts;
+    this.#queueId = parts.level - 1;
+    const { min, max } = parts.store.offsets(SystemTopic.SCHEDULE, this.#queueId);
+    this.#offset = Math.min(Math.max(parts.offset, min), max);
+  }
+
+  get level(): number {
+    return this.#parts.level;
+  }
+
+  /** Queue offset of the next message that is to be delivered. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Delivers until the signal is aborted, or the store is closed. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, level } = this.#parts;
+    while (!signal.aborted) {
+      try {
+        await this.#step(signal);
+      } catch (error) {
+        if (error instanceof StoreError && ENDED.has(error.code)) return;
+        if (this.#isPassed(error)) continue;
+        const isPassing = error instanceof StoreError && error.retriable;
+        log.error(
+          { err: error, level, offset: this.#offset },
+          "a delayed message could not be delivered; it is tried again",
+        );
+        await clock.sleep(isPassing ? RETRY_MS : FAILURE_MS, signal);
+      }
+    }
+  }
+
+  /** Waits for a message, or for its time, or delivers those whose time has come. */
+  async #step(signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#parts;
+    const { min, max } = store.offsets(SystemTopic.SCHEDULE, this.#queueId);
+    this.#offset = Math.max(this.#offset, min);
+    if (this.#offset >= max) {
+      await store.arrival(SystemTopic.SCHEDULE, this.#queueId, this.#offset, { signal });
+      return;
+    }
+    const entries = store.entries(SystemTopic.SCHEDULE, this.#queueId, { from: this.#offset, max: BATCH });
+    const now = clock.now();
+    const waits = entries.map(({ tagsCode }) => this.#wait(tagsCode, now));
+    const firstWaiting = waits.findIndex((wait) => wait > 0);
+    const due = firstWaiting < 0 ? waits.length : firstWaiting;
+    if (due === 0) await clock.sleep(Math.min(waits[0] ?? RETRY_MS, LONGEST_WAIT_MS), signal);
+    else await this.#deliver(due, signal);
+  }
+
+  /** Milliseconds until a time; one that the level cannot have meant is now. */
+  #wait(dueAt: number, now: number): number {
+    return dueAt > now + this.#parts.delayMs ? 0 : Math.max(dueAt - now, 0);
+  }
+
+  async #deliver(due: number, signal: AbortSignal): Promise<void> {
+    const { store, onDelivered } = this.#parts;
+    const from = this.#offset;
+    const result = await store.fetch(SystemTopic.SCHEDULE, this.#queueId, from, { max: due, signal });
+    if (result.messages.length === 0 && result.nextOffset <= from) {
+      throw new Error(`level ${this.level} has nothing at ${from}: ${result.status}`);
+    }
+    const puts = await Promise.allSettled(result.messages.map((message) => this.#put(message)));
+    const delivered: Delivered[] = [];
+    let endOffset = 0;
+    let failure: unknown;
+    let next = result.nextOffset;
+    for (const [i, put] of puts.entries()) {
+      const message = result.messages[i] as StoredMessage;
+      if (put.status === "rejected") {
+        failure = put.reason;
+        next = message.queueOffset;
+        break;
+      }
+      if (put.value === undefined) continue;
+      endOffset = Math.max(endOffset, put.value.endOffset);
+      delivered.push({ message, result: put.value });
+    }
+    this.#offset = next;
+    if (next > from) onDelivered(this, delivered, endOffset);
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Undefined for a message that can be put nowhere. */
+  async #put(message: StoredMessage): Promise<PutResult | undefined> {
+    const { store, log, level } = this.#parts;
+    const place = realPlace(message.properties);
+    const facts = { level, offset: message.queueOffset, id: message.offsetMsgId };
+    if (place === undefined) {
+      log.error(facts, "a delayed message does not say where it goes, and is passed over");
+      return undefined;
+    }
+    try {
+      return await store.append({
+        ...place,
+        body: message.body,
+        properties: message.properties,
+        flag: message.flag,
+        sysFlag: message.sysFlag,
+        bornTimestamp: message.bornTimestamp,
+        bornHost: message.bornHost,
+        storeHost: message.storeHost,
+        reconsumeTimes: message.reconsumeTimes,
+      });
+    } catch (error) {
+      if (!(error instanceof StoreError && HOPELESS.has(error.code))) throw error;
+      log.error({ ...facts, err: error }, "a delayed message cannot be put where it goes, and is passed over");
+      return undefined;
+    }
+  }
+
+  /** Goes on behind a damaged record. */
+  #isPassed(error: unknown): boolean {
+    if (!(error instanceof StoreError) || error.code !== "STORE_CORRUPT") return false;
+    const { nextOffset } = error.details;
+    if (nextOffset === undefined || nextOffset <= this.#offset) return false;
+    const { log, level } = this.#parts;
+    log.error({ err: error, level, offset: this.#offset, nextOffset }, "delayed messages are damaged and passed over");
+    this.#offset = nextOffset;
+    return true;
+  }
+}

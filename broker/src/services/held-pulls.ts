@@ -1,0 +1,220 @@
+/**
+ * Pulls that found nothing and are held until there is something: one wait of the store for each queue, however many pulls are
+ * held for it, and nothing that looks.
+ */
+import { type Store, StoreError } from "moraine";
+
+/** A pull that found nothing. */
+export interface Pull {
+  readonly topic: string;
+  readonly queueId: number;
+  /** Where it goes on: messages from here on wake it. */
+  readonly queueOffset: number;
+  readonly timeoutMs: number;
+  /** Tags codes of which one is wanted; undefined: whatever comes. */
+  readonly tagsCodes?: ReadonlySet<number> | undefined;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Why a pull is held no longer. `"arrived"`, `"timeout"`: it is to be run once more, without being held. `"full"`: it was not
+ * held at all. `"gone"`: nobody waits for the answer. `"stopped"`: the broker stops, or the store has failed.
+ */
+export type Release = "arrived" | "timeout" | "full" | "gone" | "stopped";
+
+interface Held {
+  readonly tagsCodes: ReadonlySet<number> | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly timer: NodeJS.Timeout;
+  /** Messages in front of here are known not to be wanted. */
+  from: number;
+  resolve(release: Release): void;
+}
+
+interface HeldQueue {
+  readonly key: string;
+  readonly topic: string;
+  readonly queueId: number;
+  readonly pulls: Set<Held>;
+  /** The wait of the store, and the offset that it waits behind. */
+  wait: { readonly from: number; readonly abort: AbortController } | undefined;
+}
+
+/** Messages that are looked at for a wanted one; with more, the pull itself goes through them. */
+const LOOKED_AT = 1024;
+
+export class HeldPulls {
+  readonly #store: Store;
+  readonly #maximum: number;
+  readonly #queues: Map<string, HeldQueue> = new Map();
+  /** One listener for each signal, however many pulls of one connection are held. */
+  readonly #signals: Map<AbortSignal, { readonly pulls: Map<Held, HeldQueue>; readonly listener: () => void }> =
+    new Map();
+  #size = 0;
+  #isStopped = false;
+
+  /** `maximum`: pulls that are held at once. */
+  constructor(store: Store, maximum: number) {
+    this.#store = store;
+    this.#maximum = maximum;
+  }
+
+  /** Pulls that are held now. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Pulls that are held now for a queue. */
+  sizeOf(topic: string, queueId: number): number {
+    return this.#queues.get(keyOf(topic, queueId))?.pulls.size ?? 0;
+  }
+
+  /** Holds a pull. Never rejects. */
+  hold({ topic, queueId, queueOffset, timeoutMs, tagsCodes, signal }: Pull): Promise<Release> {
+    if (this.#isStopped) return Promise.resolve("stopped");
+    if (signal?.aborted === true) return Promise.resolve("gone");
+    if (this.#size >= this.#maximum) return Promise.resolve("full");
+    return new Promise((resolve) => {
+      const queue = this.#queue(topic, queueId);
+      const timer = setTimeout(() => this.#release(queue, held, "timeout"), timeoutMs);
+      const held: Held = { tagsCodes, signal, timer, from: queueOffset, resolve };
+      queue.pulls.add(held);
+      this.#size++;
+      if (signal !== undefined) this.#listen(signal, held, queue);
+      this.#wait(queue);
+    });
+  }
+
+  /** Releases all that are held; what comes now is not held any more. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const queue of [...this.#queues.values()]) this.#releaseAll(queue, "stopped");
+  }
+
+  #queue(topic: string, queueId: number): HeldQueue {
+    const key = keyOf(topic, queueId);
+    const known = this.#queues.get(key);
+    if (known !== undefined) return known;
+    const queue: HeldQueue = { key, topic, queueId, pulls: new Set(), wait: undefined };
+    this.#queues.set(key, queue);
+    return queue;
+  }
+
+  /** Sees to it that the store tells when the first of the pulls may be woken. */
+  #wait(queue: HeldQueue): void {
+    let from = Number.POSITIVE_INFINITY;
+    for (const held of queue.pulls) from = Math.min(from, held.from);
+    if (queue.wait !== undefined) {
+      if (queue.wait.from <= from) return;
+      queue.wait.abort.abort();
+    }
+    const wait = { from, abort: new AbortController() };
+    queue.wait = wait;
+    this.#store.arrival(queue.topic, queue.queueId, from, { signal: wait.abort.signal }).then(
+      () => this.#arrived(queue, wait),
+      (error: unknown) => {
+        if (queue.wait !== wait || (error instanceof StoreError && error.code === "STORE_ABORTED")) return;
+        queue.wait = undefined;
+        this.#releaseAll(queue, "stopped");
+      },
+    );
+  }
+
+  #arrived(queue: HeldQueue, wait: HeldQueue["wait"]): void {
+    if (queue.wait !== wait) return;
+    queue.wait = undefined;
+    try {
+      this.#wake(queue);
+    } catch {
+      // Each of them reads once more, and answers what the store says then.
+      this.#releaseAll(queue, "stopped");
+    }
+    if (queue.pulls.size > 0) this.#wait(queue);
+  }
+
+  #wake(queue: HeldQueue): void {
+    const { topic, queueId, pulls } = queue;
+    const { max } = this.#store.offsets(topic, queueId);
+    const codes = new ArrivedCodes(this.#store, topic, queueId, max);
+    for (const held of [...pulls]) {
+      if (held.from >= max) continue;
+      if (held.tagsCodes === undefined || codes.hasAny(held.from, held.tagsCodes)) {
+        this.#release(queue, held, "arrived");
+      } else held.from = max;
+    }
+  }
+
+  #release(queue: HeldQueue, held: Held, release: Release): void {
+    if (!queue.pulls.delete(held)) return;
+    this.#size--;
+    clearTimeout(held.timer);
+    if (held.signal !== undefined) this.#unlisten(held.signal, held);
+    if (queue.pulls.size === 0) {
+      queue.wait?.abort.abort();
+      queue.wait = undefined;
+      this.#queues.delete(queue.key);
+    }
+    held.resolve(release);
+  }
+
+  #releaseAll(queue: HeldQueue, release: Release): void {
+    for (const held of [...queue.pulls]) this.#release(queue, held, release);
+  }
+
+  #listen(signal: AbortSignal, held: Held, queue: HeldQueue): void {
+    const known = this.#signals.get(signal);
+    if (known !== undefined) {
+      known.pulls.set(held, queue);
+      return;
+    }
+    const pulls = new Map([[held, queue]]);
+    const listener = () => {
+      for (const [gone, itsQueue] of [...pulls]) this.#release(itsQueue, gone, "gone");
+    };
+    signal.addEventListener("abort", listener, { once: true });
+    this.#signals.set(signal, { pulls, listener });
+  }
+
+  #unlisten(signal: AbortSignal, held: Held): void {
+    const known = this.#signals.get(signal);
+    if (known === undefined) return;
+    known.pulls.delete(held);
+    if (known.pulls.size > 0) return;
+    signal.removeEventListener("abort", known.listener);
+    this.#signals.delete(signal);
+  }
+}
+
+/** Tags codes of messages that have arrived, read once for all pulls that go on at the same place. */
+class ArrivedCodes {
+  readonly #store: Store;
+  readonly #topic: string;
+  readonly #queueId: number;
+  readonly #max: number;
+  #from = -1;
+  #codes: ReadonlySet<number> = new Set();
+
+  constructor(store: Store, topic: string, queueId: number, max: number) {
+    this.#store = store;
+    this.#topic = topic;
+    this.#queueId = queueId;
+    this.#max = max;
+  }
+
+  /** Whether one of the codes may be among those of the messages from `from` on. */
+  hasAny(from: number, wanted: ReadonlySet<number>): boolean {
+    if (this.#max - from > LOOKED_AT) return true;
+    if (from !== this.#from) {
+      const entries = this.#store.entries(this.#topic, this.#queueId, { from, max: LOOKED_AT });
+      this.#codes = new Set(entries.map(({ tagsCode }) => tagsCode));
+      this.#from = from;
+    }
+    for (const code of wanted) if (this.#codes.has(code)) return true;
+    return false;
+  }
+}
+
+function keyOf(topic: string, queueId: number): string {
+  return `${topic}/${queueId}`;
+}
