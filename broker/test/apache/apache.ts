@@ -1,0 +1,140 @@
+/** Apache's name server and broker, as processes in a folder of their own. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { javaOptions, libraries } from "../clients/java.ts";
+import { freePort } from "../clients/ports.ts";
+import { Process } from "../clients/process.ts";
+import type { Subject } from "../scenarios/subject.ts";
+
+const READY_MS = 90_000;
+
+/** Small files: a start makes none of them at their full size. */
+const SMALL_FILES = {
+  mappedFileSizeCommitLog: 16_777_216,
+  mappedFileSizeConsumeQueue: 6000,
+  maxHashSlotNum: 5000,
+  maxIndexNum: 20_000,
+  mappedFileSizeTimerLog: 1_048_576,
+  warmMapedFileEnable: false,
+  transientStorePoolEnable: false,
+  diskMaxUsedSpaceRatio: 95,
+};
+
+/** A name server of 5.4.0. */
+export class ApacheNameServer {
+  readonly address: string;
+  readonly #folder: string;
+  #process: Process | undefined;
+
+  private constructor(folder: string, port: number) {
+    this.#folder = folder;
+    this.address = `127.0.0.1:${port}`;
+  }
+
+  static async start(folder: string): Promise<ApacheNameServer> {
+    mkdirSync(folder, { recursive: true });
+    const port = await freePort();
+    writeFileSync(join(folder, "namesrv.conf"), `listenPort=${port}\nbindAddress=127.0.0.1\n`);
+    const server = new ApacheNameServer(folder, port);
+    await server.start();
+    return server;
+  }
+
+  async start(): Promise<void> {
+    const words = ["org.apache.rocketmq.namesrv.NamesrvStartup", "-c", join(this.#folder, "namesrv.conf")];
+    this.#process = await jvm("Apache's name server", this.#folder, ["-Xms32m", "-Xmx128m"], words);
+  }
+
+  end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    return this.#process?.end(signal) ?? Promise.resolve();
+  }
+}
+
+/** A broker of 5.4.0 with a name server of its own. */
+export async function startApache(settings: Readonly<Record<string, string | number | boolean>> = {}): Promise<Subject> {
+  const folder = mkdtempSync(join(tmpdir(), "moraine-apache-"));
+  const nameServer = await ApacheNameServer.start(join(folder, "namesrv"));
+  const broker = await ApacheBroker.make(join(folder, "broker"), nameServer.address, settings);
+  await broker.start();
+  return {
+    kind: "apache",
+    nameServer: nameServer.address,
+    brokerAddress: broker.address,
+    brokerName: "broker-a",
+    cluster: "DefaultCluster",
+    folder,
+    start: () => broker.start(),
+    stop: () => broker.end("SIGTERM"),
+    kill: () => broker.end("SIGKILL"),
+    async close() {
+      // A clean end takes this broker fourteen seconds, and nobody looks at the store any more.
+      await Promise.all([broker.end("SIGKILL"), nameServer.end("SIGKILL")]);
+      if (process.env.MORAINE_KEEP_FOLDERS === undefined) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A broker alone: registers wherever it is told to. */
+export class ApacheBroker {
+  readonly address: string;
+  readonly #folder: string;
+  #process: Process | undefined;
+
+  private constructor(folder: string, port: number) {
+    this.#folder = folder;
+    this.address = `127.0.0.1:${port}`;
+  }
+
+  /** `store` is an existing store directory to open, else an empty one is made in `folder`. */
+  static async make(
+    folder: string,
+    nameServer: string,
+    settings: Readonly<Record<string, string | number | boolean>> = {},
+    store: string = join(folder, "store"),
+  ): Promise<ApacheBroker> {
+    mkdirSync(folder, { recursive: true });
+    const port = await freePort([-2, 1]);
+    const all = {
+      brokerClusterName: "DefaultCluster",
+      brokerName: "broker-a",
+      brokerId: 0,
+      brokerRole: "ASYNC_MASTER",
+      flushDiskType: "ASYNC_FLUSH",
+      namesrvAddr: nameServer,
+      brokerIP1: "127.0.0.1",
+      brokerIP2: "127.0.0.1",
+      listenPort: port,
+      haListenPort: port + 1,
+      autoCreateTopicEnable: true,
+      storePathRootDir: store,
+      storePathCommitLog: join(store, "commitlog"),
+      ...SMALL_FILES,
+      ...settings,
+    };
+    const lines = Object.entries(all).map(([name, value]) => `${name}=${value}\n`);
+    writeFileSync(join(folder, "broker.conf"), lines.join(""));
+    return new ApacheBroker(folder, port);
+  }
+
+  async start(): Promise<void> {
+    const words = ["org.apache.rocketmq.broker.BrokerStartup", "-c", join(this.#folder, "broker.conf")];
+    this.#process = await jvm("Apache's broker", this.#folder, ["-Xms128m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"], words);
+  }
+
+  end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    return this.#process?.end(signal) ?? Promise.resolve();
+  }
+}
+
+let starts = 0;
+
+async function jvm(name: string, folder: string, memory: readonly string[], words: readonly string[]): Promise<Process> {
+  const jars = await libraries("5.4.0");
+  starts += 1;
+  const command = ["java", ...memory, ...javaOptions(folder, "INFO"), "-cp", `${jars}/*`, ...words];
+  // ROCKETMQ_HOME must be set; the folder may be empty.
+  const started = Process.start(name, command, join(folder, `output-${starts}.txt`), { ...process.env, ROCKETMQ_HOME: folder });
+  await started.printed(/boot success/, READY_MS);
+  return started;
+}

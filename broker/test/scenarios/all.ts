@@ -1,0 +1,21 @@
+/** Every scenario. */
+import { consuming } from "./consuming.ts";
+import { ordered } from "./ordered.ts";
+import { pulls } from "./pulls.ts";
+import { refusals } from "./refusals.ts";
+import { restarts } from "./restarts.ts";
+import { retries } from "./retries.ts";
+import type { Scenario } from "./scenario.ts";
+import { sends } from "./sends.ts";
+import { topics } from "./topics.ts";
+
+export const ALL_SCENARIOS: readonly Scenario[] = [
+  ...sends,
+  ...consuming,
+  ...ordered,
+  ...retries,
+  ...pulls,
+  ...refusals,
+  ...topics,
+  ...restarts,
+];

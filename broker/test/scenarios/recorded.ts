@@ -1,0 +1,44 @@
+/** Facts of Apache's broker as they were recorded, and what may differ from them. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import allowed from "./allowed-differences.json" with { type: "json" };
+import type { Subject } from "./subject.ts";
+
+const RECORDED = join(import.meta.dirname, "recorded");
+
+/** A difference: where in the facts, what Apache's broker showed, what this one. */
+export interface Difference {
+  readonly path: string;
+  readonly recorded: unknown;
+  readonly seen: unknown;
+}
+
+/** Every place at which two facts differ; `path` as `stored/0/properties/CLUSTER`. */
+export function differences(recorded: unknown, seen: unknown, path = ""): Difference[] {
+  if (isTree(recorded) && isTree(seen) && Array.isArray(recorded) === Array.isArray(seen)) {
+    const names = new Set([...Object.keys(recorded), ...Object.keys(seen)]);
+    return [...names].flatMap((name) => differences(recorded[name], seen[name], path === "" ? name : `${path}/${name}`));
+  }
+  return Object.is(recorded, seen) ? [] : [{ path, recorded, seen }];
+}
+
+function isTree(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/** Throws where facts differ from the recorded ones without a reason in allowed-differences.json. */
+export function judge(facts: unknown, subject: Subject, client: string, scenario: string): void {
+  const file = join(RECORDED, client, `${scenario}.json`);
+  if (!existsSync(file)) throw new Error(`nothing is recorded of Apache's broker: ${file}`);
+  // Through JSON: as the recorded ones were.
+  const found = differences(JSON.parse(readFileSync(file, "utf8")), JSON.parse(JSON.stringify(facts)));
+  const unexplained = subject.kind === "apache" ? found : found.filter(({ path }) => !isAllowed(scenario, path));
+  assert.deepEqual(unexplained, [], `${client} ${scenario}: differs from what Apache's broker does`);
+}
+
+function isAllowed(scenario: string, path: string): boolean {
+  return allowed.some(
+    (one) => new RegExp(`^(?:${one.scenario})$`).test(scenario) && new RegExp(`^(?:${one.path})$`).test(path),
+  );
+}

@@ -1,0 +1,18 @@
+/** A scenario: what is done with a client, and what must come of it. */
+import type { ClientName } from "../clients/programs.ts";
+import type { Facts } from "./facts.ts";
+import type { Scene } from "./scene.ts";
+
+export interface Scenario {
+  readonly name: string;
+  /** Part of `npm test`; the others only with `--all`. */
+  readonly core: boolean;
+  /** Clients that can do it; default: all. */
+  readonly clients?: readonly ClientName[];
+  /** Broker options it needs, or that it stops the broker: then it has a broker of its own. */
+  readonly own?: Readonly<Record<string, string | number | boolean>>;
+  /** Throws if anything is not as it must be. Returns what two brokers are compared by. */
+  run(scene: Scene): Promise<Facts>;
+}
+
+export const JAVA: readonly ClientName[] = ["java-5.4.0", "java-4.9.8"];
