@@ -1,0 +1,11 @@
+/** Answers as many processors give them. */
+import { ResponseCode } from "../protocol/codes.ts";
+import type { FieldValues, Response } from "../protocol/command.ts";
+import { printFastjson } from "../protocol/json.ts";
+
+export const SUCCESS: Response = { code: ResponseCode.SUCCESS };
+
+/** A value as RocketMQ prints it: keys of a `Map` that are numbers or objects stand there as such. */
+export function answerJson(value: unknown, ext?: FieldValues): Response {
+  return { code: ResponseCode.SUCCESS, ext, body: printFastjson(value) };
+}

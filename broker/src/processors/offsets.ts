@@ -1,0 +1,104 @@
+/** Offsets of groups and of queues: 14, 15, 29 to 32. */
+import type { Store } from "moraine";
+import type { BrokerConfig } from "../config/broker-config.ts";
+import { RequestCode, ResponseCode } from "../protocol/codes.ts";
+import type { Command, Response } from "../protocol/command.ts";
+import { Fields } from "../protocol/fields.ts";
+import { RequestError } from "../protocol/request-error.ts";
+import type { GroupTable } from "../tables/group-table.ts";
+import type { OffsetTable } from "../tables/offset-table.ts";
+import type { TopicTable } from "../tables/topic-table.ts";
+import type { Handlers } from "../transport/connection.ts";
+import { checkQueueId, earliestTimeOf, knownQueue, offsetAtTime } from "./queues.ts";
+
+export interface OffsetParts {
+  readonly store: Store;
+  readonly config: BrokerConfig;
+  readonly topics: TopicTable;
+  readonly groups: GroupTable;
+  readonly offsets: OffsetTable;
+}
+
+export function offsetHandlers(parts: OffsetParts): Handlers {
+  return [
+    [RequestCode.QUERY_CONSUMER_OFFSET, (request) => queryConsumerOffset(parts, request)],
+    [RequestCode.UPDATE_CONSUMER_OFFSET, (request) => updateConsumerOffset(parts, request)],
+    [RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, (request) => searchByTime(parts.store, request)],
+    [RequestCode.GET_MAX_OFFSET, (request) => queueOffset(parts.store, request, "max")],
+    [RequestCode.GET_MIN_OFFSET, (request) => queueOffset(parts.store, request, "min")],
+    [RequestCode.GET_EARLIEST_MSG_STORETIME, (request) => earliestTime(parts.store, request)],
+  ];
+}
+
+async function queryConsumerOffset({ store, config, offsets }: OffsetParts, request: Command): Promise<Response> {
+  const fields = new Fields(request.ext);
+  const group = fields.text("consumerGroup");
+  const topic = fields.text("topic");
+  const queueId = fields.int("queueId");
+  const pending = config.useServerSideResetOffset ? offsets.pendingReset(group, topic, queueId) : undefined;
+  const offset = pending ?? offsets.committed(group, topic, queueId);
+  if (offset !== undefined) return { code: ResponseCode.SUCCESS, ext: { offset } };
+  if (fields.has("setZeroIfNotFound") && !fields.boolean("setZeroIfNotFound")) {
+    return notFound("Not found, do not set to zero, maybe this group boot first");
+  }
+  // A queue that is small enough to be in memory from its first message on is read from there, whatever the client's rule.
+  if (await isFirstMessageInMemory(store, topic, queueId)) return { code: ResponseCode.SUCCESS, ext: { offset: 0 } };
+  return notFound("Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first");
+}
+
+async function isFirstMessageInMemory(store: Store, topic: string, queueId: number): Promise<boolean> {
+  if (!knownQueue(topic, queueId)) return false;
+  const { min, max } = store.offsets(topic, queueId);
+  if (min > 0 || max === 0) return false;
+  const { status, cold } = await store.fetch(topic, queueId, 0, { max: 1 });
+  return status === "FOUND" && !cold;
+}
+
+function notFound(remark: string): Response {
+  return { code: ResponseCode.QUERY_NOT_FOUND, remark };
+}
+
+function updateConsumerOffset({ config, topics, groups, offsets }: OffsetParts, request: Command): Response {
+  const fields = new Fields(request.ext);
+  const group = fields.text("consumerGroup");
+  const topic = fields.text("topic");
+  if (groups.get(group) === undefined) {
+    throw new RequestError(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `Group ${group} not exist!`);
+  }
+  if (topics.get(topic) === undefined) {
+    throw new RequestError(ResponseCode.TOPIC_NOT_EXIST, `Topic ${topic} not exist!`);
+  }
+  const queueId = checkQueueId(fields.int("queueId"));
+  const offset = fields.long("commitOffset");
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    throw new RequestError(ResponseCode.INVALID_PARAMETER, `commitOffset is ${offset}; it must be a queue offset`);
+  }
+  if (config.useServerSideResetOffset && offsets.pendingReset(group, topic, queueId) !== undefined) {
+    return { code: ResponseCode.SUCCESS, remark: "Offset has been previously reset" };
+  }
+  offsets.commit(group, topic, queueId, offset);
+  return { code: ResponseCode.SUCCESS };
+}
+
+function searchByTime(store: Store, request: Command): Response {
+  const fields = new Fields(request.ext);
+  const topic = fields.text("topic");
+  const queueId = fields.int("queueId");
+  const timestamp = fields.long("timestamp");
+  const boundary = fields.boundary("boundaryType");
+  return { code: ResponseCode.SUCCESS, ext: { offset: offsetAtTime(store, topic, queueId, timestamp, boundary) } };
+}
+
+function queueOffset(store: Store, request: Command, end: "min" | "max"): Response {
+  const fields = new Fields(request.ext);
+  const topic = fields.text("topic");
+  const queueId = fields.int("queueId");
+  const offset = knownQueue(topic, queueId) ? store.offsets(topic, queueId)[end] : 0;
+  return { code: ResponseCode.SUCCESS, ext: { offset } };
+}
+
+function earliestTime(store: Store, request: Command): Response {
+  const fields = new Fields(request.ext);
+  const timestamp = earliestTimeOf(store, fields.text("topic"), fields.int("queueId"));
+  return { code: ResponseCode.SUCCESS, ext: { timestamp } };
+}

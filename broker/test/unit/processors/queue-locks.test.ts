@@ -1,0 +1,37 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { queueLockHandlers } from "../../../src/processors/queue-locks.ts";
+import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
+import { Rig } from "./rig.ts";
+
+let rig: Rig;
+
+beforeEach(async () => {
+  rig = await Rig.open();
+  rig.serve(queueLockHandlers(rig));
+});
+
+afterEach(() => rig.close());
+
+const queue = (queueId: number) => ({ brokerName: "broker-a", queueId, topic: "orders" });
+const ask = (code: number, clientId: string, queueIds: readonly number[]) =>
+  rig.ask(code, { body: { clientId, consumerGroup: "readers", mqSet: queueIds.map(queue), onlyThisBroker: false } });
+
+test("a queue is one client's until it is given back", async () => {
+  const first = await ask(RequestCode.LOCK_BATCH_MQ, "one", [0, 1]);
+  expect(first.json).toEqual({ lockOKMQSet: [queue(0), queue(1)] });
+  expect((await ask(RequestCode.LOCK_BATCH_MQ, "two", [1, 2])).json).toEqual({ lockOKMQSet: [queue(2)] });
+  expect((await ask(RequestCode.UNLOCK_BATCH_MQ, "two", [1])).code).toBe(ResponseCode.SUCCESS);
+  expect((await ask(RequestCode.LOCK_BATCH_MQ, "two", [1])).json).toEqual({ lockOKMQSet: [] });
+  await ask(RequestCode.UNLOCK_BATCH_MQ, "one", [1]);
+  expect((await ask(RequestCode.LOCK_BATCH_MQ, "two", [1])).text).toBe(
+    '{"lockOKMQSet":[{"brokerName":"broker-a","queueId":1,"topic":"orders"}]}',
+  );
+  expect(rig.locks.isLockAllExpired("readers")).toBe(false);
+});
+
+test("what is no lock request is refused", async () => {
+  for (const body of ["[]", '{"mqSet":{}}', '{"mqSet":[{"queueId":"x"}]}', '{"mqSet":[1]}']) {
+    const answer = await rig.ask(RequestCode.LOCK_BATCH_MQ, { body: Buffer.from(body) });
+    expect(answer.code).toBe(ResponseCode.INVALID_PARAMETER);
+  }
+});

@@ -1,0 +1,165 @@
+/** A broker's parts over a real store in a directory of its own, and requests to its handlers without a socket. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Store } from "moraine";
+import type { BrokerConfig } from "../../../src/config/broker-config.ts";
+import { Configuration } from "../../../src/config/configuration.ts";
+import type { Command, FieldValues, Response } from "../../../src/protocol/command.ts";
+import { parseBody } from "../../../src/protocol/json.ts";
+import { ConsumerRegistry } from "../../../src/services/consumers.ts";
+import { ProducerRegistry } from "../../../src/services/producers.ts";
+import { QueueLocks } from "../../../src/services/queue-locks.ts";
+import { GroupTable } from "../../../src/tables/group-table.ts";
+import { OffsetTable } from "../../../src/tables/offset-table.ts";
+import { topicConfig } from "../../../src/tables/topic-config.ts";
+import { TopicTable } from "../../../src/tables/topic-table.ts";
+import type { Connection, Handlers, Hook } from "../../../src/transport/connection.ts";
+import { Dispatcher } from "../../../src/transport/dispatcher.ts";
+
+export interface Notice {
+  readonly code: number;
+  readonly ext: FieldValues;
+}
+
+/** The end of a client's connection that the broker has. */
+export class FakeConnection implements Connection {
+  static #ids = 0;
+  readonly id: number = ++FakeConnection.#ids;
+  readonly remote: { address: string; port: number };
+  readonly isLoopback: boolean;
+  isOpen = true;
+  readonly notices: Notice[] = [];
+  /** Answers the broker's requests. */
+  answer: (code: number, ext: FieldValues, body: Uint8Array | undefined) => Promise<Command> | Command = () => {
+    throw new Error("nobody answers here");
+  };
+  readonly #listeners: Set<() => void> = new Set();
+
+  constructor(address = "127.0.0.1", port = 50_000 + FakeConnection.#ids) {
+    this.remote = { address, port };
+    this.isLoopback = address.startsWith("127.");
+  }
+
+  notify(code: number, ext: FieldValues = {}): void {
+    this.notices.push({ code, ext });
+  }
+
+  async invoke(code: number, ext: FieldValues, body: Uint8Array | undefined): Promise<Command> {
+    return await this.answer(code, ext, body);
+  }
+
+  onClose(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.isOpen = false;
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+export interface Asked {
+  readonly ext?: Readonly<Record<string, unknown>>;
+  /** Printed as JSON, unless it is bytes. */
+  readonly body?: unknown;
+  readonly connection?: Connection;
+  readonly language?: string;
+}
+
+export type Answer = Response & { readonly json: unknown; readonly text: string };
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+export class Rig {
+  readonly store: Store;
+  readonly configuration: Configuration;
+  readonly topics: TopicTable;
+  readonly groups: GroupTable;
+  readonly offsets: OffsetTable;
+  readonly producers: ProducerRegistry;
+  readonly consumers: ConsumerRegistry;
+  readonly locks: QueueLocks;
+  readonly log: typeof silent = silent;
+  readonly connection: FakeConnection = new FakeConnection();
+  readonly #directory: string;
+  #dispatcher: Dispatcher | undefined;
+
+  private constructor(directory: string, store: Store, given: Readonly<Record<string, string>>) {
+    this.#directory = directory;
+    this.store = store;
+    this.configuration = Configuration.load(
+      { given: { brokerName: "broker-a", storePathRootDir: directory, ...given } },
+      silent,
+    );
+    const { config } = this;
+    this.topics = new TopicTable(store, { config });
+    this.groups = new GroupTable(store, { config });
+    this.offsets = new OffsetTable(store);
+    const expiryMs = () => config.channelExpiredTimeout;
+    this.producers = new ProducerRegistry({ expiryMs });
+    this.consumers = new ConsumerRegistry({ expiryMs, subscriptionExpiryMs: () => config.subscriptionExpiredTimeout });
+    this.locks = new QueueLocks();
+  }
+
+  static async open(given: Readonly<Record<string, string>> = {}): Promise<Rig> {
+    const directory = await mkdtemp(join(tmpdir(), "moraine-processors-"));
+    const sizes = { segmentBytes: 1_048_576, queueFileEntries: 1000, indexSlots: 1000, indexEntries: 4000 };
+    const store = await Store.open(directory, sizes);
+    const rig = new Rig(directory, store, given);
+    await Promise.all([rig.topics.ready, rig.groups.ready]);
+    return rig;
+  }
+
+  get config(): BrokerConfig {
+    return this.configuration.values;
+  }
+
+  /** Which handlers are asked, and hooks before them. */
+  serve(handlers: Handlers, before: readonly Hook[] = []): void {
+    this.#dispatcher = new Dispatcher({ handlers, before, log: silent });
+  }
+
+  async ask(
+    code: number,
+    { ext = {}, body, connection = this.connection, language = "JAVA" }: Asked = {},
+  ): Promise<Answer> {
+    const bytes = body instanceof Uint8Array ? body : Buffer.from(body === undefined ? "" : JSON.stringify(body));
+    const request: Command = {
+      code,
+      language,
+      version: 479,
+      opaque: 1,
+      flag: 0,
+      remark: undefined,
+      ext: Object.assign(Object.create(null), ext),
+      body: bytes,
+      serialization: "json",
+    };
+    const context = { connection, receivedAt: Date.now(), signal: new AbortController().signal };
+    const response = await this.#dispatcher?.dispatch(request, context);
+    if (response === undefined) throw new Error("no answer");
+    const pieces = response.body === undefined ? [] : [response.body].flat();
+    const all = Buffer.concat(pieces as Uint8Array[]);
+    const text = all.toString("utf8");
+    return { ...response, text, json: all.length > 0 && all[0] === 0x7b ? parseBody(all) : undefined };
+  }
+
+  /** A topic with so many queues. */
+  async topic(name: string, queues = 4): Promise<void> {
+    await this.topics.put(topicConfig(name, queues));
+  }
+
+  /** Puts so many messages to a queue. */
+  put(topic: string, queueId: number, count = 1): void {
+    for (let i = 0; i < count; i++) this.store.put({ topic, queueId, tags: "A", body: Buffer.from(`message ${i}`) });
+  }
+
+  async close(): Promise<void> {
+    this.producers.stop();
+    this.consumers.stop();
+    await this.store.close();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
