@@ -1,5 +1,5 @@
 /** The options of a broker. Names, meanings and defaults are RocketMQ's, but for those that say so. */
-import type { DataVersion } from "../tables/data-version.ts";
+import type { DataVersion } from "../protocol/bodies/data-version.ts";
 
 export interface BrokerConfig {
   // Who it is.

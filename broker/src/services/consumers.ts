@@ -1,19 +1,17 @@
 /** Consumers that are connected: the members of each group, and what the group has subscribed to. */
+import type { ConsumeFromWhere, ConsumeType, MessageModel } from "../protocol/bodies/heartbeat.ts";
 import { RequestCode } from "../protocol/codes.ts";
 import type { SubscriptionData } from "../protocol/subscription.ts";
 import type { Connection } from "../transport/connection.ts";
 import { type Client, ClientGroups, type ClientIdentity } from "./clients.ts";
 import type { RegistryOptions } from "./producers.ts";
 
-export type ConsumeType = "CONSUME_ACTIVELY" | "CONSUME_PASSIVELY" | "CONSUME_POP";
-export type MessageModel = "BROADCASTING" | "CLUSTERING";
-
 /** How a group consumes, as its last heartbeat said. */
 export interface ConsumerKind {
   readonly consumeType: ConsumeType;
   readonly messageModel: MessageModel;
-  /** RocketMQ's name of where a group without offsets begins. */
-  readonly consumeFromWhere: string;
+  /** Where it begins without offsets. */
+  readonly consumeFromWhere: ConsumeFromWhere;
 }
 
 export interface ConsumerGroup extends ConsumerKind {

@@ -1,8 +1,9 @@
 /** What becomes of a message that a consumer could not process: tried again later, or put with the dead letters. */
+
+import type { SubscriptionGroupConfig } from "../protocol/bodies/subscription-group.ts";
 import { PropertyName } from "../protocol/message-properties.ts";
 import { deadLetterTopic, retryTopic } from "../protocol/names.ts";
 import { Version } from "../protocol/versions.ts";
-import type { SubscriptionGroupConfig } from "../tables/group-config.ts";
 
 /** Level of the first retry; each one after it is a level higher. */
 const FIRST_RETRY_LEVEL = 3;

@@ -3,16 +3,17 @@
  * before a change is answered. Changes of a short time share one write, as each writes the whole table.
  */
 import type { JsonValue, Store, Table } from "moraine";
-import { type DataVersion, nextVersion, versionFrom } from "./data-version.ts";
-import { type JsonEntry, objectAt } from "./entry-reader.ts";
+import type { DataVersion } from "../protocol/bodies/data-version.ts";
+import { nextVersion, versionFrom } from "./data-version.ts";
+import { type JsonEntry, objectAt, TableError } from "./table-value.ts";
 
 export interface ConfigTableOptions<T> {
   /** Name of the table in the store. */
   readonly table: string;
   /** The key of the table that has the configurations. */
   readonly part: string;
-  /** A configuration from what RocketMQ wrote. Throws TableError. */
-  readonly read: (place: string, name: string, entry: JsonValue) => T;
+  /** A configuration from what RocketMQ wrote. What it throws says what is wrong there. */
+  readonly read: (name: string, entry: JsonEntry) => T;
   /** What RocketMQ writes for a configuration. */
   readonly write: (value: T) => JsonEntry;
   /** Other keys of the same table. */
@@ -41,11 +42,13 @@ export class ConfigTable<T> {
   constructor(store: Store, options: ConfigTableOptions<T>) {
     this.#options = options;
     this.#table = store.table(options.table);
-    this.#version = versionFrom(this.#table.get("dataVersion"), options.now());
-    const place = `config/${options.table}.json → ${options.part}`;
-    for (const [name, json] of Object.entries(objectAt(place, this.#table.get(options.part)))) {
-      const value = options.read(`${place} → ${name}`, name, json);
-      this.#entries.set(name, { value, json: json as JsonEntry });
+    const file = `config/${options.table}.json`;
+    const version = this.#table.get("dataVersion");
+    this.#version = readAt(`${file} → dataVersion`, () => versionFrom(version, options.now()));
+    const place = `${file} → ${options.part}`;
+    for (const [name, value] of Object.entries(objectAt(place, this.#table.get(options.part)))) {
+      const json = objectAt(`${place} → ${name}`, value);
+      this.#entries.set(name, { value: readAt(`${place} → ${name}`, () => options.read(name, json)), json });
     }
   }
 
@@ -151,6 +154,14 @@ export class ConfigTable<T> {
     for (const [key, value] of Object.entries(others?.() ?? {})) this.#table.set(key, value);
     this.#table.set("dataVersion", { ...this.#version });
     await this.#table.flush();
+  }
+}
+
+function readAt<T>(place: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new TableError(place, (cause as Error).message, { cause });
   }
 }
 

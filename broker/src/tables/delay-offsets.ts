@@ -1,6 +1,6 @@
 /** How far the delay levels have been delivered, in RocketMQ's `config/delayOffset.json`. */
 import type { JsonValue, Store, Table } from "moraine";
-import { EntryReader, objectAt } from "./entry-reader.ts";
+import { integerAt, objectAt } from "./table-value.ts";
 
 const PART = "offsetTable";
 
@@ -13,10 +13,8 @@ export class DelayOffsets {
   constructor(store: Store) {
     this.#table = store.table("delayOffset");
     const place = `config/delayOffset.json → ${PART}`;
-    const entries = this.#table.get(PART);
-    const fields = new EntryReader(place, entries ?? {});
-    for (const level of Object.keys(objectAt(place, entries))) {
-      if (/^[1-9]\d{0,8}$/.test(level)) this.#offsets.set(Number(level), fields.integer(level, 0));
+    for (const [level, offset] of Object.entries(objectAt(place, this.#table.get(PART)))) {
+      if (/^[1-9]\d{0,8}$/.test(level)) this.#offsets.set(Number(level), integerAt(`${place} → ${level}`, offset));
     }
   }
 

@@ -1,10 +1,12 @@
 /** The groups of consumers that a broker knows, in RocketMQ's `config/subscriptionGroup.json`. */
 import type { JsonValue, Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import type { DataVersion } from "../protocol/bodies/data-version.ts";
+import { readSubscriptionGroupConfig, type SubscriptionGroupConfig } from "../protocol/bodies/subscription-group.ts";
+import { isSystemGroup, SYSTEM_GROUPS } from "../protocol/names.ts";
 import { ConfigTable } from "./config-table.ts";
-import type { DataVersion } from "./data-version.ts";
-import { EntryReader, objectAt } from "./entry-reader.ts";
-import { groupConfig, readGroupConfig, type SubscriptionGroupConfig, writeGroupConfig } from "./group-config.ts";
+import { groupConfig, writeGroupConfig } from "./group-config.ts";
+import { integerAt, objectAt } from "./table-value.ts";
 
 export interface GroupTableOptions {
   readonly config: BrokerConfig;
@@ -15,17 +17,6 @@ export interface GroupTableOptions {
 /** Bits of what a group may not do with a topic, by RocketMQ's numbers of permissions. */
 export const Forbidden = { read: 4 } as const;
 
-const OWN_GROUPS: readonly string[] = [
-  "TOOLS_CONSUMER",
-  "FILTERSRV_CONSUMER",
-  "SELF_TEST_C_GROUP",
-  "CID_ONS-HTTP-PROXY",
-  "CID_ONSAPI_PULL",
-  "CID_ONSAPI_PERMISSION",
-  "CID_ONSAPI_OWNER",
-  "CID_RMQ_SYS_TRANS",
-];
-const SYSTEM_GROUP_PREFIX = "CID_RMQ_SYS_";
 const GROUP = /^[%|\w-]{1,255}$/;
 const FORBIDDEN_TABLE = "forbiddenTable";
 
@@ -43,13 +34,13 @@ export class GroupTable {
     this.#table = new ConfigTable(store, {
       table: "subscriptionGroup",
       part: "subscriptionGroupTable",
-      read: readGroupConfig,
+      read: (groupName, entry) => readSubscriptionGroupConfig({ ...entry, groupName }),
       write: writeGroupConfig,
       others: () => ({ [FORBIDDEN_TABLE]: this.forbiddenTable() }),
       now,
     });
     this.#forbidden = readForbidden(this.#table.other(FORBIDDEN_TABLE));
-    const missing = OWN_GROUPS.filter((group) => this.#table.get(group) === undefined);
+    const missing = SYSTEM_GROUPS.filter((group) => this.#table.get(group) === undefined);
     this.ready = Promise.all(missing.map((group) => this.#table.create(group, groupConfig(group)))).then(() => {});
   }
 
@@ -62,7 +53,7 @@ export class GroupTable {
     const found = this.#table.get(group);
     if (found !== undefined) return found;
     const { autoCreateSubscriptionGroup, enableCreateSysGroup } = this.#config;
-    const isAllowed = autoCreateSubscriptionGroup || (enableCreateSysGroup && group.startsWith(SYSTEM_GROUP_PREFIX));
+    const isAllowed = autoCreateSubscriptionGroup || (enableCreateSysGroup && isSystemGroup(group));
     if (!isAllowed || !GROUP.test(group)) return undefined;
     // It would be made again in the same way: nobody waits for the disk.
     this.#table.putBehind(group, groupConfig(group));
@@ -119,10 +110,9 @@ export class GroupTable {
 
 function readForbidden(table: JsonValue | undefined): Map<string, Map<string, number>> {
   const place = `config/subscriptionGroup.json → ${FORBIDDEN_TABLE}`;
-  const groups = Object.entries(objectAt(place, table)).map(([group, entry]): [string, Map<string, number>] => {
-    const fields = new EntryReader(`${place} → ${group}`, entry);
-    const topics = Object.keys(objectAt(place, entry));
-    return [group, new Map(topics.map((topic) => [topic, fields.integer(topic, 0)]))];
+  const groups = Object.entries(objectAt(place, table)).map(([group, value]): [string, Map<string, number>] => {
+    const topics = Object.entries(objectAt(`${place} → ${group}`, value));
+    return [group, new Map(topics.map(([topic, bits]) => [topic, integerAt(`${place} → ${group} → ${topic}`, bits)]))];
   });
   return new Map(groups);
 }

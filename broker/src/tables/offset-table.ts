@@ -3,7 +3,7 @@
  * offsets to which a group is to be set back at its next request, in memory alone.
  */
 import type { Groups, JsonValue, Store, Table } from "moraine";
-import { objectAt } from "./entry-reader.ts";
+import { objectAt } from "./table-value.ts";
 
 /** A queue's offset of a group. */
 export interface QueueOffset {

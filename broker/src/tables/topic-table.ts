@@ -1,10 +1,12 @@
 /** The topics of a broker, in RocketMQ's `config/topics.json`. */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import type { DataVersion } from "../protocol/bodies/data-version.ts";
+import { Permission, readTopicConfig, type TopicConfig } from "../protocol/bodies/topic-config.ts";
+import { SystemTopic } from "../protocol/names.ts";
 import { ConfigTable } from "./config-table.ts";
-import type { DataVersion } from "./data-version.ts";
-import { AUTO_CREATE_TOPIC, systemTopics } from "./system-topics.ts";
-import { Permission, readTopicConfig, type TopicConfig, topicConfig, writeTopicConfig } from "./topic-config.ts";
+import { systemTopics } from "./system-topics.ts";
+import { READ_WRITE, topicConfig, writeTopicConfig } from "./topic-config.ts";
 
 /** Told of topics that were made, changed or deleted, once that is on the disk; who changed them waits for it. */
 export type TopicListener = (topics: readonly string[]) => void | Promise<void>;
@@ -14,8 +16,6 @@ export interface TopicTableOptions {
   /** Milliseconds since the epoch. */
   readonly now?: (() => number) | undefined;
 }
-
-const READ_WRITE = Permission.read | Permission.write;
 
 export class TopicTable {
   readonly #config: BrokerConfig;
@@ -31,7 +31,7 @@ export class TopicTable {
     this.#table = new ConfigTable(store, {
       table: "topics",
       part: "topicConfigTable",
-      read: readTopicConfig,
+      read: (name, entry) => ({ ...readTopicConfig(entry, name), topicName: name }),
       write: writeTopicConfig,
       now,
     });
@@ -92,12 +92,12 @@ export class TopicTable {
     queues: number,
     topicSysFlag: number,
   ): Promise<TopicConfig | undefined> {
-    if (defaultTopic === AUTO_CREATE_TOPIC && !this.#config.autoCreateTopicEnable) return this.get(topic);
+    if (defaultTopic === SystemTopic.DEFAULT && !this.#config.autoCreateTopicEnable) return this.get(topic);
     const model = this.get(defaultTopic);
-    if (model === undefined || (model.perm & Permission.inherit) === 0) return this.get(topic);
+    if (model === undefined || (model.perm & Permission.INHERIT) === 0) return this.get(topic);
     return await this.create(
       topicConfig(topic, Math.max(Math.min(queues, model.writeQueueNums), 0), {
-        perm: model.perm & ~Permission.inherit,
+        perm: model.perm & ~Permission.INHERIT,
         topicFilterType: model.topicFilterType,
         topicSysFlag,
       }),
@@ -129,10 +129,10 @@ export class TopicTable {
   async #makeOwn(topics: readonly TopicConfig[]): Promise<void> {
     const missing = topics.filter(({ topicName }) => this.#table.get(topicName) === undefined);
     const made = missing.map((topic) => this.#table.create(topic.topicName, topic));
-    const model = this.#table.get(AUTO_CREATE_TOPIC);
+    const model = this.#table.get(SystemTopic.DEFAULT);
     // Clients that learn of it by its route would go on sending to topics that are not made any more.
     const isOff = model !== undefined && !this.#config.autoCreateTopicEnable && model.perm !== READ_WRITE;
-    if (isOff) this.#table.putBehind(AUTO_CREATE_TOPIC, { ...model, perm: READ_WRITE });
+    if (isOff) this.#table.putBehind(SystemTopic.DEFAULT, { ...model, perm: READ_WRITE });
     await Promise.all(made);
     if (isOff) await this.#table.persist();
   }
