@@ -1,0 +1,143 @@
+/** Messages that consumers send back, to be tried again: 36. */
+import type { Store, StoredMessage } from "moraine";
+import { StoreError } from "moraine";
+import type { BrokerConfig } from "../config/broker-config.ts";
+import type { SubscriptionGroupConfig } from "../protocol/bodies/subscription-group.ts";
+import { Permission, type TopicConfig } from "../protocol/bodies/topic-config.ts";
+import { RequestCode, ResponseCode } from "../protocol/codes.ts";
+import type { Command, Response } from "../protocol/command.ts";
+import { Fields } from "../protocol/fields.ts";
+import { PropertyName, printProperties } from "../protocol/message-properties.ts";
+import { retryTopic, SystemTopic } from "../protocol/names.ts";
+import { RequestError } from "../protocol/request-error.ts";
+import { isWritable } from "../services/broker-permission.ts";
+import { delaysOf, waitingPlace } from "../services/delay-levels.ts";
+import { sendBack } from "../services/retries.ts";
+import type { GroupTable } from "../tables/group-table.ts";
+import type { TopicTable } from "../tables/topic-table.ts";
+import type { Handlers } from "../transport/connection.ts";
+import { delayLevelOf } from "./messages/delays.ts";
+import { MessageType, SysFlag, typeOf } from "./messages/message-kinds.ts";
+import { markProperties } from "./messages/property-marks.ts";
+import { missingGroup, storeRefusal, transactionRefusal } from "./messages/refusals.ts";
+import { randomQueue } from "./messages/send-topics.ts";
+import type { MessageStatistics } from "./messages/statistics.ts";
+
+export interface SendBackParts {
+  readonly store: Store;
+  readonly config: BrokerConfig;
+  readonly topics: TopicTable;
+  readonly groups: GroupTable;
+  readonly statistics: MessageStatistics;
+}
+
+export function sendBackHandlers(parts: SendBackParts): Handlers {
+  return [[RequestCode.CONSUMER_SEND_MSG_BACK, (request) => takeBack(parts, request)]];
+}
+
+const UNIT_SUBSCRIBED = 2;
+const HALF_TOPICS: ReadonlySet<string> = new Set([SystemTopic.TRANSACTION_HALF, SystemTopic.TRANSACTION_OP]);
+
+async function takeBack(parts: SendBackParts, request: Command): Promise<Response> {
+  const { config, groups, statistics } = parts;
+  const fields = new Fields(request.ext);
+  const offset = fields.long("offset");
+  const name = fields.text("group");
+  const group = groups.find(name);
+  if (group === undefined) throw missingGroup(name);
+  if (!isWritable(config)) {
+    throw new RequestError(ResponseCode.NO_PERMISSION, `the broker[${config.brokerIP1}] sending message is forbidden`);
+  }
+  if (group.retryQueueNums <= 0) return { code: ResponseCode.SUCCESS };
+  const retries = await topicFor(parts, retryTopic(name), group.retryQueueNums, fields.boolean("unitMode"));
+  if ((retries.perm & Permission.WRITE) === 0) {
+    const remark = `the topic[${retries.topicName}] sending message is forbidden`;
+    throw new RequestError(ResponseCode.NO_PERMISSION, remark);
+  }
+  const message = await messageAt(parts.store, offset);
+  if (message === undefined) {
+    throw new RequestError(ResponseCode.SYSTEM_ERROR, `look message by offset failed, ${offset}`);
+  }
+  if (HALF_TOPICS.has(message.topic) || typeOf(message.sysFlag) === MessageType.prepared) {
+    throw transactionRefusal(config.brokerIP1);
+  }
+  const delayLevel = fields.int("delayLevel");
+  const isDead = await put(parts, message, group, retries, {
+    delayLevel,
+    maxReconsumeTimes: fields.optionalInt("maxReconsumeTimes"),
+    clientVersion: request.version,
+  });
+  if (!isDead) statistics.sendBack(name, message.topic);
+  return { code: ResponseCode.SUCCESS };
+}
+
+async function topicFor(
+  { topics }: SendBackParts,
+  topic: string,
+  queues: number,
+  isUnit: boolean,
+): Promise<TopicConfig> {
+  const found = topics.get(topic);
+  return found ?? (await topics.createForRetry(topic, queues, false, isUnit ? UNIT_SUBSCRIBED : 0));
+}
+
+/** The message of a record; undefined where there is none, or none that is whole. */
+async function messageAt(store: Store, offset: number): Promise<StoredMessage | undefined> {
+  if (!Number.isSafeInteger(offset) || offset < 0) return undefined;
+  try {
+    return await store.fetchAt(offset);
+  } catch (error) {
+    if (error instanceof StoreError && error.code === "STORE_CORRUPT") return undefined;
+    throw error;
+  }
+}
+
+/** Puts a copy of the message where it waits for its next try, or with the dead letters. Resolves with whether it is one. */
+async function put(
+  parts: SendBackParts,
+  message: StoredMessage,
+  group: SubscriptionGroupConfig,
+  retries: TopicConfig,
+  asked: { delayLevel: number; maxReconsumeTimes: number | undefined; clientVersion: number },
+): Promise<boolean> {
+  const { store, config, statistics } = parts;
+  const back = sendBack(message, { group, ...asked });
+  const topic = back.isDeadLetter ? await topicFor(parts, back.topic, back.queues, false) : retries;
+  const queueId = randomQueue(back.isDeadLetter ? back.queues : group.retryQueueNums);
+  const text = printProperties(new Map(back.properties).set(PropertyName.WAIT, "false"));
+  const marks = markProperties(text);
+  const level = delayLevelOf(marks.delay, delaysOf(config.messageDelayLevel).length);
+  if (level === 0 && marks.isTimer && !marks.isTimerOut) throw notPut("WHEEL_TIMER_NOT_ENABLE");
+  if ((message.sysFlag & SysFlag.innerBatch) !== 0 || marks.hasInnerNumber) throw notPut("MESSAGE_ILLEGAL");
+  const place = waitingPlace({ topic: topic.topicName, queueId, properties: text }, level);
+  try {
+    const { size } = store.put({
+      topic: place.topic,
+      queueId: place.queueId,
+      body: message.body,
+      properties: Buffer.from(place.properties),
+      flag: message.flag,
+      sysFlag: message.sysFlag,
+      bornTimestamp: message.bornTimestamp,
+      bornHost: message.bornHost,
+      storeHost: { address: config.brokerIP1, port: config.listenPort },
+      reconsumeTimes: back.reconsumeTimes,
+    });
+    statistics.put(place.topic, 1, size);
+  } catch (error) {
+    const refusal = storeRefusal(error, config.maxMessageSize);
+    throw refusal instanceof RequestError ? notPut(STATUS[refusal.code] ?? "UNKNOWN_ERROR", refusal) : error;
+  }
+  return back.isDeadLetter;
+}
+
+/** What RocketMQ calls it where a message is not stored. */
+const STATUS: Readonly<Record<number, string>> = {
+  [ResponseCode.SYSTEM_BUSY]: "OS_PAGE_CACHE_BUSY",
+  [ResponseCode.MESSAGE_ILLEGAL]: "MESSAGE_ILLEGAL",
+  [ResponseCode.SERVICE_NOT_AVAILABLE]: "SERVICE_NOT_AVAILABLE",
+};
+
+function notPut(status: string, cause?: Error): RequestError {
+  return new RequestError(ResponseCode.SYSTEM_ERROR, status, { cause });
+}
