@@ -1,0 +1,117 @@
+/** What tools change: settings of topics, permissions of brokers, the name server's own options. */
+import { getProperties } from "properties-file";
+import { Permission } from "../protocol/bodies/topic-config.ts";
+import { RequestCode, ResponseCode } from "../protocol/codes.ts";
+import type { Command, Response } from "../protocol/command.ts";
+import { Fields } from "../protocol/fields.ts";
+import { printBody } from "../protocol/json.ts";
+import { RequestError } from "../protocol/request-error.ts";
+import type { Handlers, Hook } from "../transport/connection.ts";
+import { success } from "./answers.ts";
+import type { KVConfig } from "./kv-config.ts";
+import { printOptions } from "./options.ts";
+import type { Registry } from "./registry.ts";
+import type { Settings } from "./settings.ts";
+import { withoutWrite } from "./topic-queues.ts";
+
+export interface AdminParts {
+  readonly registry: Registry;
+  readonly kv: KVConfig;
+  readonly settings: Settings;
+}
+
+/** Requests that change what others see, and that no client and no broker sends. */
+const ADMINISTRATIVE: ReadonlySet<number> = new Set([
+  RequestCode.PUT_KV_CONFIG,
+  RequestCode.DELETE_KV_CONFIG,
+  RequestCode.WIPE_WRITE_PERM_OF_BROKER,
+  RequestCode.ADD_WRITE_PERM_OF_BROKER,
+  RequestCode.DELETE_TOPIC_IN_NAMESRV,
+  RequestCode.UPDATE_NAMESRV_CONFIG,
+]);
+
+/** Administrative requests are taken from this machine only, unless the options say otherwise. */
+export function administrativeHook(settings: Settings): Hook {
+  return ({ code }, { connection }) => {
+    if (settings.current.adminAccess === "any" || connection.isLoopback || !ADMINISTRATIVE.has(code)) return;
+    const right = "send it from the name server's own machine, or start the name server with adminAccess=any";
+    throw new RequestError(ResponseCode.NO_PERMISSION, `request ${code} is administrative: ${right}`);
+  };
+}
+
+export function adminHandlers({ registry, kv, settings }: AdminParts): Handlers {
+  const { topics } = registry;
+  return [
+    [RequestCode.PUT_KV_CONFIG, (request) => putKV(kv, request)],
+    [RequestCode.GET_KV_CONFIG, (request) => getKV(kv, request)],
+    [
+      RequestCode.DELETE_KV_CONFIG,
+      async ({ ext }) => {
+        const fields = new Fields(ext);
+        await kv.delete(fields.text("namespace"), fields.text("key"));
+        return success();
+      },
+    ],
+    [RequestCode.GET_KVLIST_BY_NAMESPACE, (request) => listKV(kv, request)],
+    [
+      RequestCode.WIPE_WRITE_PERM_OF_BROKER,
+      ({ ext }) => {
+        const wiped = topics.changePermission(new Fields(ext).text("brokerName"), withoutWrite);
+        return success({ wipeTopicCount: wiped });
+      },
+    ],
+    [
+      RequestCode.ADD_WRITE_PERM_OF_BROKER,
+      ({ ext }) => {
+        const both = Permission.READ | Permission.WRITE;
+        return success({ addTopicCount: topics.changePermission(new Fields(ext).text("brokerName"), () => both) });
+      },
+    ],
+    [
+      RequestCode.DELETE_TOPIC_IN_NAMESRV,
+      ({ ext }) => {
+        const fields = new Fields(ext);
+        registry.deleteTopic(fields.text("topic"), fields.optionalText("clusterName") || undefined);
+        return success();
+      },
+    ],
+    [RequestCode.UPDATE_NAMESRV_CONFIG, (request) => updateOptions(settings, request)],
+    [RequestCode.GET_NAMESRV_CONFIG, () => success(undefined, Buffer.from(printOptions(settings.current)))],
+  ];
+}
+
+async function putKV(kv: KVConfig, { ext }: Command): Promise<Response> {
+  const fields = new Fields(ext);
+  const stored = await kv.put(fields.text("namespace"), fields.text("key"), fields.text("value"));
+  if (!stored) throw new RequestError(ResponseCode.SYSTEM_ERROR, "this name server has as many settings as it takes");
+  return success();
+}
+
+function getKV(kv: KVConfig, { ext }: Command): Response {
+  const fields = new Fields(ext);
+  const namespace = fields.text("namespace");
+  const key = fields.text("key");
+  const value = kv.get(namespace, key);
+  if (value !== undefined) return success({ value });
+  throw new RequestError(ResponseCode.QUERY_NOT_FOUND, `No config item, Namespace: ${namespace} Key: ${key}`);
+}
+
+function listKV(kv: KVConfig, { ext }: Command): Response {
+  const namespace = new Fields(ext).text("namespace");
+  const table = kv.namespace(namespace);
+  if (table !== undefined) return success(undefined, printBody({ table }));
+  throw new RequestError(ResponseCode.QUERY_NOT_FOUND, `No config item, Namespace: ${namespace}`);
+}
+
+function updateOptions(settings: Settings, { body }: Command): Response {
+  const changes = getProperties(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+  let forbidden: string[];
+  try {
+    forbidden = settings.update(changes);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new RequestError(ResponseCode.SYSTEM_ERROR, error.message, { cause: error });
+  }
+  if (forbidden.length === 0) return success();
+  throw new RequestError(ResponseCode.NO_PERMISSION, `cannot be changed while it runs: ${forbidden.join(", ")}`);
+}

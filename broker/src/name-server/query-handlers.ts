@@ -1,0 +1,83 @@
+/** What clients and tools ask: routes, lists of clusters and topics. */
+import { RequestCode, ResponseCode } from "../protocol/codes.ts";
+import type { Command, Response } from "../protocol/command.ts";
+import { Fields } from "../protocol/fields.ts";
+import { printBody, printFastjson } from "../protocol/json.ts";
+import { RequestError } from "../protocol/request-error.ts";
+import { Version } from "../protocol/versions.ts";
+import type { Handler, Handlers } from "../transport/connection.ts";
+import { success, topicList } from "./answers.ts";
+import { type KVConfig, ORDER_TOPIC_NAMESPACE } from "./kv-config.ts";
+import type { Registry } from "./registry.ts";
+import { routeOf } from "./routes.ts";
+import type { Settings } from "./settings.ts";
+
+/** Bits of a topic's system flag. */
+const UNIT = 1;
+const UNIT_SUB = 2;
+
+export interface QueryParts {
+  readonly registry: Registry;
+  readonly kv: KVConfig;
+  readonly settings: Settings;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly startedAt: number;
+}
+
+export function queryHandlers(parts: QueryParts): Handlers {
+  const { registry, settings } = parts;
+  const { topics } = registry;
+  /** Lists that the configuration can switch off. */
+  const listed =
+    (option: "enableTopicList" | "enableAllTopicList", list: (fields: Fields) => Response): Handler =>
+    ({ ext }) => {
+      if (!settings.current[option]) throw new RequestError(ResponseCode.SYSTEM_ERROR, "disable");
+      return list(new Fields(ext));
+    };
+  const flagged = (matches: (flag: number) => boolean) =>
+    listed("enableTopicList", () => topicList(topics.withFlag(matches)));
+  return [
+    [RequestCode.GET_ROUTEINFO_BY_TOPIC, (request) => route(parts, request)],
+    [RequestCode.GET_BROKER_CLUSTER_INFO, () => success(undefined, printFastjson(registry.clusterInfo()))],
+    [RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER, listed("enableAllTopicList", () => topicList(topics.names()))],
+    [
+      RequestCode.GET_TOPICS_BY_CLUSTER,
+      listed("enableTopicList", (fields) => topicList(registry.topicsOfCluster(fields.text("cluster")))),
+    ],
+    [RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_NS, () => systemTopics(registry)],
+    [RequestCode.GET_UNIT_TOPIC_LIST, flagged((flag) => (flag & UNIT) !== 0)],
+    [RequestCode.GET_HAS_UNIT_SUB_TOPIC_LIST, flagged((flag) => (flag & UNIT_SUB) !== 0)],
+    [RequestCode.GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST, flagged((flag) => (flag & UNIT) === 0 && (flag & UNIT_SUB) !== 0)],
+  ];
+}
+
+function route({ registry, kv, settings, now, startedAt }: QueryParts, { ext, version }: Command): Response {
+  const fields = new Fields(ext);
+  const topic = fields.text("topic");
+  const { needWaitForService, waitSecondsForService, orderMessageEnable, supportActingMaster } = settings.current;
+  if (needWaitForService && now() < startedAt + waitSecondsForService * 1000) {
+    throw new RequestError(ResponseCode.SYSTEM_ERROR, "name server not ready");
+  }
+  const zoneName = fields.boolean("__ZONE_MODE") ? fields.optionalText("__ZONE_NAME")?.trim() || undefined : undefined;
+  const orderTopicConf = orderMessageEnable ? kv.get(ORDER_TOPIC_NAMESPACE, topic) : undefined;
+  const found = routeOf(registry, topic, { orderTopicConf, supportActingMaster, zoneName });
+  if (found === undefined) {
+    throw new RequestError(ResponseCode.TOPIC_NOT_EXIST, `No topic route info in name server for the topic: ${topic}`);
+  }
+  // Older native clients read the bare keys of fastjson, and nothing else.
+  const isStandard = zoneName === undefined && (version >= Version.V4_9_4 || fields.boolean("acceptStandardJsonOnly"));
+  return success(undefined, isStandard ? printBody(found) : printFastjson(found));
+}
+
+/** Names of clusters and brokers are topics, too. */
+function systemTopics(registry: Registry): Response {
+  const { clusterAddrTable, brokerAddrTable } = registry.clusterInfo();
+  const names = new Set<string>();
+  for (const [cluster, brokers] of clusterAddrTable) {
+    names.add(cluster);
+    for (const broker of brokers) names.add(broker);
+  }
+  const [anyBroker] = brokerAddrTable.values();
+  return topicList(names, anyBroker?.brokerAddrs.values().next().value);
+}
