@@ -1,9 +1,9 @@
 /** What clients say of themselves: heartbeats, farewells, and who else is in a group. */
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { type ConsumerData, readCheckClientRequest, readHeartbeat } from "../protocol/bodies/heartbeat.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
-import { parseBody } from "../protocol/json.ts";
 import { retryTopic } from "../protocol/names.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import { isTagType } from "../protocol/subscription.ts";
@@ -14,8 +14,6 @@ import type { GroupTable } from "../tables/group-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
 import { answerJson, SUCCESS } from "./answers.ts";
-import { membersOf } from "./entries.ts";
-import { type ConsumerData, readHeartbeat, readSubscription } from "./heartbeat.ts";
 
 export interface ClientParts {
   readonly config: BrokerConfig;
@@ -38,19 +36,20 @@ export function clientHandlers(parts: ClientParts): Handlers {
 }
 
 async function heartbeat(parts: ClientParts, request: Command, { connection }: RequestContext): Promise<Response> {
-  const { clientId, fingerprint, withoutSub, producerGroups, consumers } = readHeartbeat(request.body);
+  const heart = readHeartbeat(request.body);
+  const { heartbeatFingerprint: fingerprint, withoutSub } = heart;
   const { language, version } = request;
-  const client = { connection, clientId, language, version };
+  const client = { connection, clientId: heart.clientID, language, version };
   // The first kind has no fingerprint: its client is to send everything again.
   let isSubChange = fingerprint === 0;
-  for (const consumer of consumers) {
-    const isPulling = consumer.kind.consumeType === "CONSUME_ACTIVELY";
+  for (const consumer of heart.consumerDataSet) {
+    const isPulling = consumer.consumeType === "CONSUME_ACTIVELY";
     if (isPulling && parts.config.rejectPullConsumerEnable) continue;
     await registerConsumer(parts, client, consumer, withoutSub && fingerprint !== 0);
     if (fingerprint === 0) continue;
-    if (parts.consumers.isFingerprintNew(consumer.group, fingerprint, withoutSub)) isSubChange = true;
+    if (parts.consumers.isFingerprintNew(consumer.groupName, fingerprint, withoutSub)) isSubChange = true;
   }
-  for (const group of producerGroups) parts.producers.register(group, client);
+  for (const { groupName } of heart.producerDataSet) parts.producers.register(groupName, client);
   return { code: ResponseCode.SUCCESS, ext: { IS_SUPPORT_HEART_BEAT_V2: true, IS_SUB_CHANGE: isSubChange } };
 }
 
@@ -58,18 +57,19 @@ async function heartbeat(parts: ClientParts, request: Command, { connection }: R
 async function registerConsumer(
   { config, topics, groups, consumers }: ClientParts,
   client: ClientIdentity,
-  { group, kind, unitMode, subscriptions }: ConsumerData,
+  consumer: ConsumerData,
   withoutSub: boolean,
 ): Promise<void> {
+  const { groupName: group, subscriptionDataSet: subscriptions } = consumer;
   const found = groups.find(group);
   if (found === undefined) return;
   const subscribed = withoutSub ? consumers.find(group)?.subscriptions.values() : subscriptions;
   const isOrdered = [...(subscribed ?? [])].some(({ topic }) => topics.get(topic)?.order === true);
-  const sysFlag = unitMode ? UNIT_SUBSCRIBED : 0;
+  const sysFlag = consumer.unitMode ? UNIT_SUBSCRIBED : 0;
   // Before the group consumes: what it cannot consume goes there.
   await topics.createForRetry(retryTopic(group), found.retryQueueNums, isOrdered, sysFlag);
   const isNotified = config.notifyConsumerIdsChangedEnable && found.notifyConsumerIdsChangedEnable;
-  consumers.register(group, client, kind, withoutSub ? undefined : subscriptions, isNotified);
+  consumers.register(group, client, consumer, withoutSub ? undefined : subscriptions, isNotified);
 }
 
 function unregister({ producers, consumers }: ClientParts, request: Command, { connection }: RequestContext): Response {
@@ -83,9 +83,7 @@ function unregister({ producers, consumers }: ClientParts, request: Command, { c
 
 /** Whether a consumer can subscribe as it means to; asked before it starts. */
 function checkConfig(request: Command): Response {
-  const { subscriptionData } = membersOf(parseBody(request.body));
-  if (subscriptionData === undefined || subscriptionData === null) return SUCCESS;
-  const { expressionType } = readSubscription(subscriptionData);
+  const { expressionType } = readCheckClientRequest(request.body).subscriptionData;
   if (isTagType(expressionType)) return SUCCESS;
   throw new RequestError(
     ResponseCode.SYSTEM_ERROR,

@@ -5,13 +5,6 @@ import { ResponseCode } from "../protocol/codes.ts";
 import { printAddress } from "../protocol/hosts.ts";
 import { RequestError } from "../protocol/request-error.ts";
 
-/** RocketMQ's `MessageQueue`: the key of many bodies. */
-export interface MessageQueue {
-  readonly brokerName: string;
-  readonly queueId: number;
-  readonly topic: string;
-}
-
 /** What can be the topic of a queue in a store of RocketMQ. */
 const TOPIC = /^[%|\w-]{1,255}$/;
 

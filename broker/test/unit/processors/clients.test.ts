@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { clientHandlers } from "../../../src/processors/clients.ts";
 import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
+import { groupConfig } from "../../../src/tables/group-config.ts";
 import { FakeConnection, Rig } from "./rig.ts";
 
 let rig: Rig;
@@ -95,7 +96,7 @@ test("a heartbeat of the second kind asks for subscriptions only when they may h
   const beat = async (heartbeatFingerprint: number, withoutSub: boolean) => {
     const subscribed = consumer("readers", withoutSub ? [] : ["orders"]);
     const body = heartbeat("one", { heartbeatFingerprint, withoutSub, consumerDataSet: [subscribed] });
-    return (await rig.ask(RequestCode.HEART_BEAT, { body })).ext?.["IS_SUB_CHANGE"];
+    return (await rig.ask(RequestCode.HEART_BEAT, { body })).ext?.IS_SUB_CHANGE;
   };
   expect(await beat(7, false)).toBe(false);
   expect(await beat(7, true)).toBe(false);
@@ -147,7 +148,7 @@ test("groups that may not be made are passed over", async () => {
   await rig.close();
   rig = await Rig.open({ autoCreateSubscriptionGroup: "false", rejectPullConsumerEnable: "true" });
   rig.serve(clientHandlers(rig));
-  await rig.groups.put({ ...(rig.groups.get("TOOLS_CONSUMER") as never), groupName: "pullers" });
+  await rig.groups.put(groupConfig("pullers"));
   const pulling = consumer("pullers", ["orders"], { consumeType: "CONSUME_ACTIVELY" });
   const body = heartbeat("one", { consumerDataSet: [consumer("readers", ["orders"]), pulling] });
   expect((await rig.ask(RequestCode.HEART_BEAT, { body })).code).toBe(ResponseCode.SUCCESS);

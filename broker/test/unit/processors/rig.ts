@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Store } from "moraine";
 import type { BrokerConfig } from "../../../src/config/broker-config.ts";
 import { Configuration } from "../../../src/config/configuration.ts";
+import type { Log } from "../../../src/log.ts";
 import type { Command, FieldValues, Response } from "../../../src/protocol/command.ts";
 import { parseBody } from "../../../src/protocol/json.ts";
 import { ConsumerRegistry } from "../../../src/services/consumers.ts";
@@ -36,7 +37,7 @@ export class FakeConnection implements Connection {
   };
   readonly #listeners: Set<() => void> = new Set();
 
-  constructor(address = "127.0.0.1", port = 50_000 + FakeConnection.#ids) {
+  constructor(address: string = "127.0.0.1", port: number = 50_000 + FakeConnection.#ids) {
     this.remote = { address, port };
     this.isLoopback = address.startsWith("127.");
   }
@@ -70,7 +71,7 @@ export interface Asked {
 
 export type Answer = Response & { readonly json: unknown; readonly text: string };
 
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 export class Rig {
   readonly store: Store;
@@ -81,7 +82,7 @@ export class Rig {
   readonly producers: ProducerRegistry;
   readonly consumers: ConsumerRegistry;
   readonly locks: QueueLocks;
-  readonly log: typeof silent = silent;
+  readonly log: Log = silent;
   readonly connection: FakeConnection = new FakeConnection();
   readonly #directory: string;
   #dispatcher: Dispatcher | undefined;

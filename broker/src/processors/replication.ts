@@ -1,0 +1,23 @@
+/** What replicas and those who look after them ask: this broker is a master without any. */
+import type { Store } from "moraine";
+import { RequestCode } from "../protocol/codes.ts";
+import type { Response } from "../protocol/command.ts";
+import type { Handlers } from "../transport/connection.ts";
+import { answerJson } from "./answers.ts";
+
+export interface ReplicationParts {
+  readonly store: Store;
+}
+
+export function replicationHandlers({ store }: ReplicationParts): Handlers {
+  return [[RequestCode.GET_BROKER_HA_STATUS, () => status(store)]];
+}
+
+function status(store: Store): Response {
+  return answerJson({
+    haConnectionInfo: [],
+    inSyncSlaveNums: 0,
+    master: true,
+    masterCommitLogMaxOffset: store.log.endOffset,
+  });
+}

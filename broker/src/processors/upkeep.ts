@@ -1,0 +1,56 @@
+/** Files and topics that nobody needs any more, removed at once when an administrator says so. */
+import type { Store } from "moraine";
+import type { BrokerConfig } from "../config/broker-config.ts";
+import type { Log } from "../log.ts";
+import { RequestCode } from "../protocol/codes.ts";
+import type { Response } from "../protocol/command.ts";
+import { isSystemTopic } from "../protocol/names.ts";
+import type { TopicTable } from "../tables/topic-table.ts";
+import type { Handlers } from "../transport/connection.ts";
+import { SUCCESS } from "./answers.ts";
+
+export interface UpkeepParts {
+  readonly store: Store;
+  readonly config: BrokerConfig;
+  readonly topics: TopicTable;
+  readonly log: Log;
+  /** Milliseconds since the epoch. */
+  readonly now?: (() => number) | undefined;
+}
+
+const HOUR_MS = 3_600_000;
+/** Beginning of the names of light queues, which are no topics of the table. */
+const LIGHT_QUEUE_PREFIX = "%LMQ%";
+
+export function upkeepHandlers(parts: UpkeepParts): Handlers {
+  return [
+    [RequestCode.DELETE_EXPIRED_COMMITLOG, () => expireLog(parts)],
+    // The store removes files of queues with those of the log that they point into: there is nothing left to do.
+    [RequestCode.CLEAN_EXPIRED_CONSUMEQUEUE, () => SUCCESS],
+    [RequestCode.CLEAN_UNUSED_TOPIC, () => deleteUnused(parts)],
+  ];
+}
+
+/** What is older than `fileReservedTime` says, whatever the hour. */
+async function expireLog({ store, config, log, now = Date.now }: UpkeepParts): Promise<Response> {
+  const before = Math.max(now() - config.fileReservedTime * HOUR_MS, 0);
+  let files = 0;
+  for (;;) {
+    const expired = await store.expire({ before });
+    files += expired.files;
+    if (!expired.more) break;
+  }
+  log.info({ files, before }, "expired files of the log were removed");
+  return SUCCESS;
+}
+
+/** Queues of topics that are in the table no more, as after a deletion that did not come to its end. */
+async function deleteUnused({ store, topics, log }: UpkeepParts): Promise<Response> {
+  const unused = store
+    .topics()
+    .filter((topic) => topics.get(topic) === undefined && !isSystemTopic(topic, topics.system))
+    .filter((topic) => !topic.startsWith(LIGHT_QUEUE_PREFIX));
+  for (const topic of unused) await store.deleteTopic(topic);
+  log.info({ topics: unused }, "queues without a topic were removed");
+  return SUCCESS;
+}
