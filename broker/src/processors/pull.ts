@@ -1,22 +1,21 @@
 /** Messages to consumers: 11 and 361. What finds nothing is held until something comes. */
 import { type GetResult, type Store, StoreError } from "moraine";
-import type { BrokerConfig } from "../config/broker-config.ts";
 import type { Log } from "../log.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, FieldValues, Response } from "../protocol/command.ts";
 import { ALL, type SubscriptionData } from "../protocol/subscription.ts";
 import type { HeldPulls } from "../services/held-pulls.ts";
+import type { Statistics } from "../services/statistics.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
 import { type CheckedPull, checkPull, ForbiddenPull, type PullCheckParts } from "./messages/pull-checks.ts";
 import { PullFlag, type PullRequest, readPullRequest } from "./messages/pull-request.ts";
-import type { MessageStatistics } from "./messages/statistics.ts";
 
 export interface PullParts extends PullCheckParts {
   readonly store: Store;
   readonly offsets: OffsetTable;
   readonly heldPulls: HeldPulls;
-  readonly statistics: MessageStatistics;
+  readonly statistics: Statistics;
   readonly log: Log;
 }
 
@@ -81,9 +80,10 @@ class Pulls {
   }
 
   #answerTo(pull: PullRequest, checked: CheckedPull, read: Read): Response {
-    if (read.bytes !== undefined && read.messages > 0) {
-      this.#parts.statistics.get(pull.group, pull.topic, read.messages, read.bytes.length);
-    }
+    const { statistics } = this.#parts;
+    const { messages, bytes } = read;
+    if (bytes === undefined || messages === 0) statistics.missed();
+    else statistics.got(pull.group, pull.topic, pull.queueId, messages, bytes.length);
     return answerOf(pull, checked, read);
   }
 

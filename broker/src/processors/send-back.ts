@@ -13,6 +13,7 @@ import { RequestError } from "../protocol/request-error.ts";
 import { isWritable } from "../services/broker-permission.ts";
 import { delaysOf, waitingPlace } from "../services/delay-levels.ts";
 import { sendBack } from "../services/retries.ts";
+import type { Statistics } from "../services/statistics.ts";
 import type { GroupTable } from "../tables/group-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
@@ -21,14 +22,13 @@ import { MessageType, SysFlag, typeOf } from "./messages/message-kinds.ts";
 import { markProperties } from "./messages/property-marks.ts";
 import { missingGroup, storeRefusal, transactionRefusal } from "./messages/refusals.ts";
 import { randomQueue } from "./messages/send-topics.ts";
-import type { MessageStatistics } from "./messages/statistics.ts";
 
 export interface SendBackParts {
   readonly store: Store;
   readonly config: BrokerConfig;
   readonly topics: TopicTable;
   readonly groups: GroupTable;
-  readonly statistics: MessageStatistics;
+  readonly statistics: Statistics;
 }
 
 export function sendBackHandlers(parts: SendBackParts): Handlers {
@@ -67,7 +67,8 @@ async function takeBack(parts: SendBackParts, request: Command): Promise<Respons
     maxReconsumeTimes: fields.optionalInt("maxReconsumeTimes"),
     clientVersion: request.version,
   });
-  if (!isDead) statistics.sendBack(name, message.topic);
+  if (isDead) statistics.deadLetter(name, message.topic);
+  else statistics.sentBack(name, message.topic);
   return { code: ResponseCode.SUCCESS };
 }
 
@@ -123,7 +124,7 @@ async function put(
       storeHost: { address: config.brokerIP1, port: config.listenPort },
       reconsumeTimes: back.reconsumeTimes,
     });
-    statistics.put(place.topic, 1, size);
+    statistics.put(place.topic, 1, size, place.queueId);
   } catch (error) {
     const refusal = storeRefusal(error, config.maxMessageSize);
     throw refusal instanceof RequestError ? notPut(STATUS[refusal.code] ?? "UNKNOWN_ERROR", refusal) : error;

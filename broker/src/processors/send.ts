@@ -14,6 +14,7 @@ import { RequestError } from "../protocol/request-error.ts";
 import { delaysOf, waitingPlace } from "../services/delay-levels.ts";
 import type { QueueLocks } from "../services/queue-locks.ts";
 import { isDeadLetter } from "../services/retries.ts";
+import type { Statistics } from "../services/statistics.ts";
 import type { GroupTable } from "../tables/group-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
@@ -21,17 +22,11 @@ import { delayLevelOf } from "./messages/delays.ts";
 import { FlushWaits } from "./messages/flush-waits.ts";
 import { isBatchTopic, MessageType, SysFlag, typeOf } from "./messages/message-kinds.ts";
 import { markProperties, type PropertyMarks } from "./messages/property-marks.ts";
-import {
-  PropertyBytes,
-  withoutInnerNumber,
-  withoutOwn,
-  withProperty,
-} from "./messages/property-text.ts";
+import { PropertyBytes, withoutInnerNumber, withoutOwn, withProperty } from "./messages/property-text.ts";
 import { illegalMessage, missingGroup, storeRefusal, timerRefusal, transactionRefusal } from "./messages/refusals.ts";
 import { readSendRequest, type SendRequest } from "./messages/send-request.ts";
 import { randomQueue, topicForSend } from "./messages/send-topics.ts";
 import { refusedAnswer, type Sent, type Stored, sentAnswer, storedMany, storedOne } from "./messages/sent.ts";
-import type { MessageStatistics } from "./messages/statistics.ts";
 import { UniqueKeys } from "./messages/unique-keys.ts";
 import { markWireBatch } from "./messages/wire-batch.ts";
 
@@ -42,7 +37,7 @@ export interface SendParts {
   readonly groups: GroupTable;
   /** Whether a group consumes in order: it holds locks of queues. */
   readonly locks: Pick<QueueLocks, "isLockAllExpired">;
-  readonly statistics: MessageStatistics;
+  readonly statistics: Statistics;
 }
 
 export function sendHandlers(parts: SendParts): Handlers {
@@ -195,7 +190,7 @@ class Sends {
       innerBatch: isInner ? true : undefined,
     });
     const stored = storedOne(result);
-    statistics.put(place.topic, 1, result.size);
+    statistics.put(place.topic, 1, result.size, place.queueId);
     return this.#settled({ stored, queueId, transactionId: uniqKey, batchUniqId: undefined }, marks);
   }
 
@@ -223,7 +218,7 @@ class Sends {
     const stored = isInner
       ? this.#putInner(topicName, queueId, body, send, options)
       : storedMany(this.#parts.store.putGroup(topicName, queueId, body, options));
-    statistics.put(topicName, stored.messages, stored.bytes);
+    statistics.put(topicName, stored.messages, stored.bytes, queueId);
     const transactionId = marks.uniqKey === "" ? undefined : marks.uniqKey;
     const sent: Sent = { stored, queueId, transactionId, batchUniqId: isInner ? marks.uniqKey : undefined };
     return this.#settled(sent, marks);

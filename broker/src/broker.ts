@@ -1,0 +1,180 @@
+/** A broker: its parts put together, started and stopped in order. */
+import { join } from "node:path";
+import { Store } from "moraine";
+import type { Configuration } from "./config/configuration.ts";
+import { addressList } from "./config/schema.ts";
+import { brokerHandlers } from "./handlers.ts";
+import type { Log } from "./log.ts";
+import { NameServer } from "./name-server/name-server.ts";
+import { administrativeHook } from "./processors/administrative.ts";
+import { RequestCode } from "./protocol/codes.ts";
+import { printAddress } from "./protocol/hosts.ts";
+import { ConsumerRegistry } from "./services/consumers.ts";
+import { delaysOf } from "./services/delay-levels.ts";
+import { DelayService } from "./services/delay-service.ts";
+import { HeldPulls } from "./services/held-pulls.ts";
+import { ProducerRegistry } from "./services/producers.ts";
+import { QueueLocks } from "./services/queue-locks.ts";
+import { Registration } from "./services/registration.ts";
+import { Statistics } from "./services/statistics.ts";
+import { Stops } from "./stops.ts";
+import { storeOptions } from "./store-options.ts";
+import { DelayOffsets } from "./tables/delay-offsets.ts";
+import { GroupTable } from "./tables/group-table.ts";
+import { OffsetTable } from "./tables/offset-table.ts";
+import { TopicTable } from "./tables/topic-table.ts";
+import { RemotingClient } from "./transport/client.ts";
+import type { Handlers } from "./transport/connection.ts";
+import { Dispatcher } from "./transport/dispatcher.ts";
+import { RemotingServer } from "./transport/server.ts";
+
+/** How long requests under way may take to be answered when the broker stops. */
+const GRACE_MS = 3000;
+/** The second port is so far below the first. It takes no pulls, so that sends there never stand behind one. */
+const SECOND_PORT_BELOW = 2;
+const NOT_ON_SECOND_PORT: ReadonlySet<number> = new Set([RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE]);
+
+export class Broker {
+  readonly #stops: Stops;
+  /** `host:port` of the name server of its own; undefined where it has none. */
+  readonly nameServer: string | undefined;
+
+  private constructor(stops: Stops, nameServer: string | undefined) {
+    this.#stops = stops;
+    this.nameServer = nameServer;
+  }
+
+  /**
+   * Resolves when clients can find it and send. Rejects with the first thing that failed; what was started before is stopped
+   * again then.
+   */
+  static async start(configuration: Configuration, log: Log): Promise<Broker> {
+    const stops = new Stops(log);
+    try {
+      const nameServer = await startNameServer(configuration.values, log, stops);
+      const topics = await startServing(configuration, log, stops);
+      await register(configuration, { nameServer, topics, log, stops });
+      return new Broker(stops, nameServer);
+    } catch (error) {
+      await stops.run();
+      throw error;
+    }
+  }
+
+  /** Answers what is under way, and closes the store. Rejects with the first failure, when all else is stopped. */
+  async stop(): Promise<void> {
+    const [failure] = await this.#stops.run();
+    if (failure !== undefined) throw failure;
+  }
+}
+
+type Config = Configuration["values"];
+
+/** Resolves with its address. */
+async function startNameServer(config: Config, log: Log, stops: Stops): Promise<string | undefined> {
+  if (!config.nameServerEnable) return undefined;
+  const options = {
+    bindAddress: config.bindAddress,
+    listenPort: config.nameServerListenPort,
+    adminAccess: config.adminAccess,
+    kvConfigPath: join(config.storePathRootDir, "config", "nameServerKv.json"),
+  };
+  const server = await NameServer.listen({ options, log });
+  stops.add("name server", () => server.close(GRACE_MS));
+  return printAddress({ address: config.brokerIP1, port: server.port });
+}
+
+/** Opens the store, and listens for requests. Resolves with the topics that there are. */
+async function startServing(configuration: Configuration, log: Log, stops: Stops): Promise<TopicTable> {
+  const config = configuration.values;
+  const store = await Store.open(config.storePathRootDir, storeOptions(config));
+  stops.add("store", () => store.close());
+
+  const topics = new TopicTable(store, { config });
+  const groups = new GroupTable(store, { config });
+  const offsets = new OffsetTable(store);
+  stops.add("table of offsets", () => offsets.flush());
+  await Promise.all([topics.ready, groups.ready]);
+
+  const expiryMs = (): number => config.channelExpiredTimeout;
+  const producers = new ProducerRegistry({ expiryMs });
+  stops.add("registry of producers", () => producers.stop());
+  const consumers = new ConsumerRegistry({ expiryMs, subscriptionExpiryMs: () => config.subscriptionExpiredTimeout });
+  stops.add("registry of consumers", () => consumers.stop());
+
+  const delayOffsets = new DelayOffsets(store);
+  const delays = new DelayService({ store, offsets: delayOffsets, delays: delaysOf(config.messageDelayLevel), log });
+  stops.add("delivery of delayed messages", () => delays.stop());
+  delays.start();
+
+  const heldPulls = new HeldPulls(store, config.maxHeldPulls);
+  const handlers = brokerHandlers({
+    store,
+    configuration,
+    topics,
+    groups,
+    offsets,
+    delayOffsets,
+    producers,
+    consumers,
+    locks: new QueueLocks(),
+    heldPulls,
+    delays,
+    statistics: new Statistics({ clusterName: config.brokerClusterName, systemTopics: topics.system }),
+    startedAt: Date.now(),
+    log,
+  });
+  await listen(config, handlers, log, stops);
+  // Before the servers stop: what is held is answered, and nothing is held any more.
+  stops.add("held pulls", () => heldPulls.stop());
+  return topics;
+}
+
+async function listen(config: Config, handlers: Handlers, log: Log, stops: Stops): Promise<void> {
+  const { bindAddress: host, listenPort } = config;
+  const limits = { idleMs: config.serverChannelMaxIdleTimeSeconds * 1000 };
+  const before = [administrativeHook(config)];
+  const forAll = new Dispatcher({ handlers, before, log });
+  const withoutPulls = [...handlers].filter(([code]) => !NOT_ON_SECOND_PORT.has(code));
+  const forSecond = new Dispatcher({ handlers: withoutPulls, before, log });
+  for (const [port, dispatcher] of [
+    [listenPort, forAll],
+    [listenPort - SECOND_PORT_BELOW, forSecond],
+  ] as const) {
+    const server = await RemotingServer.listen({ host, ports: [port], dispatcher, limits, log });
+    stops.add(`port ${port}`, () => server.close(GRACE_MS));
+  }
+}
+
+interface RegisterParts {
+  readonly nameServer: string | undefined;
+  readonly topics: TopicTable;
+  readonly log: Log;
+  readonly stops: Stops;
+}
+
+/** Tells name servers of the broker, now and whenever something changes that they tell clients. */
+async function register(
+  configuration: Configuration,
+  { nameServer, topics, log, stops }: RegisterParts,
+): Promise<void> {
+  const config = configuration.values;
+  const client = new RemotingClient({ log });
+  stops.add("connections to name servers", () => client.close());
+  const registration = new Registration({
+    client,
+    nameServers: () => [...(nameServer === undefined ? [] : [nameServer]), ...(addressList(config.namesrvAddr) ?? [])],
+    address: printAddress({ address: config.brokerIP1, port: config.listenPort }),
+    config,
+    topics,
+    log,
+  });
+  const unlisten = configuration.onChange((changed) => {
+    if (changed.includes("brokerPermission")) void registration.changed();
+  });
+  stops.add("registration", async () => {
+    unlisten();
+    await registration.stop();
+  });
+  await registration.start();
+}

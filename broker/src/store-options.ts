@@ -1,0 +1,28 @@
+/** The options of the store, from those that RocketMQ has for its own. */
+import type { StoreOptions } from "moraine";
+import type { BrokerConfig } from "./config/broker-config.ts";
+
+const QUEUE_ENTRY_BYTES = 20;
+const HOUR_MS = 3_600_000;
+
+export function storeOptions(config: BrokerConfig): StoreOptions {
+  const [hour = "4"] = config.deleteWhen.split(";");
+  return {
+    // Visible at once, as in RocketMQ, whatever `flushDiskType`: with SYNC_FLUSH it is the answer that waits for the disk.
+    flush: "async",
+    flushIntervalMs: config.flushIntervalCommitLog,
+    segmentBytes: config.mappedFileSizeCommitLog,
+    queueFileEntries: Math.max(Math.floor(config.mappedFileSizeConsumeQueue / QUEUE_ENTRY_BYTES), 1),
+    indexSlots: config.maxHashSlotNum,
+    indexEntries: config.maxIndexNum,
+    index: config.messageIndexEnable,
+    recordCrc: config.enabledAppendPropCRC,
+    maxMessageBytes: config.maxMessageSize,
+    delayLevels: config.messageDelayLevel,
+    retention: {
+      maxAgeMs: config.fileReservedTime * HOUR_MS,
+      deleteHour: Number(hour),
+      diskRatio: config.diskMaxUsedSpaceRatio / 100,
+    },
+  };
+}
