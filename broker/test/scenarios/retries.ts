@@ -8,6 +8,7 @@ import { allSent } from "./sends.ts";
 const tries = (consumed: readonly Consumed[], body: string): number[] =>
   consumed.filter(({ message }) => message.body === body).map(({ message }) => message.reconsumeTimes);
 
+// Go's client looks for the route of its retry topic, which is new here, every half minute.
 export const retries: readonly Scenario[] = [
   {
     name: "retry",
@@ -19,7 +20,7 @@ export const retries: readonly Scenario[] = [
       const messages = [{ body: "good", tags: "G" }, { body: "fails", tags: "F", keys: "k", properties: { colour: "blue" } }];
       const sent = await scene.send(producer, topic, messages, { queue: scene.queue(topic, 1) });
       allSent(sent);
-      const consumed = await scene.until([consumer], (all) => all.some(({ good, message }) => good && message.body === "fails"));
+      const consumed = await scene.until([consumer], (all) => all.some(({ good, message }) => good && message.body === "fails"), 90_000);
       assert.deepEqual(tries(consumed, "fails"), [0, 1, 2]);
       const failing = consumed.filter(({ message }) => message.body === "fails");
       for (const { message } of failing) {
@@ -40,7 +41,7 @@ export const retries: readonly Scenario[] = [
       const consumer = await scene.consumer(topic, { fail: { F: 100 }, delayLevel: 1, maxReconsumeTimes: 1 });
       const sent = await scene.send(producer, topic, [{ body: "fails", tags: "F", keys: "k" }]);
       allSent(sent);
-      const consumed = await scene.until([consumer], (all) => all.length >= 2);
+      const consumed = await scene.until([consumer], (all) => all.length >= 2, 90_000);
       assert.deepEqual(tries(consumed, "fails"), [0, 1]);
       const dead = `%DLQ%${scene.name("group")}`;
       await scene.routed(dead);

@@ -11,7 +11,7 @@ import { keepFacts, stable } from "./facts.ts";
 import { startMoraine } from "./moraine.ts";
 import { judge } from "./recorded.ts";
 import type { Scenario } from "./scenario.ts";
-import { Scene } from "./scene.ts";
+import { registered, Scene } from "./scene.ts";
 import type { StartSubject, Subject } from "./subject.ts";
 
 const MINUTE = 60_000;
@@ -48,7 +48,9 @@ async function startClients(subject: Subject, name: ClientName): Promise<[client
   mkdirSync(folder, { recursive: true });
   const hand = PROGRAMS["java-5.4.0"].start(subject.nameServer, join(subject.folder, `hand-${name}`));
   const client = name === "java-5.4.0" ? hand : PROGRAMS[name].start(subject.nameServer, folder);
-  return Promise.all([client, hand]);
+  const both = await Promise.all([client, hand]);
+  await registered(subject, both[1]);
+  return both;
 }
 
 for (const name of clients) {

@@ -163,6 +163,16 @@ export class Scene {
   }
 }
 
+/** Waits until the name server knows the broker. */
+export async function registered(subject: Subject, hand: Driver): Promise<void> {
+  const cluster = (): Promise<RawAnswer> => hand.ask<RawAnswer>({ do: "raw", code: 106 });
+  const isKnown = ({ body }: RawAnswer): boolean => body?.includes(subject.brokerAddress) === true;
+  if (isKnown(await cluster())) return;
+  // Apache's broker sometimes leaves its first registration out, and comes again after ten seconds: this makes it come now.
+  if (subject.kind === "apache") await hand.ask({ do: "raw", address: subject.brokerAddress, code: 25, body: "brokerPermission=6\n" });
+  await eventually(cluster, isKnown);
+}
+
 /** RocketMQ's codes of a failure, outermost first, or `undefined` if the action succeeds. */
 export async function failure(action: Promise<unknown>): Promise<{ type: string; code?: number }[] | undefined> {
   try {

@@ -29,6 +29,8 @@ final class Consuming implements Driver.Part {
         DefaultMQPushConsumer c = new DefaultMQPushConsumer(o.getString("group"));
         c.setNamesrvAddr(Driver.nameServer);
         c.setInstanceName(o.getString("name"));
+        // The route of a new retry topic is found soon, not after half a minute.
+        c.setPollNameServerInterval(2000);
         c.setConsumeThreadMin(4);
         c.setConsumeThreadMax(4);
         c.setConsumeFromWhere(ConsumeFromWhere.valueOf("CONSUME_FROM_" + (o.containsKey("from") ? o.getString("from") : "FIRST_OFFSET")));
