@@ -20,7 +20,7 @@ export interface BrokerConfig {
   // Where it listens.
   /** Default, unlike RocketMQ's: 127.0.0.1. */
   readonly bindAddress: string;
-  /** The one below the one below it is listened to as well. Default, as in RocketMQ's own files: 10911. */
+  /** Two below it is listened to as well. Default, as in RocketMQ's own files: 10911. 0: any that are free. */
   readonly listenPort: number;
   readonly serverChannelMaxIdleTimeSeconds: number;
   /** Ours: who may send administrative requests. */

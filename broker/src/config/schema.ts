@@ -108,7 +108,7 @@ const shape = {
   flushDiskType: choice<"ASYNC_FLUSH" | "SYNC_FLUSH">("ASYNC_FLUSH", "SYNC_FLUSH"),
   flushIntervalCommitLog: integer(500, 1, 3_600_000),
   haListenPort: port(10_912),
-  listenPort: port(10_911, 3),
+  listenPort: port(10_911, 0),
   litePullMessageEnable: boolean(true),
   logLevel: choice<"debug" | "info" | "warn" | "error">("info", "debug", "warn", "error"),
   longPollingEnable: boolean(true),

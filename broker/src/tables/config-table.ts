@@ -128,6 +128,11 @@ export class ConfigTable<T> {
     return this.#next;
   }
 
+  /** Resolves when no change waits for the disk any more; rejects as `Table.flush`. */
+  async flush(): Promise<void> {
+    await (this.#next ?? this.#running);
+  }
+
   async #create(name: string, value: T): Promise<T> {
     this.putBehind(name, value);
     const entry = this.#entries.get(name);
@@ -147,7 +152,7 @@ export class ConfigTable<T> {
   async #write(running: Promise<void>): Promise<void> {
     await running.catch(() => {});
     await new Promise((resolve) => setImmediate(resolve));
-    this.#running = this.#next ?? this.#running;
+    if (this.#next !== undefined) this.#running = this.#next;
     this.#next = undefined;
     const { part, others } = this.#options;
     this.#table.set(part, Object.fromEntries([...this.#entries].map(([name, { json }]) => [name, json])));

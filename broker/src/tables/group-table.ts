@@ -42,6 +42,8 @@ export class GroupTable {
     this.#forbidden = readForbidden(this.#table.other(FORBIDDEN_TABLE));
     const missing = SYSTEM_GROUPS.filter((group) => this.#table.get(group) === undefined);
     this.ready = Promise.all(missing.map((group) => this.#table.create(group, groupConfig(group)))).then(() => {});
+    // A failure is told to whoever waits for it.
+    this.ready.catch(() => {});
   }
 
   get(group: string): SubscriptionGroupConfig | undefined {
@@ -100,6 +102,11 @@ export class GroupTable {
     else this.#forbidden.delete(group);
     this.#table.changed();
     await this.#table.persist();
+  }
+
+  /** Resolves when no change waits for the disk any more: before the store is closed. Rejects as `Table.flush`. */
+  flush(): Promise<void> {
+    return this.#table.flush();
   }
 
   /** What groups are forbidden, as it is written. */

@@ -38,6 +38,8 @@ export class TopicTable {
     const own = systemTopics(config);
     this.#system = new Set(own.map(({ topicName }) => topicName));
     this.ready = this.#makeOwn(own);
+    // A failure is told to whoever waits for it.
+    this.ready.catch(() => {});
   }
 
   get(topic: string): TopicConfig | undefined {
@@ -118,6 +120,11 @@ export class TopicTable {
     const isGone = await this.#table.delete(topic);
     if (isGone) await this.#tell([topic]);
     return isGone;
+  }
+
+  /** Resolves when no change waits for the disk any more: before the store is closed. Rejects as `Table.flush`. */
+  flush(): Promise<void> {
+    return this.#table.flush();
   }
 
   /** Returns what ends it. */
