@@ -1,4 +1,5 @@
 /** Every scenario. */
+import { admin } from "./admin.ts";
 import { consuming } from "./consuming.ts";
 import { ordered } from "./ordered.ts";
 import { pulls } from "./pulls.ts";
@@ -18,4 +19,5 @@ export const ALL_SCENARIOS: readonly Scenario[] = [
   ...refusals,
   ...topics,
   ...restarts,
+  ...admin,
 ];

@@ -8,9 +8,12 @@ import { Configuration } from "../../../src/config/configuration.ts";
 import type { Log } from "../../../src/log.ts";
 import type { Command, FieldValues, Response } from "../../../src/protocol/command.ts";
 import { parseBody } from "../../../src/protocol/json.ts";
+import { buildSubscription } from "../../../src/protocol/subscription.ts";
 import { ConsumerRegistry } from "../../../src/services/consumers.ts";
 import { ProducerRegistry } from "../../../src/services/producers.ts";
 import { QueueLocks } from "../../../src/services/queue-locks.ts";
+import { Statistics } from "../../../src/services/statistics.ts";
+import { DelayOffsets } from "../../../src/tables/delay-offsets.ts";
 import { GroupTable } from "../../../src/tables/group-table.ts";
 import { OffsetTable } from "../../../src/tables/offset-table.ts";
 import { topicConfig } from "../../../src/tables/topic-config.ts";
@@ -21,6 +24,7 @@ import { Dispatcher } from "../../../src/transport/dispatcher.ts";
 export interface Notice {
   readonly code: number;
   readonly ext: FieldValues;
+  readonly body: string;
 }
 
 /** The end of a client's connection that the broker has. */
@@ -42,8 +46,8 @@ export class FakeConnection implements Connection {
     this.isLoopback = address.startsWith("127.");
   }
 
-  notify(code: number, ext: FieldValues = {}): void {
-    this.notices.push({ code, ext });
+  notify(code: number, ext: FieldValues = {}, body: Uint8Array = new Uint8Array(0)): void {
+    this.notices.push({ code, ext, body: Buffer.from(body).toString("utf8") });
   }
 
   async invoke(code: number, ext: FieldValues, body: Uint8Array | undefined): Promise<Command> {
@@ -82,6 +86,8 @@ export class Rig {
   readonly producers: ProducerRegistry;
   readonly consumers: ConsumerRegistry;
   readonly locks: QueueLocks;
+  readonly statistics: Statistics;
+  readonly delayOffsets: DelayOffsets;
   readonly log: Log = silent;
   readonly connection: FakeConnection = new FakeConnection();
   readonly #directory: string;
@@ -102,6 +108,8 @@ export class Rig {
     this.producers = new ProducerRegistry({ expiryMs });
     this.consumers = new ConsumerRegistry({ expiryMs, subscriptionExpiryMs: () => config.subscriptionExpiredTimeout });
     this.locks = new QueueLocks();
+    this.statistics = new Statistics({ clusterName: config.brokerClusterName, systemTopics: this.topics.system });
+    this.delayOffsets = new DelayOffsets(store);
   }
 
   static async open(given: Readonly<Record<string, string>> = {}): Promise<Rig> {
@@ -145,6 +153,20 @@ export class Rig {
     const all = Buffer.concat(pieces as Uint8Array[]);
     const text = all.toString("utf8");
     return { ...response, text, json: all.length > 0 && all[0] === 0x7b ? parseBody(all) : undefined };
+  }
+
+  /** A consumer that is online, with its subscriptions to all tags of topics. */
+  consume(group: string, clientId: string, topics: readonly string[], version = 479): FakeConnection {
+    const connection = new FakeConnection();
+    const kind = {
+      consumeType: "CONSUME_PASSIVELY",
+      messageModel: "CLUSTERING",
+      consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+    } as const;
+    const client = { connection, clientId, language: "JAVA", version };
+    const subscriptions = topics.map((topic) => buildSubscription(topic, "*", undefined, 1));
+    this.consumers.register(group, client, kind, subscriptions, true);
+    return connection;
   }
 
   /** A topic with so many queues. */

@@ -1,0 +1,183 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Configuration } from "../../../src/config/configuration.ts";
+import { administrativeHook } from "../../../src/processors/administrative.ts";
+import { brokerStatsHandlers } from "../../../src/processors/broker-stats.ts";
+import { configurationHandlers } from "../../../src/processors/configuration.ts";
+import { replicationHandlers } from "../../../src/processors/replication.ts";
+import { humanBytes, runtimeInfoHandlers } from "../../../src/processors/runtime-info.ts";
+import { upkeepHandlers } from "../../../src/processors/upkeep.ts";
+import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
+import { FakeConnection, Rig } from "./rig.ts";
+
+let rig: Rig;
+
+beforeEach(async () => {
+  rig = await Rig.open();
+});
+
+afterEach(() => rig.close());
+
+test("options are shown, and changed in the file that they came from", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "moraine-configuration-"));
+  try {
+    const file = join(directory, "broker.conf");
+    await writeFile(file, "# of ours\nbrokerName=broker-a\ntraceOn=true\n");
+    const configuration = Configuration.load({ file }, rig.log);
+    rig.serve(configurationHandlers({ configuration, log: rig.log }));
+    const show = async () => await rig.ask(RequestCode.GET_BROKER_CONFIG);
+    const shown = await show();
+    expect(shown.text).toContain("brokerName=broker-a\n");
+    expect(JSON.parse(String(shown.ext?.version))).toEqual({ ...configuration.version });
+    const update = (text: string) => rig.ask(RequestCode.UPDATE_BROKER_CONFIG, { body: Buffer.from(text) });
+    expect((await update("traceOn=false\n")).code).toBe(ResponseCode.SUCCESS);
+    expect(configuration.values.traceOn).toBe(false);
+    expect((await show()).text).toContain("traceOn=false\n");
+    expect(await readFile(file, "utf8")).toContain("# of ours");
+    expect((await update("brokerName=other\n")).code).toBe(ResponseCode.NO_PERMISSION);
+    expect((await update("brokerConfigPath=/x\n")).code).not.toBe(ResponseCode.SUCCESS);
+    expect((await update("noSuchOption=1\n")).code).toBe(ResponseCode.INVALID_PARAMETER);
+    expect((await update("traceOn=perhaps\n")).code).toBe(ResponseCode.INVALID_PARAMETER);
+    expect((await update("")).code).toBe(ResponseCode.SUCCESS);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+/** What `mqadmin clusterList` and `brokerStatus` read. */
+const READ_BY_TOOLS: readonly string[] = [
+  "ackThreadPoolQueueHeadWaitTimeMills",
+  "ackThreadPoolQueueSize",
+  "bootTimestamp",
+  "brokerActive",
+  "brokerVersionDesc",
+  "commitLogDirCapacity",
+  "commitLogDiskRatio",
+  "commitLogMaxOffset",
+  "commitLogMinOffset",
+  "dispatchBehindBytes",
+  "earliestMessageTimeStamp",
+  "getTransferredTps",
+  "msgGetTotalTodayMorning",
+  "msgGetTotalTodayNow",
+  "msgGetTotalYesterdayMorning",
+  "msgPutTotalTodayMorning",
+  "msgPutTotalTodayNow",
+  "msgPutTotalYesterdayMorning",
+  "pageCacheLockTimeMills",
+  "pullThreadPoolQueueHeadWaitTimeMills",
+  "pullThreadPoolQueueSize",
+  "putTps",
+  "sendThreadPoolQueueHeadWaitTimeMills",
+  "sendThreadPoolQueueSize",
+  "timerCongestNum",
+  "timerDequeueTps",
+  "timerEnqueueTps",
+  "timerOffsetBehind",
+  "timerReadBehind",
+];
+
+test("how the broker does, in the words that tools read", async () => {
+  const startedAt = Date.now();
+  const now = () => startedAt + 90_061_000;
+  const delays = { progress: () => [{ level: 3, delivered: 5, max: 7 }] };
+  rig.serve(runtimeInfoHandlers({ ...rig, config: rig.config, delays, startedAt, now }));
+  const ask = async () =>
+    ((await rig.ask(RequestCode.GET_BROKER_RUNTIME_INFO)).json as { table: Record<string, string> }).table;
+  const fresh = await ask();
+  for (const name of READ_BY_TOOLS) expect(fresh, name).toHaveProperty(name);
+  for (const value of Object.values(fresh)) expect(typeof value).toBe("string");
+  expect(fresh).toMatchObject({
+    brokerActive: "true",
+    earliestMessageTimeStamp: "-1",
+    runtime: "[ 1 days, 1 hours, 1 minutes, 1 seconds ]",
+    scheduleMessageOffset_3: "5,7",
+  });
+  expect(Number(fresh.commitLogDiskRatio)).toBeGreaterThan(0);
+  expect(Number(fresh.commitLogDiskRatio)).toBeLessThanOrEqual(1);
+  rig.put("orders", 0, 2);
+  const table = await ask();
+  expect(table.earliestMessageTimeStamp).toBe(String(rig.store.timeOf("orders", 0, 0)));
+  expect(table.commitLogMaxOffset).toBe(String(rig.store.log.endOffset));
+  expect(table.putMessageTimesTotal).toBe("2");
+});
+
+test("amounts as RocketMQ writes them", () => {
+  expect([0, 1023, 1024, 1536, 5 * 1024 ** 3].map(humanBytes)).toEqual([
+    "0 B",
+    "1023 B",
+    "1.0 KiB",
+    "1.5 KiB",
+    "5.0 GiB",
+  ]);
+});
+
+test("what was counted, by name and key", async () => {
+  rig.serve(brokerStatsHandlers(rig));
+  const ask = (statsKey: string) =>
+    rig.ask(RequestCode.VIEW_BROKER_STATS_DATA, { ext: { statsName: "TOPIC_PUT_NUMS", statsKey } });
+  expect(await ask("orders")).toMatchObject({
+    code: ResponseCode.SYSTEM_ERROR,
+    remark: "The stats <TOPIC_PUT_NUMS> <orders> not exist",
+  });
+  rig.statistics.put("orders", 3, 300);
+  const item = { sum: 3, tps: expect.any(Number), avgpt: 3 };
+  expect((await ask("orders")).json).toMatchObject({ statsMinute: item, statsHour: item, statsDay: item });
+});
+
+test("files of the log that are too old go when that is asked for", async () => {
+  const day = 86_400_000;
+  const parts = { ...rig, config: rig.config, log: rig.log };
+  rig.serve(upkeepHandlers({ ...parts, now: () => Date.now() + 30 * day }));
+  const body = Buffer.alloc(400_000);
+  for (let i = 0; i < 9; i++) rig.store.put({ topic: "orders", queueId: 0, body });
+  const before = rig.store.log.minOffset;
+  expect((await rig.ask(RequestCode.DELETE_EXPIRED_COMMITLOG)).code).toBe(ResponseCode.SUCCESS);
+  expect(rig.store.log.minOffset).toBeGreaterThan(before);
+  expect((await rig.ask(RequestCode.CLEAN_EXPIRED_CONSUMEQUEUE)).code).toBe(ResponseCode.SUCCESS);
+  expect(rig.store.offsets("orders", 0).min).toBeGreaterThan(0);
+});
+
+test("nothing goes that is young enough", async () => {
+  rig.serve(upkeepHandlers({ ...rig, config: rig.config, log: rig.log }));
+  const body = Buffer.alloc(400_000);
+  for (let i = 0; i < 9; i++) rig.store.put({ topic: "orders", queueId: 0, body });
+  await rig.ask(RequestCode.DELETE_EXPIRED_COMMITLOG);
+  expect(rig.store.offsets("orders", 0)).toMatchObject({ min: 0, max: 9 });
+});
+
+test("queues that have no topic any more go when that is asked for", async () => {
+  rig.serve(upkeepHandlers({ ...rig, config: rig.config, log: rig.log }));
+  await rig.topic("orders");
+  for (const topic of ["orders", "forgotten", "SCHEDULE_TOPIC_XXXX"]) rig.put(topic, 0);
+  rig.store.put({ topic: "orders", queueId: 0, body: Buffer.from("x"), multiDispatch: ["%LMQ%light"] });
+  expect((await rig.ask(RequestCode.CLEAN_UNUSED_TOPIC)).code).toBe(ResponseCode.SUCCESS);
+  expect(rig.store.topics()).toEqual(["%LMQ%light", "SCHEDULE_TOPIC_XXXX", "orders"]);
+});
+
+test("a master without replicas says so", async () => {
+  rig.serve(replicationHandlers(rig));
+  expect((await rig.ask(RequestCode.GET_BROKER_HA_STATUS)).json).toEqual({
+    haConnectionInfo: [],
+    inSyncSlaveNums: 0,
+    master: true,
+    masterCommitLogMaxOffset: 0,
+  });
+});
+
+test("administrative requests come from the broker's own machine, unless the configuration takes all", async () => {
+  const handlers = [
+    [RequestCode.GET_BROKER_CONFIG, () => ({ code: 0 })],
+    [RequestCode.SEND_MESSAGE, () => ({ code: 0 })],
+  ] as const;
+  const codeOf = async (adminAccess: "loopback" | "any", code: number, address: string) => {
+    rig.serve(handlers, [administrativeHook({ adminAccess })]);
+    return (await rig.ask(code, { connection: new FakeConnection(address) })).code;
+  };
+  expect(await codeOf("loopback", RequestCode.GET_BROKER_CONFIG, "127.0.0.1")).toBe(ResponseCode.SUCCESS);
+  expect(await codeOf("loopback", RequestCode.GET_BROKER_CONFIG, "10.0.0.9")).toBe(ResponseCode.NO_PERMISSION);
+  expect(await codeOf("any", RequestCode.GET_BROKER_CONFIG, "10.0.0.9")).toBe(ResponseCode.SUCCESS);
+  expect(await codeOf("loopback", RequestCode.SEND_MESSAGE, "10.0.0.9")).toBe(ResponseCode.SUCCESS);
+});
