@@ -96,8 +96,9 @@ export class FrameReader {
     chunk.copy(room, this.#filled, this.#at, this.#at + taken);
     this.#filled = filled;
     this.#advance(chunk, taken);
-    if (filled === LENGTH_BYTES) return undefined;
-    if (filled < needed) return undefined;
+    // The length is all there, and no more: a wrong one is refused now.
+    if (filled === LENGTH_BYTES) this.#frameBytes(room, 0);
+    if (filled === LENGTH_BYTES || filled < needed) return undefined;
     this.#partial = undefined;
     return room.subarray(0, needed);
   }
