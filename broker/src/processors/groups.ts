@@ -10,6 +10,7 @@ import { Fields } from "../protocol/fields.ts";
 import { parseBody } from "../protocol/json.ts";
 import { checkGroupName } from "../protocol/names.ts";
 import { RequestError } from "../protocol/request-error.ts";
+import type { Statistics } from "../services/statistics.ts";
 import { Forbidden, type GroupTable } from "../tables/group-table.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { Handlers } from "../transport/connection.ts";
@@ -21,6 +22,7 @@ export interface GroupParts {
   readonly config: BrokerConfig;
   readonly groups: GroupTable;
   readonly offsets: OffsetTable;
+  readonly statistics: Statistics;
 }
 
 export function groupHandlers(parts: GroupParts): Handlers {
@@ -78,11 +80,12 @@ function showGroup(groups: GroupTable, request: Command): Response {
 }
 
 /** The topics for its retries and dead letters stay, as in RocketMQ, whose tools delete them themselves. */
-async function deleteGroup({ groups, offsets }: GroupParts, request: Command): Promise<Response> {
+async function deleteGroup({ groups, offsets, statistics }: GroupParts, request: Command): Promise<Response> {
   const fields = new Fields(request.ext);
   const group = fields.text("groupName");
   await groups.delete(group);
   if (fields.boolean("cleanOffset")) offsets.deleteGroup(group);
+  statistics.deleteGroup(group);
   return SUCCESS;
 }
 

@@ -136,7 +136,7 @@ function showTopic(topics: TopicTable, request: Command): Response {
 
 /** Also what POP consumers could not consume, as it is found by the topic alone. */
 async function deleteTopic(parts: TopicParts, request: Command): Promise<Response> {
-  const { store, config, topics, offsets } = parts;
+  const { store, config, topics, offsets, statistics } = parts;
   const topic = new Fields(request.ext).text("topic");
   if (topic.trim() === "") throw new RequestError(ResponseCode.INVALID_PARAMETER, "The specified topic is blank.");
   if (config.validateSystemTopicWhenUpdateTopic && isSystem(topics, topic)) {
@@ -149,6 +149,7 @@ async function deleteTopic(parts: TopicParts, request: Command): Promise<Respons
   for (const name of [topic, ...retries.filter((retry) => topics.get(retry) !== undefined)]) {
     await topics.delete(name);
     offsets.deleteTopic(name);
+    statistics.deleteTopic(name);
     await store.deleteTopic(name);
   }
   return SUCCESS;
