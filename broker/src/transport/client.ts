@@ -38,7 +38,7 @@ export class RemotingClient {
   ): Promise<Command> {
     const deadline = performance.now() + timeoutMs;
     const connection = await this.#connection(address, timeoutMs);
-    const left = Math.max(1, deadline - performance.now());
+    const left = Math.max(1, Math.ceil(deadline - performance.now()));
     try {
       return await connection.invoke(code, ext, body, left);
     } catch (error) {
@@ -69,7 +69,13 @@ export class RemotingClient {
   async #connection(address: string, timeoutMs: number): Promise<SocketConnection> {
     if (this.#closed) throw new TransportError("CONNECTION_CLOSED", "the client is closed");
     const known = this.#connections.get(address);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      const connection = await known;
+      if (connection.isOpen) return connection;
+      // Somebody else may have found that out, too, and be connecting.
+      if (this.#connections.get(address) === known) this.#connections.delete(address);
+      return this.#connection(address, timeoutMs);
+    }
     const connecting = this.#connect(address, Math.min(timeoutMs, this.#limits.connectTimeoutMs));
     this.#connections.set(address, connecting);
     const forget = () => {

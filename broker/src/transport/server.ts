@@ -25,6 +25,7 @@ export class RemotingServer {
   readonly #limits: TransportLimits;
   readonly #log: Log;
   readonly #servers: Server[] = [];
+  readonly #ports: number[] = [];
   readonly #connections: Set<SocketConnection> = new Set();
   #closing: Promise<void> | undefined;
   #dropped = 0;
@@ -48,12 +49,9 @@ export class RemotingServer {
     return server;
   }
 
-  /** Ports in the order of the options. */
-  get ports(): number[] {
-    return this.#servers.map((server) => {
-      const address = server.address();
-      return typeof address === "object" && address !== null ? address.port : 0;
-    });
+  /** Ports in the order of the options; those that the system chose are known by now. */
+  get ports(): readonly number[] {
+    return this.#ports;
   }
 
   get connections(): ReadonlySet<Connection> {
@@ -85,6 +83,8 @@ export class RemotingServer {
         server.off("error", reject);
         server.on("error", (error) => this.#log.error({ err: error }, "a listening socket failed"));
         this.#servers.push(server);
+        const address = server.address();
+        this.#ports.push(typeof address === "object" && address !== null ? address.port : port);
         resolve();
       });
     });

@@ -63,6 +63,8 @@ export class SocketConnection implements Connection {
   #receivedAt = 0;
   #started = false;
   #draining = false;
+  /** No more requests go out; what is still to be written may. */
+  #ending = false;
   #closed = false;
   #closeReason: string | undefined;
   #slowReader: NodeJS.Timeout | undefined;
@@ -83,11 +85,14 @@ export class SocketConnection implements Connection {
     socket.on("error", (error) => {
       this.#closeReason ??= error.message;
     });
+    socket.on("end", () => {
+      this.#ending = true;
+    });
     socket.on("close", () => this.#onClose());
   }
 
   get isOpen(): boolean {
-    return !this.#closed;
+    return !this.#ending;
   }
 
   /** Requests of the peer that are not answered yet. */
@@ -107,13 +112,14 @@ export class SocketConnection implements Connection {
   }
 
   notify(code: number, ext?: FieldValues, body?: Uint8Array): void {
-    if (this.#closed) return;
+    if (this.#ending) return;
     this.#send(encodeRequest({ code, opaque: this.#nextOpaque(), flag: OnewayFlag, ext, body }));
   }
 
   async invoke(code: number, ext: FieldValues, body: Uint8Array | undefined, timeoutMs: number): Promise<Command> {
-    if (this.#closed)
-      throw new TransportError("CONNECTION_CLOSED", `request ${code} cannot be sent: connection closed`);
+    if (this.#ending) {
+      throw new TransportError("CONNECTION_CLOSED", `request ${code} cannot be sent: the connection is closed`);
+    }
     if (this.#outstanding.size >= this.#limits.maxOutstanding) {
       throw new TransportError("TOO_MANY_REQUESTS", `${this.#outstanding.size} requests have no answer yet`);
     }
@@ -131,6 +137,7 @@ export class SocketConnection implements Connection {
 
   close(reason: string): void {
     if (this.#closed) return;
+    this.#ending = true;
     this.#closeReason ??= reason;
     this.#socket.destroy();
   }
@@ -144,6 +151,7 @@ export class SocketConnection implements Connection {
   #endIfDrained(): void {
     if (!this.#draining || this.#underWay > 0 || this.#closed) return;
     this.#output.flush();
+    this.#ending = true;
     this.#closeReason ??= "the server stops";
     this.#socket.destroySoon();
   }
@@ -170,7 +178,7 @@ export class SocketConnection implements Connection {
     if (this.#reading) return;
     this.#reading = true;
     try {
-      while (this.#paused === 0 && !this.#closed) {
+      while (this.#paused === 0 && !this.#socket.destroyed) {
         const command = this.#reader.next();
         if (command === undefined) break;
         if (isResponse(command)) this.#settle(command);
@@ -269,6 +277,7 @@ export class SocketConnection implements Connection {
   }
 
   #onClose(): void {
+    this.#ending = true;
     this.#closed = true;
     clearTimeout(this.#slowReader);
     const reason = this.#closeReason ?? "the peer closed it";

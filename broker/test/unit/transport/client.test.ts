@@ -1,0 +1,105 @@
+import { createServer, type Server } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { RemotingClient } from "../../../src/transport/client.ts";
+import { Dispatcher } from "../../../src/transport/dispatcher.ts";
+import { RemotingServer } from "../../../src/transport/server.ts";
+import { KeptLog, Peer } from "./peer.ts";
+
+const log = new KeptLog();
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+async function serve(port = 0): Promise<RemotingServer> {
+  const dispatcher = new Dispatcher({
+    handlers: [
+      [1, ({ ext }) => ({ code: 0, ext: { n: String(ext.n) } })],
+      [2, () => new Promise(() => undefined)],
+      // Asks back before it answers.
+      [3, async (_, { connection }) => ({ code: (await connection.invoke(40, {}, undefined, 1000)).code })],
+    ],
+    log,
+  });
+  const server = await RemotingServer.listen({ host: "127.0.0.1", ports: [port], dispatcher, log });
+  closing.push(() => server.close(0));
+  return server;
+}
+
+function make(options: Partial<ConstructorParameters<typeof RemotingClient>[0]> = {}): RemotingClient {
+  const client = new RemotingClient({ log, ...options });
+  closing.push(() => client.close());
+  return client;
+}
+
+const addressOf = (server: RemotingServer) => `127.0.0.1:${server.ports[0]}`;
+
+describe("a client", () => {
+  it("has one connection an address", async () => {
+    const server = await serve();
+    const client = make();
+    const answers = await Promise.all(
+      [1, 2, 3].map((n) => client.invoke(addressOf(server), 1, { n }, undefined, 1000)),
+    );
+    expect(answers.map(({ ext }) => ext.n)).toEqual(["1", "2", "3"]);
+    expect(server.connections.size).toBe(1);
+  });
+
+  it("connects again when the connection is lost", async () => {
+    const server = await serve();
+    const address = addressOf(server);
+    const client = make();
+    await client.invoke(address, 1, { n: 1 }, undefined, 1000);
+    await server.close(0);
+    await expect(client.invoke(address, 1, { n: 1 }, undefined, 1000)).rejects.toMatchObject({
+      code: expect.stringMatching(/^CONNECTION_(REFUSED|CLOSED)$/),
+    });
+    await serve(server.ports[0]);
+    expect(await client.invoke(address, 1, { n: 2 }, undefined, 1000)).toMatchObject({ ext: { n: "2" } });
+  });
+
+  it("leaves a connection on which an answer did not come", async () => {
+    const server = await serve();
+    const client = make();
+    await expect(client.invoke(addressOf(server), 2, {}, undefined, 30)).rejects.toMatchObject({
+      code: "REQUEST_TIMEOUT",
+    });
+    expect(await client.invoke(addressOf(server), 1, { n: 1 }, undefined, 1000)).toMatchObject({ code: 0 });
+  });
+
+  it("answers requests of the other side", async () => {
+    const server = await serve();
+    const plain = make();
+    expect(await plain.invoke(addressOf(server), 3, {}, undefined, 1000)).toMatchObject({ code: 3 });
+    const dispatcher = new Dispatcher({ handlers: [[40, () => ({ code: 77 })]], log });
+    expect(await make({ dispatcher }).invoke(addressOf(server), 3, {}, undefined, 1000)).toMatchObject({ code: 77 });
+  });
+
+  it("sends one-way requests", async () => {
+    const peers: Peer[] = [];
+    const server: Server = createServer((socket) => peers.push(Peer.of(socket)));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    closing.push(() => {
+      for (const peer of peers) peer.end();
+      server.close();
+    });
+    const { port } = server.address() as { port: number };
+    await make().notify(`127.0.0.1:${port}`, 40, { a: "b" });
+    while (peers.length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(await peers[0]?.has(1)).toMatchObject([{ code: 40, flag: 2, ext: { a: "b" } }]);
+  });
+
+  it("rejects what is no address, and everything once it is closed", async () => {
+    const client = make();
+    await expect(client.invoke("nowhere", 1, {}, undefined, 100)).rejects.toMatchObject({ code: "CONNECTION_REFUSED" });
+    const server = await serve();
+    const waiting = client.invoke(addressOf(server), 2, {}, undefined, 60_000);
+    waiting.catch(() => undefined);
+    await client.invoke(addressOf(server), 1, { n: 1 }, undefined, 1000);
+    client.close();
+    await expect(waiting).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+    await expect(client.invoke(addressOf(server), 1, {}, undefined, 100)).rejects.toMatchObject({
+      code: "CONNECTION_CLOSED",
+    });
+  });
+});

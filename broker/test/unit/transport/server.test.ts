@@ -1,0 +1,437 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Command, Response } from "../../../src/protocol/command.ts";
+import { encodeRequest } from "../../../src/protocol/frame.ts";
+import { RequestError } from "../../../src/protocol/request-error.ts";
+import type { Connection, Handler } from "../../../src/transport/connection.ts";
+import { Dispatcher } from "../../../src/transport/dispatcher.ts";
+import type { TransportLimits } from "../../../src/transport/limits.ts";
+import { RemotingServer } from "../../../src/transport/server.ts";
+import { int32, jsonFrame } from "../protocol/bytes.ts";
+import { KeptLog, Peer, until } from "./peer.ts";
+
+let log: KeptLog;
+let server: RemotingServer | undefined;
+const peers: Peer[] = [];
+
+beforeEach(() => {
+  log = new KeptLog();
+});
+
+afterEach(async () => {
+  for (const peer of peers.splice(0)) peer.end();
+  await server?.close(0);
+  server = undefined;
+});
+
+interface Serving {
+  readonly handlers: Readonly<Record<number, Handler>>;
+  readonly limits?: Partial<TransportLimits>;
+  readonly before?: readonly ((request: Command) => void | Promise<void>)[];
+}
+
+async function serve({ handlers, limits, before = [] }: Serving): Promise<RemotingServer> {
+  const entries = Object.entries(handlers).map(([code, handler]) => [Number(code), handler] as const);
+  const dispatcher = new Dispatcher({ handlers: entries, before, log });
+  server = await RemotingServer.listen({ host: "127.0.0.1", ports: [0, 0], dispatcher, limits, log });
+  return server;
+}
+
+async function connect(to: RemotingServer, index = 0): Promise<Peer> {
+  const peer = await Peer.connect(to.ports[index] ?? 0);
+  peers.push(peer);
+  return peer;
+}
+
+const ok: Handler = () => ({ code: 0 });
+
+describe("answers", () => {
+  it("on every port, with the opaque of the request", async () => {
+    const running = await serve({ handlers: { 1: ({ ext }) => ({ code: 0, ext: { name: String(ext.name) } }) } });
+    for (const index of [0, 1]) {
+      const peer = await connect(running, index);
+      peer.send(1, 70 + index, { name: "n" });
+      expect(await peer.has(1)).toMatchObject([{ code: 0, opaque: 70 + index, flag: 1, ext: { name: "n" } }]);
+    }
+  });
+
+  it("as they are ready, not as they were asked", async () => {
+    const settle = new Map<number, () => void>();
+    const running = await serve({
+      handlers: {
+        1: ({ opaque }) => new Promise<Response>((resolve) => settle.set(opaque, () => resolve({ code: opaque }))),
+      },
+    });
+    const peer = await connect(running);
+    for (const opaque of [1, 2, 3]) peer.send(1, opaque);
+    await until(() => settle.size === 3);
+    for (const opaque of [3, 1, 2]) {
+      settle.get(opaque)?.();
+      await peer.has([3, 1, 2].indexOf(opaque) + 1);
+    }
+    expect(peer.received.map(({ code, opaque }) => [code, opaque])).toEqual([
+      [3, 3],
+      [1, 1],
+      [2, 2],
+    ]);
+  });
+
+  it("errors of handlers, of either kind", async () => {
+    const running = await serve({
+      handlers: {
+        1: () => {
+          throw new RequestError(17, "topic[x] not exist");
+        },
+        2: async () => {
+          throw new RequestError(16, "no");
+        },
+        3: () => {
+          throw new TypeError("broken");
+        },
+        4: () => Promise.reject(new Error("also broken")),
+      },
+    });
+    const peer = await connect(running);
+    for (const code of [1, 2, 3, 4, 99]) peer.send(code, code);
+    const answers = [...(await peer.has(5))].sort((left, right) => left.opaque - right.opaque);
+    expect(answers.map(({ code, remark }) => [code, remark])).toEqual([
+      [17, "topic[x] not exist"],
+      [16, "no"],
+      [1, "TypeError, broken"],
+      [1, "Error, also broken"],
+      [3, " request type 99 not supported"],
+    ]);
+    expect(log.lines.filter(({ level }) => level === "error")).toHaveLength(2);
+  });
+
+  it("hooks come first, and may refuse", async () => {
+    const seen: number[] = [];
+    const before = [
+      ({ code }: Command) => {
+        if (code === 2) throw new RequestError(16, "not you");
+      },
+      async ({ code }: Command) => {
+        await Promise.resolve();
+        if (code === 3) throw new RequestError(16, "nor you");
+      },
+      ({ code }: Command) => {
+        seen.push(code);
+      },
+    ];
+    const running = await serve({ handlers: { 1: ok, 2: ok, 3: ok }, before });
+    const peer = await connect(running);
+    for (const code of [1, 2, 3]) peer.send(code, code);
+    const answers = [...(await peer.has(3))].sort((left, right) => left.opaque - right.opaque);
+    expect(answers.map(({ code, remark }) => [code, remark])).toEqual([
+      [0, undefined],
+      [16, "not you"],
+      [16, "nor you"],
+    ]);
+    expect(seen).toEqual([1]);
+  });
+
+  it("none to one-way requests, and none where the handler gives none", async () => {
+    const asked: number[] = [];
+    const running = await serve({
+      handlers: {
+        1: ({ opaque }) => {
+          asked.push(opaque);
+          if (opaque === 2) throw new Error("unseen");
+          return { code: 0 };
+        },
+        2: () => undefined,
+        3: ok,
+      },
+    });
+    const peer = await connect(running);
+    for (const opaque of [1, 2]) peer.socket.write(Buffer.concat(encodeRequest({ code: 1, opaque, flag: 2 })));
+    peer.send(2, 3);
+    peer.send(3, 4);
+    expect(await peer.has(1)).toMatchObject([{ opaque: 4 }]);
+    expect(asked).toEqual([1, 2]);
+  });
+
+  it("the serialization is that of the request", async () => {
+    const running = await serve({ handlers: { 1: () => ({ code: 0, remark: "r", body: Buffer.from("b") }) } });
+    const peer = await connect(running);
+    peer.socket.write(Buffer.concat(encodeRequest({ code: 1, opaque: 1, serialization: "binary" })));
+    expect(await peer.has(1)).toMatchObject([{ serialization: "binary", remark: "r" }]);
+  });
+});
+
+describe("bounds", () => {
+  it.each([
+    ["a frame that is too long", int32(0x0200_0000), /a frame of 33554432 bytes/],
+    ["HTTP", Buffer.from("GET / HTTP/1.1\r\n\r\n"), /a frame of/],
+    ["TLS", Buffer.from([0x16, 3, 1, 2, 0, 1]), /TLS is not supported/],
+    ["a header that is none", jsonFrame("{"), /not JSON/],
+  ])("%s ends its connection with a reason, and no other", async (_, bytes, reason) => {
+    const running = await serve({ handlers: { 1: ok } });
+    const [wrong, right] = [await connect(running), await connect(running)];
+    wrong.socket.write(bytes);
+    await wrong.closed;
+    expect(log.reasons.some((line) => reason.test(line))).toBe(true);
+    right.send(1, 1);
+    expect(await right.has(1)).toHaveLength(1);
+  });
+
+  it("of so many requests under way no more are read, and read again when some are answered", async () => {
+    const waiting: (() => void)[] = [];
+    const running = await serve({
+      handlers: { 1: () => new Promise<Response>((resolve) => waiting.push(() => resolve({ code: 0 }))) },
+      limits: { maxUnderWay: 5 },
+    });
+    const peer = await connect(running);
+    for (let opaque = 1; opaque <= 23; opaque++) peer.send(1, opaque);
+    let most = 0;
+    while (peer.received.length < 23) {
+      await until(() => waiting.length > 0);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      most = Math.max(most, waiting.length);
+      const answered = peer.received.length;
+      const settled = waiting.splice(0);
+      for (const settle of settled) settle();
+      await peer.has(answered + settled.length);
+    }
+    expect(most).toBe(5);
+    expect(new Set(peer.received.map(({ opaque }) => opaque)).size).toBe(23);
+  });
+
+  it("of so many bytes under way, too", async () => {
+    const waiting: (() => void)[] = [];
+    const running = await serve({
+      handlers: { 1: () => new Promise<Response>((resolve) => waiting.push(() => resolve({ code: 0 }))) },
+      limits: { maxUnderWayBytes: 100_000 },
+    });
+    const peer = await connect(running);
+    for (let opaque = 1; opaque <= 6; opaque++) peer.send(1, opaque, {}, Buffer.alloc(60_000));
+    await until(() => waiting.length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(waiting).toHaveLength(2);
+    while (peer.received.length < 6) {
+      for (const settle of waiting.splice(0)) settle();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  });
+
+  it("whoever does not read is not read from, and all of it comes once it reads", async () => {
+    let asked = 0;
+    const body = Buffer.alloc(100_000);
+    const running = await serve({
+      handlers: {
+        1: () => {
+          asked++;
+          return { code: 0, body };
+        },
+      },
+      limits: { writeHighWaterBytes: 500_000 },
+    });
+    const peer = await connect(running);
+    peer.socket.pause();
+    for (let opaque = 1; opaque <= 400; opaque++) peer.send(1, opaque);
+    await until(() => asked > 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    // What the system's buffers take, and what may wait.
+    expect(asked).toBeLessThan(200);
+    peer.socket.resume();
+    expect(await peer.has(400)).toHaveLength(400);
+    expect(asked).toBe(400);
+  });
+
+  it("whoever does not read for long is closed with a reason", async () => {
+    const running = await serve({
+      handlers: { 1: () => ({ code: 0, body: Buffer.alloc(2_000_000) }) },
+      limits: { writeHighWaterBytes: 1_000_000, slowReaderMs: 50 },
+    });
+    const peer = await connect(running);
+    peer.socket.pause();
+    for (let opaque = 1; opaque <= 50; opaque++) peer.send(1, opaque);
+    await until(() => running.connections.size === 0);
+    expect(log.reasons.some((reason) => /reads too slowly/.test(reason))).toBe(true);
+  });
+
+  it("answers that all come at once are bounded, too", async () => {
+    const waiting: (() => void)[] = [];
+    const body = Buffer.alloc(1_000_000);
+    const running = await serve({
+      handlers: { 1: () => new Promise<Response>((resolve) => waiting.push(() => resolve({ code: 0, body }))) },
+      limits: { maxWriteBytes: 20_000_000 },
+    });
+    const peer = await connect(running);
+    for (let opaque = 1; opaque <= 100; opaque++) peer.send(1, opaque);
+    await until(() => waiting.length === 100);
+    for (const settle of waiting) settle();
+    await until(() => running.connections.size === 0);
+    expect(log.reasons.some((reason) => /wait for a peer that does not read/.test(reason))).toBe(true);
+  });
+
+  it("silence closes a connection", async () => {
+    const running = await serve({ handlers: {}, limits: { idleMs: 30 } });
+    const peer = await connect(running);
+    await peer.closed;
+    await until(() => log.reasons.includes("idle for 30 ms"));
+  });
+
+  it("a frame that never ends is silence", async () => {
+    const running = await serve({ handlers: {}, limits: { idleMs: 30 } });
+    const peer = await connect(running);
+    peer.socket.write(Buffer.concat([int32(1_000_000), int32(10)]));
+    await peer.closed;
+  });
+
+  it("connections are counted, and further ones closed", async () => {
+    const running = await serve({ handlers: { 1: ok }, limits: { maxConnections: 3 } });
+    const kept = await Promise.all([connect(running), connect(running), connect(running)]);
+    for (const peer of kept) peer.send(1, 1);
+    for (const peer of kept) await peer.has(1);
+    const further = await connect(running);
+    await further.closed;
+    expect(log.lines.filter(({ level }) => level === "warn")).toHaveLength(1);
+    kept[0]?.end();
+    await until(() => running.connections.size === 2);
+    const again = await connect(running);
+    again.send(1, 1);
+    await again.has(1);
+  });
+
+  it("a flood of requests and connections is answered", async () => {
+    const running = await serve({ handlers: { 1: ok } });
+    const flood = await Promise.all(Array.from({ length: 50 }, () => connect(running)));
+    for (const peer of flood) for (let opaque = 1; opaque <= 200; opaque++) peer.send(1, opaque);
+    for (const peer of flood) await peer.has(200);
+    expect(log.lines.filter(({ level }) => level !== "debug")).toEqual([]);
+  });
+});
+
+describe("requests of ours", () => {
+  async function connected(limits?: Partial<TransportLimits>): Promise<[Connection, Peer]> {
+    const running = await serve({ handlers: {}, ...(limits && { limits }) });
+    const peer = await connect(running);
+    await until(() => running.connections.size === 1);
+    const [connection] = running.connections;
+    if (connection === undefined) throw new Error("no connection");
+    return [connection, peer];
+  }
+
+  const answer = (peer: Peer, opaque: number, code: number) => peer.socket.write(jsonFrame({ code, opaque, flag: 1 }));
+
+  it("are answered in any order", async () => {
+    const [connection, peer] = await connected();
+    const answers = [1, 2, 3].map((code) => connection.invoke(code, { n: code }, undefined, 5000));
+    const requests = await peer.has(3);
+    for (const { opaque, code } of [...requests].reverse()) answer(peer, opaque, code * 10);
+    expect((await Promise.all(answers)).map(({ code }) => code)).toEqual([10, 20, 30]);
+  });
+
+  it("time out each at its own time; a late answer is nobody's", async () => {
+    const [connection, peer] = await connected();
+    const started = performance.now();
+    const late = connection.invoke(1, {}, undefined, 120);
+    const early = connection.invoke(2, {}, undefined, 30);
+    const fine = connection.invoke(3, {}, undefined, 5000);
+    await expect(early).rejects.toMatchObject({
+      code: "REQUEST_TIMEOUT",
+      message: "request 2 was not answered in 30 ms",
+    });
+    expect(performance.now() - started).toBeLessThan(115);
+    await expect(late).rejects.toMatchObject({ code: "REQUEST_TIMEOUT" });
+    const [first, , third] = await peer.has(3);
+    answer(peer, first?.opaque ?? 0, 7);
+    answer(peer, third?.opaque ?? 0, 8);
+    expect(await fine).toMatchObject({ code: 8 });
+    expect(log.lines.some(({ sentence }) => /nobody waits/.test(sentence))).toBe(true);
+  });
+
+  it("are rejected when the connection closes, and then at once", async () => {
+    const [connection, peer] = await connected();
+    const signals: string[] = [];
+    connection.onClose(() => signals.push("closed"));
+    const off = connection.onClose(() => signals.push("taken off"));
+    off();
+    const waiting = connection.invoke(1, {}, undefined, 60_000);
+    await peer.has(1);
+    peer.end();
+    await expect(waiting).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+    expect(connection.isOpen).toBe(false);
+    expect(signals).toEqual(["closed"]);
+    await expect(connection.invoke(1, {}, undefined, 60_000)).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+    connection.notify(1, {});
+    await new Promise<void>((resolve) => {
+      connection.onClose(resolve);
+    });
+  });
+
+  it("are bounded in number", async () => {
+    const [connection] = await connected({ maxOutstanding: 2 });
+    const waiting = [1, 2].map((code) => connection.invoke(code, {}, undefined, 60_000));
+    for (const each of waiting) each.catch(() => undefined);
+    await expect(connection.invoke(3, {}, undefined, 60_000)).rejects.toMatchObject({ code: "TOO_MANY_REQUESTS" });
+  });
+
+  it("one-way ones say so, and the signal of requests follows the connection", async () => {
+    const signals: AbortSignal[] = [];
+    const running = await serve({
+      handlers: {
+        1: (_, { signal, connection }) => {
+          signals.push(signal);
+          connection.notify(40, { consumerGroup: "g" }, Buffer.from("b"));
+          return new Promise(() => undefined);
+        },
+      },
+    });
+    const peer = await connect(running);
+    peer.send(1, 1);
+    expect(await peer.has(1)).toMatchObject([{ code: 40, flag: 2, ext: { consumerGroup: "g" } }]);
+    expect(signals[0]?.aborted).toBe(false);
+    peer.end();
+    await until(() => signals[0]?.aborted === true);
+  });
+});
+
+describe("stopping", () => {
+  it("answers what is under way, sends newer clients away, and closes", async () => {
+    let settle: () => void = () => undefined;
+    const running = await serve({
+      handlers: {
+        1: () => new Promise<Response>((resolve) => (settle = () => resolve({ code: 0, remark: "late" }))),
+        2: ok,
+      },
+    });
+    const peer = await connect(running);
+    const idle = await connect(running);
+    await until(() => running.connections.size === 2);
+    peer.send(1, 1);
+    await until(() => [...running.connections].length === 2 && settle.length === 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const closing = running.close(5000);
+    await idle.closed;
+    peer.send(2, 2);
+    peer.socket.write(jsonFrame({ code: 2, opaque: 3, version: 401 }));
+    expect(await peer.has(2)).toMatchObject([
+      { opaque: 2, code: 1500, remark: "please go away" },
+      { opaque: 3, code: 0 },
+    ]);
+    settle();
+    expect(await peer.has(3)).toMatchObject([{}, {}, { opaque: 1, remark: "late" }]);
+    await closing;
+    await peer.closed;
+    await expect(Peer.connect(running.ports[0] ?? 1)).rejects.toThrow();
+  });
+
+  it("does not wait for longer than it may", async () => {
+    const running = await serve({ handlers: { 1: () => new Promise(() => undefined) } });
+    const peer = await connect(running);
+    peer.send(1, 1);
+    await until(() => running.connections.size === 1);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await running.close(30);
+    await peer.closed;
+  });
+
+  it("a port that is taken leaves nothing behind", async () => {
+    const running = await serve({ handlers: {} });
+    const dispatcher = new Dispatcher({ handlers: [], log });
+    const [taken = 0] = running.ports;
+    const second = RemotingServer.listen({ host: "127.0.0.1", ports: [0, taken], dispatcher, log });
+    await expect(second).rejects.toMatchObject({ code: "EADDRINUSE" });
+  });
+});
