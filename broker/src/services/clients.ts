@@ -79,8 +79,7 @@ export class ClientGroups {
 
   /** Forgets all. */
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#unwatch();
     for (const { unlisten } of this.#connections.values()) unlisten();
     this.#connections.clear();
     this.#groups.clear();
@@ -110,6 +109,7 @@ export class ClientGroups {
     const client = clients?.get(connection);
     clients?.delete(connection);
     if (clients?.size === 0) this.#groups.delete(group);
+    if (this.#groups.size === 0) this.#unwatch();
     return client;
   }
 
@@ -117,6 +117,11 @@ export class ClientGroups {
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => this.#expire(), Math.max(waitMs, LEAST_WAIT_MS));
     this.#timer.unref();
+  }
+
+  #unwatch(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /** Closes connections without heartbeats, and looks again when the next one may be without. */
