@@ -67,8 +67,9 @@ async function takeBack(parts: SendBackParts, request: Command): Promise<Respons
     maxReconsumeTimes: fields.optionalInt("maxReconsumeTimes"),
     clientVersion: request.version,
   });
-  if (isDead) statistics.deadLetter(name, message.topic);
-  else statistics.sentBack(name, message.topic);
+  const topic = message.properties.get(PropertyName.RETRY_TOPIC) ?? message.topic;
+  statistics.sentBack(name, topic);
+  if (isDead) statistics.deadLetter(name, topic);
   return { code: ResponseCode.SUCCESS };
 }
 

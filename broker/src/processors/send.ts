@@ -175,7 +175,7 @@ class Sends {
       throw timerRefusal();
     }
     const encoded = this.#properties.encode(text, uniqPair);
-    if (encoded === undefined) throw illegalMessage(config.maxMessageSize);
+    if (encoded === undefined || body.length > config.maxMessageSize) throw illegalMessage(config.maxMessageSize);
     const result = store.put({
       topic: place.topic,
       queueId: place.queueId,

@@ -6,7 +6,7 @@ import { refusedHandlers } from "../../../src/processors/refused.ts";
 import { sendHandlers } from "../../../src/processors/send.ts";
 import { sendBackHandlers } from "../../../src/processors/send-back.ts";
 import { RequestCode } from "../../../src/protocol/codes.ts";
-import { parseProperties, printProperties } from "../../../src/protocol/message-properties.ts";
+import { printProperties } from "../../../src/protocol/message-properties.ts";
 import { HeldPulls } from "../../../src/services/held-pulls.ts";
 import { Statistics } from "../../../src/services/statistics.ts";
 import { type Answer, type FakeConnection, Rig } from "./rig.ts";
@@ -107,5 +107,3 @@ export function wireMessage(body: string, properties: Properties = {}): Buffer {
   text.copy(message, 22 + bytes.length);
   return message;
 }
-
-export { parseProperties };
