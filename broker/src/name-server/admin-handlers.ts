@@ -4,7 +4,7 @@ import { Permission } from "../protocol/bodies/topic-config.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
-import { printBody } from "../protocol/json.ts";
+import { printFastjson } from "../protocol/json.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Handlers, Hook } from "../transport/connection.ts";
 import { success } from "./answers.ts";
@@ -99,7 +99,7 @@ function getKV(kv: KVConfig, { ext }: Command): Response {
 function listKV(kv: KVConfig, { ext }: Command): Response {
   const namespace = new Fields(ext).text("namespace");
   const table = kv.namespace(namespace);
-  if (table !== undefined) return success(undefined, printBody({ table }));
+  if (table !== undefined) return success(undefined, printFastjson({ table }));
   throw new RequestError(ResponseCode.QUERY_NOT_FOUND, `No config item, Namespace: ${namespace}`);
 }
 

@@ -1,6 +1,6 @@
 import { ResponseCode } from "../protocol/codes.ts";
 import type { FieldValues, Response } from "../protocol/command.ts";
-import { printBody } from "../protocol/json.ts";
+import { printFastjson } from "../protocol/json.ts";
 
 export function success(ext?: FieldValues, body?: Uint8Array): Response {
   return { code: ResponseCode.SUCCESS, ext, body };
@@ -8,5 +8,5 @@ export function success(ext?: FieldValues, body?: Uint8Array): Response {
 
 /** A `TopicList`. */
 export function topicList(topics: Iterable<string>, brokerAddr?: string): Response {
-  return success(undefined, printBody({ topicList: [...topics], brokerAddr }));
+  return success(undefined, printFastjson({ topicList: [...topics], brokerAddr }));
 }

@@ -5,7 +5,7 @@ import { readRoute } from "../protocol/bodies/route.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
-import { parseBody, printBody } from "../protocol/json.ts";
+import { parseBody, printFastjson } from "../protocol/json.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
 import { success } from "./answers.ts";
@@ -52,7 +52,7 @@ export function registrationHandlers(parts: RegistrationParts): Handlers {
       ({ ext }) => {
         const fields = new Fields(ext);
         const group = registry.memberGroup(fields.text("clusterName"), fields.text("brokerName"));
-        return success(undefined, printBody({ brokerMemberGroup: group }));
+        return success(undefined, printFastjson({ brokerMemberGroup: group }));
       },
     ],
   ];
@@ -84,7 +84,7 @@ function register({ registry, kv, settings }: RegistrationParts, request: Comman
     connection: context.connection,
   });
   const ordered = settings.current.returnOrderTopicConfigToBroker ? kv.namespace(ORDER_TOPIC_NAMESPACE) : undefined;
-  return success({ ...result }, ordered && printBody({ table: ordered }));
+  return success({ ...result }, ordered && printFastjson({ table: ordered }));
 }
 
 function queryDataVersion(registry: Registry, { ext, body }: Command): Response {
@@ -97,5 +97,5 @@ function queryDataVersion(registry: Registry, { ext, body }: Command): Response 
   // Who has nothing new to tell does not register: asking is its sign of life.
   if (!changed) registry.live.touch(cluster, address);
   const known = registry.live.get(cluster, address)?.dataVersion;
-  return success({ changed }, known && printBody(known));
+  return success({ changed }, known && printFastjson(known));
 }
