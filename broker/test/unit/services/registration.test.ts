@@ -1,0 +1,200 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { Configuration } from "../../../src/config/configuration.ts";
+import { bodyChecksum, readRegisterBroker } from "../../../src/protocol/bodies/register-broker.ts";
+import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
+import type { Command, FieldValues } from "../../../src/protocol/command.ts";
+import { printBody } from "../../../src/protocol/json.ts";
+import { isReadable, isWritable, permissionWithin } from "../../../src/services/broker-permission.ts";
+import { type Invoker, Registration } from "../../../src/services/registration.ts";
+import { topicConfig } from "../../../src/tables/topic-config.ts";
+import { TopicTable } from "../../../src/tables/topic-table.ts";
+import { Logged, open } from "./rig.ts";
+
+interface Asked {
+  readonly server: string;
+  readonly code: number;
+  readonly ext: FieldValues;
+  readonly body: Uint8Array | undefined;
+  readonly timeoutMs: number;
+}
+
+const answer = (code: number, body: Uint8Array = new Uint8Array(0)): Command => ({
+  code,
+  language: "JAVA",
+  version: 479,
+  opaque: 1,
+  flag: 1,
+  remark: "register broker failed",
+  ext: {},
+  body,
+  serialization: "json",
+});
+
+/** Name servers that answer as a test says. */
+class NameServers implements Invoker {
+  readonly asked: Asked[] = [];
+  answer: (asked: Asked) => Command = () => answer(ResponseCode.SUCCESS);
+
+  async invoke(
+    server: string,
+    code: number,
+    ext: FieldValues,
+    body: Uint8Array | undefined,
+    timeoutMs: number,
+  ): Promise<Command> {
+    const asked = { server, code, ext, body, timeoutMs };
+    this.asked.push(asked);
+    return this.answer(asked);
+  }
+
+  /** Topics of each registration. */
+  get topics(): string[][] {
+    return this.asked.filter(({ body }) => body !== undefined).map((asked) => [...tableOf(asked).keys()]);
+  }
+}
+
+const tableOf = ({ body }: Asked) => readRegisterBroker(body as Uint8Array, false, 479).topicConfigTable;
+
+async function rig(given: Record<string, string> = {}, servers: readonly string[] = ["a:1", "b:2"]) {
+  const log = new Logged();
+  const options = { brokerName: "broker-a", ...given };
+  const configuration = Configuration.load({ given: options }, log);
+  const topics = new TopicTable(await open(), { config: configuration.values });
+  await topics.ready;
+  const client = new NameServers();
+  const registration = new Registration({
+    client,
+    nameServers: () => servers,
+    address: "127.0.0.1:10911",
+    config: configuration.values,
+    topics,
+    log,
+  });
+  return { client, topics, registration, log, configuration };
+}
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+afterEach(() => void vi.useRealTimers());
+
+describe("registration", () => {
+  test("tells all name servers who the broker is and what it has", async () => {
+    const { client, topics, registration } = await rig();
+    await registration.start();
+    expect(client.asked.map(({ server, code, timeoutMs }) => [server, code, timeoutMs])).toEqual([
+      ["a:1", RequestCode.REGISTER_BROKER, 24_000],
+      ["b:2", RequestCode.REGISTER_BROKER, 24_000],
+    ]);
+    const [first] = client.asked;
+    expect(first?.ext).toEqual({
+      brokerName: "broker-a",
+      brokerAddr: "127.0.0.1:10911",
+      clusterName: "DefaultCluster",
+      haServerAddr: "127.0.0.1:10912",
+      brokerId: 0,
+      enableActingMaster: false,
+      compressed: false,
+      bodyCrc32: bodyChecksum(first?.body as Uint8Array),
+    });
+    const body = readRegisterBroker(first?.body as Uint8Array, false, 479);
+    expect(body.dataVersion).toEqual(topics.version);
+    expect(body.topicConfigTable.get("TBW102")).toEqual(topics.get("TBW102"));
+    const names = [...topics.all()].map(({ topicName }) => topicName);
+    expect([...body.topicConfigTable.keys()].sort()).toEqual(names.sort());
+    await registration.stop();
+  });
+
+  test("comes again every half minute, and takes the broker out at the end", async () => {
+    const { client, registration } = await rig({}, ["a:1"]);
+    await registration.start();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(client.topics).toHaveLength(3);
+    await registration.stop();
+    const last = client.asked.at(-1);
+    expect(last).toMatchObject({
+      code: RequestCode.UNREGISTER_BROKER,
+      ext: { brokerName: "broker-a", brokerAddr: "127.0.0.1:10911", clusterName: "DefaultCluster", brokerId: 0 },
+      body: undefined,
+    });
+    expect(vi.getTimerCount()).toBe(0);
+    await registration.changed();
+    expect(client.asked.at(-1)).toBe(last);
+  });
+
+  test("of a new topic has that topic alone, and who made it waits for that", async () => {
+    const { client, topics, registration } = await rig({}, ["a:1"]);
+    await registration.start();
+    await topics.create(topicConfig("orders", 4));
+    expect(client.topics[1]).toEqual(["orders"]);
+    const [, change] = client.asked;
+    expect(readRegisterBroker(change?.body as Uint8Array, false, 479).dataVersion).toEqual(topics.version);
+    expect(change?.timeoutMs).toBe(3000);
+    await topics.delete("orders");
+    expect(client.asked).toHaveLength(2);
+    await registration.stop();
+  });
+
+  test("with all topics follows where a name server does not take a part", async () => {
+    const { client, topics, registration } = await rig({}, ["a:1"]);
+    await registration.start();
+    client.answer = (asked) => answer(tableOf(asked).size === 1 ? ResponseCode.SYSTEM_ERROR : ResponseCode.SUCCESS);
+    await topics.create(topicConfig("orders", 4));
+    expect(client.topics.map(({ length }) => length)).toEqual([12, 1, 13]);
+    await registration.stop();
+  });
+
+  test("that fails is told once, does no harm, and is told again once it works", async () => {
+    const { client, topics, registration, log } = await rig();
+    client.answer = ({ server }) => {
+      if (server === "a:1") throw new Error("no connection");
+      return answer(ResponseCode.SUCCESS);
+    };
+    await registration.start();
+    await topics.create(topicConfig("orders", 4));
+    await vi.advanceTimersByTimeAsync(30_000);
+    const failed = "warn: the broker could not be registered at the name server; it is tried again";
+    expect(log.lines).toEqual([failed]);
+    client.answer = () => answer(ResponseCode.SUCCESS);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(log.lines).toEqual([failed, "info: registered at the name server again"]);
+    client.answer = () => answer(ResponseCode.SYSTEM_ERROR);
+    await registration.changed();
+    expect(log.lines.slice(2)).toEqual([failed, failed]);
+    await registration.stop();
+  });
+
+  test("takes the order of topics from a name server", async () => {
+    const { client, topics, registration } = await rig({}, ["a:1"]);
+    await topics.create(topicConfig("orders", 4));
+    client.answer = () => answer(ResponseCode.SUCCESS, printBody({ table: { orders: "broker-a:4", nobody: "x:1" } }));
+    await registration.start();
+    await vi.waitFor(() => expect(topics.get("orders")?.order).toBe(true));
+    await topics.flush();
+    await registration.stop();
+  });
+
+  test("tells what the broker as a whole allows", async () => {
+    const { client, topics, registration, configuration } = await rig({}, ["a:1"]);
+    configuration.update({ brokerPermission: "4" });
+    await registration.start();
+    expect(tableOf(client.asked[0] as Asked).get("TBW102")?.perm).toBe(4);
+    expect(topics.get("TBW102")?.perm).toBe(7);
+    await registration.stop();
+  });
+
+  test("has nothing to do without name servers", async () => {
+    const { client, registration } = await rig({}, []);
+    await registration.start();
+    await registration.stop();
+    expect(client.asked).toEqual([]);
+  });
+});
+
+test("the broker's permission is on top of that of its topics", () => {
+  const config = (brokerPermission: string) => Configuration.load({ given: { brokerPermission } }, new Logged()).values;
+  expect([config("6"), config("4"), config("2")].map((one) => [isReadable(one), isWritable(one)])).toEqual([
+    [true, true],
+    [true, false],
+    [false, true],
+  ]);
+  expect(["6", "4", "2"].map((broker) => permissionWithin(config(broker), 7))).toEqual([7, 4, 2]);
+});
