@@ -1,6 +1,7 @@
 /** What clients say of themselves: heartbeats, farewells, and who else is in a group. */
 import type { BrokerConfig } from "../config/broker-config.ts";
-import { type ConsumerData, readCheckClientRequest, readHeartbeat } from "../protocol/bodies/heartbeat.ts";
+import { type ConsumerData, readHeartbeat, readSubscription } from "../protocol/bodies/heartbeat.ts";
+import { readBody } from "../protocol/bodies/reading.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
@@ -46,7 +47,7 @@ async function heartbeat(parts: ClientParts, request: Command, { connection }: R
     const isPulling = consumer.consumeType === "CONSUME_ACTIVELY";
     if (isPulling && parts.config.rejectPullConsumerEnable) continue;
     await registerConsumer(parts, client, consumer, withoutSub && fingerprint !== 0);
-    if (fingerprint === 0) continue;
+    // Also of the first kind: it may have changed the group's subscriptions for those who leave theirs out.
     if (parts.consumers.isFingerprintNew(consumer.groupName, fingerprint, withoutSub)) isSubChange = true;
   }
   for (const { groupName } of heart.producerDataSet) parts.producers.register(groupName, client);
@@ -83,7 +84,9 @@ function unregister({ producers, consumers }: ClientParts, request: Command, { c
 
 /** Whether a consumer can subscribe as it means to; asked before it starts. */
 function checkConfig(request: Command): Response {
-  const { expressionType } = readCheckClientRequest(request.body).subscriptionData;
+  const { subscriptionData } = readBody(request.body);
+  if (subscriptionData === undefined || subscriptionData === null) return SUCCESS;
+  const { expressionType } = readSubscription(subscriptionData);
   if (isTagType(expressionType)) return SUCCESS;
   throw new RequestError(
     ResponseCode.SYSTEM_ERROR,

@@ -5,12 +5,14 @@ import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { ConsumerRegistry } from "../services/consumers.ts";
+import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
 import { answerJson } from "./answers.ts";
 import { knownQueue } from "./queues.ts";
 
 export interface ConsumeQueueParts {
   readonly store: Store;
+  readonly topics: TopicTable;
   readonly consumers: ConsumerRegistry;
 }
 
@@ -21,14 +23,15 @@ export function consumeQueueHandlers(parts: ConsumeQueueParts): Handlers {
   return [[RequestCode.QUERY_CONSUME_QUEUE, (request) => queryConsumeQueue(parts, request)]];
 }
 
-function queryConsumeQueue({ store, consumers }: ConsumeQueueParts, request: Command): Response {
+function queryConsumeQueue(parts: ConsumeQueueParts, request: Command): Response {
+  const { store, consumers } = parts;
   const fields = new Fields(request.ext);
   const topic = fields.text("topic");
   const queueId = fields.int("queueId");
   const index = fields.long("index");
   const count = fields.int("count");
   const group = fields.optionalText("consumerGroup");
-  if (!knownQueue(topic, queueId) || !store.queues(topic).includes(queueId)) {
+  if (!isQueue(parts, topic, queueId)) {
     throw new RequestError(ResponseCode.SYSTEM_ERROR, `${queueId}@${topic} is not exist!`);
   }
   const { min: minQueueIndex, max: maxQueueIndex } = store.offsets(topic, queueId);
@@ -48,6 +51,13 @@ function queryConsumeQueue({ store, consumers }: ConsumeQueueParts, request: Com
       tagsCode,
     })),
   });
+}
+
+/** One that messages are in, or may come to. */
+function isQueue({ store, topics }: ConsumeQueueParts, topic: string, queueId: number): boolean {
+  if (!knownQueue(topic, queueId)) return false;
+  const { readQueueNums = 0, writeQueueNums = 0 } = topics.get(topic) ?? {};
+  return queueId < Math.max(readQueueNums, writeQueueNums) || store.queues(topic).includes(queueId);
 }
 
 /** The group's subscription, and its filter: there are none of properties, which RocketMQ writes as the text `null`. */

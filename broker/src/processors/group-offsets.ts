@@ -1,12 +1,14 @@
 /** Offsets of groups as tools and replicas see them: all of them, compared, and given to another group. */
 
-import type { Store } from "moraine";
+import type { JsonValue, Store } from "moraine";
 import { RequestCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
 import type { ConsumerRegistry } from "../services/consumers.ts";
+import { firstVersion } from "../tables/data-version.ts";
 import type { DelayOffsets } from "../tables/delay-offsets.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
+import { objectAt } from "../tables/table-value.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
 import { answerJson, SUCCESS } from "./answers.ts";
@@ -24,11 +26,16 @@ const AHEAD = 9_223_372_036_854_775_807n;
 
 export function groupOffsetHandlers(parts: GroupOffsetParts): Handlers {
   return [
-    [RequestCode.GET_ALL_CONSUMER_OFFSET, () => answerJson(parts.offsets.toJSON())],
-    [RequestCode.GET_ALL_DELAY_OFFSET, () => answerJson(parts.delayOffsets.toJSON())],
+    [RequestCode.GET_ALL_CONSUMER_OFFSET, () => answerTable(parts.offsets.toJSON())],
+    [RequestCode.GET_ALL_DELAY_OFFSET, () => answerTable(parts.delayOffsets.toJSON())],
     [RequestCode.CLONE_GROUP_OFFSET, (request) => cloneOffsets(parts, request)],
     [RequestCode.QUERY_CORRECTION_OFFSET, (request) => correctionOffsets(parts, request)],
   ];
+}
+
+/** A table of which nothing was written yet is an empty one of the first version. */
+function answerTable(table: JsonValue): Response {
+  return answerJson({ dataVersion: firstVersion(0), offsetTable: {}, ...objectAt("the table", table) });
 }
 
 /** Of one topic, or of all that the group has offsets of; of an online group only of those that it subscribes to. */

@@ -11,6 +11,7 @@ import { parseBody } from "../protocol/json.ts";
 import { checkGroupName } from "../protocol/names.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Statistics } from "../services/statistics.ts";
+import { groupConfig } from "../tables/group-config.ts";
 import { Forbidden, type GroupTable } from "../tables/group-table.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { Handlers } from "../transport/connection.ts";
@@ -54,8 +55,10 @@ function groupIn(groups: GroupTable, entry: unknown): SubscriptionGroupConfig {
   const config = readSubscriptionGroupConfig(entry);
   const { groupName, attributes: changes } = config;
   checkGroupName(groupName);
-  const current = groups.get(groupName)?.attributes;
-  return { ...config, attributes: alterAttributes(current, changes, NO_ATTRIBUTES) };
+  const attributes = alterAttributes(groups.get(groupName)?.attributes, changes, NO_ATTRIBUTES);
+  // What is not there is as in any new group.
+  const groupRetryPolicy = config.groupRetryPolicy ?? groupConfig(groupName).groupRetryPolicy;
+  return { ...config, attributes, groupRetryPolicy };
 }
 
 function allGroups({ config, groups }: GroupParts, request: Command): Response {

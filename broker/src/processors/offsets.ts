@@ -68,16 +68,20 @@ function updateConsumerOffset({ config, topics, groups, offsets }: OffsetParts, 
   if (topics.get(topic) === undefined) {
     throw new RequestError(ResponseCode.TOPIC_NOT_EXIST, `Topic ${topic} not exist!`);
   }
-  const queueId = checkQueueId(fields.int("queueId"));
-  const offset = fields.long("commitOffset");
+  const queueId = checkQueueId(fields.optionalInt("queueId") ?? invalid(`QueueId is null, topic is ${topic}`));
+  const offset = fields.optionalLong("commitOffset") ?? invalid(`Offset is null, topic is ${topic}`);
   if (!Number.isSafeInteger(offset) || offset < 0) {
-    throw new RequestError(ResponseCode.INVALID_PARAMETER, `commitOffset is ${offset}; it must be a queue offset`);
+    invalid(`commitOffset is ${offset}; it must be a queue offset`);
   }
   if (config.useServerSideResetOffset && offsets.pendingReset(group, topic, queueId) !== undefined) {
     return { code: ResponseCode.SUCCESS, remark: "Offset has been previously reset" };
   }
   offsets.commit(group, topic, queueId, offset);
   return { code: ResponseCode.SUCCESS };
+}
+
+function invalid(sentence: string): never {
+  throw new RequestError(ResponseCode.INVALID_PARAMETER, sentence);
 }
 
 function searchByTime(store: Store, request: Command): Response {

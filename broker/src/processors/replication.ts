@@ -15,6 +15,14 @@ export function replicationHandlers({ store }: ReplicationParts): Handlers {
 
 function status(store: Store): Response {
   return answerJson({
+    // Of the side that a replica would have.
+    haClientRuntimeInfo: {
+      lastReadTimestamp: 0,
+      lastWriteTimestamp: 0,
+      masterFlushOffset: 0,
+      maxOffset: 0,
+      transferredByteInSecond: 0,
+    },
     haConnectionInfo: [],
     inSyncSlaveNums: 0,
     master: true,

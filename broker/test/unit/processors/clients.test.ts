@@ -105,6 +105,16 @@ test("a heartbeat of the second kind asks for subscriptions only when they may h
   expect(await beat(8, false)).toBe(false);
 });
 
+test("a heartbeat of the first kind makes others of the group send their subscriptions again", async () => {
+  const beat = async (given: object) => {
+    const body = heartbeat("one", { consumerDataSet: [consumer("readers", ["orders"])], ...given });
+    return (await rig.ask(RequestCode.HEART_BEAT, { body })).ext?.IS_SUB_CHANGE;
+  };
+  expect(await beat({ heartbeatFingerprint: 7 })).toBe(false);
+  expect(await beat({})).toBe(true);
+  expect(await beat({ heartbeatFingerprint: 7, withoutSub: true })).toBe(true);
+});
+
 test("a broker that has forgotten a client asks it for its subscriptions", async () => {
   const body = heartbeat("one", {
     heartbeatFingerprint: 7,
@@ -160,6 +170,8 @@ test("subscriptions by tags are taken, others refused with the reason", async ()
   const check = (subscriptionData: object) =>
     rig.ask(RequestCode.CHECK_CLIENT_CONFIG, { body: { clientId: "one", group: "readers", subscriptionData } });
   expect((await check(subscription("orders"))).code).toBe(ResponseCode.SUCCESS);
+  const nothing = await rig.ask(RequestCode.CHECK_CLIENT_CONFIG, { body: { clientId: "one", group: "readers" } });
+  expect(nothing.code).toBe(ResponseCode.SUCCESS);
   const refused = await check({ ...subscription("orders"), expressionType: "SQL92", subString: "a > 1" });
   expect(refused).toMatchObject({
     code: ResponseCode.SYSTEM_ERROR,

@@ -185,6 +185,7 @@ test("entries of a queue", async () => {
     code: ResponseCode.SUCCESS,
     remark: "Index 3 of 0@orders is not exist!",
   });
+  expect((await ask({ queueId: "1", index: "0" })).remark).toBe("Index 0 of 1@orders is not exist!");
   for (const given of [{ queueId: "7" }, { topic: "bills" }, { topic: "../x" }]) {
     expect((await ask(given)).code).toBe(ResponseCode.SYSTEM_ERROR);
   }

@@ -21,6 +21,7 @@ test("a group is made with RocketMQ's defaults, shown and changed", async () => 
     groupName: "readers",
     consumeEnable: true,
     consumeTimeoutMinute: 15,
+    groupRetryPolicy: { type: "CUSTOMIZED" },
     retryMaxTimes: 3,
     retryQueueNums: 1,
     whichBrokerWhenConsumeSlowly: 1,

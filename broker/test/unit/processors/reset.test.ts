@@ -103,6 +103,10 @@ test("a group gets the offsets of another one", async () => {
 });
 
 test("offsets of all groups, and of the delay levels", async () => {
+  expect((await rig.ask(RequestCode.GET_ALL_DELAY_OFFSET)).json).toEqual({
+    dataVersion: { counter: 0, stateVersion: 0, timestamp: 0 },
+    offsetTable: {},
+  });
   rig.offsets.commit("readers", "orders", 0, 5);
   rig.delayOffsets.set(new Map([[3, 9]]));
   expect((await rig.ask(RequestCode.GET_ALL_CONSUMER_OFFSET)).json).toMatchObject({
