@@ -18,7 +18,11 @@ export interface DelayQueueParts {
   readonly onDelivered: (queue: DelayQueue, messages: readonly Delivered[], endOffset: number) => void;
 }
 
+/** A message that was put where it goes. */
 export interface Delivered {
+  readonly topic: string;
+  readonly queueId: number;
+  /** As it had waited. */
   readonly message: StoredMessage;
   readonly result: PutResult;
 }
@@ -117,8 +121,8 @@ export class DelayQueue {
         break;
       }
       if (put.value === undefined) continue;
-      endOffset = Math.max(endOffset, put.value.endOffset);
-      delivered.push({ message, result: put.value });
+      endOffset = Math.max(endOffset, put.value.result.endOffset);
+      delivered.push(put.value);
     }
     this.#offset = next;
     if (next > from) onDelivered(this, delivered, endOffset);
@@ -126,7 +130,7 @@ export class DelayQueue {
   }
 
   /** Undefined for a message that can be put nowhere. */
-  async #put(message: StoredMessage): Promise<PutResult | undefined> {
+  async #put(message: StoredMessage): Promise<Delivered | undefined> {
     const { store, log, level } = this.#parts;
     const place = realPlace(message.properties);
     const facts = { level, offset: message.queueOffset, id: message.offsetMsgId };
@@ -135,7 +139,7 @@ export class DelayQueue {
       return undefined;
     }
     try {
-      return await store.append({
+      const result = await store.append({
         ...place,
         body: message.body,
         properties: message.properties,
@@ -146,6 +150,7 @@ export class DelayQueue {
         storeHost: message.storeHost,
         reconsumeTimes: message.reconsumeTimes,
       });
+      return { ...place, message, result };
     } catch (error) {
       if (!(error instanceof StoreError && HOPELESS.has(error.code))) throw error;
       log.error({ ...facts, err: error }, "a delayed message cannot be put where it goes, and is passed over");

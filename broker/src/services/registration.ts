@@ -57,9 +57,11 @@ export class Registration {
     this.#scheduleNext();
   }
 
-  /** Tells of topics that have changed, or of all. Never rejects. */
+  /** Tells of topics that have changed, or of all, where it is not they that have changed. Never rejects. */
   async changed(topics?: readonly string[]): Promise<void> {
     if (this.#isStopped) return;
+    // A name server takes what has another version than it knows.
+    if (topics === undefined) this.#parts.topics.touch();
     const changed = topics?.map((topic) => this.#parts.topics.get(topic)).filter((topic) => topic !== undefined);
     if (changed?.length === 0) return;
     await this.#register(changed, CHANGE_TIMEOUT_MS);

@@ -54,6 +54,11 @@ export class TopicTable {
     return this.#table.version;
   }
 
+  /** The version goes on, as what is told of the topics has changed in another way than by them. */
+  touch(): void {
+    this.#table.changed();
+  }
+
   /** Topics that the broker has made for itself. */
   get system(): ReadonlySet<string> {
     return this.#system;

@@ -81,7 +81,9 @@ describe("a delayed message", () => {
     expect(properties).toEqual({ TAGS: "A", DELAY: "2", REAL_TOPIC: "orders", REAL_QID: "2" });
     expect(store.get("orders", 2, 0, { filter: { tags: "A" } }).messages).toHaveLength(1);
     await settle();
-    expect(delivered.map(({ message: { topic }, result }) => [topic, result.queueOffset])).toEqual([[SCHEDULE, 0]]);
+    expect(delivered).toMatchObject([
+      { topic: "orders", queueId: 2, message: { topic: SCHEDULE }, result: { queueOffset: 0 } },
+    ]);
     await service.stop();
   });
 

@@ -178,6 +178,12 @@ describe("registration", () => {
     await registration.start();
     expect(tableOf(client.asked[0] as Asked).get("TBW102")?.perm).toBe(4);
     expect(topics.get("TBW102")?.perm).toBe(7);
+    const { version } = topics;
+    configuration.update({ brokerPermission: "6" });
+    await registration.changed();
+    const last = readRegisterBroker(client.asked.at(-1)?.body as Uint8Array, false, 479);
+    expect(last.topicConfigTable.get("TBW102")?.perm).toBe(7);
+    expect(last.dataVersion.counter).toBe(version.counter + 1);
     await registration.stop();
   });
 
