@@ -24,6 +24,8 @@ export interface ClientGroupsOptions {
   readonly onClosed: (group: string, client: Client) => void;
 }
 
+/** Groups that a connection may be registered for: what a heartbeat names takes memory. */
+const MAX_GROUPS = 10_000;
 /** Shortest wait between two looks for clients that send no heartbeats any more. */
 const LEAST_WAIT_MS = 1000;
 
@@ -38,9 +40,14 @@ export class ClientGroups {
     this.#options = options;
   }
 
-  /** A heartbeat. Returns whether the client is new in the group. A connection that is closed already is not taken. */
+  /**
+   * A heartbeat. Returns whether the client is new in the group. A connection that is closed already is not taken, and none
+   * that is in 10,000 groups.
+   */
   touch(group: string, { connection, clientId, language, version }: ClientIdentity): boolean {
     if (!connection.isOpen) return false;
+    const known = this.#connections.get(connection)?.groups;
+    if (known !== undefined && known.size >= MAX_GROUPS && !known.has(group)) return false;
     let clients = this.#groups.get(group);
     if (clients === undefined) {
       clients = new Map();

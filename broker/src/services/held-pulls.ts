@@ -82,7 +82,7 @@ export class HeldPulls {
       queue.pulls.add(held);
       this.#size++;
       if (signal !== undefined) this.#listen(signal, held, queue);
-      this.#wait(queue);
+      this.#wait(queue, queueOffset);
     });
   }
 
@@ -101,10 +101,8 @@ export class HeldPulls {
     return queue;
   }
 
-  /** Sees to it that the store tells when the first of the pulls may be woken. */
-  #wait(queue: HeldQueue): void {
-    let from = Number.POSITIVE_INFINITY;
-    for (const held of queue.pulls) from = Math.min(from, held.from);
+  /** Sees to it that the store tells of messages from an offset on. */
+  #wait(queue: HeldQueue, from: number): void {
     if (queue.wait !== undefined) {
       if (queue.wait.from <= from) return;
       queue.wait.abort.abort();
@@ -130,7 +128,10 @@ export class HeldPulls {
       // Each of them reads once more, and answers what the store says then.
       this.#releaseAll(queue, "stopped");
     }
-    if (queue.pulls.size > 0) this.#wait(queue);
+    if (queue.pulls.size === 0) return;
+    let from = Number.POSITIVE_INFINITY;
+    for (const held of queue.pulls) from = Math.min(from, held.from);
+    this.#wait(queue, from);
   }
 
   #wake(queue: HeldQueue): void {

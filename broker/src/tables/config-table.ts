@@ -4,6 +4,8 @@
  */
 import type { JsonValue, Store, Table } from "moraine";
 import type { DataVersion } from "../protocol/bodies/data-version.ts";
+import { ResponseCode } from "../protocol/codes.ts";
+import { RequestError } from "../protocol/request-error.ts";
 import { nextVersion, versionFrom } from "./data-version.ts";
 import { type JsonEntry, objectAt, TableError } from "./table-value.ts";
 
@@ -20,7 +22,11 @@ export interface ConfigTableOptions<T> {
   readonly others?: (() => Readonly<Record<string, JsonValue>>) | undefined;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** How many there may be: clients can have them made. Default 100,000. */
+  readonly maximum?: number | undefined;
 }
+
+const MAXIMUM = 100_000;
 
 interface Entry<T> {
   readonly value: T;
@@ -71,12 +77,24 @@ export class ConfigTable<T> {
     return this.#table.get(key);
   }
 
-  /** The configuration of a name, made if there is none. Resolves once it is on the disk. */
+  get isFull(): boolean {
+    return this.#entries.size >= (this.#options.maximum ?? MAXIMUM);
+  }
+
+  /**
+   * The configuration of a name, made if there is none. Resolves once it is on the disk; rejects with RequestError where
+   * there are too many already.
+   */
   create(name: string, value: T): Promise<T> {
     const creating = this.#creating.get(name);
     if (creating !== undefined) return creating;
     const found = this.#entries.get(name);
     if (found !== undefined) return Promise.resolve(found.value);
+    if (this.isFull) {
+      const { table } = this.#options;
+      const sentence = `${table}.json has ${this.#entries.size} entries, and takes no more; delete some that are not used`;
+      return Promise.reject(new RequestError(ResponseCode.SYSTEM_ERROR, sentence));
+    }
     const created = this.#create(name, value);
     this.#creating.set(name, created);
     return created;

@@ -12,6 +12,8 @@ export interface GroupTableOptions {
   readonly config: BrokerConfig;
   /** Milliseconds since the epoch. */
   readonly now?: (() => number) | undefined;
+  /** How many groups there may be. Default 100,000. */
+  readonly maximum?: number | undefined;
 }
 
 /** Bits of what a group may not do with a topic, by RocketMQ's numbers of permissions. */
@@ -29,7 +31,7 @@ export class GroupTable {
   readonly ready: Promise<void>;
 
   /** Reads the groups, and makes those of RocketMQ's own that are missing. Throws TableError, StoreError. */
-  constructor(store: Store, { config, now = Date.now }: GroupTableOptions) {
+  constructor(store: Store, { config, now = Date.now, maximum }: GroupTableOptions) {
     this.#config = config;
     this.#table = new ConfigTable(store, {
       table: "subscriptionGroup",
@@ -38,6 +40,7 @@ export class GroupTable {
       write: writeGroupConfig,
       others: () => ({ [FORBIDDEN_TABLE]: this.forbiddenTable() }),
       now,
+      maximum,
     });
     this.#forbidden = readForbidden(this.#table.other(FORBIDDEN_TABLE));
     const missing = SYSTEM_GROUPS.filter((group) => this.#table.get(group) === undefined);
@@ -56,7 +59,7 @@ export class GroupTable {
     if (found !== undefined) return found;
     const { autoCreateSubscriptionGroup, enableCreateSysGroup } = this.#config;
     const isAllowed = autoCreateSubscriptionGroup || (enableCreateSysGroup && isSystemGroup(group));
-    if (!isAllowed || !GROUP.test(group)) return undefined;
+    if (!isAllowed || this.#table.isFull || !GROUP.test(group)) return undefined;
     // It would be made again in the same way: nobody waits for the disk.
     this.#table.putBehind(group, groupConfig(group));
     return this.#table.get(group) ?? groupConfig(group);

@@ -15,6 +15,8 @@ export interface TopicTableOptions {
   readonly config: BrokerConfig;
   /** Milliseconds since the epoch. */
   readonly now?: (() => number) | undefined;
+  /** How many topics there may be. Default 100,000. */
+  readonly maximum?: number | undefined;
 }
 
 export class TopicTable {
@@ -26,7 +28,7 @@ export class TopicTable {
   readonly ready: Promise<void>;
 
   /** Reads the topics, and makes those of the broker's own that are missing. Throws TableError, StoreError. */
-  constructor(store: Store, { config, now = Date.now }: TopicTableOptions) {
+  constructor(store: Store, { config, now = Date.now, maximum }: TopicTableOptions) {
     this.#config = config;
     this.#table = new ConfigTable(store, {
       table: "topics",
@@ -34,6 +36,7 @@ export class TopicTable {
       read: (name, entry) => ({ ...readTopicConfig(entry, name), topicName: name }),
       write: writeTopicConfig,
       now,
+      maximum,
     });
     const own = systemTopics(config);
     this.#system = new Set(own.map(({ topicName }) => topicName));
@@ -79,7 +82,10 @@ export class TopicTable {
     return changed;
   }
 
-  /** The topic, made if there is none. Resolves once it is on the disk; of many who make it at once, all get the same. */
+  /**
+   * The topic, made if there is none. Resolves once it is on the disk; of many who make it at once, all get the same.
+   * Rejects with RequestError where there are too many already.
+   */
   async create(config: TopicConfig): Promise<TopicConfig> {
     const { topicName } = config;
     const found = this.#table.get(topicName);

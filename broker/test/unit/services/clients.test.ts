@@ -81,6 +81,17 @@ describe("producers", () => {
   });
 });
 
+test("a connection is in ten thousand groups at most", () => {
+  const producers = new ProducerRegistry({ expiryMs: () => EXPIRY_MS });
+  const greedy = client("greedy");
+  for (let i = 0; i < 10_010; i++) producers.register(`g${i}`, greedy);
+  expect([...producers.groups()]).toHaveLength(10_000);
+  producers.unregister("g0", greedy.connection);
+  producers.register("late", greedy);
+  expect(producers.clients("late")).toHaveLength(1);
+  producers.stop();
+});
+
 describe("consumers", () => {
   test("make up a group, with what the last heartbeat said of it", () => {
     const consumers = registry();

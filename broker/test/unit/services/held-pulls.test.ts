@@ -117,6 +117,16 @@ describe("a held pull that wants tags", () => {
     expect(await wanted).toBe("arrived");
   });
 
+  test("of which the code is negative is woken by it", async () => {
+    const store = await open();
+    expect(hashCode("tag-with-a-long-name")).toBeLessThan(0);
+    const waiting = new HeldPulls(store, 10).hold(pull({ tagsCodes: codes("tag-with-a-long-name") }));
+    put(store, "C");
+    expect(await releaseOf(waiting)).toBeUndefined();
+    put(store, "tag-with-a-long-name");
+    expect(await waiting).toBe("arrived");
+  });
+
   test("is woken among many others that are not wanted", async () => {
     const store = await open();
     const held = new HeldPulls(store, 10);

@@ -60,6 +60,15 @@ test("without automatic groups only RocketMQ's own are made", async () => {
   expect(none.find("CID_RMQ_SYS_REVIVE_GROUP")).toBeUndefined();
 });
 
+test("there are never more than so many groups", async () => {
+  const groups = new GroupTable(await open(newFolder()), { config, maximum: 9 });
+  await groups.ready;
+  expect(groups.find("a")).toBeDefined();
+  expect(groups.find("b")).toBeUndefined();
+  expect(groups.find("a")).toBeDefined();
+  await expect(groups.put(groupConfig("b"))).rejects.toThrow("takes no more");
+});
+
 test("what a group is forbidden is kept with it, and goes with it", async () => {
   const folder = newFolder();
   const store = await open(folder);

@@ -174,6 +174,16 @@ test("a topic that cannot be written is not there, and can be made once there is
   expect(topics.get("a")?.readQueueNums).toBe(2);
 });
 
+test("there are never more than so many topics", async () => {
+  const topics = new TopicTable(await open(newFolder()), { config, maximum: SYSTEM.length + 1 });
+  await topics.ready;
+  await topics.create(topicConfig("a", 1));
+  await expect(topics.create(topicConfig("b", 1))).rejects.toThrow("topics.json has 13 entries, and takes no more");
+  expect(await topics.put(topicConfig("a", 2))).toBe(true);
+  await topics.delete("a");
+  await topics.create(topicConfig("b", 1));
+});
+
 test("a table with something else in it is refused, with the place", async () => {
   const folder = newFolder();
   mkdirSync(join(folder, "config"), { recursive: true });
