@@ -98,7 +98,8 @@ function queueOffset(store: Store, request: Command, end: "min" | "max"): Respon
   const topic = fields.text("topic");
   const queueId = fields.int("queueId");
   const offset = knownQueue(topic, queueId) ? store.offsets(topic, queueId)[end] : 0;
-  return { code: ResponseCode.SUCCESS, ext: { offset } };
+  // RocketMQ answers the one with a remark without text, the other without a remark.
+  return { code: ResponseCode.SUCCESS, remark: end === "min" ? "" : undefined, ext: { offset } };
 }
 
 function earliestTime(store: Store, request: Command): Response {

@@ -42,6 +42,8 @@ async function runtimeInfo(parts: RuntimeInfoParts): Promise<Response> {
     ...pools(),
     ...timers(),
     ...delays(parts),
+    // RocketMQ's answer where there is no such pool.
+    remainTransientStoreBufferNumbs: "2147483647",
     startAcceptSendRequestTimeStamp: String(config.startAcceptSendRequestTimeStamp),
   };
   return answerJson({ table });

@@ -63,9 +63,9 @@ export function groupNameProblem(group: string): string | undefined {
 function nameProblem(kind: string, name: string, longest: number): string | undefined {
   if (name.trim() === "") return `The specified ${kind} is blank.`;
   if (!hasLegalCharacters(name)) {
-    return `The specified ${kind} contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`;
+    return `The specified ${kind}: ${name}, contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$`;
   }
-  if (name.length > longest) return `The specified ${kind} is longer than ${kind} max length ${longest}.`;
+  if (name.length > longest) return `The specified ${kind}: ${name}, is longer than ${kind} max length: ${longest}`;
   return undefined;
 }
 
