@@ -1,5 +1,5 @@
 /** The options of a broker as they come: from a file of RocketMQ's form and the command line, and from tools while it runs. */
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { getProperties } from "properties-file";
 import { PropertiesEditor } from "properties-file/editor";
@@ -151,11 +151,15 @@ function readFile(file: string): Record<string, string> {
 /** Sets options in a file, and leaves everything else in it as it is. */
 function writeFile(file: string, changes: Readonly<Record<string, string>>): void {
   try {
-    const editor = new PropertiesEditor(readFileSync(file, "utf8"));
+    // A link stays one, and who may read the file may read the next one.
+    const target = realpathSync(file);
+    const { mode } = statSync(target);
+    const editor = new PropertiesEditor(readFileSync(target, "utf8"));
     for (const [name, value] of Object.entries(changes)) editor.upsert(name, value);
-    const temporary = `${file}.tmp`;
-    writeFileSync(temporary, editor.format(), { flush: true });
-    renameSync(temporary, file);
+    const temporary = `${target}.tmp`;
+    rmSync(temporary, { force: true });
+    writeFileSync(temporary, editor.format(), { flush: true, mode });
+    renameSync(temporary, target);
   } catch (cause) {
     const { message } = cause as Error;
     throw new ConfigurationError("invalid", `the configuration ${file} cannot be written: ${message}`, cause);

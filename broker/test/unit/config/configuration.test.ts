@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -161,6 +161,25 @@ describe("changes while the broker runs", () => {
     expect(text).toContain("sendMessageThreadPoolNums=4");
     expect(optionTexts(text)).toMatchObject({ brokerPermission: "4", traceOn: "true" });
     expect(load({}, file).configuration.values).toEqual(values);
+  });
+
+  it("keep the file's rights, and a link to it", () => {
+    const file = write("secret.conf", "brokerName=b\n");
+    chmodSync(file, 0o600);
+    const link = join(folder, "link.conf");
+    symlinkSync(file, link);
+    load({}, link).configuration.update({ traceOn: "false" });
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(optionTexts(readFileSync(file, "utf8"))).toEqual({ brokerName: "b", traceOn: "false" });
+  });
+
+  it("that cannot be kept are not made", () => {
+    const file = write("lost.conf", "brokerName=b\n");
+    const { configuration } = load({}, file);
+    rmSync(file);
+    expect(() => configuration.update({ traceOn: "false" })).toThrow("lost.conf cannot be written");
+    expect(configuration.values.traceOn).toBe(true);
   });
 
   it.each([
