@@ -34,7 +34,7 @@ const MAX_SUSPEND_MS = 2_147_483_647;
 
 /** What reading from a queue has given, for a response. */
 interface Read {
-  readonly status: GetResult["status"] | "OFFSET_RESET";
+  readonly status: Exclude<GetResult["status"], "NO_MATCHED_LOGIC_QUEUE"> | "OFFSET_RESET";
   readonly nextOffset: number;
   readonly minOffset: number;
   readonly maxOffset: number;
@@ -159,7 +159,9 @@ class Pulls {
 }
 
 function readOf(result: GetResult): Read {
-  const { status, nextOffset, minOffset, maxOffset, bytes } = result;
+  const { nextOffset, minOffset, maxOffset, bytes } = result;
+  // The topic is known, and so has the queue, as RocketMQ sees it: there is nothing in it yet.
+  const status = result.status === "NO_MATCHED_LOGIC_QUEUE" ? "NO_MESSAGE_IN_QUEUE" : result.status;
   return { status, nextOffset, minOffset, maxOffset, bytes, messages: countRecords(bytes) };
 }
 
@@ -186,7 +188,6 @@ function codeOf({ queueOffset }: PullRequest, { status }: Read): number {
     case "MESSAGE_WAS_REMOVING":
     case "NO_MATCHED_MESSAGE":
       return ResponseCode.PULL_RETRY_IMMEDIATELY;
-    case "NO_MATCHED_LOGIC_QUEUE":
     case "NO_MESSAGE_IN_QUEUE":
       return queueOffset === 0 ? ResponseCode.PULL_NOT_FOUND : ResponseCode.PULL_OFFSET_MOVED;
     case "OFFSET_FOUND_NULL":

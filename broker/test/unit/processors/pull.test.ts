@@ -73,8 +73,8 @@ test("every status has its code, and all offsets", async () => {
     return [code, remark, ext?.nextBeginOffset, ext?.minOffset, ext?.maxOffset];
   };
   const { PULL_NOT_FOUND, PULL_OFFSET_MOVED, PULL_RETRY_IMMEDIATELY } = ResponseCode;
-  expect(await answer({})).toEqual([PULL_NOT_FOUND, "NO_MATCHED_LOGIC_QUEUE", 0, 0, 0]);
-  expect(await answer({ queueOffset: "5" })).toEqual([PULL_OFFSET_MOVED, "NO_MATCHED_LOGIC_QUEUE", 0, 0, 0]);
+  expect(await answer({})).toEqual([PULL_NOT_FOUND, "NO_MESSAGE_IN_QUEUE", 0, 0, 0]);
+  expect(await answer({ queueOffset: "5" })).toEqual([PULL_OFFSET_MOVED, "NO_MESSAGE_IN_QUEUE", 0, 0, 0]);
   fill(3);
   expect(await answer({ queueOffset: "3" })).toEqual([PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE", 3, 0, 3]);
   expect(await answer({ queueOffset: "9" })).toEqual([PULL_OFFSET_MOVED, "OFFSET_OVERFLOW_BADLY", 3, 0, 3]);
