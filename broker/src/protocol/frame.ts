@@ -40,6 +40,13 @@ export class FrameReader {
     this.#maxFrameBytes = maxFrameBytes;
   }
 
+  /** Bytes that are kept until a frame is whole, or until somebody asks for the next one. */
+  get heldBytes(): number {
+    let bytes = this.#partial?.length ?? 0;
+    for (const chunk of this.#chunks) bytes += chunk.length;
+    return bytes;
+  }
+
   push(chunk: Buffer): void {
     if (chunk.length > 0) this.#chunks.push(chunk);
   }

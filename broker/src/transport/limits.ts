@@ -15,6 +15,11 @@ export interface TransportLimits {
   readonly writeHighWaterBytes: number;
   /** Bytes that wait to be written with which a connection is closed. */
   readonly maxWriteBytes: number;
+  /**
+   * Bytes that all connections of a server may hold together: frames that are not whole, requests under way, answers beyond
+   * the high-water mark. Past it, the connection that holds most is closed.
+   */
+  readonly maxHeldBytes: number;
   /** How long a peer may take to read what waits beyond the high-water mark. */
   readonly slowReaderMs: number;
   /** A connection on which nothing was read and nothing written for so long is closed. */
@@ -31,6 +36,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   maxOutstanding: 1024,
   writeHighWaterBytes: 1_048_576,
   maxWriteBytes: 67_108_864,
+  maxHeldBytes: 536_870_912,
   slowReaderMs: 30_000,
   idleMs: 120_000,
   connectTimeoutMs: 3000,

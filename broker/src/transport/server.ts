@@ -28,6 +28,8 @@ export class RemotingServer {
   readonly #ports: number[] = [];
   readonly #connections: Set<SocketConnection> = new Set();
   #closing: Promise<void> | undefined;
+  /** Of all connections. */
+  #heldBytes = 0;
   #dropped = 0;
   #dropLoggedAt = Number.NEGATIVE_INFINITY;
 
@@ -96,10 +98,28 @@ export class RemotingServer {
       this.#logDropped();
       return;
     }
-    const parts = { socket, dispatcher: this.#dispatcher, limits: this.#limits, log: this.#log };
-    const connection = new SocketConnection(parts);
+    const connection = new SocketConnection({
+      socket,
+      dispatcher: this.#dispatcher,
+      limits: this.#limits,
+      log: this.#log,
+      onHeld: (change) => this.#onHeld(change),
+    });
     this.#connections.add(connection);
     connection.onClose(() => this.#connections.delete(connection));
+  }
+
+  #onHeld(change: number): void {
+    this.#heldBytes += change;
+    if (change < 0 || this.#heldBytes <= this.#limits.maxHeldBytes) return;
+    let most: SocketConnection | undefined;
+    for (const connection of this.#connections) {
+      if (most === undefined || connection.heldBytes > most.heldBytes) most = connection;
+    }
+    if (most === undefined) return;
+    const facts = { connection: most.id, remote: most.remote, bytes: most.heldBytes, all: this.#heldBytes };
+    this.#log.warn(facts, "a connection is closed: all of them hold too much, and it the most");
+    most.close("all connections hold too much, and it the most");
   }
 
   #logDropped(): void {

@@ -39,6 +39,8 @@ export interface SocketConnectionParts {
   readonly dispatcher: Dispatcher;
   readonly limits: TransportLimits;
   readonly log: Log;
+  /** Told by how many bytes more, or fewer, the connection holds. */
+  readonly onHeld?: (change: number) => void;
 }
 
 /** A connection over a socket, of a server or a client: requests and answers go both ways. */
@@ -53,11 +55,13 @@ export class SocketConnection implements Connection {
   readonly #reader: FrameReader;
   readonly #output: Output;
   readonly #outstanding: Outstanding = new Outstanding();
+  readonly #onHeld: ((change: number) => void) | undefined;
   readonly #closeListeners: Set<() => void> = new Set();
   #aborting: AbortController | undefined;
   #opaque = 0;
   #underWay = 0;
   #underWayBytes = 0;
+  #held = 0;
   #paused = 0;
   #reading = false;
   #receivedAt = 0;
@@ -69,7 +73,8 @@ export class SocketConnection implements Connection {
   #closeReason: string | undefined;
   #slowReader: NodeJS.Timeout | undefined;
 
-  constructor({ socket, dispatcher, limits, log }: SocketConnectionParts) {
+  constructor({ socket, dispatcher, limits, log, onHeld }: SocketConnectionParts) {
+    this.#onHeld = onHeld;
     this.#socket = socket;
     this.#dispatcher = dispatcher;
     this.#limits = limits;
@@ -95,9 +100,23 @@ export class SocketConnection implements Connection {
     return !this.#ending;
   }
 
-  /** Requests of the peer that are not answered yet. */
-  get underWay(): number {
-    return this.#underWay;
+  /** Bytes that it was said to hold. */
+  get heldBytes(): number {
+    return this.#held;
+  }
+
+  #reportHeld(): void {
+    const waiting = this.#output.waitingBytes;
+    // Less is on its way, and nobody would tell when it has gone.
+    const written = waiting > this.#limits.writeHighWaterBytes ? waiting : 0;
+    this.#holds(this.#socket.destroyed ? 0 : this.#reader.heldBytes + this.#underWayBytes + written);
+  }
+
+  #holds(bytes: number): void {
+    const change = bytes - this.#held;
+    if (change === 0) return;
+    this.#held = bytes;
+    this.#onHeld?.(change);
   }
 
   /** One for all requests: whoever never looks at it costs nothing. */
@@ -140,6 +159,7 @@ export class SocketConnection implements Connection {
     this.#ending = true;
     this.#closeReason ??= reason;
     this.#socket.destroy();
+    this.#holds(0);
   }
 
   /** New requests are refused where the client knows what that means; closes once all others are answered. */
@@ -172,6 +192,7 @@ export class SocketConnection implements Connection {
     this.#receivedAt = Date.now();
     this.#reader.push(chunk);
     this.#read();
+    this.#reportHeld();
   }
 
   #read(): void {
@@ -224,6 +245,7 @@ export class SocketConnection implements Connection {
     this.#underWay--;
     this.#underWayBytes -= bytes;
     this.#answer(request, response);
+    this.#reportHeld();
     if (this.#underWay < this.#limits.maxUnderWay && this.#underWayBytes < this.#limits.maxUnderWayBytes) {
       this.#resume(PAUSED_BY_REQUESTS);
     }
@@ -243,6 +265,7 @@ export class SocketConnection implements Connection {
       this.#refuse(`${waiting} bytes wait for a peer that does not read`);
       return;
     }
+    this.#reportHeld();
     this.#pause(PAUSED_BY_OUTPUT);
     if (this.#slowReader === undefined) this.#watchReader();
   }
@@ -259,6 +282,7 @@ export class SocketConnection implements Connection {
   #onDrain(): void {
     clearTimeout(this.#slowReader);
     this.#slowReader = undefined;
+    this.#reportHeld();
     this.#resume(PAUSED_BY_OUTPUT);
   }
 
@@ -279,6 +303,7 @@ export class SocketConnection implements Connection {
   #onClose(): void {
     this.#ending = true;
     this.#closed = true;
+    this.#holds(0);
     clearTimeout(this.#slowReader);
     const reason = this.#closeReason ?? "the peer closed it";
     this.#log.debug({ connection: this.id, remote: this.remote, reason }, "connection closed");
