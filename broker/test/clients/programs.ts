@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { Driver } from "./driver.ts";
 import { GO_TOOLS, goDriver } from "./go.ts";
 import { driverClassPath, JAVA_TOOLS, type JavaRelease, javaOptions } from "./java.ts";
+import { RUST_TOOLS, rustDriver } from "./rust.ts";
 
-export const CLIENTS = ["java-5.4.0", "java-4.9.8", "go-2.1.2"] as const;
+export const CLIENTS = ["java-5.4.0", "java-4.9.8", "go-2.1.2", "rust-1.0.0"] as const;
 export type ClientName = (typeof CLIENTS)[number];
 
 export interface Program {
@@ -22,6 +23,13 @@ export const PROGRAMS: Readonly<Record<ClientName, Program>> = {
     async start(nameServer, folder) {
       mkdirSync(folder, { recursive: true });
       return started([await goDriver(), nameServer, join(folder, "rocketmq.log")], folder, { ...process.env, HOME: folder });
+    },
+  },
+  "rust-1.0.0": {
+    tools: RUST_TOOLS,
+    async start(nameServer, folder) {
+      mkdirSync(folder, { recursive: true });
+      return started([await rustDriver(), nameServer], folder, { ...process.env, HOME: folder, RUST_LOG: "error" });
     },
   },
 };

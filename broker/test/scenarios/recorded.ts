@@ -1,5 +1,4 @@
 /** Facts of Apache's broker as they were recorded, and what may differ from them. */
-import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import allowed from "./allowed-differences.json" with { type: "json" };
@@ -34,7 +33,9 @@ export function judge(facts: unknown, subject: Subject, client: string, scenario
   // Through JSON: as the recorded ones were.
   const found = differences(JSON.parse(readFileSync(file, "utf8")), JSON.parse(JSON.stringify(facts)));
   const unexplained = subject.kind === "apache" ? found : found.filter(({ path }) => !isAllowed(scenario, path));
-  assert.deepEqual(unexplained, [], `${client} ${scenario}: differs from what Apache's broker does`);
+  if (unexplained.length === 0) return;
+  const shown = unexplained.map((one) => `${one.path}\n  Apache: ${JSON.stringify(one.recorded)}\n  here:   ${JSON.stringify(one.seen)}`);
+  throw new Error(`${client} ${scenario} differs from what Apache's broker does:\n${shown.join("\n")}`);
 }
 
 function isAllowed(scenario: string, path: string): boolean {

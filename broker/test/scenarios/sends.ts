@@ -39,10 +39,10 @@ export const sends: readonly Scenario[] = [
     name: "send-async",
     core: true,
     async run(scene) {
-      const topic = await scene.topic();
+      const topic = await scene.topic("topic", 1);
       const producer = await scene.producer();
       const messages = Array.from({ length: 40 }, (_, i) => ({ body: `message ${i}`, keys: `k${i}` }));
-      const sent = await scene.send(producer, topic, messages, { mode: "async", queue: scene.queue(topic, 0) });
+      const sent = await scene.send(producer, topic, messages, { mode: "async" });
       allSent(sent);
       const stored = await scene.stored(topic, 1);
       assert.deepEqual(bodies(stored).sort(), messages.map(({ body }) => body).sort());

@@ -70,7 +70,7 @@ public final class Admin {
                 }
             }, true, StandardCharsets.UTF_8));
         }
-        Thread.sleep(5);
+        Thread.sleep(40);
         SubCommand shared = (SubCommand) find.invoke(null, name);
         if (shared == null) throw new IllegalArgumentException("mqadmin has no command " + name);
         return shared.getClass().getDeclaredConstructor().newInstance();

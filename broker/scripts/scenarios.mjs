@@ -1,0 +1,42 @@
+// What real clients see: the scenarios of test/scenarios against our broker, compared with what Apache's broker showed.
+// Without options the core with Java's client. `--all`: every scenario with every client, and those with a broker of their own.
+// `--client java-4.9.8,go-2.1.2` and `--scenario tags,retry`: only these. `--broker apache`: against Apache's own broker, which
+// must show what is recorded of it; with `--record` that is recorded anew. `--facts DIR`: also keeps what was seen.
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const broker = fileURLToPath(new URL("..", import.meta.url));
+const root = join(broker, "..");
+
+const { values } = parseArgs({
+  options: {
+    all: { type: "boolean" },
+    client: { type: "string" },
+    scenario: { type: "string" },
+    broker: { type: "string", default: "moraine" },
+    record: { type: "boolean" },
+    facts: { type: "string" },
+  },
+});
+if (!["apache", "moraine"].includes(values.broker)) throw new Error(`--broker is ${values.broker}; it must be apache or moraine`);
+if (values.record && values.broker !== "apache") throw new Error("--record needs --broker apache: what is recorded is what Apache's broker does");
+
+const facts = values.facts ?? mkdtempSync(join(tmpdir(), "moraine-facts-"));
+const env = {
+  ...process.env,
+  MORAINE_SUBJECT: values.broker,
+  MORAINE_FACTS: facts,
+  ...(values.all ? { MORAINE_SCENARIOS_ALL: "1" } : {}),
+  ...(values.client === undefined ? {} : { MORAINE_CLIENTS: values.client }),
+  ...(values.scenario === undefined ? {} : { MORAINE_SCENARIOS: values.scenario }),
+  ...(values.record ? { MORAINE_JUDGE: "none" } : {}),
+};
+const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--config", join(broker, "test/scenarios/vitest.config.ts")];
+const { status } = spawnSync(process.execPath, vitest, { cwd: root, env, stdio: "inherit" });
+if (values.record) cpSync(join(facts, "apache"), join(broker, "test/scenarios/recorded"), { recursive: true });
+if (values.facts === undefined) rmSync(facts, { recursive: true });
+process.exitCode = status ?? 1;
