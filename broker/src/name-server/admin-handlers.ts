@@ -113,5 +113,8 @@ function updateOptions(settings: Settings, { body }: Command): Response {
     throw new RequestError(ResponseCode.SYSTEM_ERROR, error.message, { cause: error });
   }
   if (forbidden.length === 0) return success();
-  throw new RequestError(ResponseCode.NO_PERMISSION, `cannot be changed while it runs: ${forbidden.join(", ")}`);
+  throw new RequestError(
+    ResponseCode.NO_PERMISSION,
+    `Can not update config in black list. Options: ${forbidden.join(", ")}`,
+  );
 }

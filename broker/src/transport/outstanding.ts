@@ -1,6 +1,9 @@
 import type { Command } from "../protocol/command.ts";
 import { TransportError } from "./transport-error.ts";
 
+/** Longest delay of a timer. */
+const MAX_DELAY_MS = 2_147_483_647;
+
 interface Waiting {
   readonly code: number;
   readonly timeoutMs: number;
@@ -53,7 +56,8 @@ export class Outstanding {
     clearTimeout(this.#timer);
     this.#timerAt = deadline;
     // It keeps the process alive, as the socket does: whoever waits shall get the timeout.
-    this.#timer = setTimeout(this.#expire, Math.max(1, Math.ceil(deadline - performance.now())));
+    const delay = Math.max(1, Math.ceil(deadline - performance.now()));
+    this.#timer = setTimeout(this.#expire, Math.min(delay, MAX_DELAY_MS));
   }
 
   #disarm(): void {

@@ -214,7 +214,10 @@ export class SocketConnection implements Connection {
   }
 
   #refuse(reason: string): void {
-    this.#log.warn({ connection: this.id, remote: this.remote, reason }, "a connection is closed for what it sent");
+    this.#log.warn(
+      { connection: this.id, remote: this.remote, reason },
+      "a connection is closed for what its peer does",
+    );
     this.close(reason);
   }
 
