@@ -93,7 +93,7 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
   const topics = new TopicTable(store, { config });
   const groups = new GroupTable(store, { config });
   const offsets = new OffsetTable(store);
-  stops.add("table of offsets", () => offsets.flush());
+  stops.add("tables", () => Promise.all([topics.flush(), groups.flush(), offsets.flush()]));
   await Promise.all([topics.ready, groups.ready]);
 
   const expiryMs = (): number => config.channelExpiredTimeout;
@@ -102,8 +102,15 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
   const consumers = new ConsumerRegistry({ expiryMs, subscriptionExpiryMs: () => config.subscriptionExpiredTimeout });
   stops.add("registry of consumers", () => consumers.stop());
 
+  const statistics = new Statistics({ clusterName: config.brokerClusterName, systemTopics: topics.system });
   const delayOffsets = new DelayOffsets(store);
-  const delays = new DelayService({ store, offsets: delayOffsets, delays: delaysOf(config.messageDelayLevel), log });
+  const delays = new DelayService({
+    store,
+    offsets: delayOffsets,
+    delays: delaysOf(config.messageDelayLevel),
+    log,
+    onDelivered: ({ topic, queueId, result }) => statistics.put(topic, 1, result.size, queueId),
+  });
   stops.add("delivery of delayed messages", () => delays.stop());
   delays.start();
 
@@ -120,7 +127,7 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
     locks: new QueueLocks(),
     heldPulls,
     delays,
-    statistics: new Statistics({ clusterName: config.brokerClusterName, systemTopics: topics.system }),
+    statistics,
     startedAt: Date.now(),
     log,
   });

@@ -57,7 +57,7 @@ export function brokerHandlers(given: HandlerParts): Handlers {
   const parts = { ...given, config: given.configuration.values };
   return [
     // First, as later ones of the same code come in their place.
-    ...refusedHandlers(),
+    ...refusedHandlers(parts),
     ...sendHandlers(parts),
     ...sendBackHandlers(parts),
     ...pullHandlers(parts),

@@ -35,15 +35,13 @@ function queryByKey({ store, config }: QueryParts, request: Command): Response {
   const max = Math.max(Math.min(asked, MAX_MESSAGES), 1);
   const found = lookUp(store, topic, key, { begin, end, max });
   const [newest] = found;
-  if (newest === undefined) {
-    const remark = "can not find message, maybe time range not correct";
-    throw new RequestError(ResponseCode.QUERY_NOT_FOUND, remark);
-  }
-  return {
-    code: ResponseCode.SUCCESS,
-    ext: { indexLastUpdateTimestamp: newest.storeTimestamp, indexLastUpdatePhyoffset: newest.physicalOffset },
-    body: thatFit(found),
+  // How far the index has come is not known: the newest message found is in it.
+  const ext = {
+    indexLastUpdateTimestamp: newest?.storeTimestamp ?? 0,
+    indexLastUpdatePhyoffset: newest?.physicalOffset ?? 0,
   };
+  if (newest !== undefined) return { code: ResponseCode.SUCCESS, ext, body: thatFit(found) };
+  return { code: ResponseCode.QUERY_NOT_FOUND, remark: "can not find message, maybe time range not correct", ext };
 }
 
 function lookUp(

@@ -1,8 +1,10 @@
 /** Requests that RocketMQ has and this broker has not yet: each is told so in a sentence. */
+import type { BrokerConfig } from "../config/broker-config.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Handlers } from "../transport/connection.ts";
 
 const TRANSACTIONS = "this broker has no transactions; send the message as a plain one";
+const REPLIES = "this broker leads no replies to those who have asked; send to a topic that they consume";
 const POP = "this broker has no POP; consume by pulling";
 const USERS = "this broker has no users and permissions";
 const TIMERS = "this broker has no timers; use one of the delay levels";
@@ -11,6 +13,8 @@ const REPLICAS = "this broker has no replicas";
 const REASONS: readonly (readonly [code: number, reason: string])[] = [
   [RequestCode.END_TRANSACTION, TRANSACTIONS],
   [RequestCode.RESUME_CHECK_HALF_MESSAGE, TRANSACTIONS],
+  [RequestCode.SEND_REPLY_MESSAGE, REPLIES],
+  [RequestCode.SEND_REPLY_MESSAGE_V2, REPLIES],
   [RequestCode.POP_MESSAGE, POP],
   [RequestCode.ACK_MESSAGE, POP],
   [RequestCode.BATCH_ACK_MESSAGE, POP],
@@ -40,7 +44,7 @@ const REASONS: readonly (readonly [code: number, reason: string])[] = [
 ];
 
 /** Where others handle one of these codes, theirs come behind. */
-export function refusedHandlers(): Handlers {
+export function refusedHandlers({ config }: { readonly config: BrokerConfig }): Handlers {
   return [
     ...REASONS.map(([code, reason]): readonly [number, () => { code: number; remark: string }] => [
       code,
@@ -52,7 +56,11 @@ export function refusedHandlers(): Handlers {
     // As RocketMQ where it is not switched on.
     [
       RequestCode.RECALL_MESSAGE,
-      () => ({ code: ResponseCode.NO_PERMISSION, remark: "recall failed, operation is forbidden" }),
+      () => ({
+        code: ResponseCode.NO_PERMISSION,
+        remark: "recall failed, operation is forbidden",
+        ext: { MSG_REGION: config.regionId },
+      }),
     ],
   ];
 }

@@ -23,7 +23,14 @@ import { FlushWaits } from "./messages/flush-waits.ts";
 import { isBatchTopic, MessageType, SysFlag, typeOf } from "./messages/message-kinds.ts";
 import { markProperties, type PropertyMarks } from "./messages/property-marks.ts";
 import { PropertyBytes, withoutInnerNumber, withoutOwn, withProperty } from "./messages/property-text.ts";
-import { illegalMessage, missingGroup, storeRefusal, timerRefusal, transactionRefusal } from "./messages/refusals.ts";
+import {
+  illegalMessage,
+  lightQueueRefusal,
+  missingGroup,
+  storeRefusal,
+  timerRefusal,
+  transactionRefusal,
+} from "./messages/refusals.ts";
 import { readSendRequest, type SendRequest } from "./messages/send-request.ts";
 import { randomQueue, topicForSend } from "./messages/send-topics.ts";
 import { refusedAnswer, type Sent, type Stored, sentAnswer, storedMany, storedOne } from "./messages/sent.ts";
@@ -100,14 +107,14 @@ class Sends {
   }
 
   #send(request: Command, context: RequestContext): Response | Promise<Response> {
-    const { config, topics } = this.#parts;
+    const { config } = this.#parts;
     const send = readSendRequest(request);
     const { startAcceptSendRequestTimeStamp: start } = config;
     if (start > 0 && context.receivedAt < start) {
       const time = new Date(start).toISOString();
       throw new RequestError(ResponseCode.SYSTEM_ERROR, `broker unable to service, until ${time}`);
     }
-    const topic = topicForSend(send, topics, config);
+    const topic = topicForSend(send, context.connection.remote, this.#parts);
     return topic instanceof Promise
       ? topic.then((made) => this.#sendTo(made, send, request, context))
       : this.#sendTo(topic, send, request, context);
@@ -165,6 +172,7 @@ class Sends {
       throw illegalMessage(config.maxMessageSize);
     }
     if (isInner && marks.hasInnerNumber) text = withoutInnerNumber(text);
+    if (marks.hasLightQueues) throw lightQueueRefusal();
 
     let place: { topic: string; queueId: number } = { topic: topic.topicName, queueId };
     if (level > 0) {

@@ -20,6 +20,8 @@ export interface PropertyMarks {
   isWaiting: boolean;
   /** INNER_NUM is there. */
   hasInnerNumber: boolean;
+  /** INNER_MULTI_DISPATCH is there: the message is to go to light queues, too. */
+  hasLightQueues: boolean;
   /** It has a property that the broker sets itself, or takes out: the string has to be made anew. */
   hasBrokerProperty: boolean;
 }
@@ -35,6 +37,7 @@ export function markProperties(text: string): PropertyMarks {
     isTimerOut: false,
     isWaiting: true,
     hasInnerNumber: false,
+    hasLightQueues: false,
     hasBrokerProperty: false,
   };
   for (let from = 0; from < text.length; ) {
@@ -86,6 +89,9 @@ function mark(marks: PropertyMarks, text: string, from: number, nameEnd: number,
       break;
     case 16:
       if (text.startsWith("TIMER_DELIVER_MS", from)) marks.isTimer = true;
+      break;
+    case 20:
+      if (text.startsWith("INNER_MULTI_DISPATCH", from)) marks.hasLightQueues = true;
       break;
     default:
   }

@@ -53,6 +53,14 @@ export function timerRefusal(): RequestError {
   );
 }
 
+/** RocketMQ passes light queues over where they are switched off, but the store would make them. */
+export function lightQueueRefusal(): RequestError {
+  return new RequestError(
+    ResponseCode.SYSTEM_ERROR,
+    "this broker has no light queues; send the message without INNER_MULTI_DISPATCH",
+  );
+}
+
 export function missingGroup(group: string): RequestError {
   return new RequestError(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `subscription group not exist, ${group} ${HELP}`);
 }

@@ -2,6 +2,7 @@
 import type { BrokerConfig } from "../../config/broker-config.ts";
 import { Permission, type TopicConfig } from "../../protocol/bodies/topic-config.ts";
 import { ResponseCode } from "../../protocol/codes.ts";
+import { type HostPort, printAddress } from "../../protocol/hosts.ts";
 import { checkTopicName, isNotSendable, isRetryTopic } from "../../protocol/names.ts";
 import { RequestError } from "../../protocol/request-error.ts";
 import type { TopicTable } from "../../tables/topic-table.ts";
@@ -15,8 +16,8 @@ const UNIT_SUBSCRIBED = 2;
 /** In RocketMQ's order: what is refused first is what a client is told. */
 export function topicForSend(
   send: SendRequest,
-  topics: TopicTable,
-  config: BrokerConfig,
+  remote: HostPort,
+  { topics, config }: { readonly topics: TopicTable; readonly config: BrokerConfig },
 ): TopicConfig | Promise<TopicConfig> {
   const { topic } = send;
   const found = topics.get(topic);
@@ -28,12 +29,12 @@ export function topicForSend(
   if (isNotSendable(topic)) {
     throw new RequestError(ResponseCode.NO_PERMISSION, `Sending message to topic[${topic}] is forbidden.`);
   }
-  if (found === undefined) return madeTopic(send, topics);
-  checkQueue(send, found);
+  if (found === undefined) return madeTopic(send, remote, topics);
+  checkQueue(send, found, remote);
   return found;
 }
 
-async function madeTopic(send: SendRequest, topics: TopicTable): Promise<TopicConfig> {
+async function madeTopic(send: SendRequest, remote: HostPort, topics: TopicTable): Promise<TopicConfig> {
   const { topic, defaultTopic, defaultTopicQueueNums, unitMode } = send;
   const isRetry = isRetryTopic(topic);
   const sysFlag = unitMode ? (isRetry ? UNIT_SUBSCRIBED : UNIT) : 0;
@@ -41,15 +42,15 @@ async function madeTopic(send: SendRequest, topics: TopicTable): Promise<TopicCo
     (await topics.createForSend(topic, defaultTopic, defaultTopicQueueNums, sysFlag)) ??
     (isRetry ? await topics.createForRetry(topic, 1, false, sysFlag) : undefined);
   if (made === undefined) throw missingTopic(topic);
-  checkQueue(send, made);
+  checkQueue(send, made, remote);
   return made;
 }
 
-function checkQueue({ queueId }: SendRequest, topic: TopicConfig): void {
+function checkQueue({ queueId }: SendRequest, topic: TopicConfig, remote: HostPort): void {
   if (queueId < Math.max(topic.readQueueNums, topic.writeQueueNums)) return;
   throw new RequestError(
     ResponseCode.INVALID_PARAMETER,
-    `request queueId[${queueId}] is illegal, ${describeTopic(topic)}`,
+    `request queueId[${queueId}] is illegal, ${describeTopic(topic)} Producer: ${printAddress(remote)}`,
   );
 }
 

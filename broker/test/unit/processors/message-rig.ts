@@ -24,7 +24,7 @@ export async function openRig(given: Readonly<Record<string, string>> = {}): Pro
   const { store, config, topics, groups, offsets, consumers, locks, log } = rig;
   const parts = { store, config, topics, groups, offsets, consumers, locks, log, heldPulls, statistics };
   rig.serve([
-    ...refusedHandlers(),
+    ...refusedHandlers(parts),
     ...sendHandlers(parts),
     ...pullHandlers(parts),
     ...sendBackHandlers(parts),

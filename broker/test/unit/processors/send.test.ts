@@ -124,6 +124,7 @@ test("refusals come in RocketMQ's order", async () => {
   expect(await code({}, { TIMER_DELAY_SEC: "5" })).toBe(ResponseCode.SYSTEM_ERROR);
   expect(await code({}, { INNER_NUM: "5" })).toBe(ResponseCode.MESSAGE_ILLEGAL);
   expect(await code({ f: "128" })).toBe(ResponseCode.MESSAGE_ILLEGAL);
+  expect(await code({}, { INNER_MULTI_DISPATCH: "%LMQ%one" })).toBe(ResponseCode.SYSTEM_ERROR);
   expect(await code({}, { DELAY: "soon" })).toBe(ResponseCode.SYSTEM_ERROR);
   expect(one.rig.store.topics()).toEqual([]);
 });
@@ -140,7 +141,8 @@ test("a queue that there is not is told with the topic", async () => {
   const { remark } = await send(one, { e: "4" });
   expect(remark).toBe(
     "request queueId[4] is illegal, TopicConfig [topicName=orders, readQueueNums=4, writeQueueNums=4, perm=RW-, " +
-      "topicFilterType=SINGLE_TAG, topicSysFlag=0, order=false, attributes={}]",
+      "topicFilterType=SINGLE_TAG, topicSysFlag=0, order=false, attributes={}] " +
+      `Producer: 127.0.0.1:${one.rig.connection.remote.port}`,
   );
 });
 

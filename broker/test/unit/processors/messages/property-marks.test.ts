@@ -14,6 +14,7 @@ test("what the broker acts on is found, wherever it stands", () => {
     isTimerOut: false,
     isWaiting: true,
     hasInnerNumber: false,
+    hasLightQueues: false,
     hasBrokerProperty: false,
   });
   const all = marks(
