@@ -4,6 +4,7 @@ import type { JsonValue, Store } from "moraine";
 import { RequestCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
+import { checkGroupName } from "../protocol/names.ts";
 import type { ConsumerRegistry } from "../services/consumers.ts";
 import { firstVersion } from "../tables/data-version.ts";
 import type { DelayOffsets } from "../tables/delay-offsets.ts";
@@ -43,6 +44,7 @@ function cloneOffsets({ topics, offsets, consumers }: GroupOffsetParts, request:
   const fields = new Fields(request.ext);
   const from = fields.text("srcGroup");
   const to = fields.text("destGroup");
+  checkGroupName(to);
   const topic = fields.optionalText("topic") ?? "";
   const subscriptions = fields.boolean("offline") ? undefined : consumers.find(from)?.subscriptions;
   for (const name of topic.trim() === "" ? offsets.topicsOf(from) : [topic]) {

@@ -36,7 +36,7 @@ async function queryConsumerOffset({ store, config, offsets }: OffsetParts, requ
   const topic = fields.text("topic");
   const queueId = fields.int("queueId");
   const pending = config.useServerSideResetOffset ? offsets.pendingReset(group, topic, queueId) : undefined;
-  const offset = pending ?? offsets.committed(group, topic, queueId);
+  const offset = pending ?? (queueId >= 0 ? offsets.committed(group, topic, queueId) : undefined);
   if (offset !== undefined) return { code: ResponseCode.SUCCESS, ext: { offset } };
   if (fields.has("setZeroIfNotFound") && !fields.boolean("setZeroIfNotFound")) {
     return notFound("Not found, do not set to zero, maybe this group boot first");

@@ -24,6 +24,7 @@ test("a committed offset is told, also one further back", async () => {
   expect((await query()).ext).toEqual({ offset: 12 });
   await update({ commitOffset: "3" });
   expect((await query()).ext).toEqual({ offset: 3 });
+  expect((await query({ queueId: "-1" })).code).toBe(ResponseCode.QUERY_NOT_FOUND);
 });
 
 test("a group that has committed nothing begins with the first message of a young queue, and is not found otherwise", async () => {

@@ -97,6 +97,7 @@ test("a group gets the offsets of another one", async () => {
   expect(rig.offsets.topicsOf("copies")).toEqual([]);
   expect((await clone({ topic: "orders", offline: "true" })).code).toBe(ResponseCode.SUCCESS);
   expect(rig.offsets.all("copies")).toEqual([{ topic: "orders", queueId: 0, offset: 5 }]);
+  expect((await clone({ offline: "true", destGroup: "a/b" })).code).toBe(ResponseCode.INVALID_PARAMETER);
   await rig.topic("bills");
   await clone({ offline: "true" });
   expect(rig.offsets.committed("copies", "bills", 0)).toBe(7);

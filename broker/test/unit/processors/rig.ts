@@ -89,6 +89,8 @@ export class Rig {
   readonly statistics: Statistics;
   readonly delayOffsets: DelayOffsets;
   readonly log: Log = silent;
+  /** What handlers threw that no answer was meant for. */
+  readonly failures: unknown[] = [];
   readonly connection: FakeConnection = new FakeConnection();
   readonly #directory: string;
   #dispatcher: Dispatcher | undefined;
@@ -127,7 +129,8 @@ export class Rig {
 
   /** Which handlers are asked, and hooks before them. */
   serve(handlers: Handlers, before: readonly Hook[] = []): void {
-    this.#dispatcher = new Dispatcher({ handlers, before, log: silent });
+    const error = (facts: object) => void this.failures.push((facts as { err: unknown }).err);
+    this.#dispatcher = new Dispatcher({ handlers, before, log: { ...silent, error } });
   }
 
   async ask(
