@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { installPackages, npm, requireTools } from "./set-up.mjs";
+import { compileTypeScript, installBrokerPackages, installPackages, npm, requireTools } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -52,6 +52,8 @@ if (process.env.CI) Object.assign(process.env, { CARGO_PROFILE_DEV_DEBUG: "none"
 try {
   requireTools();
   installPackages();
+  installBrokerPackages();
+  compileTypeScript();
   const prepared = prepare();
   check();
   const [, , fits] = await prepared;

@@ -42,6 +42,7 @@ function setUpAddon() {
   throw new Error(`${addon} is older than its sources, and ${lacking}; or remove it, and the WebAssembly engine runs.`);
 }
 
+/** The library, which the broker's types are checked against, too. */
 export function compileTypeScript() {
   if (isStale("dist/index.js", ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json"])) {
     step("Compiling the TypeScript", "build:ts");
@@ -50,21 +51,35 @@ export function compileTypeScript() {
 
 /** What the linters need beside the tools: the packages, nothing built. */
 export function installPackages() {
-  if (!isLink("node_modules") && isStale("node_modules/.package-lock.json", ["package-lock.json"])) {
-    step("Installing development packages", "ci");
-  }
+  if (arePackagesMissing(".")) step("Installing development packages", "ci");
 }
 
-/** Runs a script of package.json, or `npm ci`; returns whether it succeeded. */
-export function npm(script) {
+/** The broker, a package of its own over the library: its packages, which the linters need too, … */
+export function installBrokerPackages() {
+  if (arePackagesMissing("broker")) step("Installing the broker's packages", "ci", "broker");
+}
+
+/** … and itself. */
+export function compileBroker() {
+  const sources = ["src", "tsconfig.build.json", "package-lock.json"].map((name) => `broker/${name}`);
+  if (isStale("broker/dist/main.js", ["dist/index.js", ...sources])) step("Compiling the broker", "build", "broker");
+}
+
+function arePackagesMissing(folder) {
+  const [packages, lock] = [join(folder, "node_modules"), join(folder, "package-lock.json")];
+  return !isLink(packages) && isStale(join(packages, ".package-lock.json"), [lock]);
+}
+
+/** Runs a script of package.json, or `npm ci`, of a package in a folder; returns whether it succeeded. */
+export function npm(script, folder = ".") {
   const args = script === "ci" ? ["ci", "--no-audit", "--loglevel=error"] : ["run", "--silent", script];
-  const { status } = spawnSync("npm", args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], shell: windows });
-  return status === 0;
+  const cwd = join(root, folder);
+  return spawnSync("npm", args, { cwd, stdio: ["ignore", "inherit", "inherit"], shell: windows }).status === 0;
 }
 
-function step(what, script) {
+function step(what, script, folder) {
   console.log(`moraine: ${what[0].toLowerCase()}${what.slice(1)} …`);
-  if (!npm(script)) throw new Error(`${what} failed.`);
+  if (!npm(script, folder)) throw new Error(`${what} failed.`);
 }
 
 /** For programs that compile Rust, whatever engine runs. */

@@ -5,14 +5,14 @@ import { attempt, cargoTests, conclude, vitestTests } from "./counted-runs.mjs";
 import { instructionCounts } from "./instruction-counts.mjs";
 import { readBugs, rotating } from "./planted-bugs.mjs";
 import { plant, turn } from "./planted-run.mjs";
-import { missingTool, runs, setUp } from "./set-up.mjs";
+import { compileBroker, installBrokerPackages, missingTool, runs, setUp } from "./set-up.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Planted bugs that a run tries, others each time; `npm run planted` tries all. */
 const PLANTED_BUGS = 3;
 
 /** Projects of vitest.config.ts that need no addon, those that do, and the files of the others that do. */
-const WITHOUT_ADDON = ["wasm", "unit", "model", "package"];
+const WITHOUT_ADDON = ["wasm", "unit", "model", "broker", "package"];
 const ADDON_PROJECTS = ["native", "interop"];
 const ADDON_TESTS = ["test/unit/binding-*.test.ts", "test/package/addon-*.test.ts"];
 
@@ -59,6 +59,8 @@ const counts = [];
 let hasAddon = false;
 const broken = await attempt(() => {
   ({ hasAddon } = setUp());
+  installBrokerPackages();
+  compileBroker();
 });
 if (broken) counts.push(broken);
 else {
