@@ -1,5 +1,5 @@
 /** Offsets of groups and of queues: 14, 15, 29 to 32. */
-import type { Store } from "moraine";
+import { type Store, StoreError } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
@@ -50,8 +50,14 @@ async function isFirstMessageInMemory(store: Store, topic: string, queueId: numb
   if (!knownQueue(topic, queueId)) return false;
   const { min, max } = store.offsets(topic, queueId);
   if (min > 0 || max === 0) return false;
-  const { status, cold } = await store.fetch(topic, queueId, 0, { max: 1 });
-  return status === "FOUND" && !cold;
+  try {
+    const { status, cold } = await store.fetch(topic, queueId, 0, { max: 1 });
+    return status === "FOUND" && !cold;
+  } catch (error) {
+    // Whoever reads it is told: a group begins where its clients say.
+    if (error instanceof StoreError && error.code === "STORE_CORRUPT") return false;
+    throw error;
+  }
 }
 
 function notFound(remark: string): Response {

@@ -1,3 +1,5 @@
+import { open } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { offsetHandlers } from "../../../src/processors/offsets.ts";
 import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
@@ -33,6 +35,16 @@ test("a group that has committed nothing begins with the first message of a youn
   expect(await query()).toMatchObject({ code: ResponseCode.SUCCESS, ext: { offset: 0 } });
   expect((await query({ setZeroIfNotFound: "false" })).code).toBe(ResponseCode.QUERY_NOT_FOUND);
   expect((await query({ topic: "never/heard of" })).code).toBe(ResponseCode.QUERY_NOT_FOUND);
+});
+
+test("a group begins where its clients say, if the first message is damaged", async () => {
+  rig.put("orders", 0, 2);
+  await rig.store.flush();
+  const [entry] = rig.store.entries("orders", 0);
+  const file = await open(join(rig.store.path, "commitlog", "0".repeat(20)), "r+");
+  await file.write(Buffer.alloc(60, 0xff), 0, 60, entry?.physicalOffset);
+  await file.close();
+  expect((await query()).code).toBe(ResponseCode.QUERY_NOT_FOUND);
 });
 
 test("an offset is taken for topics and groups that there are", async () => {
