@@ -1,6 +1,7 @@
 /** Tells name servers where this broker is and what topics it has, so that clients find it. */
 import type { BrokerConfig } from "../config/broker-config.ts";
 import type { Log } from "../log.ts";
+import { type DataVersion, sameDataVersion } from "../protocol/bodies/data-version.ts";
 import { readKVTable } from "../protocol/bodies/kv-table.ts";
 import { bodyChecksum, printRegisterBroker } from "../protocol/bodies/register-broker.ts";
 import type { TopicConfig } from "../protocol/bodies/topic-config.ts";
@@ -42,6 +43,8 @@ export class Registration {
   readonly #parts: RegistrationParts;
   /** Why the last attempt at a name server has failed; undefined where it has not. */
   readonly #failures: Map<string, string> = new Map();
+  /** The version of the last registration. */
+  #told: DataVersion | undefined;
   #timer: NodeJS.Timeout | undefined;
   #unlisten: () => void = () => {};
   #isStopped = false;
@@ -60,10 +63,10 @@ export class Registration {
   /** Tells of topics that have changed, or of all, where it is not they that have changed. Never rejects. */
   async changed(topics?: readonly string[]): Promise<void> {
     if (this.#isStopped) return;
-    // A name server takes what has another version than it knows.
-    if (topics === undefined) this.#parts.topics.touch();
     const changed = topics?.map((topic) => this.#parts.topics.get(topic)).filter((topic) => topic !== undefined);
     if (changed?.length === 0) return;
+    // A name server takes what has another version than it knows, and changes that were written together have one.
+    if (topics === undefined || this.#isTold()) this.#parts.topics.touch();
     await this.#register(changed, CHANGE_TIMEOUT_MS);
   }
 
@@ -136,8 +139,14 @@ export class Registration {
     }
   }
 
+  /** Whether a registration with the current version was made. */
+  #isTold(): boolean {
+    return this.#told !== undefined && sameDataVersion(this.#told, this.#parts.topics.version);
+  }
+
   #request(topics: Iterable<TopicConfig>): RegisterRequest {
     const { config, topics: table } = this.#parts;
+    this.#told = table.version;
     const topicConfigTable = new Map<string, TopicConfig>();
     for (const topic of topics) {
       topicConfigTable.set(topic.topicName, { ...topic, perm: permissionWithin(config, topic.perm) });

@@ -103,6 +103,21 @@ describe("registration", () => {
     await registration.stop();
   });
 
+  test("changes of one time have a version each: a name server passes over a version that it knows", async () => {
+    const { client, topics, registration } = await rig({}, ["a:1"]);
+    await registration.start();
+    const names = ["one", "two", "three"];
+    await Promise.all(names.map((name) => topics.put(topicConfig(name, 2))));
+    await Promise.all(names.map((name) => topics.put(topicConfig(name, 6))));
+    await registration.changed();
+    const counters = client.asked.map(
+      ({ body }) => readRegisterBroker(body as Uint8Array, false, 479).dataVersion.counter,
+    );
+    expect(counters).toHaveLength(8);
+    expect(new Set(counters).size).toBe(8);
+    await registration.stop();
+  });
+
   test("comes again every half minute, and takes the broker out at the end", async () => {
     const { client, registration } = await rig({}, ["a:1"]);
     await registration.start();
