@@ -2,6 +2,7 @@
 // Without options the core with Java's client. `--all`: every scenario with every client, and those with a broker of their own.
 // `--client java-4.9.8,go-2.1.2` and `--scenario tags,retry`: only these. `--broker apache`: against Apache's own broker, which
 // must show what is recorded of it; with `--record` that is recorded anew. `--facts DIR`: also keeps what was seen.
+// `--kills N`: only the broker killed N times under load, with asynchronous and with synchronous flush.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     broker: { type: "string", default: "moraine" },
     record: { type: "boolean" },
     facts: { type: "string" },
+    kills: { type: "string" },
   },
 });
 if (!["apache", "moraine"].includes(values.broker)) throw new Error(`--broker is ${values.broker}; it must be apache or moraine`);
@@ -33,6 +35,7 @@ const env = {
   ...(values.all ? { MORAINE_SCENARIOS_ALL: "1" } : {}),
   ...(values.client === undefined ? {} : { MORAINE_CLIENTS: values.client }),
   ...(values.scenario === undefined ? {} : { MORAINE_SCENARIOS: values.scenario }),
+  ...(values.kills === undefined ? {} : { MORAINE_KILLS: values.kills, MORAINE_SCENARIOS: "kills,kills-sync-flush" }),
   ...(values.record ? { MORAINE_JUDGE: "none" } : {}),
 };
 const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--config", join(broker, "test/scenarios/vitest.config.ts")];

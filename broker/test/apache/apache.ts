@@ -9,7 +9,7 @@ import type { Subject } from "../scenarios/subject.ts";
 
 const READY_MS = 90_000;
 
-/** Small files: a start makes none of them at their full size. */
+/** Small files: a start makes none of them at their full size. And patience. */
 const SMALL_FILES = {
   mappedFileSizeCommitLog: 16_777_216,
   mappedFileSizeConsumeQueue: 6000,
@@ -19,6 +19,8 @@ const SMALL_FILES = {
   warmMapedFileEnable: false,
   transientStorePoolEnable: false,
   diskMaxUsedSpaceRatio: 95,
+  // On a busy machine a send may wait longer than 200 ms for its turn, and is not refused for that here.
+  waitTimeMillsInSendQueue: 10_000,
 };
 
 /** A name server of 5.4.0. */

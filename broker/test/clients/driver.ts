@@ -131,21 +131,28 @@ export class Driver {
   /** Waits until what these consumers were given is enough; throws what came instead after `withinMs`. */
   async until(consumers: readonly string[], enough: (consumed: Consumed[]) => boolean, withinMs: number): Promise<Consumed[]> {
     return new Promise((resolve, reject) => {
+      let soon: NodeJS.Timeout | undefined;
+      // A burst of messages is looked at once.
+      const hint = (): void => {
+        soon ??= setTimeout(look, 20);
+      };
       const look = (): void => {
+        soon = undefined;
         const consumed = this.consumed(...consumers);
         if (!enough(consumed)) return;
         clearTimeout(timer);
-        this.#listeners.delete(look);
+        this.#listeners.delete(hint);
         resolve(consumed);
       };
       const timer = setTimeout(() => {
-        this.#listeners.delete(look);
+        clearTimeout(soon);
+        this.#listeners.delete(hint);
         const came = this.consumed(...consumers).map(
           ({ consumer, good, message: m }) => `${consumer} ${good} ${m.topic}/${m.queueId}/${m.queueOffset} ${m.tags} ${m.body ?? m.bodyLength} ${m.reconsumeTimes}`,
         );
         reject(new Error(`${consumers.join(", ")} got in ${withinMs} ms no more than ${came.length} messages:\n${came.join("\n")}`));
       }, withinMs);
-      this.#listeners.add(look);
+      this.#listeners.add(hint);
       look();
     });
   }

@@ -1,6 +1,7 @@
 /** Every scenario. */
 import { admin } from "./admin.ts";
 import { consuming } from "./consuming.ts";
+import { crashes } from "./kills.ts";
 import { ordered } from "./ordered.ts";
 import { pulls } from "./pulls.ts";
 import { refusals } from "./refusals.ts";
@@ -20,4 +21,5 @@ export const ALL_SCENARIOS: readonly Scenario[] = [
   ...topics,
   ...restarts,
   ...admin,
+  ...crashes,
 ];

@@ -55,7 +55,7 @@ export function stable(value: unknown, subject: Subject, name = ""): unknown {
 /** Writes facts where `MORAINE_FACTS` says, one file a scenario. */
 export function keepFacts(facts: unknown, subject: Subject, client: string, scenario: string): void {
   const root = process.env.MORAINE_FACTS;
-  if (root === undefined) return;
+  if (root === undefined || facts === null) return;
   const folder = join(root, subject.kind, client);
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${scenario}.json`), `${JSON.stringify(facts, null, 1)}\n`);

@@ -36,7 +36,8 @@ async function run(scenario: Scenario, name: ClientName, subject: Subject, clien
   try {
     const facts = stable(await scenario.run(scene), subject);
     keepFacts(facts, subject, name, scenario.name);
-    if (process.env.MORAINE_JUDGE !== "none") judge(facts, subject, name, scenario.name);
+    // Null: the scenario has judged all there is.
+    if (facts !== null && process.env.MORAINE_JUDGE !== "none") judge(facts, subject, name, scenario.name);
   } finally {
     scene.end();
   }
