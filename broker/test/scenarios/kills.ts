@@ -98,7 +98,11 @@ async function killed(scene: Scene): Promise<Facts> {
 
   const wanted = new Set(acknowledged.map(({ body }) => body));
   const taken = (all: Consumed[]): Set<string | undefined> => new Set(all.filter(({ good }) => good).map(({ message }) => message.body));
-  await scene.until([consumer], (all) => wanted.size <= taken(all).size && [...wanted].every((body) => taken(all).has(body)), 120_000);
+  const allTaken = (all: Consumed[]): boolean => {
+    const bodies = taken(all);
+    return [...wanted].every((body) => bodies.has(body));
+  };
+  await scene.until([consumer], allTaken, 120_000);
   assert.ok(acknowledged.length > kills * 100, `only ${acknowledged.length} messages were acknowledged`);
   console.log(`${kills} kills, ${acknowledged.length} messages acknowledged, ${stored.length} stored`);
   return null;

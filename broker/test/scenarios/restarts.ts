@@ -36,7 +36,10 @@ async function restarted(scene: Scene, end: () => Promise<void>): Promise<Facts>
   }
   await sendSome(40, 40);
   const taken = (all: Consumed[]): Set<string | undefined> => new Set(bodiesOf(all.filter(({ good }) => good)));
-  const consumed = await scene.until([consumer], (all) => acknowledged.every((body) => taken(all).has(body)), 90_000);
+  const consumed = await scene.until([consumer], (all) => {
+    const bodies = taken(all);
+    return acknowledged.every((body) => bodies.has(body));
+  }, 90_000);
   const again = consumed.length - new Set(consumed.map(({ message }) => `${message.msgId} ${message.reconsumeTimes}`)).size;
   return { acknowledged: acknowledged.length, again: again < 20 };
 }
