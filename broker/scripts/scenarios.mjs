@@ -24,8 +24,10 @@ const { values } = parseArgs({
     kills: { type: "string" },
   },
 });
-if (!["apache", "moraine"].includes(values.broker)) throw new Error(`--broker is ${values.broker}; it must be apache or moraine`);
-if (values.record && values.broker !== "apache") throw new Error("--record needs --broker apache: what is recorded is what Apache's broker does");
+if (!["apache", "moraine"].includes(values.broker))
+  throw new Error(`--broker is ${values.broker}; it must be apache or moraine`);
+if (values.record && values.broker !== "apache")
+  throw new Error("--record needs --broker apache: what is recorded is what Apache's broker does");
 
 const facts = values.facts ?? mkdtempSync(join(tmpdir(), "moraine-facts-"));
 const env = {
@@ -38,8 +40,17 @@ const env = {
   ...(values.kills === undefined ? {} : { MORAINE_KILLS: values.kills, MORAINE_SCENARIOS: "kills,kills-sync-flush" }),
   ...(values.record ? { MORAINE_JUDGE: "none" } : {}),
 };
-const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--config", join(broker, "test/scenarios/vitest.config.ts")];
+const vitest = [
+  join(root, "node_modules/vitest/vitest.mjs"),
+  "run",
+  "--config",
+  join(broker, "test/scenarios/vitest.config.ts"),
+];
 const { status } = spawnSync(process.execPath, vitest, { cwd: root, env, stdio: "inherit" });
-if (values.record) cpSync(join(facts, "apache"), join(broker, "test/scenarios/recorded"), { recursive: true });
+if (values.record) {
+  const recorded = join(broker, "test/scenarios/recorded");
+  cpSync(join(facts, "apache"), recorded, { recursive: true });
+  spawnSync(join(root, "node_modules/.bin/biome"), ["format", "--write", recorded], { cwd: root, stdio: "inherit" });
+}
 if (values.facts === undefined) rmSync(facts, { recursive: true });
 process.exitCode = status ?? 1;

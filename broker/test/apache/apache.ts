@@ -54,7 +54,9 @@ export class ApacheNameServer {
 }
 
 /** A broker of 5.4.0 with a name server of its own. */
-export async function startApache(settings: Readonly<Record<string, string | number | boolean>> = {}): Promise<Subject> {
+export async function startApache(
+  settings: Readonly<Record<string, string | number | boolean>> = {},
+): Promise<Subject> {
   const folder = mkdtempSync(join(tmpdir(), "moraine-apache-"));
   const nameServer = await ApacheNameServer.start(join(folder, "namesrv"));
   const broker = await ApacheBroker.make(join(folder, "broker"), nameServer.address, settings);
@@ -121,7 +123,12 @@ export class ApacheBroker {
 
   async start(): Promise<void> {
     const words = ["org.apache.rocketmq.broker.BrokerStartup", "-c", join(this.#folder, "broker.conf")];
-    this.#process = await jvm("Apache's broker", this.#folder, ["-Xms128m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"], words);
+    this.#process = await jvm(
+      "Apache's broker",
+      this.#folder,
+      ["-Xms128m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"],
+      words,
+    );
   }
 
   end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
@@ -131,12 +138,20 @@ export class ApacheBroker {
 
 let starts = 0;
 
-async function jvm(name: string, folder: string, memory: readonly string[], words: readonly string[]): Promise<Process> {
+async function jvm(
+  name: string,
+  folder: string,
+  memory: readonly string[],
+  words: readonly string[],
+): Promise<Process> {
   const jars = await libraries("5.4.0");
   starts += 1;
   const command = ["java", ...memory, ...javaOptions(folder, "INFO"), "-cp", `${jars}/*`, ...words];
   // ROCKETMQ_HOME must be set; the folder may be empty.
-  const started = Process.start(name, command, join(folder, `output-${starts}.txt`), { ...process.env, ROCKETMQ_HOME: folder });
+  const started = Process.start(name, command, join(folder, `output-${starts}.txt`), {
+    ...process.env,
+    ROCKETMQ_HOME: folder,
+  });
   await started.printed(/boot success/, READY_MS);
   return started;
 }

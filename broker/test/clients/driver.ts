@@ -1,9 +1,9 @@
 /** A client program (README.md) under control of a test: what it is told, what it answers, what its consumers were given. */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
+import type { Writable } from "node:stream";
 
 /** A message as a client shows it; times in ms, `body` only if short. */
 export interface Received {
@@ -59,7 +59,9 @@ export class ClientFailure extends Error {
   readonly failures: readonly Failure[];
 
   constructor(command: object, failures: readonly Failure[]) {
-    super(`${JSON.stringify(command)} failed: ${failures.map((f) => `${f.type}(${f.code ?? ""}) ${f.message}`).join(" ← ")}`);
+    super(
+      `${JSON.stringify(command)} failed: ${failures.map((f) => `${f.type}(${f.code ?? ""}) ${f.message}`).join(" ← ")}`,
+    );
     this.name = "ClientFailure";
     this.failures = failures;
   }
@@ -72,7 +74,8 @@ interface Waiting {
 }
 
 export class Driver {
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #child: ChildProcess;
+  readonly #input: Writable;
   readonly #log: string;
   readonly #waiting = new Map<number, Waiting>();
   readonly #consumed: Consumed[] = [];
@@ -88,7 +91,10 @@ export class Driver {
     const errors = openSync(log, "a");
     this.#child = spawn(program, args, { stdio: ["pipe", "pipe", errors], env });
     closeSync(errors);
-    this.#child.stdin.on("error", () => {
+    const { stdin, stdout } = this.#child;
+    if (stdin === null || stdout === null) throw new Error("a pipe is missing");
+    this.#input = stdin;
+    this.#input.on("error", () => {
       // It is gone; whoever waits is told by `close`.
     });
     let ready: () => void = () => {};
@@ -100,7 +106,7 @@ export class Driver {
     this.#ready.catch(() => {
       // Said by `ready()`.
     });
-    createInterface({ input: this.#child.stdout }).on("line", (text) => this.#take(text, ready));
+    createInterface({ input: stdout }).on("line", (text) => this.#take(text, ready));
     this.#closed = once(this.#child, "close").then(([code]) => {
       for (const { reject, command: asked } of this.#waiting.values()) {
         reject(new Error(`the client ended with ${code} at ${JSON.stringify(asked)} (${this.#log})`));
@@ -119,7 +125,7 @@ export class Driver {
     this.#commands += 1;
     return new Promise<Answer>((resolve, reject) => {
       this.#waiting.set(id, { command, resolve: resolve as (answer: never) => void, reject });
-      this.#child.stdin.write(`${JSON.stringify({ id, ...command })}\n`);
+      this.#input.write(`${JSON.stringify({ id, ...command })}\n`);
     });
   }
 
@@ -129,7 +135,11 @@ export class Driver {
   }
 
   /** Waits until what these consumers were given is enough; throws what came instead after `withinMs`. */
-  async until(consumers: readonly string[], enough: (consumed: Consumed[]) => boolean, withinMs: number): Promise<Consumed[]> {
+  async until(
+    consumers: readonly string[],
+    enough: (consumed: Consumed[]) => boolean,
+    withinMs: number,
+  ): Promise<Consumed[]> {
     return new Promise((resolve, reject) => {
       let soon: NodeJS.Timeout | undefined;
       // A burst of messages is looked at once.
@@ -148,9 +158,14 @@ export class Driver {
         clearTimeout(soon);
         this.#listeners.delete(hint);
         const came = this.consumed(...consumers).map(
-          ({ consumer, good, message: m }) => `${consumer} ${good} ${m.topic}/${m.queueId}/${m.queueOffset} ${m.tags} ${m.body ?? m.bodyLength} ${m.reconsumeTimes}`,
+          ({ consumer, good, message: m }) =>
+            `${consumer} ${good} ${m.topic}/${m.queueId}/${m.queueOffset} ${m.tags} ${m.body ?? m.bodyLength} ${m.reconsumeTimes}`,
         );
-        reject(new Error(`${consumers.join(", ")} got in ${withinMs} ms no more than ${came.length} messages:\n${came.join("\n")}`));
+        reject(
+          new Error(
+            `${consumers.join(", ")} got in ${withinMs} ms no more than ${came.length} messages:\n${came.join("\n")}`,
+          ),
+        );
       }, withinMs);
       this.#listeners.add(hint);
       look();
@@ -159,7 +174,7 @@ export class Driver {
 
   /** Lets it end by itself: its consumers and producers that still run are not shut down. */
   async end(): Promise<void> {
-    this.#child.stdin.end();
+    this.#input.end();
     await this.#closed;
   }
 

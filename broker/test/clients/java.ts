@@ -7,13 +7,13 @@ import { built, run } from "./cache.ts";
 export const JAVA_TOOLS: readonly string[] = ["java", "javac", "mvn"];
 
 const SOURCES = join(import.meta.dirname, "java");
-const POMS = {
+/** A release whose client is driven. */
+export type JavaRelease = "4.9.8" | "5.4.0";
+
+const POMS: Readonly<Record<JavaRelease, string>> = {
   "4.9.8": join(SOURCES, "4.9.8/pom.xml"),
   "5.4.0": join(import.meta.dirname, "../apache/pom.xml"),
-} as const;
-
-/** A release whose client is driven. */
-export type JavaRelease = keyof typeof POMS;
+};
 
 const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
 

@@ -34,7 +34,8 @@ export class Process {
     for (;;) {
       const text = readFileSync(this.#log, "utf8").slice(from);
       if (pattern.test(text)) return;
-      if (this.child.exitCode !== null || this.child.signalCode !== null) throw this.#failure("ended before it was ready", text);
+      if (this.child.exitCode !== null || this.child.signalCode !== null)
+        throw this.#failure("ended before it was ready", text);
       if (Date.now() > until) throw this.#failure(`was not ready after ${withinMs} ms`, text);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -22,7 +22,10 @@ export const PROGRAMS: Readonly<Record<ClientName, Program>> = {
     tools: GO_TOOLS,
     async start(nameServer, folder) {
       mkdirSync(folder, { recursive: true });
-      return started([await goDriver(), nameServer, join(folder, "rocketmq.log")], folder, { ...process.env, HOME: folder });
+      return started([await goDriver(), nameServer, join(folder, "rocketmq.log")], folder, {
+        ...process.env,
+        HOME: folder,
+      });
     },
   },
   "rust-1.0.0": {
@@ -34,7 +37,11 @@ export const PROGRAMS: Readonly<Record<ClientName, Program>> = {
   },
 };
 
-async function started(command: readonly string[], folder: string, env: NodeJS.ProcessEnv = process.env): Promise<Driver> {
+async function started(
+  command: readonly string[],
+  folder: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Driver> {
   const driver = new Driver(command, join(folder, "output.txt"), env);
   await driver.ready();
   return driver;
@@ -48,7 +55,16 @@ function java(release: JavaRelease): Program {
     tools: JAVA_TOOLS,
     async start(nameServer, folder) {
       mkdirSync(folder, { recursive: true });
-      const words = ["-Xms64m", "-Xmx384m", REBALANCE, ...javaOptions(folder), "-cp", await driverClassPath(release), "Driver", nameServer];
+      const words = [
+        "-Xms64m",
+        "-Xmx384m",
+        REBALANCE,
+        ...javaOptions(folder),
+        "-cp",
+        await driverClassPath(release),
+        "Driver",
+        nameServer,
+      ];
       return started(["java", ...words], folder);
     },
   };

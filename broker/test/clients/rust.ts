@@ -12,7 +12,10 @@ export async function rustDriver(): Promise<string> {
   const sources = ["Cargo.toml", "Cargo.lock", "src"].map((name) => join(SOURCES, name));
   const folder = await built("driver-rust", sources, async (out) => {
     const target = kept("cargo");
-    await run("cargo", ["build", "--locked", "--quiet"], { cwd: SOURCES, env: { ...process.env, CARGO_TARGET_DIR: target } });
+    await run("cargo", ["build", "--locked", "--quiet"], {
+      cwd: SOURCES,
+      env: { ...process.env, CARGO_TARGET_DIR: target },
+    });
     copyFileSync(join(target, "debug/driver"), join(out, "driver"));
   });
   return join(folder, "driver");

@@ -9,7 +9,8 @@ import { allSent, byPlace } from "./sends.ts";
 const numbered = (count: number, from = 0): { body: string }[] =>
   Array.from({ length: count }, (_, i) => ({ body: String(from + i) }));
 
-export const bodiesOf = (consumed: readonly Consumed[]): (string | undefined)[] => consumed.map(({ message }) => message.body);
+export const bodiesOf = (consumed: readonly Consumed[]): (string | undefined)[] =>
+  consumed.map(({ message }) => message.body);
 
 /** The same bodies, in any order. */
 function sameBodies(consumed: readonly Consumed[], sent: readonly { body: string }[]): void {
@@ -21,7 +22,13 @@ const queuesOf = (consumed: readonly Consumed[], consumer: string): number[] =>
   [...new Set(consumed.filter((c) => c.consumer === consumer).map(({ message }) => message.queueId))].sort();
 
 /** Sends 4 rounds of a message to each of 8 queues until the shares of the consumers are as they must be. */
-async function untilShared(scene: Scene, producer: string, topic: string, consumers: readonly string[], right: (shares: number[][]) => boolean): Promise<number[][]> {
+async function untilShared(
+  scene: Scene,
+  producer: string,
+  topic: string,
+  consumers: readonly string[],
+  right: (shares: number[][]) => boolean,
+): Promise<number[][]> {
   let sent = 0;
   return eventually(
     async () => {
@@ -63,7 +70,13 @@ export const consuming: readonly Scenario[] = [
       const first = await scene.consumer(topic);
       const alone = await untilShared(scene, producer, topic, [first], ([own]) => own?.length === 8);
       const second = await scene.consumer(topic);
-      const both = await untilShared(scene, producer, topic, [first, second], ([a, b]) => a?.length === 4 && b?.length === 4);
+      const both = await untilShared(
+        scene,
+        producer,
+        topic,
+        [first, second],
+        ([a, b]) => a?.length === 4 && b?.length === 4,
+      );
       // Apache's broker takes a heartbeat that it handles after its client has gone for a client that is there.
       await sleep(1000);
       await scene.stop(first);
@@ -78,7 +91,10 @@ export const consuming: readonly Scenario[] = [
       const topic = await scene.topic();
       const producer = await scene.producer();
       // A broadcasting group begins at the end, and where it is is kept by the client alone.
-      const consumers = [await scene.consumer(topic, { broadcasting: true }), await scene.consumer(topic, { broadcasting: true })];
+      const consumers = [
+        await scene.consumer(topic, { broadcasting: true }),
+        await scene.consumer(topic, { broadcasting: true }),
+      ];
       const messages = numbered(20);
       allSent(await scene.send(producer, topic, messages));
       for (const consumer of consumers) sameBodies(await scene.until([consumer], (all) => all.length >= 20), messages);
@@ -119,7 +135,9 @@ export const consuming: readonly Scenario[] = [
       allSent(await scene.send(producer, topic, numbered(3), { queue }));
       const groups = { FIRST_OFFSET: "first", LAST_OFFSET: "last", TIMESTAMP: "time" };
       const consumers = await Promise.all(
-        Object.entries(groups).map(([from, of]) => scene.consumer(topic, { group: scene.name(of), from, timestamp: "20200101000000" })),
+        Object.entries(groups).map(([from, of]) =>
+          scene.consumer(topic, { group: scene.name(of), from, timestamp: "20200101000000" }),
+        ),
       );
       for (const consumer of consumers) await scene.until([consumer], (all) => all.length >= 3);
       return consumers.map((consumer) => bodiesOf(scene.client.consumed(consumer)).sort());
@@ -171,7 +189,11 @@ export const consuming: readonly Scenario[] = [
     clients: JAVA,
     async run(scene) {
       const topic = await scene.topic();
-      const check = { clientId: "x@1", group: scene.name("group"), subscriptionData: { topic, subString: "a > 1", expressionType: "SQL92", subVersion: 1 } };
+      const check = {
+        clientId: "x@1",
+        group: scene.name("group"),
+        subscriptionData: { topic, subString: "a > 1", expressionType: "SQL92", subVersion: 1 },
+      };
       return scene.raw(46, {}, { body: JSON.stringify(check) });
     },
   },

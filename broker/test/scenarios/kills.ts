@@ -67,7 +67,12 @@ class Sender {
   #take({ body, delayLevel }: Outgoing, { status, queueOffset }: Sent): void {
     // FLUSH_DISK_TIMEOUT is stored, but not promised.
     if (status !== "SEND_OK") return;
-    this.acknowledged.push({ body, queueId: this.#queueId, queueOffset: Number(queueOffset), delayed: delayLevel !== undefined });
+    this.acknowledged.push({
+      body,
+      queueId: this.#queueId,
+      queueOffset: Number(queueOffset),
+      delayed: delayLevel !== undefined,
+    });
   }
 }
 
@@ -97,7 +102,8 @@ async function killed(scene: Scene): Promise<Facts> {
   inOrder(stored.filter(({ properties }) => properties.DELAY === undefined));
 
   const wanted = new Set(acknowledged.map(({ body }) => body));
-  const taken = (all: Consumed[]): Set<string | undefined> => new Set(all.filter(({ good }) => good).map(({ message }) => message.body));
+  const taken = (all: Consumed[]): Set<string | undefined> =>
+    new Set(all.filter(({ good }) => good).map(({ message }) => message.body));
   const allTaken = (all: Consumed[]): boolean => {
     const bodies = taken(all);
     return [...wanted].every((body) => bodies.has(body));
@@ -122,7 +128,10 @@ function inOrder(stored: readonly { queueId: number; queueOffset: number; body?:
   const last = new Map<number, number>();
   for (const { queueId, queueOffset, body } of stored) {
     const n = Number(body?.split(" ")[1]);
-    assert.ok(n > (last.get(queueId) ?? -1), `queue ${queueId}, offset ${queueOffset}: ${n} after ${last.get(queueId)}`);
+    assert.ok(
+      n > (last.get(queueId) ?? -1),
+      `queue ${queueId}, offset ${queueOffset}: ${n} after ${last.get(queueId)}`,
+    );
     last.set(queueId, n);
   }
 }

@@ -11,7 +11,9 @@ const READY_MS = 30_000;
 const MAIN = join(import.meta.dirname, "../../dist/main.js");
 
 /** The compiled broker over a store of its own. */
-export async function startMoraine(settings: Readonly<Record<string, string | number | boolean>> = {}): Promise<Subject> {
+export async function startMoraine(
+  settings: Readonly<Record<string, string | number | boolean>> = {},
+): Promise<Subject> {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: npm run build`);
   const folder = mkdtempSync(join(tmpdir(), "moraine-broker-"));
   const [port, nameServerPort] = [await freePort([-2, 1]), await freePort()];
@@ -31,7 +33,12 @@ export async function startMoraine(settings: Readonly<Record<string, string | nu
     ...settings,
   };
   const config = join(folder, "broker.conf");
-  writeFileSync(config, Object.entries(all).map(([name, value]) => `${name}=${value}\n`).join(""));
+  writeFileSync(
+    config,
+    Object.entries(all)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(""),
+  );
   let broker: Process | undefined;
   let starts = 0;
   const start = async (): Promise<void> => {

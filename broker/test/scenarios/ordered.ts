@@ -25,7 +25,10 @@ export const ordered: readonly Scenario[] = [
       const topic = await scene.topic("topic", 4);
       const producer = await scene.producer();
       const keys = ["anna", "bert", "cleo", "dora", "emil"];
-      const messages = Array.from({ length: 50 }, (_, i) => ({ body: `${keys[i % 5]} ${Math.floor(i / 5)}`, keys: keys[i % 5] as string }));
+      const messages = Array.from({ length: 50 }, (_, i) => ({
+        body: `${keys[i % 5]} ${Math.floor(i / 5)}`,
+        keys: keys[i % 5] as string,
+      }));
       const sent = await scene.send(producer, topic, messages, { mode: "selector" });
       allSent(sent);
       const consumer = await scene.consumer(topic, { orderly: true });
@@ -33,7 +36,10 @@ export const ordered: readonly Scenario[] = [
       inOrder(consumed);
       for (const key of keys) {
         const own = consumed.filter(({ message }) => message.keys === key);
-        assert.deepEqual(bodiesOf(own), Array.from({ length: 10 }, (_, i) => `${key} ${i}`));
+        assert.deepEqual(
+          bodiesOf(own),
+          Array.from({ length: 10 }, (_, i) => `${key} ${i}`),
+        );
       }
       return consumed.length;
     },
@@ -44,7 +50,10 @@ export const ordered: readonly Scenario[] = [
     async run(scene) {
       const topic = await scene.topic("topic", 1);
       const producer = await scene.producer();
-      const messages = ["a", "b", "fails", "c"].map((body) => ({ body, ...(body === "fails" ? { tags: "F" } : { tags: "G" }) }));
+      const messages = ["a", "b", "fails", "c"].map((body) => ({
+        body,
+        ...(body === "fails" ? { tags: "F" } : { tags: "G" }),
+      }));
       allSent(await scene.send(producer, topic, messages, { queue: scene.queue(topic, 0) }));
       const consumer = await scene.consumer(topic, { orderly: true, fail: { F: 2 }, suspendMs: 200 });
       const consumed = await scene.until([consumer], (all) => all.length >= 6);
@@ -59,16 +68,31 @@ export const ordered: readonly Scenario[] = [
     async run(scene) {
       const topic = await scene.topic("topic", 1);
       const producer = await scene.producer();
-      const messages = ["a", "fails", "b"].map((body) => ({ body, tags: body === "fails" ? "F" : "G", keys: `key-${body}` }));
+      const messages = ["a", "fails", "b"].map((body) => ({
+        body,
+        tags: body === "fails" ? "F" : "G",
+        keys: `key-${body}`,
+      }));
       allSent(await scene.send(producer, topic, messages, { queue: scene.queue(topic, 0) }));
-      const consumer = await scene.consumer(topic, { orderly: true, fail: { F: 100 }, suspendMs: 100, maxReconsumeTimes: 2 });
+      const consumer = await scene.consumer(topic, {
+        orderly: true,
+        fail: { F: 100 },
+        suspendMs: 100,
+        maxReconsumeTimes: 2,
+      });
       const consumed = await scene.until([consumer], (all) => bodiesOf(all).includes("b"));
       assert.deepEqual(bodiesOf(consumed), ["a", "fails", "fails", "fails", "b"]);
       const dead = `%DLQ%${scene.name("group")}`;
       await scene.routed(dead);
-      const stored = await eventually(() => scene.stored(dead, 1), (all) => all.length === 1);
+      const stored = await eventually(
+        () => scene.stored(dead, 1),
+        (all) => all.length === 1,
+      );
       assert.equal(stored[0]?.body, "fails");
-      return { consumed: consumed.map(({ good, message }) => [good, message.body, message.reconsumeTimes]), stored: stored.toSorted(byPlace) };
+      return {
+        consumed: consumed.map(({ good, message }) => [good, message.body, message.reconsumeTimes]),
+        stored: stored.toSorted(byPlace),
+      };
     },
   },
   {
@@ -108,7 +132,9 @@ export const ordered: readonly Scenario[] = [
       const ask = (code: number, clientId: string, queues: readonly number[]): Promise<unknown> => {
         const mqSet = queues.map((queueId) => scene.queue(topic, queueId));
         const body = JSON.stringify({ consumerGroup: group, clientId, mqSet, onlyThisBroker: false });
-        return scene.raw(code, {}, { body }).then(({ body: text, ...rest }) => ({ ...rest, body: text === undefined ? null : sorted(JSON.parse(text)) }));
+        return scene
+          .raw(code, {}, { body })
+          .then(({ body: text, ...rest }) => ({ ...rest, body: text === undefined ? null : sorted(JSON.parse(text)) }));
       };
       return {
         first: await ask(41, "one", [0, 1]),

@@ -43,7 +43,8 @@ export const pulls: readonly Scenario[] = [
       await tenOf(scene, topic);
       const puller = await scene.start("puller", {});
       const queue = scene.queue(topic, 0);
-      const pull = async (offset: number, options = {}, of = queue): Promise<unknown> => short(await scene.pull(puller, of, offset, options));
+      const pull = async (offset: number, options = {}, of = queue): Promise<unknown> =>
+        short(await scene.pull(puller, of, offset, options));
       return {
         all: await pull(0),
         some: await pull(3, { max: 4 }),
@@ -94,7 +95,10 @@ export const pulls: readonly Scenario[] = [
       await sleep(50);
       allSent(await scene.send(producer, topic, [{ body: "c" }], { queue }));
       await sleep(50);
-      const ask = (timestamp: number, of = queue): Promise<unknown> => scene.client.ask<Record<string, unknown>>({ do: "offsets", by: producer, ...of, timestamp }).then(({ id, kind, ...rest }) => rest);
+      const ask = (timestamp: number, of = queue): Promise<unknown> =>
+        scene.client
+          .ask<Record<string, unknown>>({ do: "offsets", by: producer, ...of, timestamp })
+          .then(({ id, kind, ...rest }) => rest);
       return {
         before: await ask(before),
         between: await ask(between),
@@ -116,18 +120,28 @@ export const pulls: readonly Scenario[] = [
       const puller = await scene.start("puller", {});
       const group = scene.name("group");
       await scene.pull(puller, scene.queue(topic, 0), 0);
-      const query = (more = {}): Promise<unknown> => scene.raw(14, { consumerGroup: group, topic, queueId: 0, ...more });
+      const query = (more = {}): Promise<unknown> =>
+        scene.raw(14, { consumerGroup: group, topic, queueId: 0, ...more });
       const before = await query({ setZeroIfNotFound: false });
       const zero = await query();
       await scene.client.ask({ do: "commit", by: puller, ...scene.queue(topic, 0), offset: 7 });
-      const { offset } = await scene.client.ask<{ offset: number }>({ do: "committed", by: puller, ...scene.queue(topic, 0) });
+      const { offset } = await scene.client.ask<{ offset: number }>({
+        do: "committed",
+        by: puller,
+        ...scene.queue(topic, 0),
+      });
       assert.equal(offset, 7);
       const backwards = await scene.raw(15, { consumerGroup: group, topic, queueId: 0, commitOffset: 3 });
       return {
         ...{ before, zero, committed: offset, backwards },
-        then: await query(),
+        afterwards: await query(),
         unknownGroup: await scene.raw(15, { consumerGroup: scene.name("unknown"), topic, queueId: 0, commitOffset: 3 }),
-        unknownTopic: await scene.raw(15, { consumerGroup: group, topic: scene.name("unknown"), queueId: 0, commitOffset: 3 }),
+        unknownTopic: await scene.raw(15, {
+          consumerGroup: group,
+          topic: scene.name("unknown"),
+          queueId: 0,
+          commitOffset: 3,
+        }),
         noQueue: await scene.raw(15, { consumerGroup: group, topic, commitOffset: 3 }),
       };
     },

@@ -17,7 +17,9 @@ export interface Difference {
 export function differences(recorded: unknown, seen: unknown, path = ""): Difference[] {
   if (isTree(recorded) && isTree(seen) && Array.isArray(recorded) === Array.isArray(seen)) {
     const names = new Set([...Object.keys(recorded), ...Object.keys(seen)]);
-    return [...names].flatMap((name) => differences(recorded[name], seen[name], path === "" ? name : `${path}/${name}`));
+    return [...names].flatMap((name) =>
+      differences(recorded[name], seen[name], path === "" ? name : `${path}/${name}`),
+    );
   }
   return Object.is(recorded, seen) ? [] : [{ path, recorded, seen }];
 }
@@ -34,7 +36,9 @@ export function judge(facts: unknown, subject: Subject, client: string, scenario
   const found = differences(JSON.parse(readFileSync(file, "utf8")), JSON.parse(JSON.stringify(facts)));
   const unexplained = subject.kind === "apache" ? found : found.filter(({ path }) => !isAllowed(scenario, path));
   if (unexplained.length === 0) return;
-  const shown = unexplained.map((one) => `${one.path}\n  Apache: ${JSON.stringify(one.recorded)}\n  here:   ${JSON.stringify(one.seen)}`);
+  const shown = unexplained.map(
+    (one) => `${one.path}\n  Apache: ${JSON.stringify(one.recorded)}\n  here:   ${JSON.stringify(one.seen)}`,
+  );
   throw new Error(`${client} ${scenario} differs from what Apache's broker does:\n${shown.join("\n")}`);
 }
 

@@ -5,7 +5,20 @@ import type { RawAnswer, Scene } from "./scene.ts";
 
 /** Fields of a send by code, in their short names. */
 const send = (topic: string, more: Readonly<Record<string, unknown>> = {}): Record<string, unknown> => ({
-  ...{ a: "raw-producer", b: topic, c: "TBW102", d: 4, e: 0, f: 0, g: 1_700_000_000_000, h: 0, i: "UNIQ_KEY\u00017F0000010BAD00000000000000000001\u0002", j: 0, k: false, m: false },
+  ...{
+    a: "raw-producer",
+    b: topic,
+    c: "TBW102",
+    d: 4,
+    e: 0,
+    f: 0,
+    g: 1_700_000_000_000,
+    h: 0,
+    i: "UNIQ_KEY\u00017F0000010BAD00000000000000000001\u0002",
+    j: 0,
+    k: false,
+    m: false,
+  },
   ...more,
 });
 
@@ -17,13 +30,26 @@ const pull = (group: string, topic: string, more: Readonly<Record<string, unknow
 /** A group that exists: made by its heartbeat's first offset question or by code 200. */
 async function group(scene: Scene): Promise<string> {
   const name = scene.name("group");
-  const config = { groupName: name, consumeEnable: true, consumeFromMinEnable: true, consumeBroadcastEnable: false, retryQueueNums: 1, retryMaxTimes: 16, brokerId: 0, whichBrokerWhenConsumeSlowly: 1, notifyConsumerIdsChangedEnable: true };
+  const config = {
+    groupName: name,
+    consumeEnable: true,
+    consumeFromMinEnable: true,
+    consumeBroadcastEnable: false,
+    retryQueueNums: 1,
+    retryMaxTimes: 16,
+    brokerId: 0,
+    whichBrokerWhenConsumeSlowly: 1,
+    notifyConsumerIdsChangedEnable: true,
+  };
   assert.equal((await scene.raw(200, {}, { body: JSON.stringify(config) })).code, 0);
   return name;
 }
 
 /** The value of a queue chosen at random is not compared. */
-const withoutPlace = ({ fields, ...rest }: RawAnswer): unknown => ({ ...rest, fields: Object.keys(fields ?? {}).sort() });
+const withoutPlace = ({ fields, ...rest }: RawAnswer): unknown => ({
+  ...rest,
+  fields: Object.keys(fields ?? {}).sort(),
+});
 
 export const refusals: readonly Scenario[] = [
   {
@@ -33,7 +59,8 @@ export const refusals: readonly Scenario[] = [
     async run(scene) {
       const topic = await scene.topic("topic", 4);
       const body = { body: "x" };
-      const answer = (fields: Record<string, unknown>, more: object = body, code = 310): Promise<RawAnswer> => scene.raw(code, fields, more as Record<string, unknown>);
+      const answer = (fields: Record<string, unknown>, more: object = body, code = 310): Promise<RawAnswer> =>
+        scene.raw(code, fields, more as Record<string, unknown>);
       return {
         good: withoutPlace(await answer(send(topic))),
         anyQueue: withoutPlace(await answer(send(topic, { e: -1 }))),
@@ -52,7 +79,22 @@ export const refusals: readonly Scenario[] = [
         retryOfUnknownGroup: await answer(send(`%RETRY%${scene.name("unknown-group")}`)),
         batchToRetry: await answer(send(`%RETRY%${scene.name("unknown-group")}`, { m: true }), body, 320),
         longFormat: withoutPlace(
-          await answer({ producerGroup: "p", topic, defaultTopic: "TBW102", defaultTopicQueueNums: 4, queueId: 1, sysFlag: 0, bornTimestamp: 1, flag: 0, properties: "", reconsumeTimes: 0 }, body, 10),
+          await answer(
+            {
+              producerGroup: "p",
+              topic,
+              defaultTopic: "TBW102",
+              defaultTopicQueueNums: 4,
+              queueId: 1,
+              sysFlag: 0,
+              bornTimestamp: 1,
+              flag: 0,
+              properties: "",
+              reconsumeTimes: 0,
+            },
+            body,
+            10,
+          ),
         ),
         deliverPast: withoutPlace(await answer(send(topic, { i: "TIMER_DELIVER_MS\u00011000\u0002" }))),
         timerNotANumber: await answer(send(topic, { i: "TIMER_DELAY_MS\u0001soon\u0002" })),
@@ -93,19 +135,62 @@ export const refusals: readonly Scenario[] = [
       const unknown = scene.name("unknown");
       return {
         unknownCode: await scene.raw(7777),
-        sendBackUnknownGroup: await scene.raw(36, { offset: 0, group: "not allowed!", delayLevel: 0, originMsgId: "x", originTopic: topic, unitMode: false, maxReconsumeTimes: 16 }),
-        sendBackNoMessage: await scene.raw(36, { offset: 999_999_999, group: known, delayLevel: 0, originMsgId: "x", originTopic: topic, unitMode: false, maxReconsumeTimes: 16 }),
+        sendBackUnknownGroup: await scene.raw(36, {
+          offset: 0,
+          group: "not allowed!",
+          delayLevel: 0,
+          originMsgId: "x",
+          originTopic: topic,
+          unitMode: false,
+          maxReconsumeTimes: 16,
+        }),
+        sendBackNoMessage: await scene.raw(36, {
+          offset: 999_999_999,
+          group: known,
+          delayLevel: 0,
+          originMsgId: "x",
+          originTopic: topic,
+          unitMode: false,
+          maxReconsumeTimes: 16,
+        }),
         viewNothing: await scene.raw(33, { offset: 999_999_999 }),
-        queryNothing: await scene.raw(12, { topic, key: "nobody", maxNum: 32, beginTimestamp: 0, endTimestamp: 9_999_999_999_999 }).then(({ fields, ...rest }) => ({ ...rest, fields: Object.keys(fields ?? {}).sort() })),
+        queryNothing: await scene
+          .raw(12, { topic, key: "nobody", maxNum: 32, beginTimestamp: 0, endTimestamp: 9_999_999_999_999 })
+          .then(({ fields, ...rest }) => ({ ...rest, fields: Object.keys(fields ?? {}).sort() })),
         noConsumers: await scene.raw(38, { consumerGroup: unknown }),
         noConsumerConnection: await scene.raw(203, { consumerGroup: unknown }),
         noProducerConnection: await scene.raw(204, { producerGroup: unknown }),
         noTopicStats: await scene.raw(202, { topic: unknown }),
         noTopicConfig: await scene.raw(351, { topic: unknown }),
         noGroupConfig: await scene.raw(352, { group: unknown }),
-        topicBadName: await scene.raw(17, { topic: "not allowed!", defaultTopic: "TBW102", readQueueNums: 1, writeQueueNums: 1, perm: 6, topicFilterType: "SINGLE_TAG", order: false }),
-        topicSystem: await scene.raw(17, { topic: "TBW102", defaultTopic: "TBW102", readQueueNums: 1, writeQueueNums: 1, perm: 6, topicFilterType: "SINGLE_TAG", order: false }),
-        topicBadAttribute: await scene.raw(17, { topic: scene.name("bad-attribute"), defaultTopic: "TBW102", readQueueNums: 1, writeQueueNums: 1, perm: 6, topicFilterType: "SINGLE_TAG", order: false, attributes: "+no.such=1" }),
+        topicBadName: await scene.raw(17, {
+          topic: "not allowed!",
+          defaultTopic: "TBW102",
+          readQueueNums: 1,
+          writeQueueNums: 1,
+          perm: 6,
+          topicFilterType: "SINGLE_TAG",
+          order: false,
+        }),
+        topicSystem: await scene.raw(17, {
+          topic: "TBW102",
+          defaultTopic: "TBW102",
+          readQueueNums: 1,
+          writeQueueNums: 1,
+          perm: 6,
+          topicFilterType: "SINGLE_TAG",
+          order: false,
+        }),
+        topicBadAttribute: await scene.raw(17, {
+          topic: scene.name("bad-attribute"),
+          defaultTopic: "TBW102",
+          readQueueNums: 1,
+          writeQueueNums: 1,
+          perm: 6,
+          topicFilterType: "SINGLE_TAG",
+          order: false,
+          attributes: "+no.such=1",
+        }),
         deleteUnknownTopic: await scene.raw(215, { topic: unknown }),
         deleteSystemTopic: await scene.raw(215, { topic: "TBW102" }),
         deleteUnknownGroup: await scene.raw(207, { groupName: unknown, cleanOffset: true }),
@@ -125,11 +210,20 @@ export const refusals: readonly Scenario[] = [
     clients: JAVA,
     async run(scene) {
       const topic = await scene.topic("topic", 1);
-      const transactional = await scene.producer({ group: scene.name("transactional"), transactional: true, retries: 0 });
+      const transactional = await scene.producer({
+        group: scene.name("transactional"),
+        transactional: true,
+        retries: 0,
+      });
       const producer = await scene.producer({ retries: 0 });
-      const codes = (results: readonly { status?: string; error?: { code?: number }[] }[]): unknown => results.map(({ status, error }) => status ?? error?.map(({ code }) => code));
-      const transaction = codes(await scene.send(transactional, topic, [{ body: "transaction" }], { mode: "transaction" }));
-      const timer = codes(await scene.send(producer, topic, [{ body: "timer", properties: { TIMER_DELAY_MS: "600000" } }]));
+      const codes = (results: readonly { status?: string; error?: { code?: number }[] }[]): unknown =>
+        results.map(({ status, error }) => status ?? error?.map(({ code }) => code));
+      const transaction = codes(
+        await scene.send(transactional, topic, [{ body: "transaction" }], { mode: "transaction" }),
+      );
+      const timer = codes(
+        await scene.send(producer, topic, [{ body: "timer", properties: { TIMER_DELAY_MS: "600000" } }]),
+      );
       const stored = await scene.stored(topic, 1);
       // A timer that is not due must never be seen as a plain message, whether it is kept or refused.
       assert.ok(!stored.some(({ body }) => body === "timer"));
@@ -142,10 +236,16 @@ export const refusals: readonly Scenario[] = [
     clients: JAVA,
     async run(scene) {
       const topic = await scene.topic("topic", 1);
-      const producer = await scene.producer({ maxMessageSize: 50_000_000, compressOver: 50_000_000, retries: 1, timeoutMs: 15_000 });
+      const producer = await scene.producer({
+        maxMessageSize: 50_000_000,
+        compressOver: 50_000_000,
+        retries: 1,
+        timeoutMs: 15_000,
+      });
       const [large] = await scene.send(producer, topic, [{ body: "0123456789abcdef", bodyTimes: 262_145 }]);
       const [name] = await scene.send(producer, "not allowed!", [{ body: "x" }]);
-      const shown = (sent: { error?: { type: string; code?: number }[] } | undefined): unknown => sent?.error?.map(({ type, code }) => [type, code]);
+      const shown = (sent: { error?: { type: string; code?: number }[] } | undefined): unknown =>
+        sent?.error?.map(({ type, code }) => [type, code]);
       return { large: shown(large), name: shown(name) };
     },
   },

@@ -20,7 +20,12 @@ async function restarted(scene: Scene, end: () => Promise<void>): Promise<Facts>
     }
   };
   await sendSome(0, 40);
-  allSent(await scene.send(producer, topic, [{ body: "delayed", delayLevel: 3 }, { body: "retried", tags: "F" }]));
+  allSent(
+    await scene.send(producer, topic, [
+      { body: "delayed", delayLevel: 3 },
+      { body: "retried", tags: "F" },
+    ]),
+  );
   acknowledged.push("delayed", "retried");
   await scene.until([consumer], (all) => all.length >= 41);
   await sleep(2500);
@@ -28,7 +33,8 @@ async function restarted(scene: Scene, end: () => Promise<void>): Promise<Facts>
   const [refused] = await scene.send(producer, topic, [{ body: "while it is away" }]);
   assert.equal(refused?.status, undefined);
   await scene.subject.start();
-  const back = async (): Promise<boolean> => (await scene.send(producer, topic, [{ body: "probe" }]))[0]?.status === "SEND_OK";
+  const back = async (): Promise<boolean> =>
+    (await scene.send(producer, topic, [{ body: "probe" }]))[0]?.status === "SEND_OK";
   const until = Date.now() + 60_000;
   while (!(await back())) {
     assert.ok(Date.now() < until, "the producer does not find the broker again");
@@ -36,11 +42,16 @@ async function restarted(scene: Scene, end: () => Promise<void>): Promise<Facts>
   }
   await sendSome(40, 40);
   const taken = (all: Consumed[]): Set<string | undefined> => new Set(bodiesOf(all.filter(({ good }) => good)));
-  const consumed = await scene.until([consumer], (all) => {
-    const bodies = taken(all);
-    return acknowledged.every((body) => bodies.has(body));
-  }, 90_000);
-  const again = consumed.length - new Set(consumed.map(({ message }) => `${message.msgId} ${message.reconsumeTimes}`)).size;
+  const consumed = await scene.until(
+    [consumer],
+    (all) => {
+      const bodies = taken(all);
+      return acknowledged.every((body) => bodies.has(body));
+    },
+    90_000,
+  );
+  const again =
+    consumed.length - new Set(consumed.map(({ message }) => `${message.msgId} ${message.reconsumeTimes}`)).size;
   return { acknowledged: acknowledged.length, again: again < 20 };
 }
 

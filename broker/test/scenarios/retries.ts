@@ -17,10 +17,17 @@ export const retries: readonly Scenario[] = [
       const topic = await scene.topic("topic", 2);
       const producer = await scene.producer();
       const consumer = await scene.consumer(topic, { fail: { F: 2 }, delayLevel: 1 });
-      const messages = [{ body: "good", tags: "G" }, { body: "fails", tags: "F", keys: "k", properties: { colour: "blue" } }];
+      const messages = [
+        { body: "good", tags: "G" },
+        { body: "fails", tags: "F", keys: "k", properties: { colour: "blue" } },
+      ];
       const sent = await scene.send(producer, topic, messages, { queue: scene.queue(topic, 1) });
       allSent(sent);
-      const consumed = await scene.until([consumer], (all) => all.some(({ good, message }) => good && message.body === "fails"), 90_000);
+      const consumed = await scene.until(
+        [consumer],
+        (all) => all.some(({ good, message }) => good && message.body === "fails"),
+        90_000,
+      );
       assert.deepEqual(tries(consumed, "fails"), [0, 1, 2]);
       const failing = consumed.filter(({ message }) => message.body === "fails");
       for (const { message } of failing) {
@@ -28,7 +35,8 @@ export const retries: readonly Scenario[] = [
         assert.equal(message.topic, topic);
         assert.equal(message.properties.colour, "blue");
       }
-      for (const [i, { at }] of failing.entries()) if (i > 0) assert.ok(at - (failing[i - 1]?.at ?? at) >= 950, "a second later");
+      for (const [i, { at }] of failing.entries())
+        if (i > 0) assert.ok(at - (failing[i - 1]?.at ?? at) >= 950, "a second later");
       return failing.map(({ good, message }) => ({ good, message }));
     },
   },
@@ -45,7 +53,10 @@ export const retries: readonly Scenario[] = [
       assert.deepEqual(tries(consumed, "fails"), [0, 1]);
       const dead = `%DLQ%${scene.name("group")}`;
       await scene.routed(dead);
-      const stored = await eventually(() => scene.stored(dead, 1), (all) => all.length === 1);
+      const stored = await eventually(
+        () => scene.stored(dead, 1),
+        (all) => all.length === 1,
+      );
       assert.equal(stored[0]?.body, "fails");
       assert.equal(stored[0]?.msgId, sent[0]?.msgId);
       return stored;
@@ -58,8 +69,18 @@ export const retries: readonly Scenario[] = [
     async run(scene) {
       const topic = await scene.topic("topic", 1);
       const producer = await scene.producer();
-      const throwing = await scene.consumer(topic, { group: scene.name("throws"), fail: { F: 1 }, delayLevel: 1, failHow: "throw" });
-      const silent = await scene.consumer(topic, { group: scene.name("null"), fail: { F: 1 }, delayLevel: 1, failHow: "null" });
+      const throwing = await scene.consumer(topic, {
+        group: scene.name("throws"),
+        fail: { F: 1 },
+        delayLevel: 1,
+        failHow: "throw",
+      });
+      const silent = await scene.consumer(topic, {
+        group: scene.name("null"),
+        fail: { F: 1 },
+        delayLevel: 1,
+        failHow: "null",
+      });
       allSent(await scene.send(producer, topic, [{ body: "fails", tags: "F" }]));
       for (const consumer of [throwing, silent]) {
         assert.deepEqual(tries(await scene.until([consumer], (all) => all.length >= 2), "fails"), [0, 1]);

@@ -24,14 +24,21 @@ const named = process.env.MORAINE_SCENARIOS?.split(",");
 const chosen = (client: ClientName): Scenario[] =>
   ALL_SCENARIOS.filter(
     ({ name, core, clients: able }) =>
-      (named === undefined ? core || everything : named.includes(name)) && (able === undefined || able.includes(client)),
+      (named === undefined ? core || everything : named.includes(name)) &&
+      (able === undefined || able.includes(client)),
   );
 
 /** Without its tools a client's scenarios are counted as not run; in CI that is a failure, because nobody would notice there. */
 const lacking = (client: ClientName): string[] =>
   missing([...new Set([...PROGRAMS[client].tools, ...PROGRAMS["java-5.4.0"].tools])]);
 
-async function run(scenario: Scenario, name: ClientName, subject: Subject, client: Driver, hand: Driver): Promise<void> {
+async function run(
+  scenario: Scenario,
+  name: ClientName,
+  subject: Subject,
+  client: Driver,
+  hand: Driver,
+): Promise<void> {
   const scene = new Scene(scenario.name, name, subject, client, hand);
   try {
     const facts = stable(await scenario.run(scene), subject);

@@ -1,7 +1,7 @@
 /** What a scenario acts with: the broker, the client under test, and a second client that looks at what the first one did. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ClientName } from "../clients/programs.ts";
 import { ClientFailure, type Consumed, type Driver, type Received, type Sent } from "../clients/driver.ts";
+import type { ClientName } from "../clients/programs.ts";
 import type { Subject } from "./subject.ts";
 
 /** What a message to send is made of. */
@@ -72,7 +72,16 @@ export class Scene {
   /** Makes a topic and waits until the name server knows it. */
   async topic(of = "topic", queues = 4, fields: Options = {}): Promise<string> {
     const topic = this.name(of);
-    const header = { topic, defaultTopic: "TBW102", readQueueNums: queues, writeQueueNums: queues, perm: 6, topicFilterType: "SINGLE_TAG", topicSysFlag: 0, order: false };
+    const header = {
+      topic,
+      defaultTopic: "TBW102",
+      readQueueNums: queues,
+      writeQueueNums: queues,
+      perm: 6,
+      topicFilterType: "SINGLE_TAG",
+      topicSysFlag: 0,
+      order: false,
+    };
     const answer = await this.raw(17, { ...header, ...fields });
     if (answer.code !== 0) throw new Error(`topic ${topic} was not made: ${answer.code} ${answer.remark}`);
     await this.routed(topic);
@@ -81,7 +90,11 @@ export class Scene {
 
   async routed(topic: string): Promise<void> {
     for (let i = 0; i < 200; i++) {
-      const { code } = await this.ask<RawAnswer>(this.hand, { do: "raw", code: 105, fields: { topic, acceptStandardJsonOnly: true } });
+      const { code } = await this.ask<RawAnswer>(this.hand, {
+        do: "raw",
+        code: 105,
+        fields: { topic, acceptStandardJsonOnly: true },
+      });
       if (code === 0) return;
       await sleep(50);
     }
@@ -98,7 +111,11 @@ export class Scene {
   }
 
   /** Starts a producer, consumer, … of the client under test, or of `driver`. Returns its name. */
-  async start(what: "producer" | "consumer" | "lite" | "puller", options: Options, driver: Driver = this.client): Promise<string> {
+  async start(
+    what: "producer" | "consumer" | "lite" | "puller",
+    options: Options,
+    driver: Driver = this.client,
+  ): Promise<string> {
     this.#names += 1;
     const name = this.name(`${what}-${this.#names}`);
     await driver.ask({ do: what, name, group: this.name("group"), ...options });
@@ -123,9 +140,21 @@ export class Scene {
   }
 
   /** Sends one after the other; `how`: mode and queue. */
-  async send(producer: string, topic: string, messages: readonly Outgoing[], how: Options = {}, driver: Driver = this.client): Promise<Sent[]> {
+  async send(
+    producer: string,
+    topic: string,
+    messages: readonly Outgoing[],
+    how: Options = {},
+    driver: Driver = this.client,
+  ): Promise<Sent[]> {
     const all = messages.map((message) => ({ topic, ...message }));
-    const { results } = await driver.ask<{ results: Sent[] }>({ do: "send", by: producer, mode: "sync", messages: all, ...how });
+    const { results } = await driver.ask<{ results: Sent[] }>({
+      do: "send",
+      by: producer,
+      mode: "sync",
+      messages: all,
+      ...how,
+    });
     return results;
   }
 
@@ -145,11 +174,21 @@ export class Scene {
     return all;
   }
 
-  pull(puller: string, queue: Queue, offset: number, options: Options = {}, driver: Driver = this.client): Promise<Pulled> {
+  pull(
+    puller: string,
+    queue: Queue,
+    offset: number,
+    options: Options = {},
+    driver: Driver = this.client,
+  ): Promise<Pulled> {
     return driver.ask<Pulled>({ do: "pull", by: puller, ...queue, offset, ...options });
   }
 
-  until(consumers: readonly string[], enough: (consumed: Consumed[]) => boolean, withinMs = 30_000): Promise<Consumed[]> {
+  until(
+    consumers: readonly string[],
+    enough: (consumed: Consumed[]) => boolean,
+    withinMs = 30_000,
+  ): Promise<Consumed[]> {
     return this.client.until(consumers, enough, withinMs);
   }
 
@@ -169,7 +208,8 @@ export async function registered(subject: Subject, hand: Driver): Promise<void> 
   const isKnown = ({ body }: RawAnswer): boolean => body?.includes(subject.brokerAddress) === true;
   if (isKnown(await cluster())) return;
   // Apache's broker sometimes leaves its first registration out, and comes again after ten seconds: this makes it come now.
-  if (subject.kind === "apache") await hand.ask({ do: "raw", address: subject.brokerAddress, code: 25, body: "brokerPermission=6\n" });
+  if (subject.kind === "apache")
+    await hand.ask({ do: "raw", address: subject.brokerAddress, code: 25, body: "brokerPermission=6\n" });
   await eventually(cluster, isKnown);
 }
 
@@ -185,7 +225,11 @@ export async function failure(action: Promise<unknown>): Promise<{ type: string;
 }
 
 /** Asks again until the answer is right: what the broker or a client does a little later. */
-export async function eventually<T>(ask: () => Promise<T>, right: (answer: T) => boolean, withinMs = 20_000): Promise<T> {
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  right: (answer: T) => boolean,
+  withinMs = 20_000,
+): Promise<T> {
   const until = Date.now() + withinMs;
   for (;;) {
     const answer = await ask();

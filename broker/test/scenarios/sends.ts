@@ -28,10 +28,23 @@ export const sends: readonly Scenario[] = [
       const producer = await scene.producer();
       const sent = await scene.send(producer, topic, three, { queue: scene.queue(topic, 1) });
       allSent(sent);
-      assert.deepEqual(sent.map(({ queueId, queueOffset }) => [queueId, queueOffset]), [[1, 0], [1, 1], [1, 2]]);
+      assert.deepEqual(
+        sent.map(({ queueId, queueOffset }) => [queueId, queueOffset]),
+        [
+          [1, 0],
+          [1, 1],
+          [1, 2],
+        ],
+      );
       const stored = await scene.stored(topic, 4);
-      assert.deepEqual(bodies(stored), three.map(({ body }) => body));
-      assert.deepEqual(stored.map(({ msgId }) => msgId), sent.map(({ msgId }) => msgId));
+      assert.deepEqual(
+        bodies(stored),
+        three.map(({ body }) => body),
+      );
+      assert.deepEqual(
+        stored.map(({ msgId }) => msgId),
+        sent.map(({ msgId }) => msgId),
+      );
       return { sent, stored };
     },
   },
@@ -47,7 +60,8 @@ export const sends: readonly Scenario[] = [
       const stored = await scene.stored(topic, 1);
       assert.deepEqual(bodies(stored).sort(), messages.map(({ body }) => body).sort());
       // Sends under way at the same time may be stored in any order; each is where its answer says.
-      for (const [i, { queueOffset }] of sent.entries()) assert.equal(stored[Number(queueOffset)]?.body, `message ${i}`);
+      for (const [i, { queueOffset }] of sent.entries())
+        assert.equal(stored[Number(queueOffset)]?.body, `message ${i}`);
       return { first: sent[0]?.status, count: stored.length };
     },
   },
@@ -60,7 +74,10 @@ export const sends: readonly Scenario[] = [
       // The first send to a topic asks for its route.
       await scene.send(producer, topic, [{ body: "first" }], { queue: scene.queue(topic, 0) });
       await scene.send(producer, topic, three, { mode: "oneway", queue: scene.queue(topic, 1) });
-      const stored = await eventually(() => scene.stored(topic, 2), (all) => all.length >= 4);
+      const stored = await eventually(
+        () => scene.stored(topic, 2),
+        (all) => all.length >= 4,
+      );
       assert.deepEqual(bodies(stored).sort(), ["first", ...three.map(({ body }) => body)].sort());
       return { stored: stored.length };
     },
@@ -75,9 +92,17 @@ export const sends: readonly Scenario[] = [
       assert.equal(sent?.status, "SEND_OK");
       assert.equal(sent?.queueOffset, 0);
       const stored = await scene.stored(topic, 4);
-      assert.deepEqual(bodies(stored), three.map(({ body }) => body));
+      assert.deepEqual(
+        bodies(stored),
+        three.map(({ body }) => body),
+      );
       // Go's client names the first one only.
-      assert.ok(stored.map(({ msgId }) => msgId).join(",").startsWith(sent?.msgId ?? "none"));
+      assert.ok(
+        stored
+          .map(({ msgId }) => msgId)
+          .join(",")
+          .startsWith(sent?.msgId ?? "none"),
+      );
       return { sent, stored };
     },
   },
@@ -102,11 +127,18 @@ export const sends: readonly Scenario[] = [
       const topic = await scene.topic("topic", 2);
       const compressing = await scene.producer({ group: scene.name("compressing") });
       const plain = await scene.producer({ compressOver: 100_000_000 });
-      const first = await scene.send(compressing, topic, [{ body: "0123456789abcdef", bodyTimes: 16_384 }], { queue: scene.queue(topic, 0) });
-      const second = await scene.send(plain, topic, [{ body: "0123456789abcdef", bodyTimes: 16_384 }], { queue: scene.queue(topic, 1) });
+      const first = await scene.send(compressing, topic, [{ body: "0123456789abcdef", bodyTimes: 16_384 }], {
+        queue: scene.queue(topic, 0),
+      });
+      const second = await scene.send(plain, topic, [{ body: "0123456789abcdef", bodyTimes: 16_384 }], {
+        queue: scene.queue(topic, 1),
+      });
       allSent([...first, ...second]);
       const stored = await scene.stored(topic, 2);
-      assert.deepEqual(stored.map(({ bodyLength }) => bodyLength), [262_144, 262_144]);
+      assert.deepEqual(
+        stored.map(({ bodyLength }) => bodyLength),
+        [262_144, 262_144],
+      );
       assert.equal(stored[0]?.bodySha256, stored[1]?.bodySha256);
       return { stored };
     },
@@ -120,29 +152,40 @@ export const sends: readonly Scenario[] = [
       const topic = await scene.topic();
       const producer = await scene.producer();
       const begin = Date.now() - 1000;
-      const sent = await scene.send(producer, topic, [
-        { body: "a", keys: "alpha common" },
-        { body: "b", keys: "beta common" },
-        { body: "c", tags: "T" },
-      ], { queue: scene.queue(topic, 0) });
+      const sent = await scene.send(
+        producer,
+        topic,
+        [
+          { body: "a", keys: "alpha common" },
+          { body: "b", keys: "beta common" },
+          { body: "c", tags: "T" },
+        ],
+        { queue: scene.queue(topic, 0) },
+      );
       allSent(sent);
       const end = Date.now() + 60_000;
       const query = (key: string, from = begin, to = end): Promise<Received[]> =>
-        scene.client.ask<{ messages: Received[] }>({ do: "query", by: producer, topic, key, begin: from, end: to }).then(
-          ({ messages }) => messages.toSorted((a, b) => a.queueOffset - b.queueOffset),
-          (error: { failures?: { code: number }[] }) => {
-            // QUERY_NOT_FOUND and the client's own NO_MESSAGE.
-            if (error.failures?.[0]?.code === 22 || error.failures?.[0]?.code === 208) return [];
-            throw error;
-          },
-        );
-      const common = await eventually(() => query("common"), (found) => found.length === 2);
+        scene.client
+          .ask<{ messages: Received[] }>({ do: "query", by: producer, topic, key, begin: from, end: to })
+          .then(
+            ({ messages }) => messages.toSorted((a, b) => a.queueOffset - b.queueOffset),
+            (error: { failures?: { code: number }[] }) => {
+              // QUERY_NOT_FOUND and the client's own NO_MESSAGE.
+              if (error.failures?.[0]?.code === 22 || error.failures?.[0]?.code === 208) return [];
+              throw error;
+            },
+          );
+      const common = await eventually(
+        () => query("common"),
+        (found) => found.length === 2,
+      );
       assert.deepEqual(bodies(common), ["a", "b"]);
       assert.deepEqual(bodies(await query("beta")), ["b"]);
       assert.deepEqual(await query("nobody"), []);
       assert.deepEqual(await query("common", begin - 7_200_000, begin - 3_600_000), []);
       const [, , last] = sent;
-      const view = (msgId: string | undefined): Promise<{ message: Received }> => scene.client.ask({ do: "view", by: producer, topic, msgId });
+      const view = (msgId: string | undefined): Promise<{ message: Received }> =>
+        scene.client.ask({ do: "view", by: producer, topic, msgId });
       const byUniqueId = (await view(last?.msgId)).message;
       const byOffsetId = (await view(last?.offsetMsgId)).message;
       assert.equal(byUniqueId.body, "c");
@@ -157,20 +200,29 @@ export const sends: readonly Scenario[] = [
       const topic = await scene.topic("topic", 2);
       const producer = await scene.producer();
       const consumer = await scene.consumer(topic);
-      const sent = await scene.send(producer, topic, [
-        { body: "5 s", delayLevel: 2, tags: "A" },
-        { body: "1 s", delayLevel: 1, tags: "B", keys: "key" },
-        { body: "now" },
-      ], { queue: scene.queue(topic, 1) });
+      const sent = await scene.send(
+        producer,
+        topic,
+        [
+          { body: "5 s", delayLevel: 2, tags: "A" },
+          { body: "1 s", delayLevel: 1, tags: "B", keys: "key" },
+          { body: "now" },
+        ],
+        { queue: scene.queue(topic, 1) },
+      );
       allSent(sent);
       const consumed = await scene.until([consumer], (all) => all.length >= 3);
       assert.deepEqual(bodies(consumed.map(({ message }) => message)).sort(), ["1 s", "5 s", "now"]);
       for (const { at, message } of consumed) {
         const waited = at - message.bornTimestamp;
-        const [least, most] = message.body === "now" ? [0, 5000] : message.body === "1 s" ? [950, 5000] : [4950, 10_000];
+        const [least, most] =
+          message.body === "now" ? [0, 5000] : message.body === "1 s" ? [950, 5000] : [4950, 10_000];
         assert.ok(waited >= least && waited < most, `${message.body} came after ${waited} ms`);
       }
-      return { sent: sent.map(({ offsetMsgId, ...rest }) => rest), consumed: consumed.map(({ message }) => message).toSorted(byPlace) };
+      return {
+        sent: sent.map(({ offsetMsgId, ...rest }) => rest),
+        consumed: consumed.map(({ message }) => message).toSorted(byPlace),
+      };
     },
   },
 ];

@@ -46,14 +46,19 @@ export const topics: readonly Scenario[] = [
       const producer = await scene.producer({ pollNameServerMs: 1000 });
       allSent(await scene.send(producer, topic, [{ body: "a" }]));
       const queues = async (): Promise<number> => {
-        const { queues: all } = await scene.client.ask<{ queues: unknown[] }>({ do: "publishQueues", by: producer, topic });
+        const { queues: all } = await scene.client.ask<{ queues: unknown[] }>({
+          do: "publishQueues",
+          by: producer,
+          topic,
+        });
         return all.length;
       };
       const consumer = await scene.consumer(topic);
       await scene.topic("topic", 6);
       await eventually(queues, (count) => count === 6);
       const messages = [0, 1, 2, 3, 4, 5].map((n) => ({ body: `queue ${n}` }));
-      for (const [n, message] of messages.entries()) allSent(await scene.send(producer, topic, [message], { queue: scene.queue(topic, n) }));
+      for (const [n, message] of messages.entries())
+        allSent(await scene.send(producer, topic, [message], { queue: scene.queue(topic, n) }));
       // The consumer looks for new queues every half minute.
       await scene.until([consumer], (all) => all.length >= 7, 90_000);
       await scene.topic("topic", 2);
