@@ -18,6 +18,7 @@ import { QueueLocks } from "./services/queue-locks.ts";
 import { Registration } from "./services/registration.ts";
 import { Statistics } from "./services/statistics.ts";
 import { Stops } from "./stops.ts";
+import { logStoreEvents } from "./store-events.ts";
 import { storeOptions } from "./store-options.ts";
 import { DelayOffsets } from "./tables/delay-offsets.ts";
 import { GroupTable } from "./tables/group-table.ts";
@@ -87,6 +88,7 @@ async function startNameServer(config: Config, log: Log, stops: Stops): Promise<
 /** Opens the store, and listens for requests. Resolves with the topics that there are. */
 async function startServing(configuration: Configuration, log: Log, stops: Stops): Promise<TopicTable> {
   const config = configuration.values;
+  stops.add("events of the store", logStoreEvents(config.storePathRootDir, log));
   const store = await Store.open(config.storePathRootDir, storeOptions(config));
   stops.add("store", () => store.close());
 
