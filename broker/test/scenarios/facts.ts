@@ -5,13 +5,14 @@ import type { Subject } from "./subject.ts";
 
 export type Facts = unknown;
 
-const UNIQUE_ID = /^[0-9A-F]{32}$/;
+/** In hexadecimal; Go's client mixes small and large letters. */
+const UNIQUE_ID = /^[0-9A-Fa-f]{32}$/;
 
 /** Names whose value is another in each run, and what stands for a value that has the right form. */
 const FORMS: Readonly<Record<string, readonly [form: RegExp, shown: string]>> = {
-  msgId: [/^[0-9A-F]{32}(,[0-9A-F]{32})*$/, "(id)"],
-  offsetMsgId: [/^[0-9A-F]{32}(,[0-9A-F]{32})*$/, "(offset id)"],
-  transactionId: [/^[0-9A-F]{32}(,[0-9A-F]{32})*$/, "(id)"],
+  msgId: [/^[0-9A-Fa-f]{32}(,[0-9A-Fa-f]{32})*$/, "(id)"],
+  offsetMsgId: [/^[0-9A-Fa-f]{32}(,[0-9A-Fa-f]{32})*$/, "(offset id)"],
+  transactionId: [/^[0-9A-Fa-f]{32}(,[0-9A-Fa-f]{32})*$/, "(id)"],
   UNIQ_KEY: [UNIQUE_ID, "(id)"],
   __transactionId__: [UNIQUE_ID, "(id)"],
   ORIGIN_MESSAGE_ID: [UNIQUE_ID, "(offset id)"],
