@@ -17,6 +17,7 @@ use crate::format::record::Record;
 use crate::limits::MAX_GET_MESSAGES;
 use crate::log::segments::Segments;
 use crate::log::view::LogView;
+use crate::queue::files::Stretch;
 use crate::queue::lookup::{self, QueueOffsets};
 use crate::storage::{Clock, FilesBy, ReadMode, Segment, Storage};
 
@@ -168,7 +169,9 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         // With the entries in front and behind, which show whether one leads where it cannot.
         let first = offset.saturating_sub(1).max(min);
         let mut before = None;
-        engine.queue_files.read(&self.files(), &engine.queues, place, first, offset - first + scan + 1, |queue_offset, entry| {
+        let beside = offset - first + 1;
+        let entries = Stretch { from: first, count: scan + beside, likely: into.most as u64 + beside };
+        engine.queue_files.read(&self.files(), &engine.queues, place, entries, |queue_offset, entry| {
             let physical = entry.filter(|entry| !entry.is_blank()).map(|entry| entry.physical);
             let is_doubtful = physical.is_some_and(|physical| before.is_some_and(|before| physical <= before));
             before = physical.or(before);
@@ -281,6 +284,10 @@ impl<G: Segment> Resolved<G> {
         // Up to where `out` holds the records that come next. A filter that leaves some out would leave gaps.
         let (mut in_runs, mut filled) = (self.filter.is_all(), 0);
         for (index, part) in self.parts.iter().enumerate() {
+            // While this one is checked.
+            if let Some(next) = self.parts.get(index + 1).filter(|_| filled <= copied.bytes) {
+                self.log.will_copy(next.physical, next.size);
+            }
             let room = if copied.messages == most { &mut [] } else { &mut out[copied.bytes..] };
             let may_begin = in_runs && filled <= copied.bytes;
             let run = if may_begin { self.run_bytes(index, room.len(), most - copied.messages) } else { 0 };
