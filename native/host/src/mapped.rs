@@ -61,6 +61,12 @@ impl Mapping {
         if self.guard.faulted() { Err(Refused::Faulted) } else { Ok(()) }
     }
 
+    /// As [`Mapping::read`], of any bytes; false where they do not lie within the mapping, or cannot be had.
+    pub(crate) fn read_within(&self, at: u64, out: &mut [u8]) -> bool {
+        let end = at.checked_add(out.len() as u64);
+        end.is_some_and(|end| end <= self.map.len() as u64) && self.read(at as usize, out).is_ok()
+    }
+
     /// Has the processor fetch the bytes `at..at + len`, as far as they lie within the mapping and its pages are in the page
     /// table, and does not wait for them.
     pub(crate) fn fetch_ahead(&self, at: u64, len: u64) {

@@ -29,6 +29,9 @@ pub struct GetHead {
 /// What is read of a file at once where a part of it is needed: an index page, or the entries of a thousand messages.
 const BROUGHT_BYTES: u64 = 64 * 1024;
 
+/// Entries that are left to be read without the lock have no more bytes.
+const LEFT_BYTES: usize = 1024;
+
 /// Looks that find other bytes missing each time, before one is taken that waits for the disk under the lock: memory is so
 /// short then that what was brought is gone at once.
 const MOST_LOOKS: usize = 10_000;
@@ -44,7 +47,12 @@ impl Shared {
     /// Copies messages of a queue into `out`, back to back, and their queue offsets into `queue_offsets`.
     pub fn get(&self, request: GetRequest<'_>, out: &mut [u8], queue_offsets: &mut [f64], head: &mut GetHead) -> Result<(), Error> {
         self.core.with_resolved(|resolved| {
+            resolved.may_leave_entries(true);
             self.core.read(|reader| reader.resolve(&request, resolved))?;
+            resolved.may_leave_entries(false);
+            if resolved.left().is_some() && !self.core.take_left(resolved)? {
+                self.core.read(|reader| reader.resolve(&request, resolved))?;
+            }
             resolved.read_by(ReadMode::Usual);
             *head = copy(resolved, out, queue_offsets)?;
             Ok(())
@@ -166,6 +174,17 @@ impl Core {
             at += BROUGHT_BYTES;
         }
         Ok(())
+    }
+
+    /// Reads the entries that were left, without the lock: a file that is mapped costs no call. False where they do not make the
+    /// answer.
+    fn take_left(&self, resolved: &mut Resolved<HostSegment>) -> Result<bool, Error> {
+        let mut raw = [0; LEFT_BYTES];
+        let Some((path, at, bytes)) = resolved.left() else { return Ok(false) };
+        let Some(raw) = raw.get_mut(..bytes) else { return Ok(false) };
+        // What keeps it from being read, the look under the lock says, or it finds that it is not needed any more.
+        let is_read = self.storage.read_few(path, at, raw).is_ok_and(|read| read == bytes);
+        Ok(is_read && self.look(|reader| Ok(reader.leads_on(resolved)))? && resolved.take_left(raw))
     }
 
     fn look_up(

@@ -299,6 +299,6 @@ fn first_set_byte(bytes: &[u8]) -> Option<usize> {
     bytes[from..].iter().position(|&byte| byte != 0).map(|at| from + at)
 }
 
-fn keeps_written_blocks(file: &File) -> bool {
+pub(crate) fn keeps_written_blocks(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|fs| matches!(fs.f_type as u64, EXT_MAGIC | XFS_MAGIC | TMPFS_MAGIC))
 }

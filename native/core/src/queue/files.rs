@@ -137,6 +137,20 @@ impl QueueFiles {
         (self.file(table, place, offset).spelled(), self.at(offset))
     }
 
+    /// Where the entries stand that are likely to be wanted: path of the file, where the first one stands in it, how many; `None`
+    /// unless they are few, all in one file, and stand there as they are.
+    pub fn in_one_file(&self, table: &QueueTable, place: QueueIndex, stretch: Stretch) -> Option<(String, u64, u64)> {
+        let Stretch { from, count, likely } = stretch;
+        let count = likely.min(count);
+        let last = from.checked_add(count)?.checked_sub(1)?;
+        let is_there = last < table.queue(place).tail.first() && last / self.file_entries == from / self.file_entries;
+        if self.ext.is_some() || count > FEW_ENTRIES || !is_there {
+            return None;
+        }
+        let (path, at) = self.path(table, place, from);
+        Some((path, at, count))
+    }
+
     /// Reads entries, out of memory or files; `each` gets offset and entry (`None` where a file holds none) and says whether to
     /// go on.
     pub fn read<R: ReadFiles>(
