@@ -1,9 +1,12 @@
 //! Looking into a store. Under the lock only what is in memory is looked at; what has to come from the disk is brought
 //! without it, and the look taken again. So nobody who puts waits for a disk that somebody else reads.
 
-use moraine_core::engine::lookup::Lookup;
+use moraine_core::engine::lookup::{Lookup, Wanted};
 use moraine_core::engine::{Appended, GetRequest, Reader, Resolved, ScanItem, Scanner};
 use moraine_core::error::{Code, Error, IoError, IoKind};
+use moraine_core::index::lookup::Search;
+use moraine_core::limits::INDEX_ENTRY_BYTES;
+use moraine_core::log::view::LogView;
 use moraine_core::storage::{ReadMode, Storage};
 
 use crate::clock::HostClock;
@@ -197,8 +200,29 @@ impl Core {
     ) -> Result<(), Error> {
         drop(self.lock()?);
         lookup.begin(asked, begin, end, max)?;
-        lookup.go_on(|wanted, search| self.read(|reader| reader.lookup_on(wanted.topic, wanted.key, search)), into, usize::MAX)?;
+        lookup.go_on(|wanted, search| self.search(wanted, search), into, usize::MAX)?;
         Ok(())
+    }
+
+    /// Searches the index; its entries in files are read without the lock, as [`Core::take_left`] reads those of queues.
+    fn search(&self, wanted: &Wanted<'_>, search: &mut Search) -> Result<LogView<HostSegment>, Error> {
+        search.may_leave_entries(true);
+        let mut cuts = None;
+        loop {
+            let log = self.read(|reader| {
+                if cuts.replace(reader.cuts()).is_some_and(|before| before != reader.cuts()) {
+                    search.clear();
+                }
+                reader.lookup_on(wanted.topic, wanted.key, search)
+            })?;
+            let mut raw = [0; INDEX_ENTRY_BYTES as usize];
+            match search.left().map(|(path, at)| self.storage.read_few(path, at, &mut raw)) {
+                None => return Ok(log),
+                Some(Ok(read)) if read == raw.len() => search.give(&raw),
+                // It is looked at under the lock.
+                Some(_) => search.may_leave_entries(false),
+            }
+        }
     }
 
     /// Lends memory for an answer, which is kept for the next.

@@ -194,9 +194,14 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         Ok(())
     }
 
-    /// Whether what was left of an answer can be read still: entries in files change only where the end of the log is moved back.
+    /// Whether what was left of an answer leads on still.
     pub fn leads_on<G>(&self, resolved: &Resolved<G>) -> bool {
         resolved.left.as_ref().is_some_and(|left| left.cuts == self.0.cuts)
+    }
+
+    /// How often the end of the log was moved back: as long as it is not, no entry that a file holds changes.
+    pub fn cuts(&self) -> u64 {
+        self.0.cuts
     }
 
     /// The log as it is visible now, pinned.

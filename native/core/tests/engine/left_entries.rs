@@ -1,7 +1,8 @@
-//! Entries of a queue that are left to be read without the lock: they make the answer that the look under the lock gives, or none.
+//! Entries of queues and of the index that are left to be read without the lock: they make the answer that the look under the lock gives, or none.
 
 use crate::support::*;
 use moraine_core::engine::{GetRequest, Resolved};
+use moraine_core::index::lookup::Search;
 use moraine_core::memory::{MemorySegment, MemoryStorage};
 use moraine_core::options::Options;
 use moraine_core::storage::Storage;
@@ -133,4 +134,59 @@ fn none_are_believed_once_the_end_of_the_log_was_moved_back() {
     write_behind(&mut store, &storage);
     assert!(!store.reader().leads_on(&left) && !store.reader().leads_on(&gone), "its file holds another's entry now");
     assert_eq!(get(&store, "T", 0, 85, 1).unwrap().2, ["m1022"]);
+}
+
+/// What a search of the index finds that leaves its entries, each changed before it is given; and how many those were.
+fn found(store: &Store, storage: &MemoryStorage, key: &str, change: impl Fn(&mut [u8; 20])) -> (Vec<u64>, usize) {
+    let mut search = Search::default();
+    search.may_leave_entries(true);
+    for given in 0.. {
+        store.reader().lookup_on(b"T", key.as_bytes(), &mut search).unwrap();
+        let Some((path, at)) = search.left() else { return (search.found().to_vec(), given) };
+        let mut raw = [0; 20];
+        assert_eq!(storage.read_at(path, at, &mut raw).unwrap(), raw.len());
+        change(&mut raw);
+        search.give(&raw);
+    }
+    unreachable!()
+}
+
+#[test]
+fn entries_of_the_index_that_are_left_lead_where_those_under_the_lock_do() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let mut given = 0;
+    for written in [20, 50, 100] {
+        // The newest are in memory.
+        put_numbered(&mut store, written);
+        flush(&mut store, &storage);
+        write_behind(&mut store, &storage);
+        put_numbered(&mut store, 7);
+        for key in 0..written + 1 {
+            let key = format!("k{key}");
+            let mut whole = Search::default();
+            store.reader().lookup_on(b"T", key.as_bytes(), &mut whole).unwrap();
+            let (found, left) = found(&store, &storage, &key, |_| {});
+            assert_eq!(found, whole.found(), "{key} of {written}");
+            given += left;
+        }
+    }
+    assert!(given > 1000, "{given} entries were left");
+}
+
+#[test]
+fn a_search_of_the_index_ends_whatever_it_is_given() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    put_numbered(&mut store, MESSAGES);
+    flush(&mut store, &storage);
+    write_behind(&mut store, &storage);
+    for byte in 0..20 {
+        for wrong in [0, 1, 0x7F, 0xFF] {
+            for key in 0..MESSAGES {
+                let (_, given) = found(&store, &storage, &format!("k{key}"), |raw| raw[byte] = wrong);
+                assert!(given <= MESSAGES, "{given} entries");
+            }
+        }
+    }
 }
