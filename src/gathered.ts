@@ -4,9 +4,10 @@ import type { EncodedHost } from "./hosts.ts";
 const FIRST_BYTES = 64 * 1024;
 /** A larger buffer is not kept. */
 const KEPT_BYTES = 2 * 1024 * 1024;
+const EMPTY = new Uint8Array(0);
 
 export class Gathered {
-  bytes: Uint8Array = new Uint8Array(FIRST_BYTES);
+  bytes: Uint8Array = EMPTY;
   /** Bytes of the messages. */
   used = 0;
   count = 0;
@@ -36,11 +37,11 @@ export class Gathered {
     this.count = 0;
     this.storeHosts.length = 0;
     this.#ends.length = 0;
-    if (this.bytes.length > KEPT_BYTES) this.bytes = new Uint8Array(FIRST_BYTES);
+    if (this.bytes.length > KEPT_BYTES) this.bytes = EMPTY;
   }
 
   #grow(bytes: number): void {
-    const larger = new Uint8Array(Math.max(bytes, 2 * this.bytes.length));
+    const larger = new Uint8Array(Math.max(bytes, 2 * this.bytes.length, FIRST_BYTES));
     larger.set(this.bytes.subarray(0, this.used));
     this.bytes = larger;
   }
