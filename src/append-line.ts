@@ -1,12 +1,15 @@
 /**
- * Appends: each is put at once, and settles when it is as safe as was asked. Where the disk is slower than those who append,
- * they wait in line, up to a bound of bytes; so slow syncs cost time, and no memory.
+ * Appends: the first of a turn is put at once, those that follow it are gathered and put together at its end, or before
+ * anything else is asked of the store. Each settles when it is as safe as was asked. Where the disk is slower than those who
+ * append, they wait in line, up to a bound of bytes; so slow syncs cost time, and no memory.
  */
 import type { PutResult } from "./batch.ts";
 import { StoreError } from "./errors.ts";
 import type { FlushWaiters } from "./flush-waiters.ts";
+import { Gathered } from "./gathered.ts";
+import type { EncodedHost } from "./hosts.ts";
 import type { InnerBatchMessage, Message } from "./message.ts";
-import type { EncodedMessage, Writer } from "./writer.ts";
+import type { EncodedMessage, GatheredResults, Writer } from "./writer.ts";
 
 /** The first in line tries again so soon, and later and later as long as there is no room. */
 const FIRST_PAUSE_MS = 1;
@@ -16,12 +19,25 @@ const MESSAGES_A_TURN = 1024;
 /** Places at the front of the line that are not worth a copy of the rest. */
 const LEFT_KEPT = 1024;
 
-/** One for whom there was no room yet. */
-interface Queued {
-  readonly encoded: EncodedMessage;
+/** Most that are gathered: then they are put, though the turn goes on. */
+const GATHERED_MESSAGES = 1024;
+const GATHERED_BYTES = 1024 * 1024;
+/** More than a record has beyond its encoded message: at most its whole property string is new. */
+const ADDED_BYTES = 40_000;
+
+const NOW: Promise<void> = Promise.resolve();
+
+/** One that waits to be told of its message. */
+interface Appender {
   readonly durability: "disk" | "memory";
   resolve(result: PutResult): void;
   reject(error: unknown): void;
+}
+
+/** One for whom there was no room yet. */
+interface Queued {
+  readonly encoded: EncodedMessage;
+  readonly appender: Appender;
 }
 
 export class AppendLine {
@@ -37,6 +53,13 @@ export class AppendLine {
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #pauseMs = FIRST_PAUSE_MS;
+  /** Messages that are put together, and those who wait for them. */
+  #gathered: Gathered = new Gathered();
+  #appenders: Appender[] = [];
+  /** Memory for the next ones, absent while it is in use. */
+  #spare: Gathered | undefined;
+  /** Set from the first append of a turn to its end. */
+  #inTurn = false;
 
   constructor(writer: Writer, waiters: FlushWaiters, path: string, mostBytes: number) {
     this.#writer = writer;
@@ -57,8 +80,11 @@ export class AppendLine {
 
   /** What is wrong is thrown. */
   append(message: Message | InnerBatchMessage, durability: "disk" | "memory"): Promise<PutResult> {
+    if (this.#mayBeFull()) this.putGathered();
     if (this.#pendingBytes >= this.#mostBytes) throw this.#full();
     if (this.waiting === 0) {
+      if (this.#inTurn) return this.#gather(message, durability);
+      this.#beginTurn();
       try {
         return this.#stored(this.#writer.put(message), durability);
       } catch (error) {
@@ -66,11 +92,21 @@ export class AppendLine {
       }
     }
     const encoded = this.#writer.encode(message);
-    return new Promise((resolve, reject) => {
-      this.#line.push({ encoded, durability, resolve, reject });
-      this.#pendingBytes += encoded.bytes.length;
-      this.#tryLater();
-    });
+    return new Promise((resolve, reject) => this.#join({ encoded, appender: { durability, resolve, reject } }));
+  }
+
+  /** Puts the messages that were gathered. Whatever comes of it is told to those who appended them. */
+  putGathered(): void {
+    const appenders = this.#appenders;
+    if (appenders.length === 0) return;
+    // Who hears of a message while it is put may append: to others.
+    const gathered = this.#gathered;
+    this.#appenders = [];
+    this.#gathered = this.#spare ?? new Gathered();
+    this.#spare = undefined;
+    this.#putAll(gathered, appenders);
+    gathered.clear();
+    this.#spare = gathered;
   }
 
   /** Nobody in line gets in any more. */
@@ -79,28 +115,102 @@ export class AppendLine {
     clearImmediate(this.#turn);
     this.#timer = undefined;
     this.#turn = undefined;
-    for (let queued = this.#leave(); queued !== undefined; queued = this.#leave()) queued.reject(error);
+    for (let queued = this.#leave(); queued !== undefined; queued = this.#leave()) queued.appender.reject(error);
+  }
+
+  /** To those who are gathered when it is called: reading a message may have put the others. */
+  readonly #add = (bytes: Uint8Array, length: number, storeHost: EncodedHost): void =>
+    this.#gathered.add(bytes, length, storeHost);
+
+  #beginTurn(): void {
+    this.#inTurn = true;
+    NOW.then(this.#endTurn);
+  }
+
+  readonly #endTurn = (): void => {
+    this.#inTurn = false;
+    this.putGathered();
+  };
+
+  #gather(message: Message | InnerBatchMessage, durability: "disk" | "memory"): Promise<PutResult> {
+    this.#writer.gather(message, this.#add);
+    const promise = new Promise<PutResult>((resolve, reject) => {
+      this.#appenders.push({ durability, resolve, reject });
+    });
+    const { count, used } = this.#gathered;
+    if (count >= GATHERED_MESSAGES || used >= GATHERED_BYTES) this.putGathered();
+    return promise;
+  }
+
+  /** Whether the line may be full once those that were gathered wait for their sync. */
+  #mayBeFull(): boolean {
+    const { used, count } = this.#gathered;
+    return count > 0 && this.#pendingBytes + used + count * ADDED_BYTES >= this.#mostBytes;
+  }
+
+  #putAll(gathered: Gathered, appenders: readonly Appender[]): void {
+    let put: GatheredResults;
+    try {
+      put = this.#writer.putGathered(gathered);
+    } catch (error) {
+      for (const { reject } of appenders) reject(error);
+      return;
+    }
+    const { results, error } = put;
+    for (let n = 0; n < results.length; n++) this.#settle(results[n] as PutResult, appenders[n] as Appender);
+    for (let n = results.length; n < appenders.length; n++) {
+      const encoded = { bytes: gathered.message(n), storeHost: gathered.storeHosts[n] as EncodedHost };
+      const queued = { encoded, appender: appenders[n] as Appender };
+      if (this.waiting > 0 || isBusy(error) || !this.#putNext(queued)) this.#join(queued);
+    }
+  }
+
+  /** Puts one by itself, who is told what comes of it; false where there is no room for it now. */
+  #putNext({ encoded, appender }: Queued): boolean {
+    let result: PutResult;
+    try {
+      result = this.#writer.putEncoded(encoded);
+    } catch (error) {
+      if (isBusy(error)) return false;
+      appender.reject(error);
+      return true;
+    }
+    this.#settle(result, appender);
+    return true;
+  }
+
+  #join(queued: Queued): void {
+    this.#line.push(queued);
+    this.#pendingBytes += queued.encoded.bytes.length;
+    this.#tryLater();
   }
 
   #stored(result: PutResult, durability: "disk" | "memory"): Promise<PutResult> {
     if (durability === "memory") return Promise.resolve(result);
+    return new Promise((resolve, reject) => this.#settle(result, { durability, resolve, reject }));
+  }
+
+  /** The message is in the log. */
+  #settle(result: PutResult, { durability, resolve, reject }: Appender): void {
+    if (durability === "memory") {
+      resolve(result);
+      return;
+    }
     this.#pendingBytes += result.size;
-    return new Promise((resolve, reject) => {
-      const left = (): void => {
-        this.#pendingBytes -= result.size;
-      };
-      this.#waiters.add(
-        result.endOffset,
-        () => {
-          left();
-          resolve(result);
-        },
-        (error) => {
-          left();
-          reject(error);
-        },
-      );
-    });
+    const left = (): void => {
+      this.#pendingBytes -= result.size;
+    };
+    this.#waiters.add(
+      result.endOffset,
+      () => {
+        left();
+        resolve(result);
+      },
+      (error) => {
+        left();
+        reject(error);
+      },
+    );
   }
 
   #tryLater(): void {
@@ -117,18 +227,13 @@ export class AppendLine {
       // Out of the line first: who is told of the message may end the line, or append.
       const queued = this.#leave();
       if (queued === undefined) return;
-      try {
-        this.#stored(this.#writer.putEncoded(queued.encoded), queued.durability).then(queued.resolve, queued.reject);
-        this.#pauseMs = FIRST_PAUSE_MS;
-      } catch (error) {
-        if (isBusy(error)) {
-          this.#comeBack(queued);
-          this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
-          this.#tryLater();
-          return;
-        }
-        queued.reject(error);
+      if (!this.#putNext(queued)) {
+        this.#comeBack(queued);
+        this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
+        this.#tryLater();
+        return;
       }
+      this.#pauseMs = FIRST_PAUSE_MS;
     }
     if (this.waiting > 0) this.#turn ??= setImmediate(() => this.#try());
   }

@@ -159,12 +159,13 @@ export function answerFor(count: number): Float64Array {
   return new Float64Array(PUT_RESULT_HEADER + count * PUT_RESULT_STRIDE);
 }
 
-/** The answer to a call with one message. */
-export function singleResult(answer: Float64Array, storeHost: EncodedHost): PutResult {
+/** Where the message at a place in the answer to a call stands. */
+export function resultAt(answer: Float64Array, index: number, storeHost: EncodedHost): PutResult {
+  const at = PUT_RESULT_HEADER + index * PUT_RESULT_STRIDE;
   return new PutResult(
-    answer[PUT_RESULT_HEADER + Column.physicalOffset] as number,
-    answer[PUT_RESULT_HEADER + Column.queueOffset] as number,
-    answer[PUT_RESULT_HEADER + Column.size] as number,
+    answer[at + Column.physicalOffset] as number,
+    answer[at + Column.queueOffset] as number,
+    answer[at + Column.size] as number,
     answer[0] as number,
     storeHost,
   );

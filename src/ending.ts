@@ -41,6 +41,7 @@ export class Ending {
 
   async #close(): Promise<void> {
     const { engine, lifecycle, waiters, waits, appends, fetches, tables } = this.#ends;
+    appends.putGathered();
     lifecycle.close();
     for (const stop of this.verifying) stop();
     waits.end(lifecycle.closedError());

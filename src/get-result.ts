@@ -1,5 +1,6 @@
 /** What reading from a queue answers. */
 import { GET_HEAD, GetHead } from "./binding/contract.ts";
+import { StoreError } from "./errors.ts";
 import { messagesIn, type StoredMessage } from "./stored-message.ts";
 
 /** RocketMQ's GetMessageStatus, in its order (store-format chapter 8.1). */
@@ -43,7 +44,9 @@ export class GetResult {
   readonly bytesBehind: number;
   /** Whether something of it had to come from the disk, as `fetch` finds out; `get` does not, and says false. */
   readonly cold: boolean;
-  readonly #queueOffsets: Float64Array;
+  readonly #count: number;
+  /** Of the messages: the first, where each has the one behind that of the one before; otherwise all. */
+  readonly #queueOffsets: number | Float64Array;
   #messages: StoredMessage[] | undefined;
 
   /** `columns` as the engine's `get` fills them; they are copied. */
@@ -55,12 +58,38 @@ export class GetResult {
     this.bytesBehind = columns[GetHead.bytesBehind] as number;
     this.bytes = bytes;
     this.cold = cold;
-    this.#queueOffsets = columns.slice(GET_HEAD, GET_HEAD + (columns[GetHead.messages] as number));
+    const count = columns[GetHead.messages] as number;
+    this.#count = count;
+    this.#queueOffsets = areConsecutive(columns, count)
+      ? (columns[GET_HEAD] as number)
+      : columns.slice(GET_HEAD, GET_HEAD + count);
   }
 
-  /** The messages, made when they are asked for; each decodes its fields when they are touched. */
+  /**
+   * The messages, made when they are asked for; each decodes its fields when they are touched. Throws `STORE_CORRUPT` where
+   * `bytes`, which may be the caller's, were written over before.
+   */
   get messages(): readonly StoredMessage[] {
-    this.#messages ??= messagesIn(this.bytes, this.#queueOffsets);
+    this.#messages ??= this.#made();
     return this.#messages;
   }
+
+  #made(): StoredMessage[] {
+    const messages = messagesIn(this.bytes, this.#queueOffsets);
+    if (messages.length === this.#count) return messages;
+    throw new StoreError(
+      "STORE_CORRUPT",
+      "the bytes of these messages are no records any more: they were written over",
+      {
+        details: { reason: `${messages.length} records of ${this.#count} are there` },
+      },
+    );
+  }
+}
+
+/** Whether each of the first `count` queue offsets is the one behind that before. */
+function areConsecutive(columns: Float64Array, count: number): boolean {
+  const first = columns[GET_HEAD] as number;
+  for (let i = 1; i < count; i++) if (columns[GET_HEAD + i] !== first + i) return false;
+  return true;
 }

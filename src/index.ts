@@ -38,7 +38,7 @@ export type { RetentionOptions } from "./retention-options.ts";
 export type { ScanItem, ScanOptions } from "./scan.ts";
 export { Store } from "./store.ts";
 export type { StoredMessage, StoredMessageJson } from "./stored-message.ts";
-export type { Table } from "./table.ts";
+export type { Table, TableKey } from "./table.ts";
 export type { MessageFilter } from "./tag-filter.ts";
 export {
   type RebuildOptions,

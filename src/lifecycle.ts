@@ -16,6 +16,7 @@ export class Lifecycle {
   #state: StoreState = "opening";
   #poison: StoreError | undefined;
   #reported = false;
+  #beforeUse: () => void = () => {};
 
   constructor(path: string, readOnly: boolean) {
     this.path = path;
@@ -70,17 +71,30 @@ export class Lifecycle {
     return this.#readable;
   }
 
+  /** What has to be done before a store is used: each check but `checkAppending` calls it. It must not throw. */
+  set beforeUse(act: () => void) {
+    this.#beforeUse = act;
+  }
+
   checkReadable(): void {
+    this.#beforeUse();
     if (!this.#readable) throw this.closedError();
   }
 
   /** Refuses a call that stores or flushes. */
   checkWritable(): void {
+    this.#beforeUse();
+    if (!this.#writable) throw this.#writeRefusal();
+  }
+
+  /** As `checkWritable`, for an append, which may go into the log together with others. */
+  checkAppending(): void {
     if (!this.#writable) throw this.#writeRefusal();
   }
 
   /** Refuses to wait for what cannot come: nothing is stored any more, or nothing that this store object would see. */
   checkGrowing(): void {
+    this.#beforeUse();
     if (this.#writable) return;
     if (this.#poison !== undefined && this.#state === "poisoned") throw poisonError(this.#poison);
     if (this.#state !== "open") throw this.closedError();

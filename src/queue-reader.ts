@@ -21,7 +21,10 @@ export interface GetOptions {
    * to go on.
    */
   readonly filter?: MessageFilter | undefined;
-  /** Takes the records instead of a new array. The result and its messages are views on it, dead at its next use. */
+  /**
+   * Takes the records instead of a new array. The result and its messages are views on it, dead at its next use: what is
+   * asked of them then is `STORE_CORRUPT`, or of what stands there.
+   */
   readonly into?: Uint8Array | undefined;
 }
 
@@ -59,11 +62,7 @@ export class QueueReader {
     const request = this.#request(topic, queueId, queueOffset, readOptions(options, NAMES));
     // A getter of an option may have closed the store.
     this.#lifecycle.checkReadable();
-    return this.#answer(request, (out, columns) => {
-      const { topicBytes, max, maxBytes, filter } = request;
-      this.#engine.get(this.#topic.bytes, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns);
-      return true;
-    }) as GetResult;
+    return this.#answer(request, false) as GetResult;
   }
 
   /** As `get`, without waiting for a disk: where it would take one, a read beside the event loop. */
@@ -81,21 +80,9 @@ export class QueueReader {
     const request = this.#request(topic, queueId, queueOffset, given);
     throwIfAborted(signal);
     this.#lifecycle.checkReadable();
-    const { topicBytes, max, maxBytes, filter } = request;
-    const now = this.#answer(request, (out, columns) =>
-      this.#engine.getInMemory(
-        this.#topic.bytes,
-        topicBytes,
-        queueId,
-        queueOffset,
-        max,
-        maxBytes,
-        filter,
-        out,
-        columns,
-      ),
-    );
+    const now = this.#answer(request, true);
     if (now !== undefined) return { now };
+    const { max, maxBytes, filter } = request;
     const { done, forget } = this.#engine.fetch(topic, queueId, queueOffset, max, maxBytes, filter);
     return { later: { done: done.then((fetched) => cold(request, fetched)), forget }, signal };
   }
@@ -110,20 +97,20 @@ export class QueueReader {
     const topicBytes = this.#topic.set(topic);
     checkQueueId(queueId);
     checkOffset("queueOffset", queueOffset);
-    return { topicBytes, max, maxBytes, filter, into };
+    return { topicBytes, queueId, queueOffset, max, maxBytes, filter, into };
   }
 
-  /** `read` fills what it is given, and says whether it has; undefined where it has not. */
-  #answer(request: Request, read: (out: Uint8Array, columns: Float64Array) => boolean): GetResult | undefined {
+  /** Undefined where something has to come from the disk, and `inMemory` asks only for what need not. */
+  #answer(request: Request, inMemory: boolean): GetResult | undefined {
     const { max, maxBytes, into } = request;
     const columns = this.#columnsFor(max);
     const direct = into !== undefined && isPlainMemory(into);
     const room = into === undefined ? Number.POSITIVE_INFINITY : byteLength(into);
     let out = direct ? into : this.#scratchFor(Math.min(maxBytes, room));
     for (;;) {
-      if (!read(out, columns)) return;
+      if (!this.#read(request, inMemory, out, columns)) return;
       const needed = columns[GetHead.needed] as number;
-      if (needed <= byteLength(out)) break;
+      if (needed === 0 || needed <= byteLength(out)) break;
       if (needed > room) throw tooSmall(room, needed);
       out = new Uint8Array(needed);
     }
@@ -135,6 +122,16 @@ export class QueueReader {
     }
     if (!direct) copyInto(into, out.subarray(0, bytes));
     return intoResult(columns, into, bytes, false);
+  }
+
+  #read(request: Request, inMemory: boolean, out: Uint8Array, columns: Float64Array): boolean {
+    const { topicBytes, queueId, queueOffset, max, maxBytes, filter } = request;
+    const topic = this.#topic.bytes;
+    if (inMemory) {
+      return this.#engine.getInMemory(topic, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns);
+    }
+    this.#engine.get(topic, topicBytes, queueId, queueOffset, max, maxBytes, filter, out, columns);
+    return true;
   }
 
   #scratchFor(bytes: number): Uint8Array {
@@ -156,6 +153,8 @@ export class QueueReader {
 /** What was asked for, checked. `filter` and the topic are scratch memory. */
 interface Request {
   readonly topicBytes: number;
+  readonly queueId: number;
+  readonly queueOffset: number;
   readonly max: number;
   readonly maxBytes: number;
   readonly filter: Uint8Array;
@@ -171,10 +170,7 @@ function cold({ into }: Request, { columns, bytes }: FetchedMessages): GetResult
 }
 
 function intoResult(columns: Float64Array, into: Uint8Array, bytes: number, isCold: boolean): GetResult {
-  const result = new GetResult(columns, new Uint8Array(into.buffer, into.byteOffset, bytes), isCold);
-  // Made now: the caller may use its buffer for something else before it asks for them.
-  void result.messages;
-  return result;
+  return new GetResult(columns, new Uint8Array(into.buffer, into.byteOffset, bytes), isCold);
 }
 
 function checkInto(into: unknown): Uint8Array | undefined {

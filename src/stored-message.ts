@@ -334,17 +334,19 @@ export function messagesByCount(bytes: Uint8Array, counts: Float64Array, lists: 
 }
 
 /**
- * Messages that stand in `bytes` one behind the other. `queueOffsets` has the place of each in its queue; without it
- * the records' own are taken.
+ * Messages that stand in `bytes` one behind the other. `queueOffsets` has the place of each in its queue, or is that of the
+ * first, behind which the others follow; without it the records' own are taken.
  */
-export function messagesIn(bytes: Uint8Array, queueOffsets?: Float64Array): StoredMessage[] {
+export function messagesIn(bytes: Uint8Array, queueOffsets?: Float64Array | number): StoredMessage[] {
   const record = new RecordBytes(bytes);
   const messages: StoredMessage[] = [];
   let at = 0;
   while (at + SMALLEST_RECORD_BYTES <= bytes.length) {
     const size = record.int32(at + At.size);
     if (size < SMALLEST_RECORD_BYTES || at + size > bytes.length) break;
-    messages.push(new StoredMessage(record, at, size, queueOffsets?.[messages.length]));
+    const place = messages.length;
+    const queueOffset = typeof queueOffsets === "number" ? queueOffsets + place : queueOffsets?.[place];
+    messages.push(new StoredMessage(record, at, size, queueOffset));
     at += size;
   }
   return messages;

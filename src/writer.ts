@@ -1,5 +1,5 @@
 /** Puts messages: encodes them, hands them to the engine in as few calls as there can be, and tells of them. */
-import { answerFor, type PutResult, type PutResults, PutResultsBuilder, singleResult } from "./batch.ts";
+import { answerFor, type PutResult, type PutResults, PutResultsBuilder, resultAt } from "./batch.ts";
 import { type EngineStore, PUT_RESULT_HEADER } from "./binding/contract.ts";
 import type { MessageColumns } from "./columns.ts";
 import { type PutDiagnostics, publishSegments, putChannel, segmentChannel } from "./diagnostics.ts";
@@ -7,6 +7,7 @@ import { Encoder } from "./encode.ts";
 import { ColumnsEncoder } from "./encode-columns.ts";
 import { GroupEncoder } from "./encode-group.ts";
 import { argumentError, StoreError, shown, withDetails } from "./errors.ts";
+import type { Gathered } from "./gathered.ts";
 import type { EncodedHost } from "./hosts.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { GroupMessage, GroupOptions, InnerBatchMessage, Message } from "./message.ts";
@@ -60,6 +61,12 @@ export interface EncodedMessage {
   readonly storeHost: EncodedHost;
 }
 
+/** Those of the messages at the front that were stored. */
+export interface GatheredResults {
+  readonly results: readonly PutResult[];
+  readonly error: StoreError | undefined;
+}
+
 export class Writer {
   readonly #engine: EngineStore;
   readonly #lifecycle: Lifecycle;
@@ -97,17 +104,41 @@ export class Writer {
 
   /** A message as `putEncoded` takes it, any number of times. */
   encode(message: Message | InnerBatchMessage): EncodedMessage {
-    this.#lifecycle.checkWritable();
+    return this.#encoded(message, ({ bytes, used, storeHosts }) => ({
+      bytes: bytes.slice(0, used),
+      storeHost: storeHosts as EncodedHost,
+    }));
+  }
+
+  /** Hands over an encoded message, whose bytes hold for the call of `add` alone: nothing runs meanwhile that could put. */
+  gather(message: Message | InnerBatchMessage, add: Gathered["add"]): void {
+    this.#encoded(message, ({ bytes, used, storeHosts }) => add(bytes, used, storeHosts as EncodedHost));
+  }
+
+  #encoded<T>(message: Message | InnerBatchMessage, take: (encoder: Encoder) => T): T {
+    this.#lifecycle.checkAppending();
     const workspace = this.#take();
     const { encoder } = workspace;
     try {
       encoder.begin();
       encoder.add(message, -1);
-      this.#lifecycle.checkWritable();
-      return { bytes: encoder.bytes.slice(0, encoder.used), storeHost: encoder.storeHosts as EncodedHost };
+      this.#lifecycle.checkAppending();
+      return take(encoder);
     } finally {
       this.#giveBack(workspace);
     }
+  }
+
+  /** Puts what was gathered in one call of the engine; `error` says why there are fewer results than messages. */
+  putGathered({ bytes, used, count, storeHosts }: Gathered): GatheredResults {
+    this.#lifecycle.checkAppending();
+    const answer = answerFor(count);
+    const stored = this.#engine.put(bytes, used, count, answer);
+    const error = stored < count ? this.#engine.takeError() : undefined;
+    const results = new Array<PutResult>(stored);
+    for (let i = 0; i < stored; i++) results[i] = resultAt(answer, i, storeHosts[i] as EncodedHost);
+    if (stored > 0) this.#tell(answer, stored);
+    return { results, error };
   }
 
   putEncoded({ bytes, storeHost }: EncodedMessage): PutResult {
@@ -122,9 +153,8 @@ export class Writer {
   }
 
   #putOne(answer: Float64Array, storeHost: EncodedHost): PutResult {
-    this.#waits.stored(answer[2] as number);
-    const result = singleResult(answer, storeHost);
-    this.#publish(result.physicalOffset, result.endOffset, 1, result.storeTimestamp);
+    const result = resultAt(answer, 0, storeHost);
+    this.#tell(answer, 1);
     return result;
   }
 
@@ -163,10 +193,9 @@ export class Writer {
       if (this.#engine.putGroup(encoder.bytes, encoder.used, count, answer) !== count) {
         throw inBatch(this.#engine.takeError(), 0);
       }
-      this.#waits.stored(answer[2] as number);
       const results = new PutResultsBuilder(count);
       results.add(answer, count);
-      this.#publish(answer[PUT_RESULT_HEADER] as number, answer[1] as number, count, answer[0] as number);
+      this.#tell(answer, count);
       return results.build(encoder.storeHost);
     } catch (error) {
       throw this.#noted(error);
@@ -212,8 +241,7 @@ export class Writer {
   #noteStored(stored: number, count: number, answer: Float64Array, results: PutResultsBuilder): void {
     if (stored > 0) {
       results.add(answer, stored);
-      this.#waits.stored(answer[2] as number);
-      this.#publish(answer[PUT_RESULT_HEADER] as number, answer[1] as number, stored, answer[0] as number);
+      this.#tell(answer, stored);
     }
     if (stored < count) throw inBatch(this.#engine.takeError(), results.stored - stored);
   }
@@ -235,7 +263,12 @@ export class Writer {
     return error.code === "STORE_POISONED" ? this.#lifecycle.poison(error, true) : error;
   }
 
-  #publish(physicalOffset: number, endOffset: number, count: number, storeTimestamp: number): void {
+  /** Tells those who wait, and those who listen, of `count` messages that one call of the engine has stored. */
+  #tell(answer: Float64Array, count: number): void {
+    this.#waits.stored(answer[2] as number);
+    if (!putChannel.hasSubscribers && !segmentChannel.hasSubscribers) return;
+    const [storeTimestamp = 0, endOffset = 0] = answer;
+    const physicalOffset = answer[PUT_RESULT_HEADER] as number;
     const { path } = this.#lifecycle;
     if (putChannel.hasSubscribers) {
       putChannel.publish({ path, count, physicalOffset, endOffset, storeTimestamp } satisfies PutDiagnostics);

@@ -41,18 +41,22 @@ export function valueFrom(node: JsonNode): JsonValue {
  * `bareKeys` tells of the keys on the way to an object whether its own are written without quotes.
  */
 export function nodeFrom(argument: string, value: unknown, keys: readonly string[], bareKeys: BareKeys): JsonNode {
-  return new Copy(bareKeys).node(argument, value, [...keys]);
+  return new Copy(bareKeys, keys.length).node(argument, value, [...keys]);
 }
 
 export type BareKeys = (keys: readonly string[]) => boolean;
 
 class Copy {
   readonly #bareKeys: BareKeys;
+  /** Objects that one may be nested in here. */
+  readonly #room: number;
   /** Objects that are being copied, to notice one that contains itself. */
   readonly #open: Set<object> = new Set();
 
-  constructor(bareKeys: BareKeys) {
+  /** For a value so deep in its document. */
+  constructor(bareKeys: BareKeys, depth: number) {
     this.#bareKeys = bareKeys;
+    this.#room = MAX_DEPTH - depth;
   }
 
   node(path: string, value: unknown, keys: string[]): JsonNode {
@@ -75,7 +79,7 @@ class Copy {
 
   #container(path: string, value: object, keys: string[]): JsonNode {
     if (this.#open.has(value)) throw wrong(path, value, "it must not contain itself");
-    if (this.#open.size >= MAX_DEPTH - 1) throw wrong(path, value, `it must not be nested more than ${MAX_DEPTH} deep`);
+    if (this.#open.size >= this.#room) throw wrong(path, value, `it must not be nested more than ${MAX_DEPTH} deep`);
     if (types.isProxy(value) || !(Array.isArray(value) || isPlainObject(value))) {
       throw wrong(path, value, "it must be an array or a plain object");
     }

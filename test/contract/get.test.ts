@@ -139,6 +139,20 @@ describe("get into a buffer of the caller", () => {
     expect(store.get("orders", 0, 0, { into: new Uint8Array(size) }).messages).toHaveLength(1);
   });
 
+  test("written over before its messages are asked for: they say so, or are what is there then", async () => {
+    const store = await storeOf(3);
+    const into = new Uint8Array(4096);
+    const found = store.get("orders", 0, 0, { into });
+    into.fill(0);
+    const error = thrown(() => found.messages);
+    expect(error).toMatchObject({ code: "STORE_CORRUPT" });
+    expect(error.message).toContain("written over");
+    const first = store.get("orders", 0, 0, { max: 1, into });
+    store.get("orders", 0, 2, { max: 1, into });
+    expect(first.messages.map(({ body }) => text(body))).toEqual(["2"]);
+    expect(first.messages).toBe(first.messages);
+  });
+
   test("may be shared with other threads", async () => {
     const store = await storeOf(2);
     const into = new Uint8Array(new SharedArrayBuffer(4096));

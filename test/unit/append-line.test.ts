@@ -4,15 +4,16 @@ import { AppendLine } from "../../src/append-line.ts";
 import { PutResult } from "../../src/batch.ts";
 import { StoreError } from "../../src/errors.ts";
 import { FlushWaiters } from "../../src/flush-waiters.ts";
+import type { Gathered } from "../../src/gathered.ts";
 import type { Message } from "../../src/message.ts";
-import type { EncodedMessage, Writer } from "../../src/writer.ts";
+import type { EncodedMessage, GatheredResults, Writer } from "../../src/writer.ts";
 
 const STORE_HOST = { bytes: new Uint8Array(4), port: 0 } as unknown as EncodedMessage["storeHost"];
 const RECORD_BYTES = 100;
 
 /** A line over a disk that has room for as many messages as `room` says. */
 function line(mostBytes = 1_000_000) {
-  const disk = { room: 0, stored: [] as string[], onStored: () => {}, refuses: new Set<string>() };
+  const disk = { room: 0, stored: [] as string[], calls: 0, onStored: () => {}, refuses: new Set<string>() };
   const bodyOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   const put = (bytes: Uint8Array): PutResult => {
     const body = bodyOf(bytes);
@@ -23,10 +24,28 @@ function line(mostBytes = 1_000_000) {
     disk.onStored();
     return new PutResult(place * RECORD_BYTES, place, RECORD_BYTES, 0, STORE_HOST);
   };
+  const putAlone = (bytes: Uint8Array): PutResult => {
+    disk.calls++;
+    return put(bytes);
+  };
+  const putGathered = (gathered: Gathered): GatheredResults => {
+    disk.calls++;
+    const results: PutResult[] = [];
+    try {
+      for (let n = 0; n < gathered.count; n++) results.push(put(gathered.message(n)));
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      return { results, error };
+    }
+    return { results, error: undefined };
+  };
   const writer = {
-    put: ({ body }: Message) => put(body as Uint8Array),
+    put: ({ body }: Message) => putAlone(body as Uint8Array),
     encode: ({ body }: Message) => ({ bytes: body, storeHost: STORE_HOST }),
-    putEncoded: ({ bytes }: EncodedMessage) => put(bytes),
+    gather: ({ body }: Message, add: Gathered["add"]) =>
+      add(body as Uint8Array, (body as Uint8Array).length, STORE_HOST),
+    putEncoded: ({ bytes }: EncodedMessage) => putAlone(bytes),
+    putGathered,
   } as unknown as Writer;
   const waiters = new FlushWaiters(() => {}, 0);
   const appends = new AppendLine(writer, waiters, "/store", mostBytes);
@@ -43,6 +62,112 @@ async function withTimers(test: () => Promise<void>): Promise<void> {
     vi.useRealTimers();
   }
 }
+
+/** What became of appends: their places, or the codes. */
+async function outcomes(appends: Promise<PutResult>[]): Promise<(number | string)[]> {
+  const settled = await Promise.allSettled(appends);
+  return settled.map((one) => (one.status === "fulfilled" ? one.value.queueOffset : one.reason.code));
+}
+
+describe("appends of one turn", () => {
+  test("are put together, the first of them at once", async () => {
+    const { append, disk } = line();
+    disk.room = 10;
+    const first = ["a", "b", "c"].map((body) => append(body));
+    expect(disk.stored).toEqual(["a"]);
+    expect(await outcomes(first)).toEqual([0, 1, 2]);
+    expect([disk.stored, disk.calls]).toEqual([["a", "b", "c"], 2]);
+    expect(await outcomes([append("d"), append("e")])).toEqual([3, 4]);
+    expect(disk.calls).toBe(4);
+  });
+
+  test("are put before the turn ends where somebody asks for it", () => {
+    const { append, appends, disk } = line();
+    disk.room = 10;
+    for (const body of ["a", "b", "c"]) void append(body);
+    appends.putGathered();
+    expect(disk.stored).toEqual(["a", "b", "c"]);
+    void append("d");
+    appends.putGathered();
+    appends.putGathered();
+    expect([disk.stored, disk.calls]).toEqual([["a", "b", "c", "d"], 3]);
+  });
+
+  test("are put before the turn ends where they are many, or large", () => {
+    const { append, disk } = line(1 << 30);
+    disk.room = 10_000;
+    for (let n = 0; n < 3000; n++) void append(String(n));
+    expect(disk.stored.length).toBeGreaterThan(2000);
+    const large = "x".repeat(300_000);
+    const before = disk.stored.length;
+    for (let n = 0; n < 8; n++) void append(large);
+    expect(disk.stored.length).toBeGreaterThanOrEqual(before + 4);
+  });
+
+  test("are told each its own error", async () => {
+    const { append, disk } = line();
+    disk.room = 10;
+    disk.refuses.add("c").add("e");
+    const told = await outcomes(["a", "b", "c", "d", "e", "f"].map((body) => append(body)));
+    expect(told).toEqual([0, 1, "STORE_FULL", 2, "STORE_FULL", 3]);
+    expect(disk.stored).toEqual(["a", "b", "d", "f"]);
+  });
+
+  test("go into line from the first on that finds no room", () =>
+    withTimers(async () => {
+      const { append, appends, disk } = line();
+      disk.room = 2;
+      const all = outcomes(["a", "b", "c", "d"].map((body) => append(body)));
+      await vi.advanceTimersByTimeAsync(0);
+      expect([disk.stored, appends.waiting]).toEqual([["a", "b"], 2]);
+      disk.room = 10;
+      await vi.advanceTimersByTimeAsync(100);
+      expect(await all).toEqual([0, 1, 2, 3]);
+      expect([disk.stored, appends.pressure]).toEqual([["a", "b", "c", "d"], 0]);
+    }));
+
+  test("go into line behind one of them that found no room alone", () =>
+    withTimers(async () => {
+      const { append, disk } = line();
+      disk.room = 2;
+      disk.refuses.add("b");
+      const all = outcomes(["a", "b", "c", "d", "e"].map((body) => append(body)));
+      await vi.advanceTimersByTimeAsync(0);
+      expect(disk.stored).toEqual(["a", "c"]);
+      disk.room = 10;
+      await vi.advanceTimersByTimeAsync(100);
+      expect(await all).toEqual([0, "STORE_FULL", 1, 2, 3]);
+      expect(disk.stored).toEqual(["a", "c", "d", "e"]);
+    }));
+
+  test("are all told where the call fails", async () => {
+    const { append, disk } = line();
+    disk.room = 10;
+    disk.onStored = () => {
+      if (disk.stored.length === 2) throw Object.assign(new Error("a defect"), { code: "DEFECT" });
+    };
+    expect(await outcomes(["a", "b", "c"].map((body) => append(body)))).toEqual([0, "DEFECT", "DEFECT"]);
+    expect(disk.stored).toEqual(["a", "b"]);
+  });
+
+  test("of a durable kind count for the bound once they are put, and none too many gets in", async () => {
+    const { append, disk, waiters } = line(10 * RECORD_BYTES);
+    disk.room = 100;
+    const all = Array.from({ length: 30 }, (_, n) => {
+      try {
+        return append(String(n), "disk");
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    });
+    const told = outcomes(all);
+    waiters.settle(10 * RECORD_BYTES);
+    expect((await told).map((one) => (typeof one === "number" ? "ok" : one))).toEqual([
+      ...Array(10).fill("ok"),
+      ...Array(20).fill("STORE_BUSY"),
+    ]);
+  });
+});
 
 describe("a line of appends", () => {
   test("gets in as room comes, in the order in which it was joined", () =>

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::error::Finding;
 use crate::format::hash::{index_key_hash, java_hash, tags_code};
 use crate::format::light_queues::{self, LIGHT_QUEUE_ID, is_light_queue, may_multi_dispatch};
+use crate::format::marks::{Marks, Space};
 use crate::format::properties::{Dispatched, dispatched};
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::{Record, SYS_FLAG_INNER_BATCH, Transaction, transaction};
@@ -94,8 +95,12 @@ impl<'a> Dispatch<'a> {
             put(java_hash(topic_key_hash, key));
         }
         if let Some(keys) = self.names.keys {
-            for key in keys.split(|&byte| byte == b' ').filter(|key| !key.is_empty()) {
-                put(java_hash(topic_key_hash, key));
+            let mut from = 0;
+            for end in Marks::<Space>::new(keys).chain(core::iter::once(keys.len())) {
+                if end > from {
+                    put(java_hash(topic_key_hash, &keys[from..end]));
+                }
+                from = end + 1;
             }
         }
         if with_tags && let Some(tags) = self.names.tags {

@@ -99,6 +99,12 @@ pub trait Segment {
         let _ = (from, to);
     }
 
+    /// `len` bytes from `at` will be copied next, from memory: what can be done ahead without waiting. The range may lie
+    /// outside the segment.
+    fn will_copy(&self, at: u64, len: u64) {
+        let _ = (at, len);
+    }
+
     /// Makes sure that bytes `0..end` can be written without the disk running full (the prefill frontier).
     /// Nothing is written that a reader could see.
     fn reserve(&self, end: u64) -> Result<(), IoError>;

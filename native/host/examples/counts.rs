@@ -17,10 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use directory::Directory;
-use moraine_core::batch::{BatchMessage, encode};
 use moraine_core::engine::lookup::asked;
 use moraine_core::engine::put::RESULT_HEADER;
-use moraine_core::format::record::{Address, Host};
 use moraine_core::options::Options;
 use moraine_host::clock::HostClock;
 use moraine_host::shared::{GetHead, GetRequest, OpenSettings, Shared};
@@ -68,25 +66,10 @@ fn put(store: &Shared, batch: &[u8], results: &mut [f64]) {
 
 /// A batch of messages to queue 0 of `topic`, each with a tag and a key of its own, which has its number.
 fn messages(topic: &str, numbers: Range<usize>, bytes: usize) -> Vec<u8> {
-    let host = Host { address: Address::V4([127, 0, 0, 1]), port: 10911 };
     let body = vec![b'x'; bytes];
     let mut batch = Vec::new();
     for number in numbers {
-        let properties = format!("TAGS\x01paid\x02KEYS\x01{}\x02", key(number));
-        let message = BatchMessage {
-            topic: topic.as_bytes(),
-            queue_id: 0,
-            flag: 0,
-            sys_flag: 0,
-            reconsume_times: 0,
-            born_timestamp: NOW_MS,
-            prepared_transaction_offset: 0,
-            born_host: host,
-            store_host: host,
-            body: &body,
-            properties: properties.as_bytes(),
-        };
-        encode(&message, &mut batch);
+        batch::add(topic, &body, &format!("TAGS\x01paid\x02KEYS\x01{}\x02", key(number)), NOW_MS, &mut batch);
     }
     batch
 }

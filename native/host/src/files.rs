@@ -10,13 +10,14 @@ use moraine_core::error::{IoError, IoKind};
 use moraine_core::storage::{DirectoryStamp, Entry, EntryKind, FileStamp, ReadMode, Space, Storage};
 
 use crate::background::Background;
-use crate::descriptors::Descriptors;
+use crate::descriptors::{Descriptors, View};
 use crate::errno::{io_error, read_only, wrong_type};
 use crate::holes::data_from;
 use crate::identity;
+use crate::mapped::Mapping;
 use crate::prefill::Ahead;
 use crate::resident::{cold, read_resident};
-use crate::segment::HostSegment;
+use crate::segment::{HostSegment, keeps_written_blocks};
 use crate::whole::create_whole;
 
 /// Queue and index files held open at a time.
@@ -123,6 +124,30 @@ impl HostStorage {
 
     fn descriptors(&self) -> MutexGuard<'_, Descriptors> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a few bytes, fewer only where the file ends, however long it takes. A file that is read so again and again is
+    /// mapped.
+    pub(crate) fn read_few(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        #[cfg(test)]
+        self.stall.pass(path);
+        let view = match self.access.read_only {
+            true => View::None, // others may cut it
+            false => self.descriptors().view(path),
+        };
+        match view {
+            View::Mapped(mapping) => {
+                if mapping.read_within(at, out) {
+                    return Ok(out.len());
+                }
+            }
+            View::Wanted(file) => {
+                let mapping = map_read(&file, path).ok().map(Arc::new);
+                self.descriptors().put_view(path, &file, mapping);
+            }
+            View::None => {}
+        }
+        self.read_at(path, at, out)
     }
 
     /// An existing file, from the descriptors held or opened now.
@@ -360,6 +385,15 @@ impl Storage for HostStorage {
             Err(error) => Err(io_error(&error.into(), "statfs", dir)),
         }
     }
+}
+
+/// The whole of a file, to be read.
+fn map_read(file: &File, path: &str) -> Result<Mapping, IoError> {
+    let len = file.metadata().map_err(|error| io_error(&error, "fstat", path))?.len();
+    if len == 0 || !keeps_written_blocks(file) {
+        return Err(IoError::new(IoKind::Other, "mmap", path, "is not mapped"));
+    }
+    Mapping::new(file, len, false).map_err(|error| io_error(&error, "mmap", path))
 }
 
 /// Whoever puts a backup back sets the time of the last modification, nobody that of the last change.

@@ -9,6 +9,9 @@ use memmap2::{MmapOptions, MmapRaw, UncheckedAdvice};
 
 use crate::fault::Registration;
 
+/// More would push out of the processor's cache what is worked on.
+const FETCHED_AHEAD_BYTES: u64 = 4096;
+
 /// Why an access did not happen, or does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -56,6 +59,27 @@ impl Mapping {
         // Broken by: `a_truncated_segment_answers_with_errors`, `readers_and_the_writer_share_a_segment`.
         unsafe { ptr::copy_nonoverlapping(self.map.as_ptr().add(at), out.as_mut_ptr(), out.len()) };
         if self.guard.faulted() { Err(Refused::Faulted) } else { Ok(()) }
+    }
+
+    /// As [`Mapping::read`], of any bytes; false where they do not lie within the mapping, or cannot be had.
+    pub(crate) fn read_within(&self, at: u64, out: &mut [u8]) -> bool {
+        let end = at.checked_add(out.len() as u64);
+        end.is_some_and(|end| end <= self.map.len() as u64) && self.read(at as usize, out).is_ok()
+    }
+
+    /// Has the processor fetch the bytes `at..at + len`, as far as they lie within the mapping and its pages are in the page
+    /// table, and does not wait for them.
+    pub(crate) fn fetch_ahead(&self, at: u64, len: u64) {
+        const LINE_BYTES: usize = 64;
+        let to = at.saturating_add(len.min(FETCHED_AHEAD_BYTES)).min(self.map.len() as u64) as usize;
+        #[cfg(target_arch = "x86_64")]
+        for at in (at as usize & !(LINE_BYTES - 1)..to).step_by(LINE_BYTES) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: the address lies within the mapping; a hint reads nothing that the program sees, and never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.map.as_ptr().add(at).cast::<i8>()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (to, LINE_BYTES);
     }
 
     /// Hands `write` the bytes `at..at + len`, which lie within the mapping. One caller at a time.

@@ -1,9 +1,12 @@
 //! Looking into a store. Under the lock only what is in memory is looked at; what has to come from the disk is brought
 //! without it, and the look taken again. So nobody who puts waits for a disk that somebody else reads.
 
-use moraine_core::engine::lookup::Lookup;
+use moraine_core::engine::lookup::{Lookup, Wanted};
 use moraine_core::engine::{Appended, GetRequest, Reader, Resolved, ScanItem, Scanner};
 use moraine_core::error::{Code, Error, IoError, IoKind};
+use moraine_core::index::lookup::Search;
+use moraine_core::limits::INDEX_ENTRY_BYTES;
+use moraine_core::log::view::LogView;
 use moraine_core::storage::{ReadMode, Storage};
 
 use crate::clock::HostClock;
@@ -29,6 +32,9 @@ pub struct GetHead {
 /// What is read of a file at once where a part of it is needed: an index page, or the entries of a thousand messages.
 const BROUGHT_BYTES: u64 = 64 * 1024;
 
+/// Entries that are left to be read without the lock have no more bytes.
+const LEFT_BYTES: usize = 1024;
+
 /// Looks that find other bytes missing each time, before one is taken that waits for the disk under the lock: memory is so
 /// short then that what was brought is gone at once.
 const MOST_LOOKS: usize = 10_000;
@@ -44,7 +50,12 @@ impl Shared {
     /// Copies messages of a queue into `out`, back to back, and their queue offsets into `queue_offsets`.
     pub fn get(&self, request: GetRequest<'_>, out: &mut [u8], queue_offsets: &mut [f64], head: &mut GetHead) -> Result<(), Error> {
         self.core.with_resolved(|resolved| {
+            resolved.may_leave_entries(true);
             self.core.read(|reader| reader.resolve(&request, resolved))?;
+            resolved.may_leave_entries(false);
+            if resolved.left().is_some() && !self.core.take_left(resolved)? {
+                self.core.read(|reader| reader.resolve(&request, resolved))?;
+            }
             resolved.read_by(ReadMode::Usual);
             *head = copy(resolved, out, queue_offsets)?;
             Ok(())
@@ -168,6 +179,17 @@ impl Core {
         Ok(())
     }
 
+    /// Reads the entries that were left, without the lock: a file that is mapped costs no call. False where they do not make the
+    /// answer.
+    fn take_left(&self, resolved: &mut Resolved<HostSegment>) -> Result<bool, Error> {
+        let mut raw = [0; LEFT_BYTES];
+        let Some((path, at, bytes)) = resolved.left() else { return Ok(false) };
+        let Some(raw) = raw.get_mut(..bytes) else { return Ok(false) };
+        // What keeps it from being read, the look under the lock says, or it finds that it is not needed any more.
+        let is_read = self.storage.read_few(path, at, raw).is_ok_and(|read| read == bytes);
+        Ok(is_read && self.look(|reader| Ok(reader.leads_on(resolved)))? && resolved.take_left(raw))
+    }
+
     fn look_up(
         &self,
         lookup: &mut Lookup<HostSegment>,
@@ -178,8 +200,29 @@ impl Core {
     ) -> Result<(), Error> {
         drop(self.lock()?);
         lookup.begin(asked, begin, end, max)?;
-        lookup.go_on(|wanted, search| self.read(|reader| reader.lookup_on(wanted.topic, wanted.key, search)), into, usize::MAX)?;
+        lookup.go_on(|wanted, search| self.search(wanted, search), into, usize::MAX)?;
         Ok(())
+    }
+
+    /// Searches the index; its entries in files are read without the lock, as [`Core::take_left`] reads those of queues.
+    fn search(&self, wanted: &Wanted<'_>, search: &mut Search) -> Result<LogView<HostSegment>, Error> {
+        search.may_leave_entries(true);
+        let mut cuts = None;
+        loop {
+            let log = self.read(|reader| {
+                if cuts.replace(reader.cuts()).is_some_and(|before| before != reader.cuts()) {
+                    search.clear();
+                }
+                reader.lookup_on(wanted.topic, wanted.key, search)
+            })?;
+            let mut raw = [0; INDEX_ENTRY_BYTES as usize];
+            match search.left().map(|(path, at)| self.storage.read_few(path, at, &mut raw)) {
+                None => return Ok(log),
+                Some(Ok(read)) if read == raw.len() => search.give(&raw),
+                // It is looked at under the lock.
+                Some(_) => search.may_leave_entries(false),
+            }
+        }
     }
 
     /// Lends memory for an answer, which is kept for the next.

@@ -78,6 +78,15 @@ impl HostSegment {
         self.frontier.file()
     }
 
+    /// What it is read from, where not by calls.
+    fn view(&self) -> Option<&Mapping> {
+        match &self.writing {
+            Writing::Mapped(mapping) => Some(mapping),
+            Writing::Calls(view) => view.as_ref(),
+            Writing::Never => None,
+        }
+    }
+
     fn check(&self, syscall: &'static str, at: u64, len: u64) -> Result<(), IoError> {
         let size = self.frontier.size();
         if at <= size && len <= size - at {
@@ -208,12 +217,7 @@ impl Segment for HostSegment {
 
     fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError> {
         self.check("read", at, out.len() as u64)?;
-        let view = match &self.writing {
-            Writing::Mapped(mapping) => Some(mapping.as_ref()),
-            Writing::Calls(view) => view.as_ref(),
-            Writing::Never => None,
-        };
-        match view.map(|mapping| mapping.read(at as usize, out)) {
+        match self.view().map(|mapping| mapping.read(at as usize, out)) {
             Some(Ok(())) => Ok(()),
             // After a fault the calls say what is wrong, and give what can still be had.
             Some(Err(_)) | None => self.pread(at, out),
@@ -241,6 +245,12 @@ impl Segment for HostSegment {
         if let Some(len) = std::num::NonZeroU64::new(to.saturating_sub(from)) {
             // Advice: without it the reads that follow take longer.
             let _ = rustix::fs::fadvise(self.file(), from, Some(len), rustix::fs::Advice::WillNeed);
+        }
+    }
+
+    fn will_copy(&self, at: u64, len: u64) {
+        if let Some(mapping) = self.view() {
+            mapping.fetch_ahead(at, len);
         }
     }
 
@@ -289,6 +299,6 @@ fn first_set_byte(bytes: &[u8]) -> Option<usize> {
     bytes[from..].iter().position(|&byte| byte != 0).map(|at| from + at)
 }
 
-fn keeps_written_blocks(file: &File) -> bool {
+pub(crate) fn keeps_written_blocks(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|fs| matches!(fs.f_type as u64, EXT_MAGIC | XFS_MAGIC | TMPFS_MAGIC))
 }

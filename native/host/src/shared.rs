@@ -75,6 +75,9 @@ pub struct Shared {
 #[derive(Clone)]
 pub struct Door(Weak<Core>);
 
+/// Kept for calls to come, in boxes: these are too large to be moved for each call.
+type Kept<T> = Vec<Box<T>>;
+
 /// What the members and the threads of a store share.
 pub(crate) struct Core {
     /// `None` once the store is closed.
@@ -94,9 +97,9 @@ pub(crate) struct Core {
     /// The positions when the store was last seen open.
     last: Mutex<Positions>,
     /// Answers kept for their buffers.
-    resolved: Mutex<Vec<Resolved<HostSegment>>>,
+    resolved: Mutex<Kept<Resolved<HostSegment>>>,
     /// Lookups kept for their memory.
-    lookups: Mutex<Vec<Lookup<HostSegment>>>,
+    lookups: Mutex<Kept<Lookup<HostSegment>>>,
 }
 
 impl Shared {
@@ -417,11 +420,11 @@ impl Core {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = positions;
     }
 
-    pub(crate) fn resolved(&self) -> MutexGuard<'_, Vec<Resolved<HostSegment>>> {
+    pub(crate) fn resolved(&self) -> MutexGuard<'_, Kept<Resolved<HostSegment>>> {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn lookups(&self) -> MutexGuard<'_, Vec<Lookup<HostSegment>>> {
+    pub(crate) fn lookups(&self) -> MutexGuard<'_, Kept<Lookup<HostSegment>>> {
         self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -189,6 +189,24 @@ fn a_truncated_segment_answers_with_errors() {
 }
 
 #[test]
+fn telling_of_what_will_be_copied_reads_nothing_and_fails_nowhere() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    let segment = storage.create_segment("00", MIB).unwrap();
+    write(&segment, 4000, b"here");
+    let ranges =
+        [(0, 1), (4000, 200), (MIB - 1, 1), (MIB - 1, 4096), (MIB, 10), (MIB + 1, 10), (u64::MAX, u64::MAX), (0, u64::MAX), (5, 0)];
+    ranges.iter().for_each(|&(at, len)| segment.will_copy(at, len));
+    assert_eq!(read(&segment, 4000, 4), b"here");
+    // Pages that are no more: a hint is no access, which would fault.
+    let file = OpenOptions::new().write(true).open(directory.path().join("00")).unwrap();
+    file.set_len(0).unwrap();
+    ranges.iter().for_each(|&(at, len)| segment.will_copy(at, len));
+    file.set_len(MIB).unwrap();
+    assert_eq!(read(&segment, 4000, 4), [0; 4], "nothing has faulted: the mapping is read on");
+}
+
+#[test]
 fn readers_and_the_writer_share_a_segment() {
     const RECORD: u64 = 1000;
     const RECORDS: u64 = 8000;

@@ -76,6 +76,54 @@ fn what_was_put_is_got_looked_up_and_scanned() {
 }
 
 #[test]
+fn entries_of_a_file_that_is_read_again_and_again_are_those_that_it_has() {
+    const MESSAGES: usize = 900;
+    let directory = Directory::new();
+    let (store, listener) = open(settings(directory.path()));
+    put(&store, "orders", &bodies(MESSAGES)).unwrap();
+    close(&store, &listener).unwrap();
+    let (store, listener) = open(settings(directory.path()));
+    let is_body = |offset: usize| {
+        let (head, record) = get(&store, "orders", offset as u64, 1).unwrap();
+        let body = format!("body {offset}");
+        head.messages == 1 && record.windows(body.len()).any(|window| window == body.as_bytes())
+    };
+    let read_all = || assert!((0..MESSAGES).all(|n| is_body(n * 7 % MESSAGES)));
+    let file = directory.path().canonicalize().unwrap().join("consumequeue/orders/0/00000000000000000000");
+    let is_mapped = || fs::read_to_string("/proc/self/maps").unwrap().contains(&*file.to_string_lossy());
+    read_all();
+    assert_eq!(is_mapped(), keeps_blocks(directory.path()), "mapped where that is safe");
+    // More comes into the file that is mapped.
+    put(&store, "orders", &bodies(50)).unwrap();
+    store.request_flush();
+    listener.wait_for("a flush", |told| !told.settled.is_empty());
+    read_all();
+    assert_eq!(get(&store, "orders", 940, 1).unwrap().0.messages, 1);
+    // Somebody has cut it: an answer without messages, and no fault.
+    let held = fs::read(&file).unwrap();
+    fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(0).unwrap();
+    assert_eq!(get(&store, "orders", 10, 1).unwrap().0.messages, 0);
+    fs::write(&file, held).unwrap();
+    read_all();
+    // Its topic goes, and comes again with other messages.
+    store.delete_topic(7, "orders".into()).unwrap();
+    listener.wait_for("the end of the topic", |told| !told.done.is_empty());
+    assert!(!is_mapped() && get(&store, "orders", 10, 1).unwrap().0.messages == 0);
+    put(&store, "orders", &bodies(20)).unwrap();
+    let (head, record) = get(&store, "orders", 960, 1).unwrap();
+    assert_eq!((head.messages, head.min, head.max), (1, 950, 970));
+    assert!(record.windows(7).any(|window| window == b"body 10"));
+    assert_eq!(get(&store, "orders", 10, 1).unwrap().0.messages, 0);
+    close(&store, &listener).unwrap();
+}
+
+/// Whether files of that file system are mapped.
+fn keeps_blocks(path: &std::path::Path) -> bool {
+    const KINDS: [i64; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
+    rustix::fs::statfs(path).is_ok_and(|system| KINDS.contains(&system.f_type))
+}
+
+#[test]
 fn a_buffer_too_small_says_what_is_needed() {
     let directory = Directory::new();
     let (store, listener) = open(settings(directory.path()));

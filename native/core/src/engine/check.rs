@@ -92,10 +92,11 @@ impl<S: Storage> Checks<'_, S> {
             }
         }
         let mut text = None;
-        if properties::has_record_crc(message.properties) {
+        let mut places = properties::dispatched_places(message.properties);
+        if places.has_record_crc() {
             text = Some(self.run.text_without(message.properties, &[RECORD_CRC_NAME]));
+            places = properties::dispatched_places(self.run.properties(text, message));
         }
-        let mut places = properties::dispatched_places(self.run.properties(text, message));
         let mut is_light = false;
         let mut offset_bytes = 0;
         let inner_messages =

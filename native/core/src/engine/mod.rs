@@ -34,6 +34,7 @@ pub mod delete_topic;
 pub mod expire;
 mod found;
 pub mod health;
+mod intake;
 pub mod kept;
 pub(crate) mod known;
 mod live;

@@ -15,7 +15,7 @@ use crate::dispatch::Dispatch;
 use crate::error::{Code, Error, Finding, IoError, IoKind};
 use crate::format::checkpoint::Checkpoint;
 use crate::format::light_queues::LIGHT_QUEUE_ID;
-use crate::format::record::NewRecord;
+use crate::format::record::{NewRecord, Staging};
 use crate::storage::{Clock, Storage};
 
 /// Numbers in the results in front of those of the messages.
@@ -34,39 +34,38 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
     /// `results` gets the store timestamp, the end offset and how many watches are ready, then per message physical offset, queue offset and size.
     /// All messages are checked before the first is stored. On an error, the number says how many are stored.
     pub fn put(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
-        self.put_read(results, |messages| read_batch(batch, messages))
+        self.put_read(results, |messages| read_batch(batch, messages), Self::prepare_apart)
     }
 
     /// As [`Writer::put`], for messages by columns (see [`crate::columns`]).
     pub fn put_columns(&mut self, columns: &Columns<'_>, results: &mut [f64]) -> Result<usize, (usize, Error)> {
-        self.put_read(results, |messages| columns.read(messages))
-    }
-
-    fn put_read<'a>(
-        &mut self,
-        results: &mut [f64],
-        read: impl FnOnce(&mut Vec<BatchMessage<'a>>) -> Result<(), Error>,
-    ) -> Result<usize, (usize, Error)> {
-        let mut messages = self.0.run.take_messages();
-        let outcome = match read(&mut messages).and_then(|()| self.prepare(&messages, results, Together::Apart)) {
-            Ok(()) => self.put_checked(&messages, results),
-            Err(error) => Err((0, error)),
-        };
-        self.0.run.keep_messages(messages);
-        outcome
+        self.put_read(results, |messages| columns.read(messages), Self::prepare_apart)
     }
 
     /// As [`Writer::put`], for messages of one queue that stay together in one file of the log (store-format §2.9):
     /// either all are stored, or none.
     pub fn put_group(&mut self, batch: &[u8], results: &mut [f64]) -> Result<usize, (usize, Error)> {
+        self.put_read(results, |messages| read_batch(batch, messages), Self::prepare_group)
+    }
+
+    /// Puts the messages that `read` gives once `prepare` has nothing to refuse.
+    fn put_read<'a>(
+        &mut self,
+        results: &mut [f64],
+        read: impl FnOnce(&mut Vec<BatchMessage<'a>>) -> Result<(), Error>,
+        prepare: impl FnOnce(&mut Self, &[BatchMessage<'a>], &[f64]) -> Result<(), Error>,
+    ) -> Result<usize, (usize, Error)> {
         let mut messages = self.0.run.take_messages();
-        let prepared = read_batch(batch, &mut messages).and_then(|()| self.prepare_group(&messages, results));
-        let outcome = match prepared {
+        let outcome = match read(&mut messages).and_then(|()| prepare(self, &messages, results)) {
             Ok(()) => self.put_checked(&messages, results),
             Err(error) => Err((0, error)),
         };
         self.0.run.keep_messages(messages);
         outcome
+    }
+
+    fn prepare_apart(&mut self, messages: &[BatchMessage<'_>], results: &[f64]) -> Result<(), Error> {
+        self.prepare(messages, results, Together::Apart)
     }
 
     fn prepare_group(&mut self, messages: &[BatchMessage<'_>], results: &[f64]) -> Result<(), Error> {
@@ -202,12 +201,13 @@ impl<S: Storage, C: Clock> Writer<'_, S, C> {
         let bytes: u64 = engine.run.planned.iter().map(|planned| planned.size).sum();
         engine.log.reserve(bytes)?;
         let (run, record_crc) = (&engine.run, engine.options.record_crc);
+        let mut staging = Staging::default();
         engine.log.append(bytes as usize, |out| {
             let mut rest = out;
             for (message, planned) in messages.iter().zip(&run.planned) {
                 let (slot, behind) = rest.split_at_mut(planned.size as usize);
                 let properties = run.properties(planned.text, message);
-                record(message, properties, planned.queue_offset, planned.physical, store_timestamp).write(record_crc, slot);
+                record(message, properties, planned.queue_offset, planned.physical, store_timestamp).write(record_crc, &mut staging, slot);
                 rest = behind;
             }
         })?;

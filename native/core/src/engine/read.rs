@@ -14,6 +14,7 @@ use crate::format::record::Record;
 use crate::index::lookup::Search;
 use crate::log::view::LogView;
 use crate::options::Options;
+use crate::queue::files::Stretch;
 use crate::queue::lookup::{self, Boundary, QueueOffsets};
 use crate::queue::table::QueueIndex;
 use crate::queue::topics::Topic;
@@ -96,7 +97,7 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let mut entries = Vec::new();
         if let Some(place) = engine.queues.find(topic, queue_id) {
             let count = (range.max - start).min(max as u64);
-            engine.queue_files.read(&self.files(), &engine.queues, place, start, count, |_, entry| {
+            engine.queue_files.read(&self.files(), &engine.queues, place, Stretch::of(start..start + count), |_, entry| {
                 entries.push(entry.unwrap_or(QueueEntry::BLANK));
                 true
             })?;

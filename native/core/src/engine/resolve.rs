@@ -5,18 +5,18 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Reader;
+use super::intake::{Intake, Left};
 use crate::batch_dispatch::batch_place;
 use crate::dispatch::SCHEDULE_TOPIC;
 use crate::error::{Code, Error};
 use crate::filter::TagFilter;
-use crate::format::ext_unit::is_address;
 use crate::format::light_queues;
 use crate::format::properties;
-use crate::format::queue_entry::QueueEntry;
 use crate::format::record::Record;
 use crate::limits::MAX_GET_MESSAGES;
 use crate::log::segments::Segments;
 use crate::log::view::LogView;
+use crate::queue::files::Stretch;
 use crate::queue::lookup::{self, QueueOffsets};
 use crate::storage::{Clock, FilesBy, ReadMode, Segment, Storage};
 
@@ -100,6 +100,9 @@ pub struct Resolved<G> {
     pub(super) most: usize,
     pub(super) filter: TagFilter,
     pub(super) parts: Vec<Part>,
+    /// Whether entries in files may be left to whoever asks, and those that were.
+    pub(super) may_leave: bool,
+    pub(super) left: Option<Left>,
 }
 
 /// What [`Resolved::copy`] did.
@@ -128,6 +131,8 @@ impl<G: Segment> Default for Resolved<G> {
             most: 0,
             filter: TagFilter::default(),
             parts: Vec::new(),
+            may_leave: false,
+            left: None,
         }
     }
 }
@@ -159,57 +164,44 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let filters = !into.filter.is_all();
         // There the entry holds a delivery time: every message may be wanted, and its record decides.
         let by_record = filters && topic == SCHEDULE_TOPIC;
-        let by_hash = filters && !by_record;
         let least = if filters { MIN_FILTERED_ENTRIES } else { MIN_SCANNED_ENTRIES };
         let scan = (end - offset).min(least.max(into.most as u64));
-        let most = if by_record { scan as usize } else { into.most };
-        let mut bytes = 0;
-        let mut passed = into.log.end();
+        let mut intake = Intake {
+            offset,
+            scan,
+            most: if by_record { scan as usize } else { into.most },
+            max_bytes,
+            by_hash: filters && !by_record,
+            appended: engine.log.end(),
+            bytes: 0,
+            passed: into.log.end(),
+            before: None,
+        };
         // With the entries in front and behind, which show whether one leads where it cannot.
         let first = offset.saturating_sub(1).max(min);
-        let mut before = None;
-        engine.queue_files.read(&self.files(), &engine.queues, place, first, offset - first + scan + 1, |queue_offset, entry| {
-            let physical = entry.filter(|entry| !entry.is_blank()).map(|entry| entry.physical);
-            let is_doubtful = physical.is_some_and(|physical| before.is_some_and(|before| physical <= before));
-            before = physical.or(before);
-            if queue_offset < offset {
-                return true;
-            }
-            if let Some(last) = into.parts.last_mut().filter(|last| last.behind == queue_offset) {
-                last.is_doubtful |= is_doubtful;
-            }
-            if queue_offset >= offset + scan {
-                return false;
-            }
-            let is_hidden = |entry: QueueEntry| (into.log.end()..engine.log.end()).contains(&entry.physical);
-            if entry.is_some_and(|entry| !entry.is_blank() && is_hidden(entry)) {
-                return false; // written behind, and then the sync of its message failed
-            }
-            let found = entry.filter(|entry| !entry.is_blank() && entry.physical >= into.log.min());
-            if let Some(entry) = found
-                && (into.parts.len() >= most || (!into.parts.is_empty() && bytes + entry.size as usize > max_bytes))
-            {
-                return false;
-            }
-            // Where the extension file has no tags code the record decides, as in RocketMQ.
-            let may_match = |entry: QueueEntry| is_address(entry.tags_code) || into.filter.may_match(entry.tags_code);
-            let wanted = !by_hash || entry.is_some_and(may_match);
-            match found {
-                Some(entry) if wanted => {
-                    bytes += entry.size as usize;
-                    let (QueueEntry { physical, size, .. }, behind, asked) = (entry, queue_offset + 1, queue_offset);
-                    into.parts.push(Part { physical, size, queue_offset, behind, asked, is_doubtful });
-                    into.status = GetStatus::Found;
-                }
-                None if wanted && into.parts.is_empty() => into.status = GetStatus::MessageWasRemoving,
-                _ => {}
-            }
-            passed = found.map_or(passed, |entry| entry.physical + u64::from(entry.size));
-            into.next = queue_offset + 1;
-            true
-        })?;
-        into.bytes_behind = into.log.end().saturating_sub(passed);
+        let beside = offset - first + 1;
+        let entries = Stretch { from: first, count: scan + beside, likely: into.most as u64 + beside };
+        if !filters
+            && let Some((path, at, count)) = engine.queue_files.in_one_file(&engine.queues, place, entries)
+            && into.leave(Left { path, at, count, first, intake, cuts: engine.cuts })
+        {
+            return Ok(());
+        }
+        engine
+            .queue_files
+            .read(&self.files(), &engine.queues, place, entries, |queue_offset, entry| intake.take(into, queue_offset, entry))?;
+        into.bytes_behind = into.log.end().saturating_sub(intake.passed);
         Ok(())
+    }
+
+    /// Whether what was left of an answer leads on still.
+    pub fn leads_on<G>(&self, resolved: &Resolved<G>) -> bool {
+        resolved.left.as_ref().is_some_and(|left| left.cuts == self.0.cuts)
+    }
+
+    /// How often the end of the log was moved back: as long as it is not, no entry that a file holds changes.
+    pub fn cuts(&self) -> u64 {
+        self.0.cuts
     }
 
     /// The log as it is visible now, pinned.
@@ -237,6 +229,7 @@ impl<G: Segment> Resolved<G> {
     fn begin(&mut self, request: &GetRequest<'_>, log: LogView<G>) -> Result<(), Error> {
         self.filter.set(request.filter)?;
         self.parts.clear();
+        self.left = None;
         self.topic.clear();
         self.topic.extend_from_slice(request.topic);
         self.queue_id = request.queue_id;
@@ -281,6 +274,10 @@ impl<G: Segment> Resolved<G> {
         // Up to where `out` holds the records that come next. A filter that leaves some out would leave gaps.
         let (mut in_runs, mut filled) = (self.filter.is_all(), 0);
         for (index, part) in self.parts.iter().enumerate() {
+            // While this one is checked.
+            if let Some(next) = self.parts.get(index + 1).filter(|_| filled <= copied.bytes) {
+                self.log.will_copy(next.physical, next.size);
+            }
             let room = if copied.messages == most { &mut [] } else { &mut out[copied.bytes..] };
             let may_begin = in_runs && filled <= copied.bytes;
             let run = if may_begin { self.run_bytes(index, room.len(), most - copied.messages) } else { 0 };

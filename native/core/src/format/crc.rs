@@ -34,6 +34,20 @@ pub fn crc32(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
+/// For many CRCs one after the other: what the processor can is asked once.
+#[derive(Debug, Default)]
+pub struct Crc32(crc32fast::Hasher);
+
+impl Crc32 {
+    /// CRC-32 of `bytes`.
+    #[inline]
+    pub fn of(&mut self, bytes: &[u8]) -> u32 {
+        self.0.reset();
+        self.0.update(bytes);
+        self.0.clone().finalize()
+    }
+}
+
 /// CRC-32 of a ++ b from crc(a), crc(b) and b's length in bytes.
 pub fn combine(crc_a: u32, crc_b: u32, len_b: u64) -> u32 {
     shifted(crc_a, len_b) ^ crc_b

@@ -3,16 +3,13 @@
 use crate::format::big_endian::array_at;
 
 const ASCII_ONLY: u64 = 0x8080_8080_8080_8080;
-/// 31^n, wrapping.
-const POWERS: [i32; 9] = {
-    let mut powers = [1_i32; 9];
-    let mut n = 1;
-    while n < 9 {
-        powers[n] = powers[n - 1].wrapping_mul(31);
-        n += 1;
-    }
-    powers
-};
+/// Every other byte, every other two bytes.
+const BYTES: u64 = 0x00FF_00FF_00FF_00FF;
+const PAIRS: u64 = 0x0000_FFFF_0000_FFFF;
+/// 31^2, 31^4, and 31^8, wrapping.
+const POWER_2: u64 = 31 * 31;
+const POWER_4: i32 = 31 * 31 * 31 * 31;
+const POWER_8: i32 = POWER_4.wrapping_mul(POWER_4);
 
 /// Java's `String.hashCode` of the UTF-8 `text`, continued from `seed`: the hash of what stands before it, 0 to start.
 ///
@@ -20,18 +17,22 @@ const POWERS: [i32; 9] = {
 pub fn java_hash(seed: i32, text: &[u8]) -> i32 {
     let mut hash = seed;
     let mut at = 0;
-    // Eight units at a time: their products do not wait for one another.
     while at + 8 <= text.len() {
-        let units: [u8; 8] = array_at(text, at);
-        if u64::from_ne_bytes(units) & ASCII_ONLY != 0 {
+        let word = u64::from_le_bytes(array_at(text, at));
+        if word & ASCII_ONLY != 0 {
             return hash_of_any(hash, &text[at..]);
         }
-        let mut sum = 0_i32;
-        for (n, &unit) in units.iter().enumerate() {
-            sum = sum.wrapping_add(i32::from(unit).wrapping_mul(POWERS[7 - n]));
-        }
-        hash = hash.wrapping_mul(POWERS[8]).wrapping_add(sum);
+        let [first, second] = hashes_of_4(word);
+        hash = hash.wrapping_mul(POWER_8).wrapping_add(first.wrapping_mul(POWER_4)).wrapping_add(second);
         at += 8;
+    }
+    if at + 4 <= text.len() {
+        let word = u64::from(u32::from_le_bytes(array_at(text, at)));
+        if word & ASCII_ONLY != 0 {
+            return hash_of_any(hash, &text[at..]);
+        }
+        hash = hash.wrapping_mul(POWER_4).wrapping_add(hashes_of_4(word)[0]);
+        at += 4;
     }
     for (n, &unit) in text[at..].iter().enumerate() {
         if !unit.is_ascii() {
@@ -40,6 +41,15 @@ pub fn java_hash(seed: i32, text: &[u8]) -> i32 {
         hash = hash.wrapping_mul(31).wrapping_add(i32::from(unit));
     }
     hash
+}
+
+/// The hashes of the first and the last four of eight ASCII bytes: of two neighbours each at once, then of four. None of the
+/// sums and products reaches the bits of another.
+#[inline]
+fn hashes_of_4(word: u64) -> [i32; 2] {
+    let twos = (word & BYTES) * 31 + ((word >> 8) & BYTES);
+    let fours = (twos & PAIRS) * POWER_2 + ((twos >> 16) & PAIRS);
+    [fours as u32 as i32, (fours >> 32) as i32]
 }
 
 #[cold]

@@ -17,6 +17,7 @@ pub mod index_file;
 pub mod json;
 pub mod kept;
 pub mod light_queues;
+pub(crate) mod marks;
 pub mod names;
 mod new_record;
 pub mod properties;

@@ -7,11 +7,29 @@ use core::fmt::Write as _;
 use crate::format::record::{Address, Host};
 use crate::limits::{MAX_SYSTEM_TOPIC_BYTES, MAX_TOPIC_BYTES};
 
-const FILE_NAME_DIGITS: usize = 20;
+pub const FILE_NAME_DIGITS: usize = 20;
 
 /// Name of the file that begins at `offset`: 20 digits.
 pub fn file_name(offset: u64) -> String {
     format!("{offset:020}")
+}
+
+/// Appends [`file_name`], without what formatting costs.
+pub fn push_file_name(offset: u64, to: &mut String) {
+    push_digits(offset, FILE_NAME_DIGITS, to);
+}
+
+/// Appends a number, with zeros in front where it has fewer than `least` digits.
+pub fn push_digits(number: u64, least: usize, to: &mut String) {
+    let mut digits = [b'0'; FILE_NAME_DIGITS];
+    let (mut rest, mut at) = (number, FILE_NAME_DIGITS);
+    while rest > 0 {
+        at -= 1;
+        digits[at] += (rest % 10) as u8;
+        rest /= 10;
+    }
+    let from = at.min(FILE_NAME_DIGITS.saturating_sub(least.max(1)));
+    to.extend(digits[from..].iter().map(|&digit| char::from(digit)));
 }
 
 /// Offset at which the file `name` begins; `None` unless it is exactly 20 digits that make an offset (a positive i64).

@@ -1,16 +1,33 @@
 //! A record of the commit log, written (§2.1, 2.2, 2.5). The fields' places are in `record.rs`.
 
+use crate::format::crc::{self, Crc32};
 use crate::format::properties::RECORD_CRC_BYTES;
 use crate::format::record::{Address, Host, MAGIC_V1, MAGIC_V2, SYS_FLAG_BORN_V6, SYS_FLAG_STORE_V6, Transaction, transaction};
-use crate::format::{crc, record_crc};
+use crate::format::record_crc;
 
 /// Ends a property.
 const PROPERTY_END: u8 = 2;
 
-/// Bytes in front of the body of a record with two IPv6 addresses.
+/// Bytes in front of the body of a record with two IPv4 addresses.
+const HEADER_BYTES: usize = 88;
+/// … with two IPv6 addresses.
 const GREATEST_HEADER_BYTES: usize = 112;
-/// What lies behind a body is put together on the side if it is no longer.
+/// A record, or else what lies behind its body, is put together on the side if it is no longer.
 const STAGED_BYTES: usize = 512;
+
+/// Where parts of records are put together, kept from one to the next. What has just gone to memory that no cache holds is
+/// slow to be read again, for a CRC.
+#[derive(Debug)]
+pub struct Staging {
+    bytes: [u8; STAGED_BYTES],
+    crc: Crc32,
+}
+
+impl Default for Staging {
+    fn default() -> Self {
+        Self { bytes: [0; STAGED_BYTES], crc: Crc32::default() }
+    }
+}
 
 /// A record to be written.
 ///
@@ -62,30 +79,59 @@ impl NewRecord<'_> {
     ///
     /// # Panics
     /// If the length of `out` is not [`size`](NewRecord::size).
-    pub fn write(&self, record_crc: bool, out: &mut [u8]) {
+    pub fn write(&self, record_crc: bool, staging: &mut Staging, out: &mut [u8]) {
         assert_eq!(out.len() as u64, self.size(record_crc), "room for a record");
-        let body_crc = crc::crc32(self.body);
-        // Put together beside the record and copied: what has just gone to memory that no cache holds is slow to be read again.
+        let Staging { bytes, crc } = staging;
+        let body_crc = crc.of(self.body);
+        match bytes.get_mut(..out.len()) {
+            Some(staged) => {
+                self.write_small(record_crc, body_crc, crc, staged);
+                out.copy_from_slice(staged);
+            }
+            None => self.write_large(record_crc, body_crc, bytes, out),
+        }
+    }
+
+    /// One run over all of it is cheaper than CRCs of its parts.
+    fn write_small(&self, record_crc: bool, body_crc: u32, crc: &mut Crc32, out: &mut [u8]) {
+        let size = out.len() as u32;
+        let (head, rest) = out.split_at_mut(self.header_bytes());
+        self.write_header(size, crc::masked(body_crc), head);
+        let (body, tail) = rest.split_at_mut(self.body.len());
+        body.copy_from_slice(self.body);
+        self.write_tail(record_crc, tail);
+        if record_crc && let Some((covered, trailer)) = out.split_last_chunk_mut::<RECORD_CRC_BYTES>() {
+            *trailer = record_crc::encode(crc::masked(crc.of(covered)));
+        }
+    }
+
+    fn write_large(&self, record_crc: bool, body_crc: u32, staging: &mut [u8], out: &mut [u8]) {
         let mut head = [0; GREATEST_HEADER_BYTES];
         let head = &mut head[..self.header_bytes()];
-        self.write_header(out.len() as u32, crc::masked(body_crc), &mut Unwritten(&mut *head));
+        self.write_header(out.len() as u32, crc::masked(body_crc), head);
         let (front, rest) = out.split_at_mut(head.len());
         let (middle, tail) = rest.split_at_mut(self.body.len());
         front.copy_from_slice(head);
         middle.copy_from_slice(self.body);
-        let mut staged = [0; STAGED_BYTES];
-        match staged.get_mut(..tail.len()) {
+        let finish = |tail: &mut [u8]| {
+            self.write_tail(record_crc, tail);
+            if record_crc && let Some((covered, trailer)) = tail.split_last_chunk_mut::<RECORD_CRC_BYTES>() {
+                *trailer = record_crc::encode(crc::masked(crc::of_parts(head, self.body, body_crc, covered)));
+            }
+        };
+        match staging.get_mut(..tail.len()) {
             Some(staged) => {
-                self.write_tail(record_crc, head, body_crc, staged);
+                finish(staged);
                 tail.copy_from_slice(staged);
             }
-            None => self.write_tail(record_crc, head, body_crc, tail),
+            None => finish(tail),
         }
     }
 
-    /// Everything behind the body.
-    fn write_tail(&self, record_crc: bool, head: &[u8], body_crc: u32, out: &mut [u8]) {
-        let mut rest = Unwritten(&mut *out);
+    /// Everything behind the body, but the CRC.
+    #[inline]
+    fn write_tail(&self, record_crc: bool, out: &mut [u8]) {
+        let mut rest = Unwritten(out);
         if self.is_v2() {
             rest.put(&(self.topic.len() as u16).to_be_bytes());
         } else {
@@ -95,34 +141,62 @@ impl NewRecord<'_> {
         let properties_bytes = self.properties.len() + self.added_property_bytes(record_crc);
         rest.put(&(properties_bytes as u16).to_be_bytes());
         rest.put(self.properties);
-        if record_crc {
-            if self.lacks_property_end() {
-                rest.put(&[PROPERTY_END]);
-            }
-            if let Some((covered, trailer)) = out.split_last_chunk_mut::<RECORD_CRC_BYTES>() {
-                *trailer = record_crc::encode(crc::masked(crc::of_parts(head, self.body, body_crc, covered)));
-            }
+        if record_crc && self.lacks_property_end() {
+            rest.put(&[PROPERTY_END]);
         }
     }
 
     /// Everything in front of the body.
     #[inline]
-    fn write_header(&self, size: u32, body_crc: i32, to: &mut Unwritten) {
-        to.put(&size.to_be_bytes());
-        to.put(&if self.is_v2() { MAGIC_V2 } else { MAGIC_V1 }.to_be_bytes());
-        to.put(&body_crc.to_be_bytes());
-        to.put(&self.queue_id.to_be_bytes());
-        to.put(&self.flag.to_be_bytes());
-        to.put(&self.stored_queue_offset().to_be_bytes());
-        to.put(&self.physical_offset.to_be_bytes());
-        to.put(&self.stored_sys_flag().to_be_bytes());
-        to.put(&self.born_timestamp.to_be_bytes());
-        to.put_host(&self.born_host);
-        to.put(&self.store_timestamp.to_be_bytes());
-        to.put_host(&self.store_host);
-        to.put(&self.reconsume_times.to_be_bytes());
-        to.put(&self.prepared_transaction_offset.to_be_bytes());
-        to.put(&(self.body.len() as u32).to_be_bytes());
+    fn write_header(&self, size: u32, body_crc: i32, out: &mut [u8]) {
+        let (front, behind) = (self.front(size, body_crc), self.behind_hosts());
+        let store_timestamp = self.store_timestamp.to_be_bytes();
+        match (&self.born_host.address, &self.store_host.address, out.as_chunks_mut::<HEADER_BYTES>()) {
+            // Nearly always: a header of one length is put together without looking at it.
+            (Address::V4(born), Address::V4(store), ([out], [])) => {
+                out[..48].copy_from_slice(&front);
+                out[48..52].copy_from_slice(born);
+                out[52..56].copy_from_slice(&self.born_host.port.to_be_bytes());
+                out[56..64].copy_from_slice(&store_timestamp);
+                out[64..68].copy_from_slice(store);
+                out[68..72].copy_from_slice(&self.store_host.port.to_be_bytes());
+                out[72..].copy_from_slice(&behind);
+            }
+            _ => {
+                let mut to = Unwritten(out);
+                to.put(&front);
+                to.put_host(&self.born_host);
+                to.put(&store_timestamp);
+                to.put_host(&self.store_host);
+                to.put(&behind);
+            }
+        }
+    }
+
+    /// What stands in front of the host where the message was born.
+    #[inline]
+    fn front(&self, size: u32, body_crc: i32) -> [u8; 48] {
+        let mut front = [0; 48];
+        front[..4].copy_from_slice(&size.to_be_bytes());
+        front[4..8].copy_from_slice(&if self.is_v2() { MAGIC_V2 } else { MAGIC_V1 }.to_be_bytes());
+        front[8..12].copy_from_slice(&body_crc.to_be_bytes());
+        front[12..16].copy_from_slice(&self.queue_id.to_be_bytes());
+        front[16..20].copy_from_slice(&self.flag.to_be_bytes());
+        front[20..28].copy_from_slice(&self.stored_queue_offset().to_be_bytes());
+        front[28..36].copy_from_slice(&self.physical_offset.to_be_bytes());
+        front[36..40].copy_from_slice(&self.stored_sys_flag().to_be_bytes());
+        front[40..].copy_from_slice(&self.born_timestamp.to_be_bytes());
+        front
+    }
+
+    /// What stands between the host that stored the message and its body.
+    #[inline]
+    fn behind_hosts(&self) -> [u8; 16] {
+        let mut behind = [0; 16];
+        behind[..4].copy_from_slice(&self.reconsume_times.to_be_bytes());
+        behind[4..12].copy_from_slice(&self.prepared_transaction_offset.to_be_bytes());
+        behind[12..].copy_from_slice(&(self.body.len() as u32).to_be_bytes());
+        behind
     }
 
     fn header_bytes(&self) -> usize {

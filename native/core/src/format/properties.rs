@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::format::big_endian::array_at;
+use crate::format::marks::{Marks, OneOrTwo};
 use crate::format::record_crc::{self, Trailer};
 
 pub(crate) const SEPARATOR: u8 = 1;
@@ -24,75 +24,77 @@ pub const RECORD_CRC_BYTES: usize = 20;
 /// The end of the string ends a property like `\x02`. The first `\x01` ends the name, later ones belong to the value.
 /// What has no `\x01`, no name or no value is no property. Of several with one name the last counts: the caller's part.
 pub fn pairs(properties: &[u8]) -> Pairs<'_> {
-    Pairs { bytes: properties, at: 0 }
+    Pairs(Segments::of(properties))
 }
 
 /// See [`pairs`].
 #[derive(Clone, Debug)]
-pub struct Pairs<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Pairs<'_> {
-    /// Where name and value of the next pair stand.
-    #[inline]
-    fn next_places(&mut self) -> Option<(Range<usize>, Range<usize>)> {
-        while self.at < self.bytes.len() {
-            let start = self.at;
-            let mut separator = None;
-            let mut from = start;
-            let end = loop {
-                let Some(at) = next_mark(self.bytes, from) else { break self.bytes.len() };
-                if self.bytes[at] == END {
-                    break at;
-                }
-                separator = separator.or(Some(at));
-                from = at + 1;
-            };
-            self.at = end + 1;
-            if let Some(separator) = separator
-                && separator > start
-                && separator + 1 < end
-            {
-                return Some((start..separator, separator + 1..end));
-            }
-        }
-        None
-    }
-}
+pub struct Pairs<'a>(Segments<'a>);
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let bytes = self.bytes;
-        self.next_places().map(|(name, value)| (&bytes[name], &bytes[value]))
+        let bytes = self.0.bytes;
+        self.0.by_ref().find_map(Segment::pair).map(|(name, value)| (&bytes[name], &bytes[value]))
     }
 }
 
-/// Position of the first `\x01` or `\x02` at or after `from`, looked for eight bytes at a time.
-#[inline]
-fn next_mark(bytes: &[u8], from: usize) -> Option<usize> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let mut at = from;
-    while at + 8 <= bytes.len() {
-        let word = u64::from_le_bytes(array_at(bytes, at));
-        // The high bit of each byte below 3, as far as the lowest such byte; behind it a borrow may mark others.
-        let below_3 = word.wrapping_sub(3 * EACH) & !word & (0x80 * EACH);
-        if below_3 == 0 {
-            at += 8;
-            continue;
-        }
-        at += below_3.trailing_zeros() as usize / 8;
-        if bytes[at] != 0 {
-            return Some(at);
-        }
-        at += 1;
+/// What lies between the ends of properties and has a `\x01`, as places.
+#[derive(Clone, Debug)]
+struct Segments<'a> {
+    bytes: &'a [u8],
+    marks: Marks<'a, OneOrTwo>,
+    at: usize,
+}
+
+/// Where one begins and ends, and where its first `\x01` stands.
+struct Segment {
+    start: usize,
+    separator: usize,
+    end: usize,
+}
+
+impl<'a> Segments<'a> {
+    #[inline]
+    fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, marks: Marks::new(bytes), at: 0 }
     }
-    let rest = bytes.get(at..)?;
-    Some(at + rest.iter().position(|&byte| byte == SEPARATOR || byte == END)?)
+}
+
+impl Iterator for Segments<'_> {
+    type Item = Segment;
+
+    #[inline]
+    fn next(&mut self) -> Option<Segment> {
+        let len = self.bytes.len();
+        loop {
+            let mark = self.marks.next()?;
+            if self.bytes[mark] == END {
+                self.at = mark + 1;
+                continue;
+            }
+            let (start, separator) = (self.at, mark);
+            let end = loop {
+                let Some(mark) = self.marks.next() else { break len };
+                if self.bytes[mark] == END {
+                    break mark;
+                }
+            };
+            self.at = end + 1;
+            return Some(Segment { start, separator, end });
+        }
+    }
+}
+
+impl Segment {
+    /// Name and value, if it is a property.
+    #[inline]
+    fn pair(self) -> Option<(Range<usize>, Range<usize>)> {
+        let Self { start, separator, end } = self;
+        (separator > start && separator + 1 < end).then(|| (start..separator, separator + 1..end))
+    }
 }
 
 /// The properties that dispatch needs.
@@ -119,6 +121,9 @@ pub struct DispatchedPlaces {
     multi_queue_offset: Place,
     inner_num: Place,
     inner_base: Place,
+    record_crc: bool,
+    /// There is more than tags and keys.
+    more: bool,
 }
 
 /// A value is never empty: length 0 means that there is none.
@@ -140,16 +145,26 @@ impl DispatchedPlaces {
     /// The values, in the string that the places are from; what was appended to it does not matter.
     #[inline]
     pub fn of<'a>(&self, properties: &'a [u8]) -> Dispatched<'a> {
+        let (tags, keys, uniq_key) = (self.tags.of(properties), self.keys.of(properties), self.uniq_key.of(properties));
+        if !self.more {
+            return Dispatched { tags, keys, uniq_key, ..Dispatched::default() };
+        }
         Dispatched {
-            tags: self.tags.of(properties),
-            keys: self.keys.of(properties),
-            uniq_key: self.uniq_key.of(properties),
+            tags,
+            keys,
+            uniq_key,
             delay: self.delay.of(properties),
             multi_dispatch: self.multi_dispatch.of(properties),
             multi_queue_offset: self.multi_queue_offset.of(properties),
             inner_num: self.inner_num.of(properties),
             inner_base: self.inner_base.of(properties),
         }
+    }
+
+    /// Whether the string has a `__CRC32#` property, valid or not.
+    #[inline]
+    pub fn has_record_crc(&self) -> bool {
+        self.record_crc
     }
 
     /// Whether the message names queues beside its own (§3.6).
@@ -167,19 +182,32 @@ pub fn dispatched(properties: &[u8]) -> Dispatched<'_> {
 /// As [`dispatched`], as places. Of a string longer than a record can have, what lies behind its longest is left out.
 pub fn dispatched_places(properties: &[u8]) -> DispatchedPlaces {
     let mut found = DispatchedPlaces::default();
-    let mut pairs = pairs(properties);
-    while let Some((name, value)) = pairs.next_places() {
-        let place = match &properties[name] {
+    for Segment { start, separator, end } in Segments::of(properties) {
+        let value = separator + 1..end;
+        let place = match &properties[start..separator] {
             b"TAGS" => &mut found.tags,
             b"KEYS" => &mut found.keys,
             b"UNIQ_KEY" => &mut found.uniq_key,
-            b"DELAY" => &mut found.delay,
-            MULTI_DISPATCH_NAME => &mut found.multi_dispatch,
-            MULTI_QUEUE_OFFSET_NAME => &mut found.multi_queue_offset,
-            b"INNER_NUM" => &mut found.inner_num,
-            INNER_BASE_NAME => &mut found.inner_base,
-            _ => continue,
+            RECORD_CRC_NAME => {
+                found.record_crc = true;
+                continue;
+            }
+            name => {
+                let place = match name {
+                    b"DELAY" => &mut found.delay,
+                    MULTI_DISPATCH_NAME => &mut found.multi_dispatch,
+                    MULTI_QUEUE_OFFSET_NAME => &mut found.multi_queue_offset,
+                    b"INNER_NUM" => &mut found.inner_num,
+                    INNER_BASE_NAME => &mut found.inner_base,
+                    _ => continue,
+                };
+                found.more = true;
+                place
+            }
         };
+        if value.is_empty() {
+            continue;
+        }
         if let (Ok(at), Ok(len)) = (u16::try_from(value.start), u16::try_from(value.len())) {
             *place = Place { at, len };
         }
@@ -192,15 +220,10 @@ pub fn dispatched_places(properties: &[u8]) -> DispatchedPlaces {
 /// Such a property covers the record that it came from, so it goes before the string is stored again.
 pub fn without_record_crc(properties: &[u8]) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
-    has_record_crc(properties).then(|| {
+    dispatched_places(properties).has_record_crc().then(|| {
         copy_without(properties, &[RECORD_CRC_NAME], &mut kept);
         kept
     })
-}
-
-/// Whether the string has a `__CRC32#` property, valid or not.
-pub fn has_record_crc(properties: &[u8]) -> bool {
-    properties.contains(&b'#') && segments(properties).any(|property| is_named(property, RECORD_CRC_NAME))
 }
 
 /// Appends the string to `to`, less every property with one of these names, whatever its value.

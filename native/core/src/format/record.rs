@@ -27,7 +27,7 @@ use crate::format::record_crc::Trailer;
 use crate::format::{blank, crc, properties, record_crc};
 
 pub use crate::format::flaw::Flaw;
-pub use crate::format::new_record::NewRecord;
+pub use crate::format::new_record::{NewRecord, Staging};
 
 pub const MAGIC_V1: u32 = 0xDAA3_20A7;
 /// A length of the topic of two bytes, since RocketMQ 5.1.

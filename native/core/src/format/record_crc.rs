@@ -31,14 +31,12 @@ pub fn encode(crc: i32) -> [u8; RECORD_CRC_BYTES] {
 /// `crc` as the property says it.
 pub fn digits(crc: i32) -> [u8; 10] {
     // Two halves, so that their divisions do not wait for one another.
-    let mut low = crc.unsigned_abs() % 100_000;
-    let mut high = crc.unsigned_abs() / 100_000;
+    let (low, high) = (crc.unsigned_abs() % 100_000, crc.unsigned_abs() / 100_000);
     let mut out = [b'0'; 10];
+    let [low, high] = [low, high].map(|half| [half % 10, half / 10 % 10, half / 100 % 10, half / 1000 % 10, half / 10_000]);
     for n in 0..5 {
-        out[n] += (low % 10) as u8;
-        out[n + 5] += (high % 10) as u8;
-        low /= 10;
-        high /= 10;
+        out[n] += low[n] as u8;
+        out[n + 5] += high[n] as u8;
     }
     out
 }

@@ -94,7 +94,7 @@ impl ActiveFile {
     }
 
     pub fn path(&self) -> String {
-        format!("{DIRECTORY}/{}", self.name)
+        [DIRECTORY, "/", &self.name].concat()
     }
 
     /// Entry 0 is never used, so a file takes one fewer than it has room for (§4.1).

@@ -20,7 +20,7 @@ pub struct SealedFile {
 
 impl SealedFile {
     pub fn path(&self) -> String {
-        format!("{DIRECTORY}/{}", self.name)
+        [DIRECTORY, "/", &self.name].concat()
     }
 
     /// The newest entry of a key's slot, 0 for none.

@@ -11,7 +11,8 @@ use super::active::ActiveFile;
 use super::files::{self, SealedFile};
 use super::put::Index;
 use crate::error::Error;
-use crate::format::index_file::IndexEntry;
+use crate::format::index_file::{Geometry, IndexEntry};
+use crate::limits::INDEX_ENTRY_BYTES;
 use crate::storage::ReadFiles;
 
 /// Positions for which a search has kept memory at most.
@@ -24,6 +25,10 @@ pub struct Search {
     found: Vec<u64>,
     /// In which file it was broken off, in front of which entry.
     broken_off: Option<BrokenOff>,
+    /// Whether entries in files may be left to whoever asks; the one that was, and as it was read.
+    may_leave: bool,
+    left: Option<(String, u64)>,
+    given: Option<IndexEntry>,
 }
 
 #[derive(Debug)]
@@ -45,10 +50,11 @@ impl Search {
         let newest = index.active.iter().chain(index.full.iter().rev()).map(Chained::Active);
         let files = newest.chain(index.sealed.iter().rev().map(Chained::Sealed));
         let mut resumed = self.broken_off.take();
+        self.left = None;
         if let Some(broken_off) = &resumed
-            && !index.names().contains(&broken_off.file)
+            && !index.has(&broken_off.file)
         {
-            (self.found, resumed) = (Vec::new(), None); // the file has gone: what lies behind it may have, too
+            (self.found, self.given, resumed) = (Vec::new(), None, None); // the file has gone: what lies behind it may have, too
         }
         for file in files {
             let from = match resumed.take() {
@@ -63,8 +69,10 @@ impl Search {
                 break;
             }
         }
-        self.found.sort_unstable_by(|a, b| b.cmp(a));
-        self.found.dedup();
+        if self.left.is_none() {
+            self.found.sort_unstable_by(|a, b| b.cmp(a));
+            self.found.dedup();
+        }
         Ok(())
     }
 
@@ -73,16 +81,32 @@ impl Search {
         &self.found
     }
 
+    /// From here on an entry in a file may be left to be read by the caller, who does not hold the lock then, gives it to
+    /// [`Search::give`], and lets the search go on.
+    pub fn may_leave_entries(&mut self, may: bool) {
+        self.may_leave = may;
+    }
+
+    /// Path of the file, and where the entry stands in it; `None` once the search has come to its end.
+    pub fn left(&self) -> Option<(&str, u64)> {
+        self.left.as_ref().map(|(path, at)| (path.as_str(), *at))
+    }
+
+    /// The entry that was left, as it stands in the file.
+    pub fn give(&mut self, raw: &[u8; INDEX_ENTRY_BYTES as usize]) {
+        self.given = self.left.take().map(|_| IndexEntry::decode(raw));
+    }
+
     /// For another search, in the same memory; not in that of one that found very much.
     pub fn clear(&mut self) {
         if self.found.capacity() > KEPT_POSITIONS {
             self.found = Vec::new();
         }
         self.found.clear();
-        self.broken_off = None;
+        (self.broken_off, self.left, self.given) = (None, None, None);
     }
 
-    /// Follows a file's chain down; false when there is enough.
+    /// Follows a file's chain down; false when there is enough, or an entry was left.
     fn walk<R: ReadFiles>(
         &mut self,
         file: &Chained<'_>,
@@ -98,7 +122,15 @@ impl Search {
         };
         let mut above = file.count();
         while number > 0 && number < above {
-            let read = file.entry(storage, number).inspect_err(|_| self.break_off(file, Some(number)))?;
+            let read = match self.given.take() {
+                None if self.may_leave && file.is_in_file(number) => {
+                    self.left = Some((file.path(), file.geometry().entry_at(number)));
+                    self.break_off(file, Some(number));
+                    return Ok(false);
+                }
+                None => file.entry(storage, number).inspect_err(|_| self.break_off(file, Some(number)))?,
+                given => given,
+            };
             let Some(entry) = read else { break };
             if entry.key_hash == key_hash
                 && let Ok(physical) = u64::try_from(entry.physical)
@@ -135,6 +167,27 @@ impl Chained<'_> {
         }
     }
 
+    fn path(&self) -> String {
+        match self {
+            Chained::Active(file) => file.path(),
+            Chained::Sealed(file) => file.path(),
+        }
+    }
+
+    fn geometry(&self) -> &Geometry {
+        match self {
+            Chained::Active(file) => &file.geometry,
+            Chained::Sealed(file) => &file.geometry,
+        }
+    }
+
+    fn is_in_file(&self, number: u32) -> bool {
+        match self {
+            Chained::Active(file) => number < file.written_entries(),
+            Chained::Sealed(_) => true,
+        }
+    }
+
     /// The newest entry of a key's slot, 0 for none.
     fn slot<R: ReadFiles>(&self, storage: &R, key_hash: u32) -> Result<u32, Error> {
         match self {
@@ -145,11 +198,8 @@ impl Chained<'_> {
 
     fn entry<R: ReadFiles>(&self, storage: &R, number: u32) -> Result<Option<IndexEntry>, Error> {
         match self {
-            Chained::Active(file) => match file.pending_entry(number) {
-                Some(entry) => Ok(Some(entry)),
-                None => files::entry(storage, &file.path(), &file.geometry, number),
-            },
-            Chained::Sealed(file) => files::entry(storage, &file.path(), &file.geometry, number),
+            Chained::Active(file) if !self.is_in_file(number) => Ok(file.pending_entry(number)),
+            Chained::Active(_) | Chained::Sealed(_) => files::entry(storage, &self.path(), self.geometry(), number),
         }
     }
 }

@@ -68,6 +68,11 @@ impl Index {
         self.sealed.iter().map(|file| &file.name).chain(written).cloned().collect()
     }
 
+    /// Whether one has this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.active.iter().chain(&self.full).any(|file| file.name == name) || self.sealed.iter().any(|file| file.name == name)
+    }
+
     /// Whether a message is known by its newer ones: everything below the newest file's end was entered (§4.3).
     pub fn knows(&self, physical: u64) -> bool {
         self.newest().is_some_and(|header| (physical as i64) < header.end_physical)

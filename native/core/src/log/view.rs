@@ -53,6 +53,15 @@ impl<G: Segment> LogView<G> {
         }
     }
 
+    /// The record of `size` bytes at `offset` will be copied next.
+    pub fn will_copy(&self, offset: u64, size: u32) {
+        if self.mode == ReadMode::Usual
+            && let Some(placed) = self.segments.find(offset)
+        {
+            placed.segment.will_copy(offset - placed.base, u64::from(size));
+        }
+    }
+
     pub fn min(&self) -> u64 {
         self.segments.min()
     }

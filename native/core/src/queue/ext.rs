@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::EXT_DIRECTORY;
 use super::extent::{self, QueueDirectory};
-use super::files::{QueueFiles, list, read_or_hole, zero_to_end};
+use super::files::{QueueFiles, Stretch, list, read_or_hole, zero_to_end};
 use super::table::{QueueIndex, QueueTable};
 use crate::error::{Error, Finding};
 use crate::format::ext_unit::{self, END_MARK, ExtUnit};
@@ -132,7 +132,7 @@ impl ExtFiles {
         let raw = QueueFiles { ext: None, ..*files };
         let (mut newest, mut before) = (None, None);
         let from = (last + 1).saturating_sub(LAST_ENTRIES).max(queue.min);
-        raw.read(storage, table, place, from, last + 1 - from, |_, entry| {
+        raw.read(storage, table, place, Stretch::of(from..last + 1), |_, entry| {
             before = before.max(newest);
             newest = entry.and_then(|entry| ext_unit::offset_of(entry.tags_code)).filter(|&offset| offset <= MAX_SAFE_INTEGER);
             true

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use super::DIRECTORY;
 use super::ext::{self, ExtFiles, ExtPlan, ExtReader};
@@ -11,7 +12,7 @@ use super::partition::{Doubt, partition};
 use super::table::{QueueIndex, QueueTable};
 use super::tail::Tail;
 use crate::error::{Error, Finding, IoKind};
-use crate::format::names;
+use crate::format::names::{self, FILE_NAME_DIGITS};
 use crate::format::queue_entry::QueueEntry;
 use crate::limits::{MAX_SAFE_INTEGER, QUEUE_ENTRY_BYTES};
 use crate::storage::{EntryKind, ReadFiles, Storage, place_taken};
@@ -19,8 +20,8 @@ use crate::writes::{Unsynced, Writes};
 
 /// Entries read from a file at once.
 const CHUNK_ENTRIES: u64 = 512;
-/// So many need no buffer of that size, which is zeroed first.
-const FEW_ENTRIES: u64 = 32;
+/// So many need no buffer of that size, which is zeroed first: what most answers need, with the entries beside theirs.
+const FEW_ENTRIES: u64 = 34;
 
 /// Files that are empty or short come from a crash while they were made: an empty last one goes, any other gets its size.
 /// After a power cut files made since the last sync have their lengths or not, in any order.
@@ -66,9 +67,44 @@ struct FilePath<'a> {
     base: u64,
 }
 
+impl FilePath<'_> {
+    /// As it is displayed; what every read needs.
+    fn spelled(&self) -> String {
+        let Ok(queue_id) = u64::try_from(self.queue_id) else { return self.to_string() };
+        let mut path = String::with_capacity(DIRECTORY.len() + self.topic.len() + 2 * FILE_NAME_DIGITS);
+        path.push_str(DIRECTORY);
+        path.push('/');
+        path.push_str(self.topic);
+        path.push('/');
+        names::push_digits(queue_id, 1, &mut path);
+        path.push('/');
+        names::push_file_name(self.base, &mut path);
+        path
+    }
+}
+
 impl fmt::Display for FilePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{DIRECTORY}/{}/{}/{:020}", self.topic, self.queue_id, self.base)
+    }
+}
+
+/// Entries to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch {
+    /// Queue offset of the first.
+    pub from: u64,
+    /// How many at most.
+    pub count: u64,
+    /// After how many it is likely to end: so many are read from files at first.
+    pub likely: u64,
+}
+
+impl Stretch {
+    /// All of these offsets.
+    pub fn of(offsets: Range<u64>) -> Self {
+        let count = offsets.end.saturating_sub(offsets.start);
+        Self { from: offsets.start, count, likely: count }
     }
 }
 
@@ -98,37 +134,80 @@ impl QueueFiles {
     }
 
     fn path(&self, table: &QueueTable, place: QueueIndex, offset: u64) -> (String, u64) {
-        (self.file(table, place, offset).to_string(), self.at(offset))
+        (self.file(table, place, offset).spelled(), self.at(offset))
     }
 
-    /// Reads up to `count` entries from queue offset `from` on, out of memory or files; `each` gets offset and entry
-    /// (`None` where a file holds none) and says whether to go on.
+    /// Where the entries stand that are likely to be wanted: path of the file, where the first one stands in it, how many; `None`
+    /// unless they are few, all in one file, and stand there as they are.
+    pub fn in_one_file(&self, table: &QueueTable, place: QueueIndex, stretch: Stretch) -> Option<(String, u64, u64)> {
+        let Stretch { from, count, likely } = stretch;
+        let count = likely.min(count);
+        let last = from.checked_add(count)?.checked_sub(1)?;
+        let is_there = last < table.queue(place).tail.first() && last / self.file_entries == from / self.file_entries;
+        if self.ext.is_some() || count > FEW_ENTRIES || !is_there {
+            return None;
+        }
+        let (path, at) = self.path(table, place, from);
+        Some((path, at, count))
+    }
+
+    /// Reads entries, out of memory or files; `each` gets offset and entry (`None` where a file holds none) and says whether to
+    /// go on.
     pub fn read<R: ReadFiles>(
         &self,
         storage: &R,
         table: &QueueTable,
         place: QueueIndex,
-        from: u64,
-        count: u64,
+        Stretch { from, count, likely }: Stretch,
         mut each: impl FnMut(u64, Option<QueueEntry>) -> bool,
     ) -> Result<(), Error> {
         let tail = &table.queue(place).tail;
         let end = from.saturating_add(count).min(tail.next());
+        let in_files = end.min(tail.first());
         let mut offset = from;
+        if offset < in_files {
+            let few = in_files.min(offset.saturating_add(likely.clamp(1, FEW_ENTRIES)));
+            let mut buffer = [0; (FEW_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+            if !self.read_files(storage, table, place, offset..few, &mut buffer, &mut each)? {
+                return Ok(());
+            }
+            offset = few;
+        }
+        if offset < in_files {
+            let mut buffer = [0; (CHUNK_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
+            if !self.read_files(storage, table, place, offset..in_files, &mut buffer, &mut each)? {
+                return Ok(());
+            }
+            offset = in_files;
+        }
+        for entry in tail.from(offset).take(end.saturating_sub(offset) as usize) {
+            if !each(offset, Some(*entry)) {
+                return Ok(());
+            }
+            offset += 1;
+        }
+        Ok(())
+    }
+
+    /// Hands the entries at queue offsets that lie in files to `each`, as many at a time as `buffer` has room for; false where
+    /// it has ended that.
+    fn read_files<R: ReadFiles>(
+        &self,
+        storage: &R,
+        table: &QueueTable,
+        place: QueueIndex,
+        offsets: Range<u64>,
+        buffer: &mut [u8],
+        each: &mut impl FnMut(u64, Option<QueueEntry>) -> bool,
+    ) -> Result<bool, Error> {
         let ext_dir = self.ext.map(|_| ext::directory(table, place)).unwrap_or_default();
         let mut ext = self.ext.map(|files| ExtReader::new(storage, files, &ext_dir));
-        let (mut few, mut many);
-        let buffer: &mut [u8] = if end.min(tail.first()).saturating_sub(offset) <= FEW_ENTRIES {
-            few = [0; (FEW_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
-            &mut few
-        } else {
-            many = [0; (CHUNK_ENTRIES * QUEUE_ENTRY_BYTES) as usize];
-            &mut many
-        };
-        while offset < end.min(tail.first()) {
+        let room = buffer.len() as u64 / QUEUE_ENTRY_BYTES;
+        let mut offset = offsets.start;
+        while offset < offsets.end {
             let (path, at) = self.path(table, place, offset);
             let left_in_file = self.file_entries - offset % self.file_entries;
-            let wanted = (end.min(tail.first()) - offset).min(left_in_file).min(CHUNK_ENTRIES);
+            let wanted = (offsets.end - offset).min(left_in_file).min(room);
             let bytes = &mut buffer[..(wanted * QUEUE_ENTRY_BYTES) as usize];
             let read = read_or_hole(storage, &path, at, bytes)?;
             bytes[read..].fill(0);
@@ -138,18 +217,12 @@ impl QueueFiles {
                     entry = Some(ext.resolved(addressed)?);
                 }
                 if !each(offset, entry) {
-                    return Ok(());
+                    return Ok(false);
                 }
                 offset += 1;
             }
         }
-        for entry in tail.from(offset).take(end.saturating_sub(offset) as usize) {
-            if !each(offset, Some(*entry)) {
-                return Ok(());
-            }
-            offset += 1;
-        }
-        Ok(())
+        Ok(true)
     }
 
     /// The entry at a queue offset.

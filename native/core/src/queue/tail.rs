@@ -108,7 +108,10 @@ impl Tail {
     }
 
     fn move_to(&mut self, mut buffer: VecDeque<QueueEntry>, buffers: &mut TailBuffers) {
-        buffer.extend(self.entries.drain(..));
+        let (front, back) = self.entries.as_slices();
+        buffer.extend(front);
+        buffer.extend(back);
+        self.entries.clear();
         buffers.give(core::mem::replace(&mut self.entries, buffer));
     }
 }

@@ -24,11 +24,13 @@ pub(super) struct Topics<P> {
     /// Places of the topics by the hash of their names, which stand in `topics` alone.
     by_name: HashTable<u32>,
     hasher: DefaultHashBuilder,
+    /// The last one that was put to: the next message often has it too, and a comparison is cheaper than a hash.
+    last: usize,
 }
 
 impl<P> Default for Topics<P> {
     fn default() -> Self {
-        Self { topics: Vec::new(), by_name: HashTable::new(), hasher: DefaultHashBuilder::default() }
+        Self { topics: Vec::new(), by_name: HashTable::new(), hasher: DefaultHashBuilder::default(), last: 0 }
     }
 }
 
@@ -43,14 +45,18 @@ impl<P: Copy> Topics<P> {
 
     /// The topic, made if there is none. `name` is valid UTF-8 (lossy otherwise).
     pub fn index_or_add(&mut self, name: &[u8]) -> u32 {
+        if self.topics.get(self.last).is_some_and(|last| last.name.as_bytes() == name) {
+            return self.last as u32;
+        }
         if let Some(index) = self.index(name) {
+            self.last = index as usize;
             return index;
         }
         let index = self.topics.len() as u32;
         let key_hash = java_hash(java_hash(0, name), b"#");
         let text = String::from_utf8_lossy(name).into_owned();
         self.topics.push(Topic { name: text, key_hash, queues: Vec::new() });
-        let Self { topics, by_name, hasher } = self;
+        let Self { topics, by_name, hasher, .. } = self;
         by_name.insert_unique(hasher.hash_one(name), index, |&other| hasher.hash_one(topics[other as usize].name.as_bytes()));
         index
     }

@@ -4,7 +4,7 @@ use crate::support::*;
 use moraine_core::batch::BatchMessage;
 use moraine_core::engine::{GetRequest, Resolved, ScanItem, Scanner};
 use moraine_core::error::Code;
-use moraine_core::format::record::NewRecord;
+use moraine_core::format::record::{NewRecord, Staging};
 use moraine_core::memory::MemoryStorage;
 use moraine_core::options::Options;
 use moraine_core::storage::Storage;
@@ -38,7 +38,7 @@ fn log_of_one(queue_offset: u64) -> MemoryStorage {
     };
     let mut bytes = vec![0; 4096];
     let size = record.size(true) as usize;
-    record.write(true, &mut bytes[..size]);
+    record.write(true, &mut Staging::default(), &mut bytes[..size]);
     let storage = MemoryStorage::default();
     storage.place("commitlog/00000000000000000000", &bytes);
     storage

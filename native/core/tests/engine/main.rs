@@ -26,6 +26,7 @@ mod hostile;
 mod index_chains;
 mod interleaved;
 mod kept;
+mod left_entries;
 mod light_queues;
 mod lookup;
 mod lost_queue_files;

@@ -10,16 +10,22 @@ use moraine_core::engine::{Copied, Engine, GetRequest, Resolved};
 use moraine_core::error::{Code, Error};
 use moraine_core::format::record::Record;
 use moraine_core::memory::MemoryClock;
+use moraine_core::options::Options;
 
 const COUNT: usize = 12;
 const BODY: &[u8] = &[b'x'; 100];
 
 type Store = Engine<FaultyStorage, MemoryClock>;
 
-/// A store of messages that go to so many queues by turns, and the physical offset and size of each.
 #[allow(clippy::arc_with_non_send_sync)] // one thread
+fn open(storage: &FaultyStorage) -> Store {
+    let options = Options { queue_file_entries: 1000, ..small() };
+    Engine::open(Arc::new(storage.clone()), MemoryClock::at(NOW), options, &mut |_| {}).unwrap()
+}
+
+/// A store of messages that go to so many queues by turns, and the physical offset and size of each.
 fn filled(storage: &FaultyStorage, queues: usize) -> (Store, Vec<(u64, u64)>) {
-    let mut store = Engine::open(Arc::new(storage.clone()), MemoryClock::at(NOW), small(), &mut |_| {}).unwrap();
+    let mut store = open(storage);
     let mut bytes = Vec::new();
     for n in 0..COUNT {
         let mut one = message(BODY, b"");
@@ -68,6 +74,31 @@ fn records_with_others_between_them_are_read_one_by_one() {
     let (store, _) = filled(&storage, 2);
     let (half, reads) = copied(&storage, &store, 0, 1 << 20);
     assert_eq!((half.unwrap().messages, reads), (COUNT / 2, COUNT as u32 / 2));
+}
+
+#[test]
+fn an_answer_reads_the_entries_of_its_messages_and_the_two_beside_them() {
+    const ENTRY_BYTES: usize = 20;
+    let storage = FaultyStorage::default();
+    let (mut store, _) = filled(&storage, 1);
+    for _ in 0..9 {
+        drop(store);
+        store = filled(&storage, 1).0;
+        store.writer().unwrap().close().unwrap();
+    }
+    let store = open(&storage);
+    let entries_read = |offset, max| {
+        storage.reads.file_bytes.set(0);
+        let mut resolved = Resolved::default();
+        let request = GetRequest { topic: b"T", offset, max, max_bytes: 1 << 20, ..GetRequest::default() };
+        store.reader().resolve(&request, &mut resolved).unwrap();
+        assert_eq!(resolved.messages(), max);
+        storage.reads.file_bytes.get() / ENTRY_BYTES
+    };
+    assert_eq!(entries_read(50, 1), 3);
+    assert_eq!(entries_read(0, 1), 2, "there is none in front");
+    assert_eq!(entries_read(50, 32), 34);
+    assert!(entries_read(5, 100) >= 100);
 }
 
 #[test]

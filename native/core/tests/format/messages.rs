@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use moraine_core::format::record::{Address, Host, NewRecord};
+use moraine_core::format::record::{Address, Host, NewRecord, Staging};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl Message {
     pub fn written(&self, record_crc: bool) -> Vec<u8> {
         let record = self.record();
         let mut out = vec![0xEE; usize::try_from(record.size(record_crc)).expect("a size")];
-        record.write(record_crc, &mut out);
+        record.write(record_crc, &mut Staging::default(), &mut out);
         out
     }
 }

@@ -1,6 +1,8 @@
 //! Names of files, ids of messages, topics.
 
-use moraine_core::format::names::{check_topic, file_name, offset_message_id, parse_file_name, parse_uniq_key};
+use moraine_core::format::names::{
+    check_topic, file_name, offset_message_id, parse_file_name, parse_uniq_key, push_digits, push_file_name,
+};
 use moraine_core::format::record::{Address, Host};
 use proptest::prelude::*;
 
@@ -53,6 +55,20 @@ fn a_file_is_named_by_its_offset() {
         ["", "0", "0000000000107374182", "000000000001073741824", "0000000000107374182x", "+0000000001073741824", "99999999999999999999"]
     {
         assert_eq!(parse_file_name(wrong), None, "{wrong:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_appended_is_what_formatting_gives(number: u64, shift in 0..64_u32, least in 0..21_usize) {
+        for number in [number >> shift, 0, u64::MAX] {
+            let mut text = String::from("queue/");
+            push_digits(number, least, &mut text);
+            prop_assert_eq!(&text, &format!("queue/{number:0least$}"));
+            text.clear();
+            push_file_name(number, &mut text);
+            prop_assert_eq!(text, file_name(number));
+        }
     }
 }
 

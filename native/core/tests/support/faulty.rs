@@ -38,11 +38,13 @@ impl Full {
     }
 }
 
-/// How files of the log are read.
+/// How files are read.
 #[derive(Clone, Debug, Default)]
 pub struct Reads {
-    /// Calls so far.
+    /// Calls so far, of files of the log.
     pub count: Rc<Cell<u32>>,
+    /// Bytes asked for so far, of other files.
+    pub file_bytes: Rc<Cell<usize>>,
     /// The byte of each file that cannot be read.
     pub unreadable: Rc<Cell<Option<u64>>>,
 }
@@ -101,6 +103,7 @@ impl Storage for FaultyStorage {
         self.memory.create(path, size)
     }
     fn read_at(&self, path: &str, at: u64, out: &mut [u8]) -> Result<usize, IoError> {
+        self.reads.file_bytes.set(self.reads.file_bytes.get() + out.len());
         self.memory.read_at(path, at, out)
     }
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), IoError> {
