@@ -1,6 +1,6 @@
 /**
  * Configurations by name in one of the tables of a store, such as `config/topics.json`: in memory for those who ask, on the disk
- * before a change is answered. Changes of a short time share one write, as each writes the whole table.
+ * before a change is answered. Changes of a short time share one write, as each writes the whole file.
  */
 import type { JsonValue, Store, Table } from "moraine";
 import type { DataVersion } from "../protocol/bodies/data-version.ts";
@@ -38,6 +38,8 @@ export class ConfigTable<T> {
   readonly #options: ConfigTableOptions<T>;
   readonly #table: Table;
   readonly #entries: Map<string, Entry<T>> = new Map();
+  /** Names whose configuration the store's table does not have as it is here. */
+  readonly #changed: Set<string> = new Set();
   /** Configurations whose first write is under way: nobody sees them before it is done. */
   readonly #creating: Map<string, Promise<T>> = new Map();
   #version: DataVersion;
@@ -120,6 +122,7 @@ export class ConfigTable<T> {
     const written = write(value);
     if (before !== undefined && isSame(before.json, written)) return false;
     this.#entries.set(name, { value, json: sorted({ ...before?.json, ...written }) });
+    this.#changed.add(name);
     this.changed();
     return true;
   }
@@ -128,6 +131,7 @@ export class ConfigTable<T> {
   async delete(name: string): Promise<boolean> {
     await this.#creating.get(name);
     if (!this.#entries.delete(name)) return false;
+    this.#changed.add(name);
     this.changed();
     await this.persist();
     return true;
@@ -159,7 +163,10 @@ export class ConfigTable<T> {
       return value;
     } catch (error) {
       // It was answered that there is none.
-      if (this.#entries.get(name) === entry) this.#entries.delete(name);
+      if (this.#entries.get(name) === entry) {
+        this.#entries.delete(name);
+        this.#changed.add(name);
+      }
       throw error;
     } finally {
       this.#creating.delete(name);
@@ -173,7 +180,13 @@ export class ConfigTable<T> {
     if (this.#next !== undefined) this.#running = this.#next;
     this.#next = undefined;
     const { part, others } = this.#options;
-    this.#table.set(part, Object.fromEntries([...this.#entries].map(([name, { json }]) => [name, json])));
+    if (!this.#table.has(part)) this.#table.set(part, {});
+    for (const name of this.#changed) {
+      const entry = this.#entries.get(name);
+      if (entry === undefined) this.#table.delete([part, name]);
+      else this.#table.set([part, name], entry.json);
+    }
+    this.#changed.clear();
     for (const [key, value] of Object.entries(others?.() ?? {})) this.#table.set(key, value);
     this.#table.set("dataVersion", { ...this.#version });
     await this.#table.flush();

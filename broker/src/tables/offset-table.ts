@@ -98,16 +98,9 @@ export class OffsetTable {
 
   /** Forgets what all groups have of a topic. */
   deleteTopic(topic: string): void {
-    const groups = this.groupsOf(topic);
-    if (groups.length > 0) {
-      const gone = new Set(groups.map((group) => topic + SEPARATOR + group));
-      for (const part of ["offsetTable", "lmqOffsetTable"]) {
-        const entries = this.#table.get(part);
-        if (entries === undefined) continue;
-        const kept = Object.entries(objectAt(part, entries)).filter(([key]) => !gone.has(key));
-        this.#table.set(part, Object.fromEntries(kept));
-      }
-      for (const group of groups) this.#forget(group, topic);
+    for (const group of this.groupsOf(topic)) {
+      for (const part of ["offsetTable", "lmqOffsetTable"]) this.#table.delete([part, topic + SEPARATOR + group]);
+      this.#forget(group, topic);
     }
     this.#pulled.delete((key) => key.startsWith(topic + SEPARATOR));
     this.#resets.delete((key) => key.startsWith(topic + SEPARATOR));
