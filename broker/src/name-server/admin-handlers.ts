@@ -33,7 +33,7 @@ const ADMINISTRATIVE: ReadonlySet<number> = new Set([
 /** Administrative requests are taken from this machine only, unless the options say otherwise. */
 export function administrativeHook(settings: Settings): Hook {
   return ({ code }, { connection }) => {
-    if (settings.current.adminAccess === "any" || connection.isLoopback || !ADMINISTRATIVE.has(code)) return;
+    if (settings.current.adminAccess === "any" || connection.isSameMachine || !ADMINISTRATIVE.has(code)) return;
     const right = "send it from the name server's own machine, or start the name server with adminAccess=any";
     throw new RequestError(ResponseCode.NO_PERMISSION, `request ${code} is administrative: ${right}`);
   };

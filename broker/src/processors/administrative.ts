@@ -47,7 +47,7 @@ export function isAdministrative(code: number): boolean {
 /** Refuses administrative requests from other machines, unless the configuration takes them. */
 export function administrativeHook({ adminAccess }: Pick<BrokerConfig, "adminAccess">): Hook {
   return ({ code }, { connection }) => {
-    if (adminAccess === "any" || connection.isLoopback || !isAdministrative(code)) return;
+    if (adminAccess === "any" || connection.isSameMachine || !isAdministrative(code)) return;
     const right = "send it from the broker's own machine, or start the broker with adminAccess=any";
     throw new RequestError(ResponseCode.NO_PERMISSION, `request ${code} is administrative: ${right}`);
   };

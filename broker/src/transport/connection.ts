@@ -6,8 +6,15 @@ export interface Connection {
   /** Unlike any other connection of this process. */
   readonly id: number;
   readonly remote: HostPort;
-  readonly isLoopback: boolean;
+  /** Whether the peer is a process of this machine: by loopback, or by the very address that it connected to. */
+  readonly isSameMachine: boolean;
   readonly isOpen: boolean;
+  /**
+   * Undefined where the peer has taken what is there for it, but for at most the high-water mark, or the connection is closed;
+   * otherwise a promise of that, which never rejects. What is large and easily read again is read only then. All who wait go on
+   * together: each asks again before it reads.
+   */
+  writable(): Promise<void> | undefined;
   /** One-way request to the peer. Nothing tells whether it arrives; on a closed connection it does nothing. */
   notify(code: number, ext?: FieldValues, body?: Uint8Array): void;
   /** Request to the peer. Rejects with a `TransportError` when the connection closes or the time is over. */

@@ -47,7 +47,7 @@ export interface SocketConnectionParts {
 export class SocketConnection implements Connection {
   readonly id: number = ++connectionsMade;
   readonly remote: HostPort;
-  readonly isLoopback: boolean;
+  readonly isSameMachine: boolean;
   readonly #socket: Socket;
   readonly #dispatcher: Dispatcher;
   readonly #limits: TransportLimits;
@@ -72,6 +72,7 @@ export class SocketConnection implements Connection {
   #closed = false;
   #closeReason: string | undefined;
   #slowReader: NodeJS.Timeout | undefined;
+  #writable: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
   constructor({ socket, dispatcher, limits, log, onHeld }: SocketConnectionParts) {
     this.#onHeld = onHeld;
@@ -80,7 +81,8 @@ export class SocketConnection implements Connection {
     this.#limits = limits;
     this.#log = log;
     this.remote = { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
-    this.isLoopback = isLoopbackAddress(this.remote.address);
+    this.isSameMachine =
+      isLoopbackAddress(this.remote.address) || (socket.remoteAddress ?? "") === (socket.localAddress ?? "nowhere");
     this.#reader = new FrameReader(limits.maxFrameBytes);
     this.#output = new Output(socket);
     socket.setNoDelay(true);
@@ -128,6 +130,23 @@ export class SocketConnection implements Connection {
       if (this.#closed) this.#aborting.abort();
     }
     return this.#aborting.signal;
+  }
+
+  writable(): Promise<void> | undefined {
+    if (this.#closed || this.#output.waitingBytes <= this.#limits.writeHighWaterBytes) return undefined;
+    if (this.#writable === undefined) {
+      let resolve = (): void => undefined;
+      const promise = new Promise<void>((settle) => {
+        resolve = settle;
+      });
+      this.#writable = { promise, resolve };
+    }
+    return this.#writable.promise;
+  }
+
+  #goOnWriting(): void {
+    this.#writable?.resolve();
+    this.#writable = undefined;
   }
 
   notify(code: number, ext?: FieldValues, body?: Uint8Array): void {
@@ -286,6 +305,7 @@ export class SocketConnection implements Connection {
     clearTimeout(this.#slowReader);
     this.#slowReader = undefined;
     this.#reportHeld();
+    this.#goOnWriting();
     this.#resume(PAUSED_BY_OUTPUT);
   }
 
@@ -312,6 +332,7 @@ export class SocketConnection implements Connection {
     this.#log.debug({ connection: this.id, remote: this.remote, reason }, "connection closed");
     this.#outstanding.abandon(reason);
     this.#aborting?.abort();
+    this.#goOnWriting();
     const listeners = [...this.#closeListeners];
     this.#closeListeners.clear();
     for (const listener of listeners) listener();

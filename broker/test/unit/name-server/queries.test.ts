@@ -202,7 +202,7 @@ describe("settings", () => {
 
   it("what changes something is taken from this machine only, unless the options say otherwise", () => {
     const request = (code: number) => ({ code }) as Command;
-    const from = (isLoopback: boolean) => ({ connection: { isLoopback } }) as RequestContext;
+    const from = (isSameMachine: boolean) => ({ connection: { isSameMachine } }) as RequestContext;
     const hook = administrativeHook(new Settings());
     expect(() => hook(request(RequestCode.PUT_KV_CONFIG), from(false))).toThrow(expect.objectContaining({ code: 16 }));
     expect(hook(request(RequestCode.PUT_KV_CONFIG), from(true))).toBeUndefined();

@@ -32,7 +32,7 @@ export class FakeConnection implements Connection {
   static #ids = 0;
   readonly id: number = ++FakeConnection.#ids;
   readonly remote: { address: string; port: number };
-  readonly isLoopback: boolean;
+  readonly isSameMachine: boolean;
   isOpen = true;
   readonly notices: Notice[] = [];
   /** Answers the broker's requests. */
@@ -43,7 +43,14 @@ export class FakeConnection implements Connection {
 
   constructor(address: string = "127.0.0.1", port: number = 50_000 + FakeConnection.#ids) {
     this.remote = { address, port };
-    this.isLoopback = address.startsWith("127.");
+    this.isSameMachine = address.startsWith("127.");
+  }
+
+  /** What has to happen before large answers are read. */
+  waiting: Promise<void> | undefined;
+
+  writable(): Promise<void> | undefined {
+    return this.waiting;
   }
 
   notify(code: number, ext: FieldValues = {}, body: Uint8Array = new Uint8Array(0)): void {

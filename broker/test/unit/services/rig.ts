@@ -53,7 +53,7 @@ export class FakeConnection implements Connection {
   static #ids = 0;
   readonly id: number = ++FakeConnection.#ids;
   readonly remote: { address: string; port: number } = { address: "127.0.0.1", port: 40_000 };
-  readonly isLoopback = true;
+  readonly isSameMachine = true;
   isOpen = true;
   /** Codes and fields that were sent one-way. */
   readonly notices: [code: number, ext: FieldValues][] = [];
@@ -62,6 +62,13 @@ export class FakeConnection implements Connection {
 
   get listeners(): number {
     return this.#listeners.size;
+  }
+
+  /** What has to happen before large answers are read. */
+  waiting: Promise<void> | undefined;
+
+  writable(): Promise<void> | undefined {
+    return this.waiting;
   }
 
   notify(code: number, ext: FieldValues = {}): void {
