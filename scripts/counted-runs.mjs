@@ -61,9 +61,9 @@ function readReport(file) {
   };
 }
 
-/** A run that failed as a whole, or ran nothing, is a failure whatever was counted. */
+/** A run that failed as a whole, or found nothing to run, is a failure whatever was counted. */
 function settle(count, status) {
-  const sound = status === 0 && count.passed + count.failed > 0;
+  const sound = status === 0 && count.passed + count.failed + count.notRun > 0;
   return sound || count.failed > 0 ? count : { ...count, failed: 1 };
 }
 

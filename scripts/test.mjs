@@ -57,6 +57,11 @@ function typescriptTests(hasAddon) {
 
 const counts = [];
 let hasAddon = false;
+/** The broker as Java's client sees it; without Java they are counted as not run. The other clients: `npm run scenarios` in broker/. */
+function brokerScenarios() {
+  return vitestTests(["--config=broker/test/scenarios/vitest.config.ts"], { cwd: root });
+}
+
 const broken = await attempt(() => {
   ({ hasAddon } = setUp());
   installBrokerPackages();
@@ -67,6 +72,7 @@ else {
   counts.push(...(await rustTests()));
   counts.push(await attempt(instructionCounts));
   counts.push(await attempt(() => typescriptTests(hasAddon)));
+  counts.push(await attempt(brokerScenarios));
   if (missingTool() === undefined) counts.push(await attempt(plantedBugs));
   console.log(
     `\nmoraine: ran over ${hasAddon ? "the native engine and the WebAssembly engine" : "the WebAssembly engine alone"}`,
