@@ -7,6 +7,7 @@ import { brokerHandlers } from "./handlers.ts";
 import type { Log } from "./log.ts";
 import { NameServer } from "./name-server/name-server.ts";
 import { administrativeHook } from "./processors/administrative.ts";
+import { maxBodyBytes } from "./protocol/body-limits.ts";
 import { RequestCode } from "./protocol/codes.ts";
 import { printAddress } from "./protocol/hosts.ts";
 import { ConsumerRegistry } from "./services/consumers.ts";
@@ -143,9 +144,9 @@ async function listen(config: Config, handlers: Handlers, log: Log, stops: Stops
   const { bindAddress: host, listenPort } = config;
   const limits = { idleMs: config.serverChannelMaxIdleTimeSeconds * 1000 };
   const before = [administrativeHook(config)];
-  const forAll = new Dispatcher({ handlers, before, log });
+  const forAll = new Dispatcher({ handlers, before, maxBodyBytes, log });
   const withoutPulls = [...handlers].filter(([code]) => !NOT_ON_SECOND_PORT.has(code));
-  const forSecond = new Dispatcher({ handlers: withoutPulls, before, log });
+  const forSecond = new Dispatcher({ handlers: withoutPulls, before, maxBodyBytes, log });
   for (const [port, dispatcher] of [
     [listenPort, forAll],
     [listenPort - SECOND_PORT_BELOW, forSecond],

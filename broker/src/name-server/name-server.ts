@@ -1,4 +1,5 @@
 import type { Log } from "../log.ts";
+import { maxBodyBytes } from "../protocol/body-limits.ts";
 import { Dispatcher } from "../transport/dispatcher.ts";
 import type { TransportLimits } from "../transport/limits.ts";
 import { RemotingServer } from "../transport/server.ts";
@@ -46,6 +47,7 @@ export class NameServer {
         ...adminHandlers({ registry, kv, settings }),
       ],
       before: [administrativeHook(settings)],
+      maxBodyBytes,
       log,
     });
     const { bindAddress, listenPort, serverChannelMaxIdleTimeSeconds } = settings.current;

@@ -1,5 +1,6 @@
 /** RocketMQ's binary header (serialization type ROCKETMQ). */
 import type { Command, FieldValues } from "./command.ts";
+import { MAX_FIELDS } from "./json-header.ts";
 import { languageOfCode } from "./languages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
@@ -37,7 +38,8 @@ export function decodeBinaryHeader(bytes: Buffer, from: number, to: number, body
 function decodeFields(bytes: Buffer, from: number, to: number): Record<string, string> {
   const ext: Record<string, string> = Object.create(null);
   let at = from;
-  while (at < to) {
+  for (let count = 0; at < to; count++) {
+    if (count === MAX_FIELDS) throw new ProtocolError(`a header has more than ${MAX_FIELDS} fields`);
     const nameAt = at + 2;
     if (nameAt > to) throw new ProtocolError("a field's name is cut off");
     const nameLength = bytes.readInt16BE(at);

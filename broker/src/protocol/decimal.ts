@@ -25,7 +25,7 @@ export function parseInt32(value: unknown): number | undefined {
 /** A 64-bit integer; behind 2^53 the nearest number. `undefined` where there is none. */
 export function parseInt64(value: unknown): number | undefined {
   if (typeof value === "string") return parseDecimal(value);
-  if (typeof value === "number" && Number.isInteger(value)) return value;
+  if (typeof value === "number" && Number.isInteger(value)) return Math.abs(value) <= 2 ** 63 ? value : undefined;
   if (typeof value === "bigint" && value >= MIN_LONG && value <= MAX_LONG) return Number(value);
   return undefined;
 }

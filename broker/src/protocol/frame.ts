@@ -10,13 +10,15 @@ import { OWN_VERSION } from "./versions.ts";
 
 /** RocketMQ's `com.rocketmq.remoting.frameMaxLength`. */
 export const MAX_FRAME_BYTES = 16_777_216;
-/** What a JSON header becomes in memory is many times its bytes; no client sends one of more than a few KiB. */
-export const MAX_HEADER_BYTES = 1_048_576;
+/** The longest property string there may be (32 KiB), each of its characters escaped, and what stands beside it. */
+export const MAX_HEADER_BYTES = 262_144;
 
 const LENGTH_BYTES = 4;
 /** Both lengths. */
 const PREFIX_BYTES = 8;
 const HEADER_LENGTH_MASK = 0xff_ffff;
+/** Of what we write. Its length has three bytes. */
+const MAX_HEADER_LENGTH = HEADER_LENGTH_MASK;
 const JSON_TYPE = 0;
 const BINARY_TYPE = 1;
 const EMPTY: Uint8Array = new Uint8Array(0);
@@ -35,6 +37,7 @@ export class FrameReader {
   /** A frame whose end has not arrived. */
   #partial: Buffer | undefined;
   #filled = 0;
+  #headerBytes = 0;
 
   constructor(maxFrameBytes: number = MAX_FRAME_BYTES) {
     this.#maxFrameBytes = maxFrameBytes;
@@ -45,6 +48,16 @@ export class FrameReader {
     let bytes = this.#partial?.length ?? 0;
     for (const chunk of this.#chunks) bytes += chunk.length;
     return bytes;
+  }
+
+  /** Whether a part of a frame is there whose rest is still to come. */
+  get isWithinFrame(): boolean {
+    return this.#partial !== undefined;
+  }
+
+  /** Of the command that came last. */
+  get headerBytes(): number {
+    return this.#headerBytes;
   }
 
   push(chunk: Buffer): void {
@@ -58,7 +71,7 @@ export class FrameReader {
       if (chunk === undefined) return undefined;
       if (this.#partial !== undefined) {
         const frame = this.#fill(chunk, this.#partial);
-        if (frame !== undefined) return decodeFrame(frame, 0, frame.length);
+        if (frame !== undefined) return this.#decode(frame, 0, frame.length);
         continue;
       }
       const from = this.#at;
@@ -66,7 +79,7 @@ export class FrameReader {
       const needed = there < LENGTH_BYTES ? LENGTH_BYTES : this.#frameBytes(chunk, from);
       if (there >= needed && there >= LENGTH_BYTES) {
         this.#advance(chunk, needed);
-        return decodeFrame(chunk, from, from + needed);
+        return this.#decode(chunk, from, from + needed);
       }
       this.#partial = Buffer.allocUnsafe(Math.min(Math.max(FIRST_PIECE_BYTES, there), Math.max(needed, PREFIX_BYTES)));
       this.#filled = 0;
@@ -109,30 +122,34 @@ export class FrameReader {
     this.#partial = undefined;
     return room.subarray(0, needed);
   }
-}
 
-/** The command of a whole frame in `bytes` from `from` to `to`. */
-function decodeFrame(bytes: Buffer, from: number, to: number): Command {
-  const mark = bytes.readUInt32BE(from + LENGTH_BYTES);
-  const type = mark >>> 24;
-  const headerLength = mark & HEADER_LENGTH_MASK;
-  const headerAt = from + PREFIX_BYTES;
-  if (headerLength > to - headerAt)
-    throw new ProtocolError(`a header of ${headerLength} bytes is longer than its frame`);
-  if (headerLength > MAX_HEADER_BYTES) throw new ProtocolError(`a header of ${headerLength} bytes is too long`);
-  const bodyAt = headerAt + headerLength;
-  const body = bodyAt === to ? EMPTY : bytes.subarray(bodyAt, to);
-  switch (type) {
-    case JSON_TYPE:
-      return decodeJsonHeader(bytes, headerAt, bodyAt, body);
-    case BINARY_TYPE:
-      return decodeBinaryHeader(bytes, headerAt, bodyAt, body);
-    default:
-      throw new ProtocolError(`serialization type ${type} is unknown`);
+  /** The command of a whole frame in `bytes` from `from` to `to`. */
+  #decode(bytes: Buffer, from: number, to: number): Command {
+    const mark = bytes.readUInt32BE(from + LENGTH_BYTES);
+    const type = mark >>> 24;
+    const headerLength = mark & HEADER_LENGTH_MASK;
+    const headerAt = from + PREFIX_BYTES;
+    if (headerLength > to - headerAt)
+      throw new ProtocolError(`a header of ${headerLength} bytes is longer than its frame`);
+    if (headerLength > MAX_HEADER_BYTES) throw new ProtocolError(`a header of ${headerLength} bytes is too long`);
+    this.#headerBytes = headerLength;
+    const bodyAt = headerAt + headerLength;
+    const body = bodyAt === to ? EMPTY : bytes.subarray(bodyAt, to);
+    switch (type) {
+      case JSON_TYPE:
+        return decodeJsonHeader(bytes, headerAt, bodyAt, body);
+      case BINARY_TYPE:
+        return decodeBinaryHeader(bytes, headerAt, bodyAt, body);
+      default:
+        throw new ProtocolError(`serialization type ${type} is unknown`);
+    }
   }
 }
 
-/** The frame of a response, in the pieces that go out one behind the other, in the serialization of its request. */
+/**
+ * The frame of a response, in the pieces that go out one behind the other, in the serialization of its request. Throws
+ * a `RangeError` where it is larger than clients take.
+ */
 export function encodeResponse(request: Pick<Command, "opaque" | "serialization">, response: Response): Buffer[] {
   return encodeFrame(
     {
@@ -177,6 +194,9 @@ function encodeFrame(header: Header, body: Response["body"]): Buffer[] {
   let bodyLength = 0;
   for (const piece of pieces) bodyLength += piece.length;
   const head = header.serialization === "json" ? jsonHead(header) : binaryHead(header);
+  const bytes = head.length + bodyLength;
+  if (head.length > MAX_HEADER_LENGTH || bytes > MAX_FRAME_BYTES)
+    throw new RangeError(`a frame would have ${bytes} bytes`);
   head.writeInt32BE(head.length - LENGTH_BYTES + bodyLength, 0);
   if (bodyLength === 0) return [head];
   return [head, ...pieces.map(asBuffer)];

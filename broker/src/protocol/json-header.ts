@@ -5,6 +5,9 @@ import { knownLanguage } from "./languages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { OWN_VERSION } from "./versions.ts";
 
+/** Of a header; requests have at most some twenty. */
+export const MAX_FIELDS = 1000;
+
 const NO_FIELDS: ExtFields = Object.freeze(Object.create(null));
 
 /**
@@ -27,10 +30,21 @@ export function decodeJsonHeader(bytes: Buffer, from: number, to: number, body: 
     opaque: readInt(header.opaque, "opaque"),
     flag: readInt(header.flag, "flag"),
     remark: typeof remark === "string" ? remark : undefined,
-    ext: isObject(extFields) ? extFields : NO_FIELDS,
+    ext: isObject(extFields) ? scalarsOf(extFields) : NO_FIELDS,
     body,
     serialization: "json",
   };
+}
+
+/** Lists and objects are no fields of any request, and a few bytes of them become hundreds in memory. */
+function scalarsOf(fields: Record<string, unknown>): ExtFields {
+  let count = 0;
+  for (const name in fields) {
+    if (++count > MAX_FIELDS) throw new ProtocolError(`a header has more than ${MAX_FIELDS} fields`);
+    const value = fields[name];
+    if (typeof value === "object" && value !== null) delete fields[name];
+  }
+  return fields;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -7,6 +7,9 @@ import { DEFAULT_LIMITS, type TransportLimits } from "./limits.ts";
 import { SocketConnection } from "./socket-connection.ts";
 import { TransportError } from "./transport-error.ts";
 
+/** So many requests in a row without an answer, and the connection is left. */
+const MAX_TIMEOUTS = 3;
+
 export interface RemotingClientOptions {
   /** For requests that the other side sends; without it they are answered as not supported. */
   readonly dispatcher?: Dispatcher | undefined;
@@ -20,6 +23,9 @@ export class RemotingClient {
   readonly #limits: TransportLimits;
   readonly #log: Log;
   readonly #connections: Map<string, Promise<SocketConnection>> = new Map();
+  /** Requests in a row without an answer, and what had come from the peer by then. */
+  readonly #silences: WeakMap<SocketConnection, { readonly received: number; readonly timeouts: number }> =
+    new WeakMap();
   #closed = false;
 
   constructor({ dispatcher, limits, log }: RemotingClientOptions) {
@@ -42,16 +48,22 @@ export class RemotingClient {
     try {
       return await connection.invoke(code, ext, body, left);
     } catch (error) {
-      // A peer that does not answer may be gone without a word: the next request finds out with a new connection.
-      if (error instanceof TransportError && error.code === "REQUEST_TIMEOUT") connection.close(error.message);
+      if (error instanceof TransportError && error.code === "REQUEST_TIMEOUT")
+        this.#timedOut(connection, error.message);
       throw error;
     }
   }
 
-  /** One-way. Rejects only if there is no connection. */
-  async notify(address: string, code: number, ext: FieldValues, body?: Uint8Array): Promise<void> {
-    const connection = await this.#connection(address, this.#limits.connectTimeoutMs);
-    connection.notify(code, ext, body);
+  /**
+   * One that is slow for once keeps its connection: a name server takes a broker whose connection closes for gone. One that
+   * says nothing again and again may be gone without a word, which the next request finds out with a new connection.
+   */
+  #timedOut(connection: SocketConnection, reason: string): void {
+    const before = this.#silences.get(connection);
+    const { received } = connection;
+    const timeouts = before?.received === received ? before.timeouts + 1 : 1;
+    this.#silences.set(connection, { received, timeouts });
+    if (timeouts >= MAX_TIMEOUTS) connection.close(reason);
   }
 
   /** Closes all connections; what waits for an answer is rejected. */

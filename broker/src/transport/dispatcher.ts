@@ -3,6 +3,7 @@ import { ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Handler, Handlers, Hook, RequestContext } from "./connection.ts";
+import { limitedLog } from "./limited-log.ts";
 
 export type { Handler, Handlers, Hook, RequestContext } from "./connection.ts";
 
@@ -10,6 +11,8 @@ export interface DispatcherOptions {
   /** A later handler of a code takes the place of an earlier one. */
   readonly handlers: Handlers;
   readonly before?: readonly Hook[];
+  /** Bytes that the body of a request may have, by its code; without it, whatever a frame takes. */
+  readonly maxBodyBytes?: (code: number) => number;
   readonly log: Log;
 }
 
@@ -19,17 +22,21 @@ type Answer = Response | undefined | Promise<Response | undefined>;
 export class Dispatcher {
   readonly #handlers: Map<number, Handler>;
   readonly #before: readonly Hook[];
+  readonly #maxBodyBytes: (code: number) => number;
   readonly #log: Log;
 
-  constructor({ handlers, before = [], log }: DispatcherOptions) {
+  constructor({ handlers, before = [], maxBodyBytes = () => Number.POSITIVE_INFINITY, log }: DispatcherOptions) {
     this.#handlers = new Map(handlers);
     this.#before = before;
-    this.#log = log;
+    this.#maxBodyBytes = maxBodyBytes;
+    this.#log = limitedLog(log);
   }
 
   dispatch(request: Command, context: RequestContext): Answer {
     const handler = this.#handlers.get(request.code);
     if (handler === undefined) return notSupported(request.code);
+    const most = this.#maxBodyBytes(request.code);
+    if (request.body.length > most) return tooLarge(request, most);
     let answer: Answer;
     try {
       const hooks = this.#runHooks(request, context, 0);
@@ -63,4 +70,9 @@ export class Dispatcher {
 
 function notSupported(code: number): Response {
   return { code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark: ` request type ${code} not supported` };
+}
+
+function tooLarge({ code, body }: Command, most: number): Response {
+  const remark = `a request ${code} has a body of at most ${most} bytes, and this one of ${body.length}`;
+  return { code: ResponseCode.SYSTEM_ERROR, remark };
 }

@@ -1,9 +1,12 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { Log } from "../log.ts";
+import { plainAddress } from "../protocol/hosts.ts";
+import { Admission } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { limitedLog } from "./limited-log.ts";
 import { DEFAULT_LIMITS, type TransportLimits } from "./limits.ts";
-import { SocketConnection } from "./socket-connection.ts";
+import { isSameMachine, SocketConnection } from "./socket-connection.ts";
 
 const BACKLOG = 1024;
 /** A flood of connections shall not be one of log lines. */
@@ -24,6 +27,8 @@ export class RemotingServer {
   readonly #dispatcher: Dispatcher;
   readonly #limits: TransportLimits;
   readonly #log: Log;
+  readonly #peersLog: Log;
+  readonly #admission: Admission;
   readonly #servers: Server[] = [];
   readonly #ports: number[] = [];
   readonly #connections: Set<SocketConnection> = new Set();
@@ -37,6 +42,8 @@ export class RemotingServer {
     this.#dispatcher = dispatcher;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#log = log;
+    this.#peersLog = limitedLog(log);
+    this.#admission = new Admission(this.#limits);
   }
 
   /** Rejects with the system's error if one of the ports cannot be had; none is kept then. */
@@ -93,7 +100,8 @@ export class RemotingServer {
   }
 
   #accept(socket: Socket): void {
-    if (this.#closing !== undefined || this.#connections.size >= this.#limits.maxConnections) {
+    const address = plainAddress(socket.remoteAddress ?? "");
+    if (this.#closing !== undefined || !this.#admission.take(address, isSameMachine(socket))) {
       socket.destroy();
       this.#logDropped();
       return;
@@ -102,11 +110,14 @@ export class RemotingServer {
       socket,
       dispatcher: this.#dispatcher,
       limits: this.#limits,
-      log: this.#log,
+      log: this.#peersLog,
       onHeld: (change) => this.#onHeld(change),
     });
     this.#connections.add(connection);
-    connection.onClose(() => this.#connections.delete(connection));
+    connection.onClose(() => {
+      this.#connections.delete(connection);
+      this.#admission.leave(address);
+    });
   }
 
   #onHeld(change: number): void {

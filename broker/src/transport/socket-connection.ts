@@ -21,8 +21,10 @@ import { Output } from "./output.ts";
 import { Outstanding } from "./outstanding.ts";
 import { TransportError } from "./transport-error.ts";
 
-/** What a request under way costs beside its body: fields, promises, what its handler keeps. */
+/** What a request under way costs beside its bytes: promises, what its handler keeps. */
 const REQUEST_BYTES = 1024;
+/** A character of a header is two bytes in memory at most. */
+const HEADER_FACTOR = 2;
 /** First byte of a TLS handshake; a frame that started so would be far too long. */
 const TLS_HANDSHAKE = 0x16;
 const MAX_OPAQUE = 0x7fff_ffff;
@@ -34,6 +36,9 @@ const PAUSED_BY_OUTPUT = 2;
 
 let connectionsMade = 0;
 
+/** What is needed of a request to answer it. */
+type Asked = Pick<Command, "opaque" | "serialization" | "flag">;
+
 export interface SocketConnectionParts {
   readonly socket: Socket;
   readonly dispatcher: Dispatcher;
@@ -41,6 +46,13 @@ export interface SocketConnectionParts {
   readonly log: Log;
   /** Told by how many bytes more, or fewer, the connection holds. */
   readonly onHeld?: (change: number) => void;
+}
+
+/** By loopback, or by the very address that the peer connected to. */
+export function isSameMachine(socket: Socket): boolean {
+  const { remoteAddress, localAddress } = socket;
+  if (remoteAddress === undefined) return false;
+  return isLoopbackAddress(plainAddress(remoteAddress)) || remoteAddress === localAddress;
 }
 
 /** A connection over a socket, of a server or a client: requests and answers go both ways. */
@@ -72,6 +84,10 @@ export class SocketConnection implements Connection {
   #closed = false;
   #closeReason: string | undefined;
   #slowReader: NodeJS.Timeout | undefined;
+  #commands = 0;
+  /** Since the last look at a frame that is not whole. */
+  #wasPaused = false;
+  #frameWatch: NodeJS.Timeout | undefined;
   #writable: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
   constructor({ socket, dispatcher, limits, log, onHeld }: SocketConnectionParts) {
@@ -81,14 +97,12 @@ export class SocketConnection implements Connection {
     this.#limits = limits;
     this.#log = log;
     this.remote = { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
-    this.isSameMachine =
-      isLoopbackAddress(this.remote.address) || (socket.remoteAddress ?? "") === (socket.localAddress ?? "nowhere");
+    this.isSameMachine = isSameMachine(socket);
     this.#reader = new FrameReader(limits.maxFrameBytes);
-    this.#output = new Output(socket);
+    this.#output = new Output(socket, () => this.#onTaken());
     socket.setNoDelay(true);
     socket.setTimeout(limits.idleMs, () => this.close(`idle for ${limits.idleMs} ms`));
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
-    socket.on("drain", () => this.#onDrain());
     socket.on("error", (error) => {
       this.#closeReason ??= error.message;
     });
@@ -100,6 +114,11 @@ export class SocketConnection implements Connection {
 
   get isOpen(): boolean {
     return !this.#ending;
+  }
+
+  /** Commands that have come from the peer. */
+  get received(): number {
+    return this.#commands;
   }
 
   /** Bytes that it was said to hold. */
@@ -151,7 +170,12 @@ export class SocketConnection implements Connection {
 
   notify(code: number, ext?: FieldValues, body?: Uint8Array): void {
     if (this.#ending) return;
-    this.#send(encodeRequest({ code, opaque: this.#nextOpaque(), flag: OnewayFlag, ext, body }));
+    const opaque = this.#nextOpaque();
+    try {
+      this.#send(encodeRequest({ code, opaque, flag: OnewayFlag, ext, body }));
+    } catch (error) {
+      this.#log.error({ err: error, code, connection: this.id }, "a request cannot be written");
+    }
   }
 
   async invoke(code: number, ext: FieldValues, body: Uint8Array | undefined, timeoutMs: number): Promise<Command> {
@@ -162,8 +186,9 @@ export class SocketConnection implements Connection {
       throw new TransportError("TOO_MANY_REQUESTS", `${this.#outstanding.size} requests have no answer yet`);
     }
     const opaque = this.#nextOpaque();
+    const frame = encodeRequest({ code, opaque, ext, body });
     const answer = this.#outstanding.add(opaque, code, timeoutMs);
-    this.#send(encodeRequest({ code, opaque, ext, body }));
+    this.#send(frame);
     return answer;
   }
 
@@ -189,10 +214,9 @@ export class SocketConnection implements Connection {
 
   #endIfDrained(): void {
     if (!this.#draining || this.#underWay > 0 || this.#closed) return;
-    this.#output.flush();
     this.#ending = true;
     this.#closeReason ??= "the server stops";
-    this.#socket.destroySoon();
+    this.#output.end();
   }
 
   #nextOpaque(): number {
@@ -211,7 +235,20 @@ export class SocketConnection implements Connection {
     this.#receivedAt = Date.now();
     this.#reader.push(chunk);
     this.#read();
+    if (this.#reader.isWithinFrame && this.#frameWatch === undefined) this.#watchFrame();
     this.#reportHeld();
+  }
+
+  /** A byte now and then is no silence, and would keep a place for ever. */
+  #watchFrame(): void {
+    const commands = this.#commands;
+    this.#wasPaused = this.#paused !== 0;
+    this.#frameWatch = setTimeout(() => {
+      this.#frameWatch = undefined;
+      if (this.#closed || !this.#reader.isWithinFrame) return;
+      if (this.#wasPaused || this.#commands !== commands) this.#watchFrame();
+      else this.#refuse(`a frame is not whole after ${this.#limits.frameMs} ms`);
+    }, this.#limits.frameMs).unref();
   }
 
   #read(): void {
@@ -221,12 +258,13 @@ export class SocketConnection implements Connection {
       while (this.#paused === 0 && !this.#socket.destroyed) {
         const command = this.#reader.next();
         if (command === undefined) break;
+        this.#commands++;
         if (isResponse(command)) this.#settle(command);
         else this.#serve(command);
       }
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#refuse(error.message);
+      if (error instanceof ProtocolError) this.#refuse(error.message);
+      else this.#failed(error);
     } finally {
       this.#reading = false;
     }
@@ -240,6 +278,15 @@ export class SocketConnection implements Connection {
     this.close(reason);
   }
 
+  /** What nobody foresaw ends the connection, not the process. */
+  #failed(error: unknown): void {
+    this.#log.error(
+      { err: error, connection: this.id, remote: this.remote },
+      "a connection is closed for an error of ours",
+    );
+    this.close("an error of ours");
+  }
+
   #settle(response: Command): void {
     if (this.#outstanding.settle(response)) return;
     this.#log.debug({ connection: this.id, opaque: response.opaque }, "an answer came that nobody waits for");
@@ -251,60 +298,78 @@ export class SocketConnection implements Connection {
       return;
     }
     const answer = this.#dispatcher.dispatch(request, new Context(this, this.#receivedAt));
-    if (answer instanceof Promise) void this.#await(request, answer);
-    else this.#answer(request, answer);
+    if (!(answer instanceof Promise)) {
+      this.#answer(request, answer);
+      return;
+    }
+    const { opaque, serialization, flag, body } = request;
+    const bytes = REQUEST_BYTES + HEADER_FACTOR * this.#reader.headerBytes + body.length;
+    void this.#await({ opaque, serialization, flag }, bytes, answer);
   }
 
-  async #await(request: Command, answer: Promise<Response | undefined>): Promise<void> {
-    const bytes = REQUEST_BYTES + request.body.length;
+  /** Keeps nothing of the request but what its answer needs: a handler may have let go of the rest. */
+  async #await(asked: Asked, bytes: number, answer: Promise<Response | undefined>): Promise<void> {
     this.#underWay++;
     this.#underWayBytes += bytes;
     if (this.#underWay >= this.#limits.maxUnderWay || this.#underWayBytes >= this.#limits.maxUnderWayBytes) {
       this.#pause(PAUSED_BY_REQUESTS);
     }
-    // The dispatcher makes an answer of every failure.
-    const response = await answer;
-    this.#underWay--;
-    this.#underWayBytes -= bytes;
-    this.#answer(request, response);
-    this.#reportHeld();
-    if (this.#underWay < this.#limits.maxUnderWay && this.#underWayBytes < this.#limits.maxUnderWayBytes) {
-      this.#resume(PAUSED_BY_REQUESTS);
+    try {
+      // The dispatcher makes an answer of every failure.
+      const response = await answer;
+      this.#underWay--;
+      this.#underWayBytes -= bytes;
+      this.#answer(asked, response);
+      this.#reportHeld();
+      if (this.#underWay < this.#limits.maxUnderWay && this.#underWayBytes < this.#limits.maxUnderWayBytes) {
+        this.#resume(PAUSED_BY_REQUESTS);
+      }
+      this.#endIfDrained();
+    } catch (error) {
+      this.#failed(error);
     }
-    this.#endIfDrained();
   }
 
-  #answer(request: Command, response: Response | undefined): void {
-    if (response === undefined || isOneway(request) || this.#closed) return;
-    this.#send(encodeResponse(request, response));
+  #answer(asked: Asked, response: Response | undefined): void {
+    if (response === undefined || (asked.flag & OnewayFlag) !== 0 || this.#socket.destroyed) return;
+    this.#send(this.#encode(asked, response));
+  }
+
+  /** An answer that cannot be written becomes one that says so. */
+  #encode(asked: Asked, response: Response): Buffer[] {
+    try {
+      return encodeResponse(asked, response);
+    } catch (error) {
+      this.#log.error({ err: error, code: response.code, connection: this.id }, "an answer cannot be written");
+      const remark = `the answer cannot be written: ${(error as Error).message}`;
+      return encodeResponse(asked, { code: ResponseCode.SYSTEM_ERROR, remark });
+    }
   }
 
   #send(pieces: Buffer[]): void {
     this.#output.add(pieces);
     const waiting = this.#output.waitingBytes;
     if (waiting <= this.#limits.writeHighWaterBytes) return;
-    if (waiting > this.#limits.maxWriteBytes) {
-      this.#refuse(`${waiting} bytes wait for a peer that does not read`);
-      return;
-    }
     this.#reportHeld();
     this.#pause(PAUSED_BY_OUTPUT);
     if (this.#slowReader === undefined) this.#watchReader();
   }
 
-  /** A peer may be slow, but it has to read at least what the high-water mark allows in each interval. */
+  /** A peer may be slow, and never so slow that it takes nothing at all for long. */
   #watchReader(): void {
     const taken = this.#output.takenBytes;
     this.#slowReader = setTimeout(() => {
-      if (this.#output.takenBytes - taken >= this.#limits.writeHighWaterBytes) this.#watchReader();
-      else this.#refuse(`it reads too slowly: ${this.#output.waitingBytes} bytes wait for it`);
+      if (this.#output.takenBytes > taken) this.#watchReader();
+      else this.#refuse(`it reads nothing: ${this.#output.waitingBytes} bytes wait for it`);
     }, this.#limits.slowReaderMs).unref();
   }
 
-  #onDrain(): void {
+  #onTaken(): void {
+    if ((this.#paused & PAUSED_BY_OUTPUT) === 0) return;
+    this.#reportHeld();
+    if (this.#output.waitingBytes > this.#limits.writeHighWaterBytes) return;
     clearTimeout(this.#slowReader);
     this.#slowReader = undefined;
-    this.#reportHeld();
     this.#goOnWriting();
     this.#resume(PAUSED_BY_OUTPUT);
   }
@@ -312,6 +377,7 @@ export class SocketConnection implements Connection {
   #pause(reason: number): void {
     if (this.#paused === 0) this.#socket.pause();
     this.#paused |= reason;
+    this.#wasPaused = true;
   }
 
   #resume(reason: number): void {
@@ -328,6 +394,7 @@ export class SocketConnection implements Connection {
     this.#closed = true;
     this.#holds(0);
     clearTimeout(this.#slowReader);
+    clearTimeout(this.#frameWatch);
     const reason = this.#closeReason ?? "the peer closed it";
     this.#log.debug({ connection: this.id, remote: this.remote, reason }, "connection closed");
     this.#outstanding.abandon(reason);

@@ -52,6 +52,29 @@ describe("JSON headers", () => {
     });
   });
 
+  it("fields are text, numbers or flags; what else stands there is dropped before anybody keeps it", () => {
+    const lists = `[${"[],".repeat(50_000)}[]]`;
+    const { ext } = one(
+      jsonFrame(`{"code":11,"extFields":{"a":"x","b":7,"c":true,"d":null,"e":${lists},"f":{"g":1}}}`),
+    );
+    expect(ext).toEqual({ a: "x", b: 7, c: true, d: null });
+  });
+
+  it("a header has so many bytes and so many fields", () => {
+    const withText = (bytes: number) => jsonFrame({ code: 11, extFields: { i: "x".repeat(bytes) } });
+    const around = withText(0).length - 8;
+    expect(one(withText(262_144 - around)).code).toBe(11);
+    expect(() => read(withText(262_145 - around))).toThrow("a header of 262145 bytes is too long");
+    const withFields = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, at) => [`f${at}`, "1"]));
+    for (const make of [
+      (ext: Record<string, string>) => jsonFrame({ code: 11, extFields: ext }),
+      (ext: Record<string, string>) => frame(1, binaryHeader({ code: 11, ext })),
+    ]) {
+      expect(Object.keys(one(make(withFields(1000))).ext)).toHaveLength(1000);
+      expect(() => read(make(withFields(1001)))).toThrow("more than 1000 fields");
+    }
+  });
+
   it.each(["", "{", "[]", "null", "7", '{"code":"x"}', '{"code":1.5}', '{"code":9e20}', '{"code":1,"opaque":{}}'])(
     "%s is none",
     (header) => {

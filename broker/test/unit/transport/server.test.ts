@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Command, Response } from "../../../src/protocol/command.ts";
 import { encodeRequest } from "../../../src/protocol/frame.ts";
@@ -36,6 +38,12 @@ async function serve({ handlers, limits, before = [] }: Serving): Promise<Remoti
   return server;
 }
 
+/** Where the process was started without leave to do so. */
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+}
+
 async function connect(to: RemotingServer, index = 0): Promise<Peer> {
   const peer = await Peer.connect(to.ports[index] ?? 0);
   peers.push(peer);
@@ -43,6 +51,74 @@ async function connect(to: RemotingServer, index = 0): Promise<Peer> {
 }
 
 const ok: Handler = () => ({ code: 0 });
+
+describe("what goes wrong in writing", () => {
+  const answering = async (response: Response, serialization: "json" | "binary") => {
+    const running = await serve({ handlers: { 1: () => response, 2: async () => response, 3: ok } });
+    const peer = await connect(running);
+    for (const code of [1, 2, 3]) {
+      peer.socket.write(Buffer.concat(encodeRequest({ code, opaque: code, serialization })));
+      await peer.has(code);
+    }
+    return peer.received.map(({ code, remark }) => [code, remark ?? ""]);
+  };
+
+  it("an answer that cannot be written says so, and neither the connection nor the process ends", async () => {
+    const answers = await answering({ code: 0, ext: { ["n".repeat(40_000)]: "v" } }, "binary");
+    expect(answers.map(([code]) => code)).toEqual([1, 1, 0]);
+    expect(answers[0]?.[1]).toMatch(/cannot be written: a field's name has 40000 bytes/);
+  });
+
+  it("an answer that no client takes is an error", async () => {
+    const answers = await answering({ code: 0, body: Buffer.alloc(16_777_216) }, "json");
+    expect(answers.map(([code]) => code)).toEqual([1, 1, 0]);
+    expect(answers[0]?.[1]).toMatch(/a frame would have 16777\d+ bytes/);
+  });
+
+  it("a request of ours that cannot be written harms nobody", async () => {
+    const long = { long: "x".repeat(17_000_000) };
+    const rejected: unknown[] = [];
+    const running = await serve({
+      handlers: {
+        1: async (_, { connection }) => {
+          connection.notify(40, long);
+          await connection.invoke(40, long, undefined, 1000).catch((error: unknown) => rejected.push(error));
+          return { code: 0 };
+        },
+      },
+    });
+    const peer = await connect(running);
+    peer.send(1, 1);
+    expect(await peer.has(1)).toMatchObject([{ code: 0 }]);
+    expect(rejected).toEqual([expect.any(RangeError)]);
+  });
+});
+
+describe("bodies", () => {
+  it("are as large as their code allows", async () => {
+    const dispatcher = new Dispatcher({
+      handlers: [
+        [1, ok],
+        [2, ok],
+      ],
+      maxBodyBytes: (code) => code * 1000,
+      log,
+    });
+    server = await RemotingServer.listen({ host: "127.0.0.1", ports: [0], dispatcher, log });
+    const peer = await connect(server);
+    for (const [code, bytes] of [
+      [1, 1000],
+      [1, 1001],
+      [2, 1001],
+      [2, 2001],
+    ] as const) {
+      peer.send(code, bytes, {}, Buffer.alloc(bytes));
+    }
+    const answers = await peer.has(4);
+    expect(answers.map(({ code }) => code)).toEqual([0, 1, 0, 1]);
+    expect(answers[1]?.remark).toBe("a request 1 has a body of at most 1000 bytes, and this one of 1001");
+  });
+});
 
 describe("answers", () => {
   it("on every port, with the opaque of the request", async () => {
@@ -246,22 +322,129 @@ describe("bounds", () => {
     peer.socket.pause();
     for (let opaque = 1; opaque <= 50; opaque++) peer.send(1, opaque);
     await until(() => running.connections.size === 0);
-    expect(log.reasons.some((reason) => /reads too slowly/.test(reason))).toBe(true);
+    expect(log.reasons.some((reason) => /reads nothing/.test(reason))).toBe(true);
   });
 
-  it("answers that all come at once are bounded, too", async () => {
+  it("whoever reads is never closed for how much waits for it, nor for reading slowly", async () => {
     const waiting: (() => void)[] = [];
-    const body = Buffer.alloc(1_000_000);
+    const body = Buffer.alloc(4_000_000);
     const running = await serve({
       handlers: { 1: () => new Promise<Response>((resolve) => waiting.push(() => resolve({ code: 0, body }))) },
-      limits: { maxWriteBytes: 20_000_000 },
+      limits: { slowReaderMs: 60, writeHighWaterBytes: 100_000 },
     });
     const peer = await connect(running);
-    for (let opaque = 1; opaque <= 100; opaque++) peer.send(1, opaque);
-    await until(() => waiting.length === 100);
+    for (let opaque = 1; opaque <= 20; opaque++) peer.send(1, opaque);
+    await until(() => waiting.length === 20);
+    // Some 5 MB in each interval of 60 ms, where 4 MB are one answer.
+    let taken = 0;
+    peer.socket.on("data", (chunk: Buffer) => {
+      taken += chunk.length;
+      if (taken < 1_000_000) return;
+      taken = 0;
+      peer.socket.pause();
+      setTimeout(() => peer.socket.resume(), 10);
+    });
     for (const settle of waiting) settle();
+    const answers = await peer.has(20);
+    expect(answers.every((answer) => answer.body.length === 4_000_000)).toBe(true);
+    expect(log.lines.filter(({ level }) => level === "warn")).toEqual([]);
+  });
+
+  it("handlers can wait until the peer has taken what is there for it", async () => {
+    const waits: (Promise<void> | undefined)[] = [];
+    let connection: Connection | undefined;
+    const running = await serve({
+      handlers: {
+        1: (_, context) => {
+          connection = context.connection;
+          waits.push(connection.writable());
+          return { code: 0, body: Buffer.alloc(15_000_000) };
+        },
+      },
+    });
+    const peer = await connect(running);
+    peer.socket.pause();
+    peer.send(1, 1);
+    await until(() => waits.length === 1);
+    expect(waits[0]).toBeUndefined();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    let isWritable = false;
+    const waiting = connection?.writable()?.then(() => {
+      isWritable = true;
+    });
+    expect(waiting).toBeInstanceOf(Promise);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(isWritable).toBe(false);
+    peer.socket.resume();
+    await waiting;
+    expect(connection?.writable()).toBeUndefined();
+  });
+
+  it("whoever waits for a peer goes on when that is gone", async () => {
+    let connection: Connection | undefined;
+    const running = await serve({
+      handlers: {
+        1: (_, context) => {
+          connection = context.connection;
+          return { code: 0, body: Buffer.alloc(15_000_000) };
+        },
+      },
+    });
+    const peer = await connect(running);
+    peer.socket.pause();
+    peer.send(1, 1);
+    await until(() => connection?.writable() !== undefined);
+    const waiting = connection?.writable();
+    peer.end();
+    await waiting;
     await until(() => running.connections.size === 0);
-    expect(log.reasons.some((reason) => /wait for a peer that does not read/.test(reason))).toBe(true);
+    expect(connection?.writable()).toBeUndefined();
+  });
+
+  it("all answers leave before a server that stops closes a connection", async () => {
+    const running = await serve({ handlers: { 1: () => ({ code: 0, body: Buffer.alloc(3_000_000) }) } });
+    const peer = await connect(running);
+    for (let opaque = 1; opaque <= 3; opaque++) peer.send(1, opaque);
+    await peer.has(1);
+    await running.close(10_000);
+    expect(await peer.has(3)).toHaveLength(3);
+  });
+
+  it("requests under way cost their headers, too", async () => {
+    let asked = 0;
+    const running = await serve({
+      handlers: {
+        1: () => {
+          asked++;
+          return new Promise<Response>(() => undefined);
+        },
+      },
+      limits: { maxUnderWayBytes: 4_000_000 },
+    });
+    const peer = await connect(running);
+    for (let opaque = 1; opaque <= 100; opaque++) peer.send(1, opaque, { long: "x".repeat(200_000) });
+    await until(() => asked >= 10);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(asked).toBe(10);
+  });
+
+  it("a request under way keeps no byte of its header or body, once its handler has let go of it", async () => {
+    const kept: WeakRef<object>[] = [];
+    const running = await serve({
+      handlers: {
+        1: (request) => {
+          kept.push(new WeakRef(request), new WeakRef(request.ext));
+          return new Promise<Response>(() => undefined);
+        },
+      },
+    });
+    const peer = await connect(running);
+    for (let opaque = 1; opaque <= 20; opaque++) peer.send(1, opaque, { name: "value" }, Buffer.from("body"));
+    await until(() => kept.length === 40);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    collectGarbage();
+    // The one that came last may still stand in a register.
+    expect(kept.filter((ref) => ref.deref() !== undefined).length).toBeLessThanOrEqual(4);
   });
 
   it("all connections together hold so much; the one that holds most goes", async () => {
@@ -308,6 +491,47 @@ describe("bounds", () => {
     const peer = await connect(running);
     peer.socket.write(Buffer.concat([int32(1_000_000), int32(10)]));
     await peer.closed;
+  });
+
+  it("a byte now and then does not keep a place", async () => {
+    const running = await serve({ handlers: { 1: ok }, limits: { frameMs: 60, idleMs: 10_000 } });
+    const dripping = await connect(running);
+    dripping.socket.write(Buffer.concat([int32(1_000_000), int32(10)]));
+    const drip = setInterval(() => dripping.socket.write(Buffer.alloc(1)), 10);
+    // Frames that are cut anywhere, and end.
+    const busy = await connect(running);
+    const bytes = Buffer.concat(encodeRequest({ code: 1, opaque: 1, body: Buffer.alloc(10) }));
+    let at = 0;
+    const cut = setInterval(() => {
+      for (let count = 0; count < 50; count++, at = (at + 1) % bytes.length)
+        busy.socket.write(bytes.subarray(at, at + 1));
+    }, 5);
+    await dripping.closed;
+    clearInterval(drip);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    clearInterval(cut);
+    expect(busy.isClosed).toBe(false);
+    expect(log.reasons).toContain("a frame is not whole after 60 ms");
+  });
+
+  it("the log of a flood is none", async () => {
+    const running = await serve({
+      handlers: {
+        1: () => {
+          throw new Error("an error of ours");
+        },
+      },
+    });
+    const peer = await connect(running);
+    for (let opaque = 1; opaque <= 500; opaque++) peer.send(1, opaque);
+    await peer.has(500);
+    for (let count = 0; count < 60; count++) {
+      const bad = await connect(running);
+      bad.socket.write(int32(3));
+      await bad.closed;
+    }
+    expect(log.lines.filter(({ level }) => level === "error")).toHaveLength(20);
+    expect(log.lines.filter(({ level }) => level === "warn")).toHaveLength(20);
   });
 
   it("connections are counted, and further ones closed", async () => {
