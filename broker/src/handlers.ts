@@ -28,6 +28,7 @@ import type { DelayService } from "./services/delay-service.ts";
 import type { HeldPulls } from "./services/held-pulls.ts";
 import type { ProducerRegistry } from "./services/producers.ts";
 import type { QueueLocks } from "./services/queue-locks.ts";
+import { ReadGate } from "./services/read-gate.ts";
 import type { Statistics } from "./services/statistics.ts";
 import type { DelayOffsets } from "./tables/delay-offsets.ts";
 import type { GroupTable } from "./tables/group-table.ts";
@@ -54,7 +55,7 @@ export interface HandlerParts {
 }
 
 export function brokerHandlers(given: HandlerParts): Handlers {
-  const parts = { ...given, config: given.configuration.values };
+  const parts = { ...given, config: given.configuration.values, reads: new ReadGate() };
   return [
     // First, as later ones of the same code come in their place.
     ...refusedHandlers(parts),

@@ -5,11 +5,12 @@ import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
 import { RequestError } from "../protocol/request-error.ts";
+import type { ReadGate } from "../services/read-gate.ts";
 import type { GroupTable } from "../tables/group-table.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
-import type { Handlers } from "../transport/connection.ts";
-import { checkQueueId, earliestTimeOf, knownQueue, offsetAtTime } from "./queues.ts";
+import type { Connection, Handlers, RequestContext } from "../transport/connection.ts";
+import { checkQueueId, earliestTimeOf, isQueueOf, knownQueue, offsetAtTime } from "./queues.ts";
 
 export interface OffsetParts {
   readonly store: Store;
@@ -17,11 +18,12 @@ export interface OffsetParts {
   readonly topics: TopicTable;
   readonly groups: GroupTable;
   readonly offsets: OffsetTable;
+  readonly reads: ReadGate;
 }
 
 export function offsetHandlers(parts: OffsetParts): Handlers {
   return [
-    [RequestCode.QUERY_CONSUMER_OFFSET, (request) => queryConsumerOffset(parts, request)],
+    [RequestCode.QUERY_CONSUMER_OFFSET, (request, context) => queryConsumerOffset(parts, request, context)],
     [RequestCode.UPDATE_CONSUMER_OFFSET, (request) => updateConsumerOffset(parts, request)],
     [RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, (request) => searchByTime(parts.store, request)],
     [RequestCode.GET_MAX_OFFSET, (request) => queueOffset(parts.store, request, "max")],
@@ -30,7 +32,12 @@ export function offsetHandlers(parts: OffsetParts): Handlers {
   ];
 }
 
-async function queryConsumerOffset({ store, config, offsets }: OffsetParts, request: Command): Promise<Response> {
+async function queryConsumerOffset(
+  parts: OffsetParts,
+  request: Command,
+  { connection }: RequestContext,
+): Promise<Response> {
+  const { config, offsets } = parts;
   const fields = new Fields(request.ext);
   const group = fields.text("consumerGroup");
   const topic = fields.text("topic");
@@ -42,17 +49,27 @@ async function queryConsumerOffset({ store, config, offsets }: OffsetParts, requ
     return notFound("Not found, do not set to zero, maybe this group boot first");
   }
   // A queue that is small enough to be in memory from its first message on is read from there, whatever the client's rule.
-  if (await isFirstMessageInMemory(store, topic, queueId)) return { code: ResponseCode.SUCCESS, ext: { offset: 0 } };
+  const isInMemory = await isFirstMessageInMemory(parts, topic, queueId, connection);
+  if (isInMemory) return { code: ResponseCode.SUCCESS, ext: { offset: 0 } };
   return notFound("Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first");
 }
 
-async function isFirstMessageInMemory(store: Store, topic: string, queueId: number): Promise<boolean> {
+async function isFirstMessageInMemory(
+  { store, reads }: OffsetParts,
+  topic: string,
+  queueId: number,
+  connection: Connection,
+): Promise<boolean> {
   if (!knownQueue(topic, queueId)) return false;
   const { min, max } = store.offsets(topic, queueId);
   if (min > 0 || max === 0) return false;
   try {
-    const { status, cold } = await store.fetch(topic, queueId, 0, { max: 1 });
-    return status === "FOUND" && !cold;
+    const first = await reads.read(
+      connection,
+      () => store.fetch(topic, queueId, 0, { max: 1 }),
+      ({ bytes }) => bytes.length,
+    );
+    return first?.status === "FOUND" && !first.cold;
   } catch (error) {
     // Whoever reads it is told: a group begins where its clients say.
     if (error instanceof StoreError && error.code === "STORE_CORRUPT") return false;
@@ -75,6 +92,9 @@ function updateConsumerOffset({ config, topics, groups, offsets }: OffsetParts, 
     throw new RequestError(ResponseCode.TOPIC_NOT_EXIST, `Topic ${topic} not exist!`);
   }
   const queueId = checkQueueId(fields.optionalInt("queueId") ?? invalid(`QueueId is null, topic is ${topic}`));
+  if (!isQueueOf(topics.get(topic), queueId) && offsets.committed(group, topic, queueId) === undefined) {
+    invalid(`queueId is ${queueId}; topic ${topic} has no such queue`);
+  }
   const offset = fields.optionalLong("commitOffset") ?? invalid(`Offset is null, topic is ${topic}`);
   if (!Number.isSafeInteger(offset) || offset < 0) {
     invalid(`commitOffset is ${offset}; it must be a queue offset`);

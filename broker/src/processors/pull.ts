@@ -3,11 +3,13 @@ import { type GetResult, type Store, StoreError } from "moraine";
 import type { Log } from "../log.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, FieldValues, Response } from "../protocol/command.ts";
+import { RequestError } from "../protocol/request-error.ts";
 import { ALL, type SubscriptionData } from "../protocol/subscription.ts";
 import type { HeldPulls } from "../services/held-pulls.ts";
+import type { ReadGate } from "../services/read-gate.ts";
 import type { Statistics } from "../services/statistics.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
-import type { Handlers, RequestContext } from "../transport/connection.ts";
+import type { Connection, Handlers, RequestContext } from "../transport/connection.ts";
 import { type CheckedPull, checkPull, ForbiddenPull, type PullCheckParts } from "./messages/pull-checks.ts";
 import { PullFlag, type PullRequest, readPullRequest } from "./messages/pull-request.ts";
 
@@ -15,6 +17,7 @@ export interface PullParts extends PullCheckParts {
   readonly store: Store;
   readonly offsets: OffsetTable;
   readonly heldPulls: HeldPulls;
+  readonly reads: ReadGate;
   readonly statistics: Statistics;
   readonly log: Log;
 }
@@ -22,15 +25,20 @@ export interface PullParts extends PullCheckParts {
 export function pullHandlers(parts: PullParts): Handlers {
   const pulls = new Pulls(parts);
   const handler = (request: Command, context: RequestContext): Promise<Response | undefined> =>
-    pulls.answer(request, context);
+    // What is held for long has no more of the request than this.
+    pulls.answer(readPullRequest(request), request.code, context);
   return [
     [RequestCode.PULL_MESSAGE, handler],
     [RequestCode.LITE_PULL_MESSAGE, handler],
   ];
 }
 
-/** Longest time for a timer. */
-const MAX_SUSPEND_MS = 2_147_483_647;
+/** No client waits longer for an answer: longest that a pull is held. */
+const MAX_SUSPEND_MS = 60_000;
+/** Shortest time between two lines in the log about offsets that could not be committed. */
+const LOG_PERIOD_MS = 60_000;
+/** What a held pull takes beside its texts, in bytes. */
+const HELD_BYTES = 1024;
 
 /** What reading from a queue has given, for a response. */
 interface Read {
@@ -44,25 +52,27 @@ interface Read {
 
 class Pulls {
   readonly #parts: PullParts;
+  #commitLoggedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: PullParts) {
     this.#parts = parts;
   }
 
-  async answer(request: Command, context: RequestContext): Promise<Response | undefined> {
-    const pull = readPullRequest(request);
-    const { remote } = context.connection;
+  async answer(pull: PullRequest, code: number, context: RequestContext): Promise<Response | undefined> {
+    const { connection } = context;
     try {
-      const checked = checkPull(pull, request.code, remote, this.#parts);
+      const checked = checkPull(pull, code, connection.remote, this.#parts);
       const reset = this.#takeReset(pull);
       if (reset !== undefined) return answerOf(pull, checked, reset);
-      const read = await this.#read(pull, checked.subscription);
+      const read = await this.#read(pull, checked.subscription, connection);
+      if (read === undefined) return undefined;
       this.#commit(pull);
       this.#parts.offsets.setPulled(pull.group, pull.topic, pull.queueId, read.nextOffset);
       if (!mayBeHeld(pull, read)) return this.#answerTo(pull, checked, read);
       const release = await this.#hold(pull, read, checked.subscription, context);
       if (release === "gone") return undefined;
-      return await this.#answerAgain(pull, request, context);
+      if (release !== "arrived" && release !== "timeout") throw notHeld(release);
+      return await this.#answerAgain(pull, code, connection);
     } catch (error) {
       if (!(error instanceof ForbiddenPull)) throw error;
       return { code: error.code, remark: error.message, ext: { forbiddenType: error.forbiddenType } };
@@ -70,11 +80,12 @@ class Pulls {
   }
 
   /** What was held is looked at from the beginning: meanwhile everything may have changed. */
-  async #answerAgain(pull: PullRequest, request: Command, { connection }: RequestContext): Promise<Response> {
-    const checked = checkPull(pull, request.code, connection.remote, this.#parts);
+  async #answerAgain(pull: PullRequest, code: number, connection: Connection): Promise<Response | undefined> {
+    const checked = checkPull(pull, code, connection.remote, this.#parts);
     const reset = this.#takeReset(pull);
     if (reset !== undefined) return answerOf(pull, checked, reset);
-    const read = await this.#read(pull, checked.subscription);
+    const read = await this.#read(pull, checked.subscription, connection);
+    if (read === undefined) return undefined;
     this.#parts.offsets.setPulled(pull.group, pull.topic, pull.queueId, read.nextOffset);
     return this.#answerTo(pull, checked, read);
   }
@@ -97,14 +108,33 @@ class Pulls {
     return { status: "OFFSET_RESET", nextOffset, minOffset: min, maxOffset: max, bytes: undefined, messages: 0 };
   }
 
+  /** A failure is none of the pull: what was read is given, and the offset comes again with the next one. */
   #commit({ group, topic, queueId, sysFlag, commitOffset }: PullRequest): void {
     if ((sysFlag & PullFlag.commitOffset) === 0 || !Number.isSafeInteger(commitOffset) || commitOffset < 0) return;
-    this.#parts.offsets.commit(group, topic, queueId, commitOffset);
+    const { config, offsets, log } = this.#parts;
+    // It came while this one was read.
+    if (config.useServerSideResetOffset && offsets.pendingReset(group, topic, queueId) !== undefined) return;
+    try {
+      offsets.commit(group, topic, queueId, commitOffset);
+    } catch (error) {
+      if (performance.now() - this.#commitLoggedAt < LOG_PERIOD_MS) return;
+      this.#commitLoggedAt = performance.now();
+      log.error({ err: error, group, topic, queueId }, "offsets that come with pulls cannot be committed");
+    }
   }
 
-  async #read(pull: PullRequest, subscription: SubscriptionData): Promise<Read> {
+  /** Undefined where nobody waits for it any more. */
+  #read(pull: PullRequest, subscription: SubscriptionData, connection: Connection): Promise<Read | undefined> {
+    return this.#parts.reads.read(
+      connection,
+      () => this.#readNow(pull, subscription),
+      ({ bytes }) => bytes?.length ?? 0,
+    );
+  }
+
+  async #readNow(pull: PullRequest, subscription: SubscriptionData): Promise<Read> {
     const { topic, queueId } = pull;
-    const { config, store, log } = this.#parts;
+    const { config, store } = this.#parts;
     const offset = Math.min(pull.queueOffset, Number.MAX_SAFE_INTEGER);
     if (offset < 0) return this.#beforeAll(topic, queueId);
     const filter = takesAll(subscription) ? undefined : { tags: subscription.subString };
@@ -116,20 +146,25 @@ class Pulls {
       });
       return readOf(result);
     } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== "STORE_CORRUPT") throw error;
-      const { nextOffset } = error.details;
-      if (nextOffset === undefined || nextOffset <= offset) throw error;
-      log.error({ err: error, topic, queueId, queueOffset: offset, nextOffset }, "a damaged message is passed over");
-      const { min, max } = store.offsets(topic, queueId);
-      return {
-        status: "MESSAGE_WAS_REMOVING",
-        nextOffset,
-        minOffset: min,
-        maxOffset: max,
-        bytes: undefined,
-        messages: 0,
-      };
+      return this.#failed(error, topic, queueId, offset);
     }
+  }
+
+  /** Goes on behind what is damaged. What the client asks wrongly, and a store that is closed, are no failures to be logged. */
+  #failed(error: unknown, topic: string, queueId: number, offset: number): Read {
+    if (!(error instanceof StoreError)) throw error;
+    if (error.code === "STORE_INVALID_ARGUMENT") {
+      throw new RequestError(ResponseCode.SUBSCRIPTION_PARSE_FAILED, error.message, { cause: error });
+    }
+    if (error.code === "STORE_CLOSED") {
+      throw new RequestError(ResponseCode.SYSTEM_BUSY, "the broker stops", { cause: error });
+    }
+    const { nextOffset } = error.details;
+    if (error.code !== "STORE_CORRUPT" || nextOffset === undefined || nextOffset <= offset) throw error;
+    const { store, log } = this.#parts;
+    log.error({ err: error, topic, queueId, queueOffset: offset, nextOffset }, "a damaged message is passed over");
+    const { min: minOffset, max: maxOffset } = store.offsets(topic, queueId);
+    return { status: "MESSAGE_WAS_REMOVING", nextOffset, minOffset, maxOffset, bytes: undefined, messages: 0 };
   }
 
   /** An offset below 0, as if it were one that has expired. */
@@ -153,9 +188,20 @@ class Pulls {
       queueOffset: Math.max(read.nextOffset, pull.queueOffset),
       timeoutMs: Math.max(Math.min(asked, MAX_SUSPEND_MS), 0),
       tagsCodes: takesAll(subscription) ? undefined : subscription.codeSet,
+      bytes: HELD_BYTES + 2 * (pull.group.length + pull.topic.length + 2 * subscription.subString.length),
       signal,
     });
   }
+}
+
+/** Clients wait a while then; told that there is nothing, they would ask again at once. */
+function notHeld(release: "full" | "failed" | "stopped"): RequestError {
+  const why = {
+    full: "too many pulls wait for messages",
+    failed: "the store does not tell of new messages any more",
+    stopped: "the broker stops",
+  }[release];
+  return new RequestError(ResponseCode.SYSTEM_BUSY, `${why}; pull again later`);
 }
 
 function readOf(result: GetResult): Read {

@@ -1,6 +1,7 @@
 /** Queues as administrative bodies name them, and what clients call queues. */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import type { TopicConfig } from "../protocol/bodies/topic-config.ts";
 import { ResponseCode } from "../protocol/codes.ts";
 import { printAddress } from "../protocol/hosts.ts";
 import { RequestError } from "../protocol/request-error.ts";
@@ -11,6 +12,11 @@ const TOPIC = /^[%|\w-]{1,255}$/;
 /** Whether a store can be asked about a queue: what it has none of answers as an empty one. */
 export function knownQueue(topic: string, queueId: number): boolean {
   return queueId >= 0 && TOPIC.test(topic);
+}
+
+/** Whether a topic has a queue: those beyond take no memory of anybody's. */
+export function isQueueOf(topic: TopicConfig | undefined, queueId: number): boolean {
+  return topic !== undefined && queueId >= 0 && queueId < Math.max(topic.readQueueNums, topic.writeQueueNums);
 }
 
 export function checkQueueId(queueId: number): number {

@@ -12,12 +12,14 @@ import { retryTopic, SystemTopic } from "../protocol/names.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import { isWritable } from "../services/broker-permission.ts";
 import { delaysOf, waitingPlace } from "../services/delay-levels.ts";
+import type { ReadGate } from "../services/read-gate.ts";
 import { sendBack } from "../services/retries.ts";
 import type { Statistics } from "../services/statistics.ts";
 import type { GroupTable } from "../tables/group-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
-import type { Handlers } from "../transport/connection.ts";
+import type { Handlers, RequestContext } from "../transport/connection.ts";
 import { delayLevelOf } from "./messages/delays.ts";
+import { FlushWaits } from "./messages/flush-waits.ts";
 import { MessageType, SysFlag, typeOf } from "./messages/message-kinds.ts";
 import { markProperties } from "./messages/property-marks.ts";
 import { missingGroup, storeRefusal, transactionRefusal } from "./messages/refusals.ts";
@@ -28,18 +30,41 @@ export interface SendBackParts {
   readonly config: BrokerConfig;
   readonly topics: TopicTable;
   readonly groups: GroupTable;
+  readonly reads: ReadGate;
   readonly statistics: Statistics;
 }
 
 export function sendBackHandlers(parts: SendBackParts): Handlers {
-  return [[RequestCode.CONSUMER_SEND_MSG_BACK, (request) => takeBack(parts, request)]];
+  const flushes = new FlushWaits(parts.store, parts.config);
+  return [[RequestCode.CONSUMER_SEND_MSG_BACK, (request, context) => takeBack(parts, flushes, request, context)]];
 }
 
 const UNIT_SUBSCRIBED = 2;
 const HALF_TOPICS: ReadonlySet<string> = new Set([SystemTopic.TRANSACTION_HALF, SystemTopic.TRANSACTION_OP]);
 
-async function takeBack(parts: SendBackParts, request: Command): Promise<Response> {
-  const { config, groups, statistics } = parts;
+/** The consumer goes on behind the message then, and its offset may be on the disk before the copy is. */
+async function takeBack(
+  parts: SendBackParts,
+  flushes: FlushWaits,
+  request: Command,
+  context: RequestContext,
+): Promise<Response | undefined> {
+  // The message itself takes no memory while the disk is waited for.
+  const { response, endOffset } = await putBack(parts, request, context);
+  if (endOffset === undefined || parts.config.flushDiskType !== "SYNC_FLUSH") return response;
+  if (!(await flushes.until(endOffset))) throw notPut("FLUSH_DISK_TIMEOUT");
+  return response;
+}
+
+interface TakenBack {
+  /** Undefined where nobody waits for it any more. */
+  readonly response: Response | undefined;
+  /** Where the log ends that has the copy; undefined where none was put. */
+  readonly endOffset?: number | undefined;
+}
+
+async function putBack(parts: SendBackParts, request: Command, { connection }: RequestContext): Promise<TakenBack> {
+  const { config, groups, topics, reads, statistics } = parts;
   const fields = new Fields(request.ext);
   const offset = fields.long("offset");
   const name = fields.text("group");
@@ -48,13 +73,16 @@ async function takeBack(parts: SendBackParts, request: Command): Promise<Respons
   if (!isWritable(config)) {
     throw new RequestError(ResponseCode.NO_PERMISSION, `the broker[${config.brokerIP1}] sending message is forbidden`);
   }
-  if (group.retryQueueNums <= 0) return { code: ResponseCode.SUCCESS };
+  if (group.retryQueueNums <= 0) return { response: { code: ResponseCode.SUCCESS } };
   const retries = await topicFor(parts, retryTopic(name), group.retryQueueNums, fields.boolean("unitMode"));
   if ((retries.perm & Permission.WRITE) === 0) {
     const remark = `the topic[${retries.topicName}] sending message is forbidden`;
     throw new RequestError(ResponseCode.NO_PERMISSION, remark);
   }
-  const message = await messageAt(parts.store, offset);
+  const read = async () => ({ message: await messageAt(parts.store, offset) });
+  const found = await reads.read(connection, read, () => 0);
+  if (found === undefined) return { response: undefined };
+  const { message } = found;
   if (message === undefined) {
     throw new RequestError(ResponseCode.SYSTEM_ERROR, `look message by offset failed, ${offset}`);
   }
@@ -62,15 +90,17 @@ async function takeBack(parts: SendBackParts, request: Command): Promise<Respons
     throw transactionRefusal(config.brokerIP1);
   }
   const delayLevel = fields.int("delayLevel");
-  const isDead = await put(parts, message, group, retries, {
+  const { isDead, endOffset } = await put(parts, message, group, retries, {
     delayLevel,
     maxReconsumeTimes: fields.optionalInt("maxReconsumeTimes"),
     clientVersion: request.version,
   });
-  const topic = message.properties.get(PropertyName.RETRY_TOPIC) ?? message.topic;
+  // What a producer wrote there need be no topic, and is counted only as one that there is.
+  const named = message.properties.get(PropertyName.RETRY_TOPIC) ?? message.topic;
+  const topic = topics.get(named) === undefined ? message.topic : named;
   statistics.sentBack(name, topic);
   if (isDead) statistics.deadLetter(name, topic);
-  return { code: ResponseCode.SUCCESS };
+  return { response: { code: ResponseCode.SUCCESS }, endOffset };
 }
 
 async function topicFor(
@@ -94,26 +124,28 @@ async function messageAt(store: Store, offset: number): Promise<StoredMessage | 
   }
 }
 
-/** Puts a copy of the message where it waits for its next try, or with the dead letters. Resolves with whether it is one. */
+/** Puts a copy of the message where it waits for its next try, or with the dead letters. Resolves with which, and where the log ends then. */
 async function put(
   parts: SendBackParts,
   message: StoredMessage,
   group: SubscriptionGroupConfig,
   retries: TopicConfig,
   asked: { delayLevel: number; maxReconsumeTimes: number | undefined; clientVersion: number },
-): Promise<boolean> {
+): Promise<{ isDead: boolean; endOffset: number }> {
   const { store, config, statistics } = parts;
   const back = sendBack(message, { group, ...asked });
   const topic = back.isDeadLetter ? await topicFor(parts, back.topic, back.queues, false) : retries;
   const queueId = randomQueue(back.isDeadLetter ? back.queues : group.retryQueueNums);
-  const text = printProperties(new Map(back.properties).set(PropertyName.WAIT, "false"));
+  const text = printProperties(back.properties);
   const marks = markProperties(text);
   const level = delayLevelOf(marks.delay, delaysOf(config.messageDelayLevel).length);
   if (level === 0 && marks.isTimer && !marks.isTimerOut) throw notPut("WHEEL_TIMER_NOT_ENABLE");
   if ((message.sysFlag & SysFlag.innerBatch) !== 0 || marks.hasInnerNumber) throw notPut("MESSAGE_ILLEGAL");
+  // The store would make them.
+  if (marks.hasLightQueues) throw notPut("MESSAGE_ILLEGAL");
   const place = waitingPlace({ topic: topic.topicName, queueId, properties: text }, level);
   try {
-    const { size } = store.put({
+    const { size, endOffset } = store.put({
       topic: place.topic,
       queueId: place.queueId,
       body: message.body,
@@ -126,11 +158,11 @@ async function put(
       reconsumeTimes: back.reconsumeTimes,
     });
     statistics.put(place.topic, 1, size, place.queueId);
+    return { isDead: back.isDeadLetter, endOffset };
   } catch (error) {
     const refusal = storeRefusal(error, config.maxMessageSize);
     throw refusal instanceof RequestError ? notPut(STATUS[refusal.code] ?? "UNKNOWN_ERROR", refusal) : error;
   }
-  return back.isDeadLetter;
 }
 
 /** What RocketMQ calls it where a message is not stored. */

@@ -8,6 +8,11 @@ export interface Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** Milliseconds since some time, for leases and expiry: a clock that is set, or a machine that slept, ends none of them. */
+export function monotonicNow(): number {
+  return performance.now();
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: (ms, signal) =>

@@ -4,7 +4,9 @@ import { RequestCode } from "../protocol/codes.ts";
 import type { SubscriptionData } from "../protocol/subscription.ts";
 import type { Connection } from "../transport/connection.ts";
 import { type Client, ClientGroups, type ClientIdentity } from "./clients.ts";
+import { monotonicNow } from "./clock.ts";
 import type { RegistryOptions } from "./producers.ts";
+import { PulledSubscriptions } from "./pulled-subscriptions.ts";
 
 /** How a group consumes, as its last heartbeat said. */
 export interface ConsumerKind {
@@ -37,25 +39,25 @@ interface GroupState {
 
 /** Members of a group are told of changes at most so often: what changes in between is told in one. */
 const NOTICE_PERIOD_MS = 100;
+/** What a subscription takes beside its texts, and a tag, in bytes. */
+const SUBSCRIPTION_BYTES = 512;
+const TAG_BYTES = 128;
 
 export class ConsumerRegistry {
   readonly #clients: ClientGroups;
-  readonly #now: () => number;
-  readonly #subscriptionExpiryMs: () => number;
   readonly #groups: Map<string, GroupState> = new Map();
-  /** Subscriptions that came with pulls, with the time of the last one, by group and topic. */
-  readonly #compensated: Map<string, Map<string, { data: SubscriptionData; at: number }>> = new Map();
+  readonly #pulled: PulledSubscriptions;
   readonly #notices: Map<string, { timer: NodeJS.Timeout; isDue: boolean }> = new Map();
 
-  constructor({ expiryMs, subscriptionExpiryMs, now = Date.now }: ConsumerRegistryOptions) {
-    this.#now = now;
-    this.#subscriptionExpiryMs = subscriptionExpiryMs;
+  constructor({ expiryMs, subscriptionExpiryMs, now = monotonicNow }: ConsumerRegistryOptions) {
+    this.#pulled = new PulledSubscriptions({ now, expiryMs: subscriptionExpiryMs });
     this.#clients = new ClientGroups({ now, expiryMs, onClosed: (group) => this.#left(group) });
   }
 
   /**
    * A heartbeat of a consumer. `subscriptions` are all that the group has now; undefined: those it has had before.
-   * `isNotified`: whether members are told of changes. Returns whether members or topics of the group have changed.
+   * `isNotified`: whether members are told of changes. Returns whether members or topics of the group have changed; nothing
+   * has where the client is not taken (`ClientGroups.touch`).
    */
   register(
     group: string,
@@ -64,8 +66,9 @@ export class ConsumerRegistry {
     subscriptions: Iterable<SubscriptionData> | undefined,
     isNotified: boolean,
   ): boolean {
-    const isNew = this.#clients.touch(group, client);
-    if (!this.#clients.has(group)) return false;
+    const kept = subscriptions === undefined ? undefined : [...subscriptions];
+    const touch = this.#clients.touch(group, client, bytesOf(kept ?? this.#groups.get(group)?.subscriptions.values()));
+    if (touch === "refused") return false;
     let state = this.#groups.get(group);
     if (state === undefined) {
       state = { kind, isNotified, subscriptions: new Map(), fingerprint: undefined };
@@ -73,8 +76,8 @@ export class ConsumerRegistry {
     }
     state.kind = kind;
     state.isNotified = isNotified;
-    const hasOthers = subscriptions !== undefined && updateSubscriptions(state.subscriptions, subscriptions);
-    const hasChanged = isNew || hasOthers;
+    const hasOthers = kept !== undefined && updateSubscriptions(state.subscriptions, kept);
+    const hasChanged = touch === "new" || hasOthers;
     if (hasChanged) this.#notify(group, state);
     return hasChanged;
   }
@@ -108,19 +111,16 @@ export class ConsumerRegistry {
 
   /** What a group has subscribed to of a topic, by heartbeats, or by pulls of late. */
   subscription(group: string, topic: string): SubscriptionData | undefined {
-    return this.#groups.get(group)?.subscriptions.get(topic) ?? this.#fromPulls(group, topic);
+    return this.#groups.get(group)?.subscriptions.get(topic) ?? this.#pulled.get(group, topic);
   }
 
   client(group: string, clientId: string): Client | undefined {
     return this.#clients.clients(group).find((client) => client.clientId === clientId);
   }
 
-  /** Remembers for a while what came with a pull. */
-  compensate(group: string, data: SubscriptionData): void {
-    const topics = this.#compensated.get(group);
-    const entry = { data, at: this.#now() };
-    if (topics === undefined) this.#compensated.set(group, new Map([[data.topic, entry]]));
-    else topics.set(data.topic, entry);
+  /** Remembers for a while what came with a pull. Returns what to go on with: an equal one that is known already. */
+  compensate(group: string, data: SubscriptionData): SubscriptionData {
+    return this.#pulled.note(group, data);
   }
 
   /**
@@ -141,17 +141,7 @@ export class ConsumerRegistry {
     for (const { timer } of this.#notices.values()) clearTimeout(timer);
     this.#notices.clear();
     this.#groups.clear();
-    this.#compensated.clear();
-  }
-
-  #fromPulls(group: string, topic: string): SubscriptionData | undefined {
-    const topics = this.#compensated.get(group);
-    const found = topics?.get(topic);
-    if (topics === undefined || found === undefined) return undefined;
-    if (this.#now() - found.at <= this.#subscriptionExpiryMs()) return found.data;
-    topics.delete(topic);
-    if (topics.size === 0) this.#compensated.delete(group);
-    return undefined;
+    this.#pulled.clear();
   }
 
   #left(group: string): void {
@@ -202,4 +192,13 @@ function updateSubscriptions(known: Map<string, SubscriptionData>, given: Iterab
     hasChanged = true;
   }
   return hasChanged;
+}
+
+function bytesOf(subscriptions: Iterable<SubscriptionData> = []): number {
+  let bytes = 0;
+  for (const { topic, subString, tagsSet } of subscriptions) {
+    bytes += SUBSCRIPTION_BYTES + 2 * (topic.length + subString.length);
+    for (const tag of tagsSet) bytes += TAG_BYTES + 2 * tag.length;
+  }
+  return bytes;
 }

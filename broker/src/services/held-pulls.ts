@@ -13,17 +13,30 @@ export interface Pull {
   readonly timeoutMs: number;
   /** Tags codes of which one is wanted; undefined: whatever comes. */
   readonly tagsCodes?: ReadonlySet<number> | undefined;
+  /** What it takes while it is held. */
+  readonly bytes?: number | undefined;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Why a pull is held no longer. `"arrived"`, `"timeout"`: it is to be run once more, without being held. `"full"`: it was not
- * held at all. `"gone"`: nobody waits for the answer. `"stopped"`: the broker stops, or the store has failed.
+ * held at all. `"gone"`: nobody waits for the answer. `"stopped"`: the broker stops. `"failed"`: the store has failed, or is
+ * closed.
  */
-export type Release = "arrived" | "timeout" | "full" | "gone" | "stopped";
+export type Release = "arrived" | "timeout" | "full" | "gone" | "stopped" | "failed";
+
+export interface HeldPullsLimits {
+  /** Bytes that all of them may take. */
+  readonly bytes?: number | undefined;
+  /** Those with the same signal, which is that of a connection: how many, their bytes, and how many for one queue. */
+  readonly perSignal?: number | undefined;
+  readonly bytesPerSignal?: number | undefined;
+  readonly perSignalAndQueue?: number | undefined;
+}
 
 interface Held {
+  readonly bytes: number;
   readonly tagsCodes: ReadonlySet<number> | undefined;
   readonly signal: AbortSignal | undefined;
   readonly timer: NodeJS.Timeout;
@@ -41,23 +54,46 @@ interface HeldQueue {
   wait: { readonly from: number; readonly abort: AbortController } | undefined;
 }
 
+/** The pulls of one connection. One listener for its signal, however many they are. */
+interface Peer {
+  readonly pulls: Map<Held, HeldQueue>;
+  /** How many it has for a queue. */
+  readonly queues: Map<HeldQueue, number>;
+  readonly listener: () => void;
+  bytes: number;
+}
+
+const BYTES = 268_435_456;
+/** A client has a pull for each queue that it consumes. */
+const PER_SIGNAL = 16_384;
+const BYTES_PER_SIGNAL = 33_554_432;
+/** And one for each of its groups. */
+const PER_SIGNAL_AND_QUEUE = 64;
+/** With more codes it is woken by whatever comes: to look for each of them would hold up those who put. */
+const CODES = 1024;
 /** Messages that are looked at for a wanted one; with more, the pull itself goes through them. */
 const LOOKED_AT = 1024;
 
 export class HeldPulls {
   readonly #store: Store;
   readonly #maximum: number;
+  readonly #limits: Required<{ readonly [Name in keyof HeldPullsLimits]: number }>;
   readonly #queues: Map<string, HeldQueue> = new Map();
-  /** One listener for each signal, however many pulls of one connection are held. */
-  readonly #signals: Map<AbortSignal, { readonly pulls: Map<Held, HeldQueue>; readonly listener: () => void }> =
-    new Map();
+  readonly #peers: Map<AbortSignal, Peer> = new Map();
   #size = 0;
+  #bytes = 0;
   #isStopped = false;
 
   /** `maximum`: pulls that are held at once. */
-  constructor(store: Store, maximum: number) {
+  constructor(store: Store, maximum: number, limits: HeldPullsLimits = {}) {
     this.#store = store;
     this.#maximum = maximum;
+    this.#limits = {
+      bytes: limits.bytes ?? BYTES,
+      perSignal: limits.perSignal ?? PER_SIGNAL,
+      bytesPerSignal: limits.bytesPerSignal ?? BYTES_PER_SIGNAL,
+      perSignalAndQueue: limits.perSignalAndQueue ?? PER_SIGNAL_AND_QUEUE,
+    };
   }
 
   /** Pulls that are held now. */
@@ -71,19 +107,33 @@ export class HeldPulls {
   }
 
   /** Holds a pull. Never rejects. */
-  hold({ topic, queueId, queueOffset, timeoutMs, tagsCodes, signal }: Pull): Promise<Release> {
+  hold({ topic, queueId, queueOffset, timeoutMs, tagsCodes, bytes = 0, signal }: Pull): Promise<Release> {
     if (this.#isStopped) return Promise.resolve("stopped");
     if (signal?.aborted === true) return Promise.resolve("gone");
-    if (this.#size >= this.#maximum) return Promise.resolve("full");
+    if (this.#isFull(topic, queueId, bytes, signal)) return Promise.resolve("full");
     return new Promise((resolve) => {
       const queue = this.#queue(topic, queueId);
       const timer = setTimeout(() => this.#release(queue, held, "timeout"), timeoutMs);
-      const held: Held = { tagsCodes, signal, timer, from: queueOffset, resolve };
+      const codes = tagsCodes === undefined || tagsCodes.size > CODES ? undefined : tagsCodes;
+      const held: Held = { tagsCodes: codes, bytes, signal, timer, from: queueOffset, resolve };
       queue.pulls.add(held);
       this.#size++;
+      this.#bytes += bytes;
       if (signal !== undefined) this.#listen(signal, held, queue);
       this.#wait(queue, queueOffset);
     });
+  }
+
+  #isFull(topic: string, queueId: number, bytes: number, signal: AbortSignal | undefined): boolean {
+    const limits = this.#limits;
+    if (this.#size >= this.#maximum || this.#bytes + bytes > limits.bytes) return true;
+    if (signal === undefined) return false;
+    const peer = this.#peers.get(signal);
+    if ((peer?.bytes ?? 0) + bytes > limits.bytesPerSignal) return true;
+    if (peer === undefined) return false;
+    if (peer.pulls.size >= limits.perSignal) return true;
+    const queue = this.#queues.get(keyOf(topic, queueId));
+    return queue !== undefined && (peer.queues.get(queue) ?? 0) >= limits.perSignalAndQueue;
   }
 
   /** Releases all that are held; what comes now is not held any more. */
@@ -114,7 +164,7 @@ export class HeldPulls {
       (error: unknown) => {
         if (queue.wait !== wait || (error instanceof StoreError && error.code === "STORE_ABORTED")) return;
         queue.wait = undefined;
-        this.#releaseAll(queue, "stopped");
+        this.#releaseAll(queue, "failed");
       },
     );
   }
@@ -125,8 +175,7 @@ export class HeldPulls {
     try {
       this.#wake(queue);
     } catch {
-      // Each of them reads once more, and answers what the store says then.
-      this.#releaseAll(queue, "stopped");
+      this.#releaseAll(queue, "failed");
     }
     if (queue.pulls.size === 0) return;
     let from = Number.POSITIVE_INFINITY;
@@ -149,8 +198,9 @@ export class HeldPulls {
   #release(queue: HeldQueue, held: Held, release: Release): void {
     if (!queue.pulls.delete(held)) return;
     this.#size--;
+    this.#bytes -= held.bytes;
     clearTimeout(held.timer);
-    if (held.signal !== undefined) this.#unlisten(held.signal, held);
+    if (held.signal !== undefined) this.#unlisten(held.signal, held, queue);
     if (queue.pulls.size === 0) {
       queue.wait?.abort.abort();
       queue.wait = undefined;
@@ -164,26 +214,34 @@ export class HeldPulls {
   }
 
   #listen(signal: AbortSignal, held: Held, queue: HeldQueue): void {
-    const known = this.#signals.get(signal);
-    if (known !== undefined) {
-      known.pulls.set(held, queue);
-      return;
-    }
-    const pulls = new Map([[held, queue]]);
+    const peer = this.#peers.get(signal) ?? this.#meet(signal);
+    peer.pulls.set(held, queue);
+    peer.queues.set(queue, (peer.queues.get(queue) ?? 0) + 1);
+    peer.bytes += held.bytes;
+  }
+
+  #meet(signal: AbortSignal): Peer {
+    const pulls = new Map<Held, HeldQueue>();
     const listener = () => {
       for (const [gone, itsQueue] of [...pulls]) this.#release(itsQueue, gone, "gone");
     };
     signal.addEventListener("abort", listener, { once: true });
-    this.#signals.set(signal, { pulls, listener });
+    const peer: Peer = { pulls, queues: new Map(), listener, bytes: 0 };
+    this.#peers.set(signal, peer);
+    return peer;
   }
 
-  #unlisten(signal: AbortSignal, held: Held): void {
-    const known = this.#signals.get(signal);
-    if (known === undefined) return;
-    known.pulls.delete(held);
-    if (known.pulls.size > 0) return;
-    signal.removeEventListener("abort", known.listener);
-    this.#signals.delete(signal);
+  #unlisten(signal: AbortSignal, held: Held, queue: HeldQueue): void {
+    const peer = this.#peers.get(signal);
+    if (peer === undefined) return;
+    peer.pulls.delete(held);
+    peer.bytes -= held.bytes;
+    const left = (peer.queues.get(queue) ?? 1) - 1;
+    if (left > 0) peer.queues.set(queue, left);
+    else peer.queues.delete(queue);
+    if (peer.pulls.size > 0) return;
+    signal.removeEventListener("abort", peer.listener);
+    this.#peers.delete(signal);
   }
 }
 

@@ -26,6 +26,9 @@ export interface CheckedPull {
   readonly subscription: SubscriptionData;
 }
 
+/** Longest expression of tags: the store takes no longer one. */
+const MAX_EXPRESSION = 65_536;
+
 /** What is forbidden, by RocketMQ's `ForbiddenType`. */
 const ForbiddenType = { broker: 1, group: 2, topic: 3, broadcasting: 4, subscription: 5 } as const;
 
@@ -83,6 +86,10 @@ export function checkPull(pull: PullRequest, code: number, remote: HostPort, par
 /** That of the request itself, remembered for those who ask who consumes what. */
 function givenSubscription(pull: PullRequest, { config, consumers }: PullCheckParts): SubscriptionData {
   let data: SubscriptionData;
+  if ((pull.subscription?.length ?? 0) > MAX_EXPRESSION) {
+    const remark = `the subscription is longer than ${MAX_EXPRESSION} characters`;
+    throw new RequestError(ResponseCode.SUBSCRIPTION_PARSE_FAILED, remark);
+  }
   try {
     data = buildSubscription(pull.topic, pull.subscription, pull.expressionType, pull.subVersion);
   } catch (cause) {
@@ -92,8 +99,7 @@ function givenSubscription(pull: PullRequest, { config, consumers }: PullCheckPa
   if (config.rejectPullConsumerEnable && consumers.find(pull.group) === undefined) {
     throw new RequestError(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's group info not exist${HELP}`);
   }
-  consumers.compensate(pull.group, data);
-  return data;
+  return consumers.compensate(pull.group, data);
 }
 
 /** That of the group's heartbeats. */

@@ -21,8 +21,8 @@ export async function openRig(given: Readonly<Record<string, string>> = {}): Pro
   const rig = await Rig.open(given);
   const heldPulls = new HeldPulls(rig.store, 100);
   const statistics = new Statistics({ clusterName: "DefaultCluster" });
-  const { store, config, topics, groups, offsets, consumers, locks, log } = rig;
-  const parts = { store, config, topics, groups, offsets, consumers, locks, log, heldPulls, statistics };
+  const { store, config, topics, groups, offsets, consumers, locks, log, reads } = rig;
+  const parts = { store, config, topics, groups, offsets, consumers, locks, log, reads, heldPulls, statistics };
   rig.serve([
     ...refusedHandlers(parts),
     ...sendHandlers(parts),

@@ -52,7 +52,14 @@ test("an offset is taken for topics and groups that there are", async () => {
     ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
   );
   expect((await update({ topic: "bills", commitOffset: "1" })).code).toBe(ResponseCode.TOPIC_NOT_EXIST);
-  for (const wrong of [{}, { commitOffset: "-1" }, { commitOffset: "x" }, { queueId: "-1", commitOffset: "1" }]) {
+  for (const wrong of [
+    {},
+    { commitOffset: "-1" },
+    { commitOffset: "x" },
+    { queueId: "-1", commitOffset: "1" },
+    { queueId: "4", commitOffset: "1" },
+    { queueId: "2147483647", commitOffset: "1" },
+  ]) {
     expect((await update(wrong)).code).toBe(ResponseCode.INVALID_PARAMETER);
   }
   expect(rig.offsets.topicsOf("readers")).toEqual([]);
@@ -90,4 +97,11 @@ test("ends of queues, and where they stood at a time", async () => {
   for (const code of [RequestCode.GET_MAX_OFFSET, RequestCode.GET_MIN_OFFSET]) {
     expect((await ask(code, { topic: "../x", queueId: "-1" })).ext).toEqual({ offset: 0 });
   }
+});
+
+test("a queue that a topic has no more keeps its offset", async () => {
+  await update({ queueId: "3", commitOffset: "1" });
+  await rig.topic("orders", 2);
+  expect((await update({ queueId: "3", commitOffset: "2" })).code).toBe(ResponseCode.SUCCESS);
+  expect((await update({ queueId: "2", commitOffset: "2" })).code).toBe(ResponseCode.INVALID_PARAMETER);
 });

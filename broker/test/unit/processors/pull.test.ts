@@ -220,10 +220,9 @@ test("a pull is not held longer than it asks, or than the configuration allows",
 });
 
 test("what was held is checked again", async () => {
-  const held = pull(one, { sysFlag: "6", suspendTimeoutMillis: "20000" });
+  const held = pull(one, { sysFlag: "6", suspendTimeoutMillis: "200" });
   await vi.waitFor(() => expect(one.heldPulls.size).toBe(1));
   await one.rig.topics.delete("orders");
-  one.heldPulls.stop();
   expect((await held).code).toBe(ResponseCode.TOPIC_NOT_EXIST);
 });
 
@@ -251,4 +250,53 @@ test("a damaged message is passed over, where the store says how", async () => {
   fetch.mockRejectedValueOnce(rejects());
   expect((await pull(one, { queueOffset: "1" })).code).toBe(ResponseCode.SYSTEM_ERROR);
   fetch.mockRestore();
+});
+
+test("what is not held is to be pulled again later, not at once", async () => {
+  const { SYSTEM_BUSY } = ResponseCode;
+  const suspended = () => pull(one, { sysFlag: "6", suspendTimeoutMillis: "20000" });
+  const arrival = vi.spyOn(one.rig.store, "arrival").mockRejectedValue(new StoreError("STORE_POISONED", "for a test"));
+  expect((await suspended()).code).toBe(SYSTEM_BUSY);
+  arrival.mockRestore();
+  const held = suspended();
+  await vi.waitFor(() => expect(one.heldPulls.size).toBe(1));
+  one.heldPulls.stop();
+  expect((await held).code).toBe(SYSTEM_BUSY);
+  expect((await suspended()).code).toBe(SYSTEM_BUSY);
+  vi.spyOn(one.heldPulls, "hold").mockResolvedValue("full");
+  expect((await suspended()).code).toBe(SYSTEM_BUSY);
+  fill(1);
+  expect((await suspended()).code).toBe(ResponseCode.SUCCESS);
+});
+
+test("a pull is held for a minute at most", async () => {
+  const hold = vi.spyOn(one.heldPulls, "hold").mockResolvedValue("gone");
+  const gone = pull(one, { sysFlag: "6", suspendTimeoutMillis: "2147483647" });
+  await expect(gone).rejects.toThrow("no answer");
+  expect(hold.mock.calls[0]?.[0].timeoutMs).toBe(60_000);
+});
+
+test("an offset that cannot be committed takes nothing from the pull, and is logged once", async () => {
+  fill(1);
+  vi.spyOn(one.rig.offsets, "commit").mockImplementation(() => {
+    throw new StoreError("STORE_POISONED", "for a test");
+  });
+  const error = vi.spyOn(one.rig.log, "error");
+  for (let i = 0; i < 3; i++) {
+    expect((await pull(one, { sysFlag: "5", commitOffset: "1" })).code).toBe(ResponseCode.SUCCESS);
+  }
+  expect(error).toHaveBeenCalledTimes(1);
+  error.mockRestore();
+});
+
+test("a reset that came while a pull was read is not written over", async () => {
+  fill(3);
+  const { offsets, store } = one.rig;
+  const { fetch } = store;
+  vi.spyOn(store, "fetch").mockImplementationOnce(async (...given) => {
+    offsets.reset("readers", "orders", 0, 2);
+    return await fetch.apply(store, given);
+  });
+  await pull(one, { sysFlag: "5", commitOffset: "1" });
+  expect(offsets.committed("readers", "orders", 0)).toBe(2);
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
 import { type MessageRig, messages, offsetOf, openRig, send } from "./message-rig.ts";
 
@@ -63,4 +63,26 @@ test("a message is found by its place in the log", async () => {
       remark: expect.stringContaining("can not find message by the offset, "),
     });
   }
+});
+
+test("large messages are looked up a few at a time, and as many are answered as a client takes", async () => {
+  const body = Buffer.alloc(900_000);
+  for (let i = 0; i < 40; i++) one.rig.store.put({ topic: "orders", queueId: 0, keys: ["k"], body });
+  Object.assign(one.rig.config, { maxMessageSize: 4_194_304 });
+  const lookup = vi.spyOn(one.rig.store, "lookup");
+  const answer = await query({ key: "k", maxNum: "64" });
+  const size = 900_000 + 100;
+  expect(bytes(answer).length).toBeGreaterThan(15 * size);
+  expect(bytes(answer).length).toBeLessThan(16_777_216);
+  const given = lookup.mock.results.map(({ value }) => (value as unknown[]).length);
+  // No more than fit, and a step beyond.
+  expect(Math.max(...given)).toBeLessThan(28);
+  expect(lookup.mock.calls[0]?.[2]?.max).toBeLessThanOrEqual(7);
+});
+
+test("small messages are all answered, as many as there are", async () => {
+  for (let i = 0; i < 30; i++) one.rig.store.put({ topic: "orders", queueId: 0, keys: ["k"], body: Buffer.from("x") });
+  const all = messages(one, "orders").map(({ raw }) => raw);
+  expect(bytes(await query({ key: "k", maxNum: "64" })).length).toBe(Buffer.concat(all).length);
+  expect(bytes(await query({ key: "k", maxNum: "17" }))).toEqual(Buffer.concat(all.slice(-17).reverse()));
 });

@@ -12,6 +12,7 @@ import { buildSubscription } from "../../../src/protocol/subscription.ts";
 import { ConsumerRegistry } from "../../../src/services/consumers.ts";
 import { ProducerRegistry } from "../../../src/services/producers.ts";
 import { QueueLocks } from "../../../src/services/queue-locks.ts";
+import { ReadGate } from "../../../src/services/read-gate.ts";
 import { Statistics } from "../../../src/services/statistics.ts";
 import { DelayOffsets } from "../../../src/tables/delay-offsets.ts";
 import { GroupTable } from "../../../src/tables/group-table.ts";
@@ -94,6 +95,7 @@ export class Rig {
   readonly consumers: ConsumerRegistry;
   readonly locks: QueueLocks;
   readonly statistics: Statistics;
+  readonly reads: ReadGate = new ReadGate();
   readonly delayOffsets: DelayOffsets;
   readonly log: Log = silent;
   /** What handlers threw that no answer was meant for. */

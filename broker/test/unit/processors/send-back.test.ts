@@ -133,3 +133,32 @@ test("a store that does not take the copy is told with RocketMQ's name for it", 
     expect(await sendBack()).toMatchObject({ code: ResponseCode.SYSTEM_ERROR, remark });
   }
 });
+
+test("with SYNC_FLUSH it is answered once the copy is on the disk, and not as done where that takes too long", async () => {
+  Object.assign(one.rig.config, { flushDiskType: "SYNC_FLUSH", syncFlushTimeout: 50 });
+  const { store } = one.rig;
+  expect((await sendBack()).code).toBe(ResponseCode.SUCCESS);
+  expect(store.log.durableOffset).toBe(store.log.endOffset);
+  vi.spyOn(store, "flush").mockReturnValue(new Promise(() => {}));
+  expect(await sendBack()).toMatchObject({ code: ResponseCode.SYSTEM_ERROR, remark: "FLUSH_DISK_TIMEOUT" });
+  Object.assign(one.rig.config, { flushDiskType: "ASYNC_FLUSH" });
+  expect((await sendBack()).code).toBe(ResponseCode.SUCCESS);
+});
+
+test("a copy makes no light queues, and what is counted are topics that there are", async () => {
+  one.rig.store.put({
+    topic: "orders",
+    queueId: 0,
+    body: Buffer.from("x"),
+    properties: { INNER_MULTI_DISPATCH: "%LMQ%x" },
+  });
+  offset = messages(one, "orders").at(-1)?.physicalOffset ?? -1;
+  const before = one.rig.store.topics();
+  expect(await sendBack({ delayLevel: "-1" })).toMatchObject({ remark: "MESSAGE_ILLEGAL" });
+  expect(one.rig.store.topics()).toEqual(before);
+  const { ext } = await send(one, {}, { RETRY_TOPIC: "x".repeat(1000) });
+  offset = offsetOf(ext?.msgId);
+  expect((await sendBack()).code).toBe(ResponseCode.SUCCESS);
+  expect(one.statistics.snapshot("SNDBCK_PUT_NUMS", "orders@readers")).toBeDefined();
+  expect(one.statistics.snapshot("SNDBCK_PUT_NUMS", `${"x".repeat(1000)}@readers`)).toBeUndefined();
+});

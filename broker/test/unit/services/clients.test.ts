@@ -34,7 +34,7 @@ function settle(): void {
 }
 
 describe("producers", () => {
-  test("are found by group and by id, until they unregister", () => {
+  test("are found by group, until they unregister", () => {
     const producers = new ProducerRegistry({ expiryMs: () => EXPIRY_MS });
     const [a, b] = [client("a"), client("b")];
     producers.register("g", a);
@@ -42,10 +42,8 @@ describe("producers", () => {
     producers.register("h", a);
     expect(producers.clients("g").map(({ clientId }) => clientId)).toEqual(["a", "b"]);
     expect([...producers.groups()]).toEqual(["g", "h"]);
-    expect(producers.connectionOf("b")).toBe(b.connection);
     expect(producers.unregister("g", b.connection)).toBe(true);
     expect(producers.unregister("g", b.connection)).toBe(false);
-    expect(producers.connectionOf("b")).toBeUndefined();
     expect(b.connection.listeners).toBe(0);
   });
 
@@ -55,13 +53,10 @@ describe("producers", () => {
     producers.register("g", old);
     producers.register("g", young);
     old.connection.close("lost");
-    expect(producers.connectionOf("a")).toBe(young.connection);
     young.connection.close("lost");
-    expect(producers.connectionOf("a")).toBeUndefined();
     expect([...producers.groups()]).toEqual([]);
     producers.register("g", young);
     expect([...producers.groups()]).toEqual([]);
-    expect(producers.connectionOf("a")).toBeUndefined();
   });
 
   test("that send no heartbeat for two minutes are disconnected; nothing runs when nobody is left", () => {
@@ -234,5 +229,67 @@ describe("consumers", () => {
     consumers.stop();
     expect(vi.getTimerCount()).toBe(0);
     expect(a.connection.listeners).toBe(0);
+  });
+});
+
+describe("what a connection may have kept", () => {
+  test("is bounded: further groups are not taken, and what it has goes with it", () => {
+    const consumers = registry();
+    const greedy = client("greedy");
+    const tags = "x".repeat(60_000);
+    for (let i = 0; i < 300; i++) consumers.register(`g${i}`, greedy, KIND, [sub("t", 1, tags)], true);
+    const groups = [...consumers.groups()].length;
+    expect(groups).toBeGreaterThan(30);
+    expect(groups).toBeLessThan(80);
+    const [known] = consumers.groups();
+    // What it has had kept does not count a second time.
+    expect(consumers.register(known as string, greedy, KIND, [sub("u", 2, tags)], true)).toBe(true);
+    consumers.unregister(known as string, greedy.connection);
+    consumers.register("new", greedy, KIND, [sub("t", 1, tags)], true);
+    expect(consumers.find("new")).toBeDefined();
+    greedy.connection.close("lost");
+    expect([...consumers.groups()]).toEqual([]);
+  });
+
+  test("a heartbeat that is not taken changes nothing of a group that others are in", () => {
+    const consumers = registry();
+    const [member, stranger] = [client("member"), client("stranger")];
+    consumers.register("g", member, KIND, [sub("t")], true);
+    stranger.connection.close("lost");
+    const kind: ConsumerKind = { ...KIND, messageModel: "BROADCASTING" };
+    expect(consumers.register("g", stranger, kind, [sub("u")], false)).toBe(false);
+    expect(consumers.find("g")).toMatchObject({ messageModel: "CLUSTERING" });
+    expect([...(consumers.find("g")?.subscriptions.keys() ?? [])]).toEqual(["t"]);
+  });
+
+  test("an id that changes with each heartbeat leaves nothing", () => {
+    const producers = new ProducerRegistry({ expiryMs: () => EXPIRY_MS });
+    const connection = new FakeConnection();
+    for (let i = 0; i < 100; i++) producers.register("g", client(`id-${i}`, connection));
+    expect(producers.clients("g").map(({ clientId }) => clientId)).toEqual(["id-99"]);
+    connection.close("lost");
+    expect(producers.clients("g")).toEqual([]);
+  });
+});
+
+describe("clocks", () => {
+  test("that are set do not end what clients have", () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+    const producers = new ProducerRegistry({ expiryMs: () => EXPIRY_MS });
+    const one = client("one");
+    producers.register("g", one);
+    vi.advanceTimersByTime(EXPIRY_MS + 60_000);
+    expect(one.connection.isOpen).toBe(true);
+    producers.stop();
+  });
+
+  test("a very long time is waited in parts", () => {
+    const producers = new ProducerRegistry({ expiryMs: () => 2 ** 40 });
+    const setTimeout = vi.spyOn(globalThis, "setTimeout");
+    producers.register("g", client("one"));
+    expect(setTimeout.mock.calls.map(([, ms]) => ms)).toEqual([3_600_000]);
+    vi.advanceTimersByTime(3_600_000);
+    expect(setTimeout.mock.calls.map(([, ms]) => ms)).toEqual([3_600_000, 3_600_000]);
+    producers.stop();
   });
 });

@@ -87,6 +87,42 @@ describe("a held pull", () => {
     expect(await waiting[0]).toBe("stopped");
   });
 
+  test("is not held where its connection has too many, all in all or for its queue, or where they take too much", async () => {
+    const limits = { bytes: 1000, perSignal: 3, bytesPerSignal: 500, perSignalAndQueue: 2 };
+    const held = new HeldPulls(await open(), 100, limits);
+    const signals = [0, 1, 2].map(() => new AbortController());
+    const hold = async (of: number, queueId: number, bytes = 0) => {
+      const { signal } = signals[of] as AbortController;
+      return (await releaseOf(held.hold(pull({ queueId, bytes, signal })))) ?? "held";
+    };
+    expect(await Promise.all([hold(0, 0), hold(0, 0)])).toEqual(["held", "held"]);
+    expect(await hold(0, 0)).toBe("full");
+    expect(await hold(0, 1)).toBe("held");
+    expect(await hold(0, 2)).toBe("full");
+    expect(await hold(1, 0, 501)).toBe("full");
+    expect([await hold(1, 0, 500), await hold(1, 0, 1), await hold(2, 0, 500), await hold(2, 1, 1)]).toEqual([
+      "held",
+      "full",
+      "held",
+      "full",
+    ]);
+    signals[0]?.abort();
+    signals[1]?.abort();
+    expect(held.size).toBe(1);
+    expect(await hold(2, 1)).toBe("held");
+    held.stop();
+    expect(held.size).toBe(0);
+  });
+
+  test("with very many tags is woken by whatever comes", async () => {
+    const store = await open();
+    const waiting = new HeldPulls(store, 10).hold(
+      pull({ tagsCodes: new Set(Array.from({ length: 1025 }, (_, i) => i)) }),
+    );
+    put(store, "C");
+    expect(await waiting).toBe("arrived");
+  });
+
   test("is released when the broker stops, and when the store is closed", async () => {
     const [store, other] = [await open(), await open()];
     const held = new HeldPulls(store, 10);
@@ -97,8 +133,8 @@ describe("a held pull", () => {
     const left = new HeldPulls(other, 10);
     const late = left.hold(pull());
     await other.close();
-    expect(await late).toBe("stopped");
-    expect(await left.hold(pull())).toBe("stopped");
+    expect(await late).toBe("failed");
+    expect(await left.hold(pull())).toBe("failed");
     expect(left.size).toBe(0);
   });
 });
@@ -149,7 +185,7 @@ describe("a held pull that wants tags", () => {
 describe("thousands of held pulls", () => {
   test("are one wait for each queue, and none when all are gone", async () => {
     const { store, waits } = counted(await open());
-    const held = new HeldPulls(store, 10_000);
+    const held = new HeldPulls(store, 10_000, { perSignalAndQueue: 1000 });
     const { signal } = new AbortController();
     const waiting = Array.from({ length: 5000 }, (_, i) => held.hold(pull({ queueId: i % 5, signal })));
     await turn();
