@@ -20,22 +20,39 @@ export interface AdminParts {
   readonly settings: Settings;
 }
 
-/** Requests that change what others see, and that no client and no broker sends. */
-const ADMINISTRATIVE: ReadonlySet<number> = new Set([
-  RequestCode.PUT_KV_CONFIG,
-  RequestCode.DELETE_KV_CONFIG,
-  RequestCode.WIPE_WRITE_PERM_OF_BROKER,
-  RequestCode.ADD_WRITE_PERM_OF_BROKER,
-  RequestCode.DELETE_TOPIC_IN_NAMESRV,
-  RequestCode.UPDATE_NAMESRV_CONFIG,
+/** What clients ask for, and tools that look. All else is administrative, so that a new request is until somebody says otherwise. */
+const OF_CLIENTS: ReadonlySet<number> = new Set([
+  RequestCode.GET_ROUTEINFO_BY_TOPIC,
+  RequestCode.GET_BROKER_CLUSTER_INFO,
+  RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER,
+  RequestCode.GET_TOPICS_BY_CLUSTER,
+  RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_NS,
+  RequestCode.GET_UNIT_TOPIC_LIST,
+  RequestCode.GET_HAS_UNIT_SUB_TOPIC_LIST,
+  RequestCode.GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST,
+  RequestCode.GET_KV_CONFIG,
+  RequestCode.GET_KVLIST_BY_NAMESPACE,
+  RequestCode.QUERY_DATA_VERSION,
+  RequestCode.GET_BROKER_MEMBER_GROUP,
 ]);
 
-/** Administrative requests are taken from this machine only, unless the options say otherwise. */
+/** What brokers send: it changes the routes that clients are given. */
+const OF_BROKERS: ReadonlySet<number> = new Set([
+  RequestCode.REGISTER_BROKER,
+  RequestCode.UNREGISTER_BROKER,
+  RequestCode.BROKER_HEARTBEAT,
+  RequestCode.REGISTER_TOPIC_IN_NAMESRV,
+]);
+
+/** Administrative requests, and those of brokers, are taken from where the options say. */
 export function administrativeHook(settings: Settings): Hook {
   return ({ code }, { connection }) => {
-    if (settings.current.adminAccess === "any" || connection.isSameMachine || !ADMINISTRATIVE.has(code)) return;
-    const right = "send it from the name server's own machine, or start the name server with adminAccess=any";
-    throw new RequestError(ResponseCode.NO_PERMISSION, `request ${code} is administrative: ${right}`);
+    if (connection.isSameMachine || OF_CLIENTS.has(code)) return;
+    const option = OF_BROKERS.has(code) ? "brokerAccess" : "adminAccess";
+    if (settings.current[option] === "any") return;
+    const what = option === "brokerAccess" ? "one of brokers" : "administrative";
+    const right = `send it from the name server's own machine, or start the name server with ${option}=any`;
+    throw new RequestError(ResponseCode.NO_PERMISSION, `request ${code} is ${what}: ${right}`);
   };
 }
 

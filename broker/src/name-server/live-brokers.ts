@@ -12,7 +12,7 @@ export interface LiveBroker {
   readonly dataVersion: DataVersion;
   readonly timeoutMs: number;
   readonly connection: Connection;
-  /** Milliseconds since 1970. */
+  /** On the registry's clock. */
   lastUpdateAt: number;
 }
 
@@ -33,6 +33,10 @@ export class LiveBrokers {
   constructor(now: () => number, gone: (broker: LiveBroker, reason: string) => void) {
     this.#now = now;
     this.#gone = gone;
+  }
+
+  get size(): number {
+    return this.#brokers.size;
   }
 
   get(cluster: string, address: string): LiveBroker | undefined {

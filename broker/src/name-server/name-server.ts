@@ -15,7 +15,7 @@ export interface NameServerParts {
   readonly options?: Readonly<Record<string, unknown>>;
   readonly limits?: Partial<TransportLimits>;
   readonly log: Log;
-  /** Milliseconds since 1970. */
+  /** Milliseconds of a clock that only goes forward: a leap of the system's shall end no broker. */
   readonly now?: () => number;
 }
 
@@ -32,7 +32,7 @@ export class NameServer {
   }
 
   /** Rejects if the port cannot be had, with a `RangeError` for wrong options, or if the file of settings is unreadable. */
-  static async listen({ options, limits, log, now = Date.now }: NameServerParts): Promise<NameServer> {
+  static async listen({ options, limits, log, now = () => performance.now() }: NameServerParts): Promise<NameServer> {
     const settings = new Settings(options);
     const kv = await KVConfig.load(settings.current.kvConfigPath);
     const registry = new Registry({

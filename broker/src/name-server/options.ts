@@ -7,6 +7,8 @@ export interface NameServerOptions {
   readonly bindAddress: string;
   /** Who may change settings and topics: processes of this machine, or everybody who reaches the port. */
   readonly adminAccess: "loopback" | "any";
+  /** Who may register as a broker: processes of this machine, or everybody who reaches the port. */
+  readonly brokerAccess: "loopback" | "any";
   /** File for the settings that tools put; without it they are forgotten at the end. */
   readonly kvConfigPath?: string | undefined;
   /** Whether routes tell the queues of strictly ordered topics. */
@@ -34,6 +36,7 @@ const schema = z.object({
   listenPort: whole(9876, 0, 65_535),
   bindAddress: z.string().min(1).default("127.0.0.1"),
   adminAccess: z.enum(["loopback", "any"]).default("loopback"),
+  brokerAccess: z.enum(["loopback", "any"]).default("any"),
   kvConfigPath: z.string().optional(),
   orderMessageEnable: flag(false),
   returnOrderTopicConfigToBroker: flag(true),
@@ -53,6 +56,7 @@ const FIXED: ReadonlySet<string> = new Set([
   "listenPort",
   "bindAddress",
   "adminAccess",
+  "brokerAccess",
   "kvConfigPath",
   "serverChannelMaxIdleTimeSeconds",
   "logLevel",

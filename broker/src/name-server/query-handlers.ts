@@ -20,7 +20,7 @@ export interface QueryParts {
   readonly registry: Registry;
   readonly kv: KVConfig;
   readonly settings: Settings;
-  /** Milliseconds since 1970. */
+  /** Milliseconds of a clock that only goes forward. */
   readonly now: () => number;
   readonly startedAt: number;
 }

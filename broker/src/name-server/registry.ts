@@ -11,9 +11,15 @@ import { TopicQueues, withoutWrite } from "./topic-queues.ts";
 
 export const MASTER_ID = 0;
 const DEFAULT_TIMEOUT_MS = 120_000;
-/** More than any cluster has. Whoever can reach the port can register: what that takes is bounded. */
-const MAX_TOPICS = 1_000_000;
+/** More than any cluster has. Whoever may register may do so as often as he likes: what that takes is bounded. */
+const MAX_QUEUE_DATAS = 1_000_000;
 const MAX_BROKERS = 10_000;
+/** Master and slaves of one name. */
+const MAX_ADDRESSES = 64;
+const MAX_FILTER_SERVERS = 64;
+const MAX_NAME_LENGTH = 255;
+/** A name of 255 characters may stand behind `%RETRY%`, or a namespace. */
+const MAX_TOPIC_LENGTH = 512;
 
 /** Who registers, by the header of the request. */
 export interface BrokerIdentity {
@@ -40,7 +46,7 @@ export interface RegistrationResult {
 }
 
 export interface RegistryOptions {
-  /** Milliseconds since 1970. */
+  /** Milliseconds of a clock that only goes forward. */
   readonly now: () => number;
   /** Whether topics that a full registration lacks are taken off the broker. */
   readonly deleteMissingTopics: () => boolean;
@@ -65,8 +71,6 @@ export class Registry {
   readonly #clusters: Map<string, Set<string>> = new Map();
   /** By cluster and address. */
   readonly #filterServers: Map<string, readonly string[]> = new Map();
-  /** By topic and broker name, of static topics. */
-  readonly #queueMappings: Map<string, Map<string, unknown>> = new Map();
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -79,8 +83,8 @@ export class Registry {
   /** Throws a `RequestError` if the broker may not register so. */
   register(registration: BrokerRegistration): RegistrationResult {
     const { cluster, brokerName, brokerId, address, body, enableActingMaster } = registration;
-    this.#checkRoom(brokerName, body);
-    this.#join(cluster, brokerName);
+    checkNames(registration);
+    this.#checkRoom(registration);
     let first = !this.#brokers.has(brokerName);
     const broker = this.#entry(cluster, brokerName);
     broker.enableActingMaster = enableActingMaster ?? false;
@@ -99,10 +103,16 @@ export class Registry {
       this.#dropEmpty(broker);
       throw new RequestError(ResponseCode.SYSTEM_ERROR, "register broker failed");
     }
+    if (before !== undefined && before !== address) {
+      // Whoever was there has been succeeded: its end is nobody's any more.
+      this.live.delete(cluster, before);
+      this.#filterServers.delete(`${cluster}\n${before}`);
+    }
+    this.#join(cluster, brokerName);
     broker.addresses.set(brokerId, address);
     first ||= before === undefined;
     const isMaster = brokerId === MASTER_ID;
-    const isPrimeSlave = !isMaster && enableActingMaster !== undefined && brokerId === leastId(broker);
+    const isPrimeSlave = !isMaster && enableActingMaster !== undefined && brokerId === leastOf(broker.addresses.keys());
     if (isMaster || isPrimeSlave) this.#takeTopics(registration, first, isPrimeSlave && broker.enableActingMaster);
     this.#keepAlive(registration);
     return isMaster ? {} : this.#masterOf(broker);
@@ -121,8 +131,10 @@ export class Registry {
 
   /** Queue data that a broker tells of one topic; those of unknown brokers are left out. */
   registerTopic(topic: string, queueDatas: readonly QueueData[]): void {
-    if (!this.topics.has(topic) && this.topics.size >= MAX_TOPICS) throw full("topics");
+    checkLength("a topic's name", topic, MAX_TOPIC_LENGTH);
     for (const queues of queueDatas) {
+      const isKnown = this.topics.get(topic, queues.brokerName) !== undefined;
+      if (!isKnown && this.topics.queueDatas >= MAX_QUEUE_DATAS) throw full("topics");
       if (this.#brokers.has(queues.brokerName)) this.topics.put(topic, queues);
     }
   }
@@ -131,7 +143,6 @@ export class Registry {
   deleteTopic(topic: string, cluster: string | undefined): void {
     if (cluster === undefined) this.topics.delete(topic);
     else for (const brokerName of this.#clusters.get(cluster) ?? []) this.topics.deleteOf(topic, brokerName);
-    if (!this.topics.has(topic)) this.#queueMappings.delete(topic);
   }
 
   broker(brokerName: string): BrokerData | undefined {
@@ -141,10 +152,6 @@ export class Registry {
 
   filterServers(cluster: string, address: string): readonly string[] | undefined {
     return this.#filterServers.get(`${cluster}\n${address}`);
-  }
-
-  queueMappings(topic: string): ReadonlyMap<string, unknown> | undefined {
-    return this.#queueMappings.get(topic);
   }
 
   memberGroup(cluster: string, brokerName: string): BrokerMemberGroup {
@@ -169,12 +176,28 @@ export class Registry {
     this.live.stop();
   }
 
-  #checkRoom(brokerName: string, { topicConfigTable }: RegisterBrokerBody): void {
-    if (!this.#brokers.has(brokerName) && this.#brokers.size >= MAX_BROKERS) throw full("brokers");
-    if (this.topics.size + topicConfigTable.size <= MAX_TOPICS) return;
+  #checkRoom({ cluster, brokerName, brokerId, body }: BrokerRegistration): void {
+    const broker = this.#brokers.get(brokerName);
+    if (broker === undefined) {
+      if (this.#brokers.size >= MAX_BROKERS) throw full("brokers");
+    } else {
+      const { addresses } = broker;
+      if (addresses.size >= MAX_ADDRESSES && !addresses.has(brokerId)) throw full("addresses of a broker");
+      // A broker that changes its cluster stands in both until it is gone: in two, not in any number of them.
+      const joined = this.#clusters.get(cluster)?.has(brokerName) ?? false;
+      if (!joined && this.#clustersOf(brokerName) >= 2) throw full("clusters of a broker");
+    }
+    const { topicConfigTable } = body;
+    if (this.topics.queueDatas + topicConfigTable.size <= MAX_QUEUE_DATAS) return;
     let added = 0;
-    for (const topic of topicConfigTable.keys()) if (!this.topics.has(topic)) added++;
-    if (this.topics.size + added > MAX_TOPICS) throw full("topics");
+    for (const topic of topicConfigTable.keys()) if (this.topics.get(topic, brokerName) === undefined) added++;
+    if (this.topics.queueDatas + added > MAX_QUEUE_DATAS) throw full("topics");
+  }
+
+  #clustersOf(brokerName: string): number {
+    let count = 0;
+    for (const names of this.#clusters.values()) if (names.has(brokerName)) count++;
+    return count;
   }
 
   #join(cluster: string, brokerName: string): void {
@@ -200,23 +223,18 @@ export class Registry {
 
   #takeTopics({ cluster, brokerName, address, body }: BrokerRegistration, first: boolean, readOnly: boolean): void {
     const changed = first || this.isChanged(cluster, address, body.dataVersion);
-    const { topicConfigTable: topics, topicQueueMappingInfoMap: mappings } = body;
-    if (this.#options.deleteMissingTopics() && mappings.size === 0) {
+    const { topicConfigTable: topics, staticTopics } = body;
+    if (this.#options.deleteMissingTopics() && staticTopics.size === 0) {
       for (const topic of this.topics.ofBrokers(new Set([brokerName]))) {
         if (!topics.has(topic)) this.topics.deleteOf(topic, brokerName);
       }
     }
     for (const [topic, config] of topics) {
+      // Without their mapping, which is not kept here, clients would take them for others.
+      if (staticTopics.has(topic)) continue;
       if (!changed && this.topics.get(topic, brokerName) !== undefined) continue;
       this.topics.put(topic, queuesOf(brokerName, config, readOnly));
     }
-    if (changed) for (const [topic, info] of mappings) this.#takeMapping(topic, brokerName, info);
-  }
-
-  #takeMapping(topic: string, brokerName: string, info: unknown): void {
-    const brokers = this.#queueMappings.get(topic) ?? new Map<string, unknown>();
-    brokers.set(brokerName, info);
-    this.#queueMappings.set(topic, brokers);
   }
 
   #keepAlive(registration: BrokerRegistration): void {
@@ -262,14 +280,26 @@ export class Registry {
     if (broker.addresses.size > 0) return;
     this.#brokers.delete(broker.brokerName);
     this.topics.deleteBroker(broker.brokerName);
-    for (const [topic, brokers] of this.#queueMappings) {
-      if (brokers.delete(broker.brokerName) && brokers.size === 0) this.#queueMappings.delete(topic);
-    }
     // A broker that changed its cluster may stand in two.
     for (const [cluster, names] of this.#clusters) {
       if (names.delete(broker.brokerName) && names.size === 0) this.#clusters.delete(cluster);
     }
   }
+}
+
+function checkNames({ cluster, brokerName, address, haServerAddr, zoneName = "", body }: BrokerRegistration): void {
+  for (const text of [cluster, brokerName, address, haServerAddr, zoneName]) {
+    checkLength("a name or an address", text, MAX_NAME_LENGTH);
+  }
+  if (body.filterServerList.length > MAX_FILTER_SERVERS) throw full("filter servers of a broker");
+  for (const server of body.filterServerList) checkLength("an address", server, MAX_NAME_LENGTH);
+  for (const topic of body.topicConfigTable.keys()) checkLength("a topic's name", topic, MAX_TOPIC_LENGTH);
+}
+
+function checkLength(what: string, text: string, most: number): void {
+  if (text.length <= most) return;
+  const remark = `${what} has ${text.length} characters, and may have ${most}`;
+  throw new RequestError(ResponseCode.SYSTEM_ERROR, remark);
 }
 
 function full(what: string): RequestError {
@@ -285,8 +315,10 @@ function dataOf({ cluster, brokerName, addresses, zoneName, enableActingMaster }
   return { cluster, brokerName, brokerAddrs: new Map(addresses), zoneName, enableActingMaster };
 }
 
-export function leastId({ addresses }: { readonly addresses: ReadonlyMap<number, string> }): number {
-  return Math.min(...addresses.keys());
+export function leastOf(ids: Iterable<number>): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const id of ids) least = Math.min(least, id);
+  return least;
 }
 
 function sorted(names: Iterable<string>): string[] {

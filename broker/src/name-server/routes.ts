@@ -1,7 +1,7 @@
 /** The route of a topic, as clients are told it. */
 import type { BrokerData, QueueData, TopicRouteData } from "../protocol/bodies/route.ts";
 import { Permission } from "../protocol/bodies/topic-config.ts";
-import { MASTER_ID, type Registry } from "./registry.ts";
+import { leastOf, MASTER_ID, type Registry } from "./registry.ts";
 
 const MEMBER_TOPIC_PREFIX = "rmq_sys_SYNC_BROKER_MEMBER_";
 
@@ -26,7 +26,6 @@ export function routeOf(registry: Registry, topic: string, options: RouteOptions
     brokerDatas,
     filterServerTable: filterServersOf(registry, brokers),
     orderTopicConf: options.orderTopicConf,
-    topicQueueMappingByBroker: registry.queueMappings(topic),
   };
   return options.zoneName === undefined ? route : inZone(route, options.zoneName);
 }
@@ -48,7 +47,7 @@ function withActingMaster(broker: BrokerData, queues: readonly QueueData[]): Bro
   if (!enableActingMaster || brokerAddrs.size === 0 || brokerAddrs.has(MASTER_ID)) return broker;
   const own = queues.find((data) => data.brokerName === brokerName);
   if (own === undefined || (own.perm & Permission.WRITE) !== 0) return broker;
-  const least = Math.min(...brokerAddrs.keys());
+  const least = leastOf(brokerAddrs.keys());
   return {
     ...broker,
     brokerAddrs: new Map([...brokerAddrs].map(([id, address]) => [id === least ? MASTER_ID : id, address])),

@@ -4,9 +4,11 @@ import { Permission } from "../protocol/bodies/topic-config.ts";
 /** Which brokers have queues of which topic. A topic without any broker is gone. */
 export class TopicQueues {
   readonly #topics: Map<string, Map<string, QueueData>> = new Map();
+  #queueDatas = 0;
 
-  get size(): number {
-    return this.#topics.size;
+  /** Of all topics and brokers together. */
+  get queueDatas(): number {
+    return this.#queueDatas;
   }
 
   names(): string[] {
@@ -44,18 +46,22 @@ export class TopicQueues {
   }
 
   put(topic: string, queues: QueueData): void {
-    const brokers = this.#topics.get(topic);
-    if (brokers === undefined) this.#topics.set(topic, new Map([[queues.brokerName, queues]]));
-    else brokers.set(queues.brokerName, queues);
+    const brokers = this.#topics.get(topic) ?? new Map<string, QueueData>();
+    if (brokers.size === 0) this.#topics.set(topic, brokers);
+    if (!brokers.has(queues.brokerName)) this.#queueDatas++;
+    brokers.set(queues.brokerName, queues);
   }
 
   delete(topic: string): void {
+    this.#queueDatas -= this.#topics.get(topic)?.size ?? 0;
     this.#topics.delete(topic);
   }
 
   deleteOf(topic: string, brokerName: string): void {
     const brokers = this.#topics.get(topic);
-    if (brokers?.delete(brokerName) && brokers.size === 0) this.#topics.delete(topic);
+    if (!brokers?.delete(brokerName)) return;
+    this.#queueDatas--;
+    if (brokers.size === 0) this.#topics.delete(topic);
   }
 
   deleteBroker(brokerName: string): void {

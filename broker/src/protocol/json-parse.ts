@@ -9,6 +9,8 @@ const MAX_DEPTH = 100;
 /** A frame of empty lists would be fifty times its size in memory. */
 const MAX_VALUES = 2_000_000;
 const MAX_REFERENCES = 10_000;
+/** Of all references together. What bodies refer to is small: a data version, a queue. */
+const MAX_REFERRED_VALUES = 100_000;
 
 const WORD = /[^\s,:{}[\]"'/]+/y;
 const INTEGER = /^[+-]?\d+$/;
@@ -52,7 +54,8 @@ class Parser {
     const root = this.#value();
     this.#skip();
     if (this.#at < this.#text.length) this.#fail("an end");
-    return resolveReferences(root, this.#references);
+    const maxValues = this.#values + MAX_REFERRED_VALUES;
+    return resolveReferences(root, this.#references, { maxValues, maxDepth: MAX_DEPTH });
   }
 
   #value(): unknown {

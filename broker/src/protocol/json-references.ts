@@ -12,8 +12,18 @@ export interface Reference {
 
 const STEP = /\.([^.[\]]+)|\["([^"]*)"\]|\['([^']*)'\]|\[(\d+)\]/y;
 
-/** The root, with what the references mean in their places. One that leads nowhere becomes null. */
-export function resolveReferences(root: unknown, references: readonly Reference[]): unknown {
+export interface ReferenceLimits {
+  /** Values that there may be when each reference stands for a copy of what it means. */
+  readonly maxValues: number;
+  readonly maxDepth: number;
+}
+
+/**
+ * The root, with what the references mean in their places. One that leads nowhere becomes null. Throws a `SyntaxError` where
+ * they lead in a circle, or multiply what there is: a few levels that each refer twice to the one before are millions.
+ */
+export function resolveReferences(root: unknown, references: readonly Reference[], limits: ReferenceLimits): unknown {
+  if (references.length === 0) return root;
   let result = root;
   for (const reference of references) {
     const value = target(result, reference);
@@ -21,7 +31,32 @@ export function resolveReferences(root: unknown, references: readonly Reference[
     if (holder === undefined) result = value;
     else replace(holder, reference.key, value);
   }
+  new Expansion(limits).count(result, 0);
   return result;
+}
+
+/** Counts values as whoever walks through them meets them. */
+class Expansion {
+  readonly #limits: ReferenceLimits;
+  #values = 0;
+
+  constructor(limits: ReferenceLimits) {
+    this.#limits = limits;
+  }
+
+  count(value: unknown, depth: number): void {
+    const { maxValues, maxDepth } = this.#limits;
+    if (++this.#values > maxValues) throw new SyntaxError("its references multiply what there is");
+    if (typeof value !== "object" || value === null) return;
+    if (depth >= maxDepth) throw new SyntaxError("its references lead in a circle, or too deep");
+    if (Array.isArray(value)) for (const item of value) this.count(item, depth + 1);
+    else if (value instanceof Map) {
+      for (const [key, member] of value) {
+        this.count(key, depth + 1);
+        this.count(member, depth + 1);
+      }
+    } else for (const name in value) this.count((value as Record<string, unknown>)[name], depth + 1);
+  }
 }
 
 function target(root: unknown, { path, within, placeholder }: Reference): unknown {

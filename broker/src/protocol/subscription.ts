@@ -44,12 +44,6 @@ export function buildSubscription(
   return { ...data, expressionType: TAG_TYPE, tagsSet: new Set(tags), codeSet: new Set(tags.map(hashCode)) };
 }
 
-/** Whether an entry with this tags code is wanted; equal codes of other tags are left to the client. */
-export function matchesTagsCode(subscription: SubscriptionData, tagsCode: number): boolean {
-  if (subscription.classFilterMode || subscription.subString === ALL || subscription.codeSet.size === 0) return true;
-  return subscription.codeSet.has(tagsCode | 0);
-}
-
 /** Java's `String.hashCode`. */
 export function hashCode(text: string): number {
   let hash = 0;

@@ -94,20 +94,3 @@ export function readSubscription(value: unknown): SubscriptionData {
     subVersion,
   };
 }
-
-export interface CheckClientRequestBody {
-  readonly clientId: string;
-  readonly group: string;
-  readonly namespace: string | undefined;
-  readonly subscriptionData: SubscriptionData;
-}
-
-export function readCheckClientRequest(bytes: Uint8Array): CheckClientRequestBody {
-  const body = readBody(bytes);
-  return {
-    clientId: readText(body, "clientId"),
-    group: readText(body, "group"),
-    namespace: readOptionalText(body, "namespace"),
-    subscriptionData: readSubscription(body.subscriptionData),
-  };
-}

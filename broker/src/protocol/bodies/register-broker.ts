@@ -1,21 +1,23 @@
-/** The body of REGISTER_BROKER (103), as JSON and compressed, both ways. */
-import { constants, crc32, deflateSync, inflateSync } from "node:zlib";
+/** The body of REGISTER_BROKER (103): read as JSON and compressed, written as JSON. */
+import { crc32, inflateSync } from "node:zlib";
 import { ResponseCode } from "../codes.ts";
 import { parseInt32 } from "../decimal.ts";
 import { parseBody, printBody } from "../json.ts";
 import { RequestError } from "../request-error.ts";
 import { Version } from "../versions.ts";
 import { type DataVersion, readDataVersion } from "./data-version.ts";
-import { type Members, readEntries, readList, readMembers, readTexts, readTextTable, wrongBody } from "./reading.ts";
+import { type Members, readEntries, readMembers, readText, readTexts, readTextTable, wrongBody } from "./reading.ts";
 import { readTopicConfigWrapper, type TopicConfig, type TopicConfigWrapper } from "./topic-config.ts";
 
-/** What a compressed body may become. A hundred thousand topics are a tenth of it. */
-const MAX_INFLATED_BYTES = 134_217_728;
+/** What a compressed body may become: some 200 bytes for each topic. */
+const MAX_INFLATED_BYTES = 33_554_432;
+/** Of one registration: a broker that has more tells them in several. */
+const MAX_TOPICS = 131_072;
 
 export interface RegisterBrokerBody extends TopicConfigWrapper {
   readonly filterServerList: readonly string[];
-  /** By topic; only of static topics, passed on as it came. */
-  readonly topicQueueMappingInfoMap: ReadonlyMap<string, unknown>;
+  /** Names of static topics, whose queues are spread over brokers by a mapping. */
+  readonly staticTopics: ReadonlySet<string>;
 }
 
 /** RocketMQ's checksum of a body: CRC-32 without its top bit. */
@@ -34,7 +36,7 @@ function nothing(): RegisterBrokerBody {
     dataVersion: readDataVersion(undefined),
     topicConfigTable: new Map(),
     filterServerList: [],
-    topicQueueMappingInfoMap: new Map(),
+    staticTopics: new Set(),
   };
 }
 
@@ -46,7 +48,7 @@ function readJson(bytes: Uint8Array): RegisterBrokerBody {
   return {
     ...readTopicConfigWrapper(wrapper),
     filterServerList: readTexts(body, "filterServerList"),
-    topicQueueMappingInfoMap: new Map(readEntries(wrapper, "topicQueueMappingInfoMap")),
+    staticTopics: new Set(readEntries(wrapper, "topicQueueMappingInfoMap").map(([topic]) => topic)),
   };
 }
 
@@ -60,19 +62,19 @@ function readCompressed(bytes: Uint8Array, version: number): RegisterBrokerBody 
   const pieces = new Pieces(inflated);
   const dataVersion = readDataVersion(parseBody(pieces.next()));
   const topicConfigTable = new Map<string, TopicConfig>();
-  for (let left = pieces.count(); left > 0; left--) {
+  for (let left = pieces.count(MAX_TOPICS); left > 0; left--) {
     const config = readTopicLine(pieces.next().toString("utf8"));
     topicConfigTable.set(config.topicName, config);
   }
-  const filterServerList = readList({ list: parseBody(pieces.next()) }, "list", String);
-  const topicQueueMappingInfoMap = new Map<string, unknown>();
+  const filterServerList = readTexts({ list: parseBody(pieces.next()) }, "list");
+  const staticTopics = new Set<string>();
   if (version >= Version.V5_0_0) {
-    for (let left = pieces.count(); left > 0; left--) {
+    for (let left = pieces.count(MAX_TOPICS); left > 0; left--) {
       const info = readMembers(parseBody(pieces.next()), "a queue mapping");
-      topicQueueMappingInfoMap.set(String(info.topic), info);
+      staticTopics.add(readText(info, "topic"));
     }
   }
-  return { dataVersion, topicConfigTable, filterServerList, topicQueueMappingInfoMap };
+  return { dataVersion, topicConfigTable, filterServerList, staticTopics };
 }
 
 /** int32 length and as many bytes, one behind the other. */
@@ -84,10 +86,11 @@ class Pieces {
     this.#bytes = bytes;
   }
 
-  count(): number {
+  count(most: number = MAX_INFLATED_BYTES): number {
     if (this.#at + 4 > this.#bytes.length) wrongBody("it is cut off");
     const count = this.#bytes.readInt32BE(this.#at);
     if (count < 0) wrongBody("a length in it is negative");
+    if (count > most) wrongBody(`it has ${count} of what there may be ${most} of`);
     this.#at += 4;
     return count;
   }
@@ -136,30 +139,4 @@ export function printRegisterBroker({ dataVersion, topicConfigTable, filterServe
       topicQueueMappingInfoMap: {},
     },
   });
-}
-
-/** The same, compressed, for a command whose header says so and whose version is ours. */
-export function printCompressedRegisterBroker(registration: Registration): Buffer {
-  const { dataVersion, topicConfigTable, filterServerList = [] } = registration;
-  const pieces: Buffer[] = [];
-  const addCount = (count: number) => {
-    const bytes = Buffer.allocUnsafe(4);
-    bytes.writeInt32BE(count);
-    pieces.push(bytes);
-  };
-  const add = (bytes: Buffer) => {
-    addCount(bytes.length);
-    pieces.push(bytes);
-  };
-  add(printBody(dataVersion));
-  addCount(topicConfigTable.size);
-  for (const config of topicConfigTable.values()) add(Buffer.from(topicLine(config)));
-  add(printBody(filterServerList));
-  addCount(0);
-  return deflateSync(Buffer.concat(pieces), { level: constants.Z_BEST_COMPRESSION });
-}
-
-function topicLine(config: TopicConfig): string {
-  const { topicName, readQueueNums, writeQueueNums, perm, topicFilterType, attributes } = config;
-  return `${topicName} ${readQueueNums} ${writeQueueNums} ${perm} ${topicFilterType} ${printBody(attributes)}`;
 }

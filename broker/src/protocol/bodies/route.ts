@@ -35,8 +35,6 @@ export interface TopicRouteData {
   readonly filterServerTable: ReadonlyMap<string, readonly string[]>;
   /** `brokerA:4;brokerB:4` for a strictly ordered topic. */
   readonly orderTopicConf?: string | undefined;
-  /** By broker name; only of static topics, passed on as it came. */
-  readonly topicQueueMappingByBroker?: ReadonlyMap<string, unknown> | undefined;
 }
 
 export interface ClusterInfo {
@@ -89,27 +87,4 @@ export function readBrokerData(value: unknown): BrokerData {
 
 function readBrokerAddresses(members: Members): Map<number, string> {
   return new Map(readEntries(members, "brokerAddrs").map(([id, address]) => [Number(id), String(address)]));
-}
-
-export function readClusterInfo(bytes: Uint8Array): ClusterInfo {
-  const body = readBody(bytes);
-  return {
-    brokerAddrTable: new Map(readEntries(body, "brokerAddrTable").map(([name, data]) => [name, readBrokerData(data)])),
-    clusterAddrTable: new Map(
-      readEntries(body, "clusterAddrTable").map(([cluster, names]) => [
-        cluster,
-        Array.isArray(names) ? names.map(String) : [],
-      ]),
-    ),
-  };
-}
-
-/** The body of 901's answer. */
-export function readBrokerMemberGroup(bytes: Uint8Array): BrokerMemberGroup {
-  const group = readMembers(readBody(bytes).brokerMemberGroup, "brokerMemberGroup");
-  return {
-    cluster: readOptionalText(group, "cluster") ?? "",
-    brokerName: readText(group, "brokerName"),
-    brokerAddrs: readBrokerAddresses(group),
-  };
 }

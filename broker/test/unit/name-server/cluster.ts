@@ -1,15 +1,12 @@
 /** A name server with peers that register as brokers and ask as clients, over real sockets. */
 
 import { NameServer } from "../../../src/name-server/name-server.ts";
-import {
-  bodyChecksum,
-  printCompressedRegisterBroker,
-  printRegisterBroker,
-} from "../../../src/protocol/bodies/register-broker.ts";
+import { bodyChecksum, printRegisterBroker } from "../../../src/protocol/bodies/register-broker.ts";
 import type { TopicConfig } from "../../../src/protocol/bodies/topic-config.ts";
 import { RequestCode } from "../../../src/protocol/codes.ts";
 import type { Command, FieldValues } from "../../../src/protocol/command.ts";
 import { jsonFrame } from "../protocol/bytes.ts";
+import { printCompressedRegisterBroker } from "../protocol/compressed-registration.ts";
 import { KeptLog, Peer } from "../transport/peer.ts";
 
 export interface BrokerOptions {

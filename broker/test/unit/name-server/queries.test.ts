@@ -203,12 +203,27 @@ describe("settings", () => {
   it("what changes something is taken from this machine only, unless the options say otherwise", () => {
     const request = (code: number) => ({ code }) as Command;
     const from = (isSameMachine: boolean) => ({ connection: { isSameMachine } }) as RequestContext;
-    const hook = administrativeHook(new Settings());
-    expect(() => hook(request(RequestCode.PUT_KV_CONFIG), from(false))).toThrow(expect.objectContaining({ code: 16 }));
-    expect(hook(request(RequestCode.PUT_KV_CONFIG), from(true))).toBeUndefined();
-    expect(hook(request(RequestCode.REGISTER_BROKER), from(false))).toBeUndefined();
-    const open = administrativeHook(new Settings({ adminAccess: "any" }));
-    expect(open(request(RequestCode.PUT_KV_CONFIG), from(false))).toBeUndefined();
+    const taken = (options: Readonly<Record<string, unknown>>, isSameMachine: boolean) => {
+      const hook = administrativeHook(new Settings(options));
+      return Object.values(RequestCode).filter((code) => {
+        try {
+          hook(request(code), from(isSameMachine));
+          return true;
+        } catch (error) {
+          expect(error).toMatchObject({ code: ResponseCode.NO_PERMISSION });
+          return false;
+        }
+      });
+    };
+    const { PUT_KV_CONFIG, GET_NAMESRV_CONFIG, REGISTER_BROKER, GET_ROUTEINFO_BY_TOPIC } = RequestCode;
+    const asked = [PUT_KV_CONFIG, GET_NAMESRV_CONFIG, REGISTER_BROKER, GET_ROUTEINFO_BY_TOPIC];
+    const among = (codes: readonly number[]) => asked.filter((code) => codes.includes(code));
+    expect(among(taken({}, true))).toEqual(asked);
+    expect(among(taken({}, false))).toEqual([REGISTER_BROKER, GET_ROUTEINFO_BY_TOPIC]);
+    expect(among(taken({ brokerAccess: "loopback" }, false))).toEqual([GET_ROUTEINFO_BY_TOPIC]);
+    expect(among(taken({ adminAccess: "any" }, false))).toEqual(asked);
+    // What nobody has said anything of is administrative.
+    expect(taken({ brokerAccess: "loopback" }, false)).toHaveLength(12);
   });
 });
 

@@ -1,21 +1,17 @@
 import { deflateSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { readDataVersion, sameDataVersion } from "../../../src/protocol/bodies/data-version.ts";
-import { readCheckClientRequest, readHeartbeat } from "../../../src/protocol/bodies/heartbeat.ts";
+import { readHeartbeat } from "../../../src/protocol/bodies/heartbeat.ts";
 import { readKVTable } from "../../../src/protocol/bodies/kv-table.ts";
 import { readLockBatchRequest } from "../../../src/protocol/bodies/queue-locks.ts";
-import {
-  bodyChecksum,
-  printCompressedRegisterBroker,
-  printRegisterBroker,
-  readRegisterBroker,
-} from "../../../src/protocol/bodies/register-broker.ts";
-import { readBrokerMemberGroup, readClusterInfo, readRoute } from "../../../src/protocol/bodies/route.ts";
+import { bodyChecksum, printRegisterBroker, readRegisterBroker } from "../../../src/protocol/bodies/register-broker.ts";
+import { readRoute } from "../../../src/protocol/bodies/route.ts";
 import { readSubscriptionGroupConfig } from "../../../src/protocol/bodies/subscription-group.ts";
 import { readTopicConfig, type TopicConfig } from "../../../src/protocol/bodies/topic-config.ts";
 import { printBody, printFastjson } from "../../../src/protocol/json.ts";
 import { RequestError } from "../../../src/protocol/request-error.ts";
 import { int32 } from "./bytes.ts";
+import { packed, printCompressedRegisterBroker } from "./compressed-registration.ts";
 
 const bytes = (text: string) => Buffer.from(text);
 
@@ -95,15 +91,6 @@ describe("heartbeats", () => {
   ])("%s is none", (body) => {
     expect(() => readHeartbeat(bytes(body))).toThrow(RequestError);
   });
-
-  it("checks of a client's configuration", () => {
-    const body =
-      '{"clientId":"c","group":"g","subscriptionData":{"topic":"t","subString":"a > 1","expressionType":"SQL92"}}';
-    expect(readCheckClientRequest(bytes(body))).toMatchObject({
-      group: "g",
-      subscriptionData: { expressionType: "SQL92" },
-    });
-  });
 });
 
 it("locks", () => {
@@ -161,13 +148,6 @@ describe("routes", () => {
     expect(printFastjson(route).toString()).toBe(`${head}0${tail}`);
     for (const body of [printBody(route), printFastjson(route)]) expect(readRoute(body)).toMatchObject(route);
   });
-
-  it("clusters and broker groups", () => {
-    const info = { brokerAddrTable: new Map([["b", route.brokerDatas[0]]]), clusterAddrTable: new Map([["c", ["b"]]]) };
-    expect(readClusterInfo(printFastjson(info))).toEqual(info);
-    const group = { cluster: "c", brokerName: "b", brokerAddrs: new Map([[0, "1.2.3.4:5"]]) };
-    expect(readBrokerMemberGroup(printFastjson({ brokerMemberGroup: group }))).toEqual(group);
-  });
 });
 
 it("tables of text", () => {
@@ -206,7 +186,7 @@ describe("registrations", () => {
   };
 
   it("JSON and compressed, there and back", () => {
-    const read = { ...registration, topicQueueMappingInfoMap: new Map() };
+    const read = { ...registration, staticTopics: new Set() };
     expect(readRegisterBroker(printRegisterBroker(registration), false, 479)).toEqual(read);
     expect(readRegisterBroker(printCompressedRegisterBroker(registration), true, 479)).toEqual(read);
   });
@@ -216,16 +196,9 @@ describe("registrations", () => {
       '{"filterServerList":[],"topicConfigSerializeWrapper":{"dataVersion":{"counter":1,"stateVersion":0,"timestamp":5},"mappingDataVersion":{"counter":0,"stateVersion":0,"timestamp":5},"topicConfigTable":{"t":{"attributes":{},"order":false,"perm":6,"readQueueNums":16,"topicFilterType":"SINGLE_TAG","topicName":"t","topicSysFlag":1,"writeQueueNums":16}},"topicQueueMappingDetailMap":{},"topicQueueMappingInfoMap":{"s":{"topic":"s","bname":"b"}}}}';
     const read = readRegisterBroker(bytes(body), false, 479);
     expect(read.topicConfigTable.get("t")).toMatchObject({ topicSysFlag: 1, readQueueNums: 16 });
-    expect([...read.topicQueueMappingInfoMap]).toEqual([["s", { topic: "s", bname: "b" }]]);
+    expect([...read.staticTopics]).toEqual(["s"]);
   });
 
-  /** Lengths and texts of the compressed form. */
-  const packed = (...parts: (string | number)[]) =>
-    Buffer.concat(
-      parts.flatMap((part) =>
-        typeof part === "number" ? [int32(part)] : [int32(Buffer.byteLength(part)), bytes(part)],
-      ),
-    );
   const version = '{"counter":1,"stateVersion":0,"timestamp":5}';
 
   it("the compressed form of old and new brokers", () => {
@@ -239,7 +212,7 @@ describe("registrations", () => {
     expect(readRegisterBroker(deflateSync(recent), true, 479)).toMatchObject({
       topicConfigTable: new Map([["t", expect.objectContaining({ attributes: { a: "b c" } })]]),
       filterServerList: ["f:1"],
-      topicQueueMappingInfoMap: new Map([["s", { topic: "s" }]]),
+      staticTopics: new Set(["s"]),
     });
   });
 
@@ -249,7 +222,9 @@ describe("registrations", () => {
     ["a length that lies", deflateSync(Buffer.concat([int32(0x7fff_ffff), bytes("{}")]))],
     ["a negative length", deflateSync(packed(version, -1))],
     ["a topic without numbers", deflateSync(packed(version, 1, "t x y z", "[]", 0))],
-    ["what becomes very large", deflateSync(Buffer.alloc(140_000_000))],
+    ["what becomes very large", deflateSync(Buffer.alloc(34_000_000))],
+    ["a count of topics that nobody would read", deflateSync(packed(version, 0x7fff_ffff, "t 1 1 6 SINGLE_TAG"))],
+    ["filter servers that are no text", deflateSync(packed(version, 0, "[[[]]]", 0))],
   ])("%s is refused", (_, body) => {
     expect(() => readRegisterBroker(body, true, 479)).toThrow(RequestError);
   });

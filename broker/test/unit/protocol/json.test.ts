@@ -42,17 +42,32 @@ describe("reading", () => {
 
   it("references", () => {
     const parsed = parse(
-      '{"a":[{"n":1},{"$ref":"$.a[0]"}],"b":{"$ref":"$.a[1]"},"c":{"$ref":"$.missing.x"},"d":{"$ref":"$"},"e":{"f":{"$ref":"@"},"g":{"$ref":".."}}}',
+      '{"a":[{"n":1},{"$ref":"$.a[0]"}],"b":{"$ref":"$.a[1]"},"c":{"$ref":"$.missing.x"}}',
     ) as Record<string, unknown>;
     expect(parsed.a).toEqual([{ n: 1 }, { n: 1 }]);
     expect(parsed.b).toBe((parsed.a as unknown[])[0]);
     expect(parsed.c).toBeNull();
-    expect(parsed.d).toBe(parsed);
-    const e = parsed.e as Record<string, unknown>;
-    expect(e.f).toBe(e);
-    expect(e.g).toBe(parsed);
     expect(parse('{"$ref":"$"}')).toBeNull();
     expect(parse('{"$ref":"$.x","more":1}')).toEqual({ $ref: "$.x", more: 1 });
+  });
+
+  it.each(['{"d":{"$ref":"$"}}', '{"e":{"f":{"$ref":"@"}}}', '{"e":{"g":{"$ref":".."}}}', '[[{"$ref":".."}]]'])(
+    "references in a circle are none: %s",
+    (text) => {
+      expect(() => parse(text)).toThrow(/in a circle/);
+    },
+  );
+
+  it("references that multiply what there is are refused, before anybody walks through it", () => {
+    const levels = Array.from({ length: 40 }, (_, n) => {
+      const before = `{"$ref":"$.l${n}"}`;
+      return `"l${n + 1}":{"a":${before},"b":${before}}`;
+    });
+    expect(() => parse(`{"l0":{"a":1},${levels.join(",")}}`)).toThrow(/multiply/);
+    const list = Array.from({ length: 1000 }, () => "7").join(",");
+    const refer = (count: number) => `{"a":[${list}],"b":[${Array(count).fill('{"$ref":"$.a"}').join(",")}]}`;
+    expect((parse(refer(90)) as { b: unknown[] }).b).toHaveLength(90);
+    expect(() => parse(refer(110))).toThrow(/multiply/);
   });
 
   it("what fastjson reads beside JSON", () => {
