@@ -24,6 +24,7 @@ import { isBatchTopic, MessageType, SysFlag, typeOf } from "./messages/message-k
 import { markProperties, type PropertyMarks } from "./messages/property-marks.ts";
 import { PropertyBytes, withoutInnerNumber, withoutOwn, withProperty } from "./messages/property-text.ts";
 import {
+  compactionRefusal,
   illegalMessage,
   lightQueueRefusal,
   missingGroup,
@@ -155,9 +156,7 @@ class Sends {
     let { sysFlag } = send;
     if (topic.topicFilterType === "MULTI_TAG") sysFlag |= SysFlag.multiTags;
     let text = marks.hasBrokerProperty ? withoutOwn(properties) : properties;
-    if (topic.attributes["cleanup.policy"] === "COMPACTION" && marks.keys.trim() === "") {
-      throw new RequestError(ResponseCode.MESSAGE_ILLEGAL, "Required message key is missing");
-    }
+    if (topic.attributes["cleanup.policy"] === "COMPACTION") throw compactionRefusal(topic.topicName, marks.keys);
     const uniqKey = marks.uniqKey === "" ? this.#keys.next() : marks.uniqKey;
     const uniqPair = marks.uniqKey === "" ? `UNIQ_KEY\u0001${uniqKey}\u0002` : "";
     const level = delayLevelOf(marks.delay, this.#levels);
@@ -173,6 +172,7 @@ class Sends {
     }
     if (isInner && marks.hasInnerNumber) text = withoutInnerNumber(text);
     if (marks.hasLightQueues) throw lightQueueRefusal();
+    if (isInner) checkInner(body);
 
     let place: { topic: string; queueId: number } = { topic: topic.topicName, queueId };
     if (level > 0) {
@@ -238,7 +238,8 @@ class Sends {
     const type = typeOf(sysFlag);
     if (isSpecial(marks) || type !== MessageType.none) throw notInBatch();
     if ((sysFlag & SysFlag.innerBatch) !== 0 || marks.hasInnerNumber) throw illegalMessage(maxMessageSize);
-    for (const inner of markWireBatch(body)) if (isSpecial(inner)) throw notInBatch();
+    if (marks.hasLightQueues) throw lightQueueRefusal();
+    checkInner(body);
   }
 
   /** The batch as one record: the client that consumes it takes it apart. */
@@ -280,6 +281,13 @@ class Sends {
     const isDurable = await this.#flushes.until(sent.stored.endOffset);
     const code = isDurable ? ResponseCode.SUCCESS : ResponseCode.FLUSH_DISK_TIMEOUT;
     return sentAnswer(code, sent, this.#ids, this.#parts.config);
+  }
+}
+
+function checkInner(body: Uint8Array): void {
+  for (const inner of markWireBatch(body)) {
+    if (isSpecial(inner)) throw notInBatch();
+    if (inner.hasLightQueues) throw lightQueueRefusal();
   }
 }
 

@@ -34,9 +34,15 @@ const FAILURE_MS = 10_000;
 /** Longest wait for a time: a clock that is set forward is noticed after it. */
 const LONGEST_WAIT_MS = 60_000;
 
-/** What no later try could make right. */
-const HOPELESS: ReadonlySet<string> = new Set(["STORE_INVALID_ARGUMENT", "STORE_MESSAGE_TOO_LARGE"]);
-const ENDED: ReadonlySet<string> = new Set(["STORE_CLOSED", "STORE_ABORTED"]);
+/** What is wrong with the message, or the topic that it goes to: no later try could make it right. */
+const HOPELESS: ReadonlySet<string> = new Set([
+  "STORE_INVALID_ARGUMENT",
+  "STORE_MESSAGE_TOO_LARGE",
+  "STORE_UNSUPPORTED_FORMAT",
+  "STORE_UNSUPPORTED",
+]);
+/** The store takes nothing any more; what waits is delivered after the next start. */
+const ENDED: ReadonlySet<string> = new Set(["STORE_CLOSED", "STORE_ABORTED", "STORE_POISONED", "STORE_READ_ONLY"]);
 
 export class DelayQueue {
   readonly #parts: DelayQueueParts;
@@ -66,7 +72,11 @@ export class DelayQueue {
       try {
         await this.#step(signal);
       } catch (error) {
-        if (error instanceof StoreError && ENDED.has(error.code)) return;
+        if (error instanceof StoreError && ENDED.has(error.code)) {
+          if (error.code === "STORE_POISONED")
+            log.error({ err: error, level }, "delayed messages are not delivered any more");
+          return;
+        }
         if (this.#isPassed(error)) continue;
         const isPassing = error instanceof StoreError && error.retriable;
         log.error(
@@ -153,7 +163,10 @@ export class DelayQueue {
       return { ...place, message, result };
     } catch (error) {
       if (!(error instanceof StoreError && HOPELESS.has(error.code))) throw error;
-      log.error({ ...facts, err: error }, "a delayed message cannot be put where it goes, and is passed over");
+      log.error(
+        { ...facts, ...place, err: error },
+        "a delayed message cannot be put where it goes, and is passed over",
+      );
       return undefined;
     }
   }

@@ -1,4 +1,5 @@
 /** Queues that one consumer of a group has for itself, for messages in order. */
+import { monotonicNow } from "./clock.ts";
 
 export interface QueueName {
   readonly brokerName: string;
@@ -7,22 +8,26 @@ export interface QueueName {
 }
 
 export interface QueueLocksOptions {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds of a clock that nobody sets. */
   readonly now?: (() => number) | undefined;
   /** How long a lock lives without being renewed. */
   readonly leaseMs?: number | undefined;
-  /** Locks that are kept at most. */
+  /** Locks that are kept at most, and those that one connection may have taken. */
   readonly maximum?: number | undefined;
+  readonly perConnection?: number | undefined;
 }
 
 interface Lock {
   readonly name: QueueName;
   owner: string;
+  /** Id of the connection that has taken or renewed it last. */
+  connection: number;
   renewedAt: number;
 }
 
 const LEASE_MS = 60_000;
-const MAXIMUM = 1_000_000;
+const MAXIMUM = 200_000;
+const PER_CONNECTION = 16_384;
 /** Fewer locks than these are not looked through for those that nobody renews. */
 const FEW = 1024;
 
@@ -31,20 +36,24 @@ export class QueueLocks {
   readonly #leaseMs: number;
   readonly #maximum: number;
   readonly #groups: Map<string, Map<string, Lock>> = new Map();
+  readonly #perConnection: number;
+  readonly #taken: Map<number, number> = new Map();
   #count = 0;
   #prunedAbove: number = FEW;
   #prunedAt = 0;
 
-  constructor({ now = Date.now, leaseMs = LEASE_MS, maximum = MAXIMUM }: QueueLocksOptions = {}) {
+  constructor(options: QueueLocksOptions = {}) {
+    const { now = monotonicNow, leaseMs = LEASE_MS, maximum = MAXIMUM, perConnection = PER_CONNECTION } = options;
+    this.#perConnection = perConnection;
     this.#now = now;
     this.#leaseMs = leaseMs;
     this.#maximum = maximum;
   }
 
   /** Takes queues that are free and renews those that the client has. Returns those that it has now. */
-  lock<T extends QueueName>(group: string, clientId: string, queues: Iterable<T>): T[] {
+  lock<T extends QueueName>(group: string, clientId: string, queues: Iterable<T>, connection = 0): T[] {
     this.#prune();
-    return [...queues].filter((queue) => this.#lockOne(group, clientId, queue));
+    return [...queues].filter((queue) => this.#lockOne(group, clientId, queue, connection));
   }
 
   /** Gives queues back, as far as the client has them. */
@@ -72,7 +81,7 @@ export class QueueLocks {
     return true;
   }
 
-  #lockOne(group: string, clientId: string, { brokerName, topic, queueId }: QueueName): boolean {
+  #lockOne(group: string, clientId: string, { brokerName, topic, queueId }: QueueName, connection: number): boolean {
     const name = { brokerName, topic, queueId };
     const key = keyOf(name);
     const locks = this.#groups.get(group) ?? new Map<string, Lock>();
@@ -80,11 +89,15 @@ export class QueueLocks {
     if (lock !== undefined) {
       if (lock.owner !== clientId && !this.#isExpired(lock)) return false;
       lock.owner = clientId;
+      this.#countOf(lock.connection, -1);
+      this.#countOf(connection, 1);
+      lock.connection = connection;
       lock.renewedAt = this.#now();
       return true;
     }
-    if (this.#count >= this.#maximum) return false;
-    locks.set(key, { name, owner: clientId, renewedAt: this.#now() });
+    if (this.#count >= this.#maximum || (this.#taken.get(connection) ?? 0) >= this.#perConnection) return false;
+    locks.set(key, { name, owner: clientId, connection, renewedAt: this.#now() });
+    this.#countOf(connection, 1);
     this.#groups.set(group, locks);
     this.#count++;
     return true;
@@ -105,7 +118,14 @@ export class QueueLocks {
     this.#prunedAbove = Math.max(FEW, 2 * this.#count);
   }
 
+  #countOf(connection: number, change: number): void {
+    const count = (this.#taken.get(connection) ?? 0) + change;
+    if (count > 0) this.#taken.set(connection, count);
+    else this.#taken.delete(connection);
+  }
+
   #delete(group: string, locks: Map<string, Lock>, key: string): void {
+    this.#countOf(locks.get(key)?.connection ?? 0, -1);
     locks.delete(key);
     this.#count--;
     if (locks.size === 0) this.#groups.delete(group);

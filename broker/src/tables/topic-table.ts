@@ -117,11 +117,14 @@ export class TopicTable {
     );
   }
 
-  /** The topic to which the broker itself puts, for retries and dead letters; where it is there, `order` may change. */
+  /**
+   * The topic to which the broker itself puts, for retries and dead letters; where it is there, it may become one of messages in
+   * order, and stays so: clients of a group that do not agree would have it written with each heartbeat.
+   */
   async createForRetry(topic: string, queues: number, order = false, topicSysFlag = 0): Promise<TopicConfig> {
     const found = this.get(topic);
     if (found === undefined) return await this.create(topicConfig(topic, queues, { order, topicSysFlag }));
-    if (found.order === order) return found;
+    if (!order || found.order) return found;
     const changed = { ...found, order };
     await this.put(changed);
     return changed;

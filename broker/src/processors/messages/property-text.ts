@@ -58,6 +58,7 @@ export class PropertyBytes {
     if (more !== "") end += bytes.write(more, end);
     if (!hasOwn) {
       const own = this.#ownPairs();
+      if (end + own.length > MAX_PROPERTY_BYTES) return undefined;
       bytes.set(own, end);
       end += own.length;
     }

@@ -61,6 +61,20 @@ export function lightQueueRefusal(): RequestError {
   );
 }
 
+/** Topics of which RocketMQ keeps the last message of each key. The store does not write them: one that waited would be lost. */
+export function compactionRefusal(topic: string, keys: string): RequestError {
+  const remark =
+    keys.trim() === ""
+      ? "Required message key is missing"
+      : `topic[${topic}] has cleanup.policy=COMPACTION, which this broker does not write`;
+  return new RequestError(ResponseCode.MESSAGE_ILLEGAL, remark);
+}
+
+/** A light queue is no topic: nothing can be sent to it by itself. */
+export function lightTopicRefusal(topic: string): RequestError {
+  return new RequestError(ResponseCode.MESSAGE_ILLEGAL, `topic[${topic}] is a light queue, which this broker has not`);
+}
+
 export function missingGroup(group: string): RequestError {
   return new RequestError(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `subscription group not exist, ${group} ${HELP}`);
 }

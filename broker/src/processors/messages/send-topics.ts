@@ -6,12 +6,13 @@ import { type HostPort, printAddress } from "../../protocol/hosts.ts";
 import { checkTopicName, isNotSendable, isRetryTopic } from "../../protocol/names.ts";
 import { RequestError } from "../../protocol/request-error.ts";
 import type { TopicTable } from "../../tables/topic-table.ts";
-import { missingTopic } from "./refusals.ts";
+import { lightTopicRefusal, missingTopic } from "./refusals.ts";
 import type { SendRequest } from "./send-request.ts";
 
 /** Bits of `topicSysFlag`. */
 const UNIT = 1;
 const UNIT_SUBSCRIBED = 2;
+const LIGHT_PREFIX = "%LMQ%";
 
 /** In RocketMQ's order: what is refused first is what a client is told. */
 export function topicForSend(
@@ -29,6 +30,7 @@ export function topicForSend(
   if (isNotSendable(topic)) {
     throw new RequestError(ResponseCode.NO_PERMISSION, `Sending message to topic[${topic}] is forbidden.`);
   }
+  if (topic.startsWith(LIGHT_PREFIX)) throw lightTopicRefusal(topic);
   if (found === undefined) return madeTopic(send, remote, topics);
   checkQueue(send, found, remote);
   return found;

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { clientHandlers } from "../../../src/processors/clients.ts";
 import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
 import { groupConfig } from "../../../src/tables/group-config.ts";
@@ -183,4 +183,48 @@ test("what is no heartbeat is refused", async () => {
   for (const body of [Buffer.from(""), Buffer.from("{"), Buffer.from("[]"), Buffer.from('{"consumerDataSet":7}')]) {
     expect((await rig.ask(RequestCode.HEART_BEAT, { body })).code).not.toBe(ResponseCode.SUCCESS);
   }
+});
+
+test("who leaves while a topic for retries is made has left", async () => {
+  const body = heartbeat("one", { consumerDataSet: [consumer("fresh", ["orders"])] });
+  const answer = rig.ask(RequestCode.HEART_BEAT, { body });
+  await rig.ask(RequestCode.UNREGISTER_CLIENT, { ext: { clientID: "one", consumerGroup: "fresh" } });
+  await answer;
+  expect(rig.consumers.find("fresh")).toBeUndefined();
+});
+
+test("a later heartbeat counts, however long the topics of an earlier one take", async () => {
+  vi.spyOn(rig.topics, "createForRetry").mockImplementationOnce(() => new Promise(() => {}));
+  const beat = (topics: readonly string[]) =>
+    rig.ask(RequestCode.HEART_BEAT, { body: heartbeat("one", { consumerDataSet: [consumer("fresh", topics)] }) });
+  const start = performance.now();
+  const slow = beat(["orders"]);
+  await beat(["orders", "bills"]);
+  expect((await slow).code).toBe(ResponseCode.SUCCESS);
+  expect(performance.now() - start).toBeLessThan(2900);
+  expect([...(rig.consumers.find("fresh")?.subscriptions.keys() ?? [])]).toEqual(["orders", "bills"]);
+});
+
+test("a topic for retries that cannot be made fails no heartbeat", async () => {
+  const warn = vi.spyOn(rig.log, "warn");
+  vi.spyOn(rig.topics, "createForRetry").mockRejectedValueOnce(new Error("for a test"));
+  const body = heartbeat("one", { consumerDataSet: [consumer("fresh", ["orders"])] });
+  expect((await rig.ask(RequestCode.HEART_BEAT, { body })).code).toBe(ResponseCode.SUCCESS);
+  expect(warn).toHaveBeenCalledTimes(1);
+  warn.mockRestore();
+});
+
+test("names that are too long, and too many topics, are refused", async () => {
+  const topics = Array.from({ length: 4097 }, (_, i) => ({ topic: `t${i}` }));
+  for (const given of [
+    { clientID: "x".repeat(513) },
+    { producerDataSet: [{ groupName: "x".repeat(256) }] },
+    { consumerDataSet: [consumer("x".repeat(256), [])] },
+    { consumerDataSet: [consumer("readers", ["x".repeat(256)])] },
+    { consumerDataSet: [consumer("readers", [], { subscriptionDataSet: topics })] },
+  ]) {
+    const { code } = await rig.ask(RequestCode.HEART_BEAT, { body: heartbeat("one", given) });
+    expect(code).toBe(ResponseCode.INVALID_PARAMETER);
+  }
+  expect([...rig.producers.groups(), ...rig.consumers.groups()]).toEqual([]);
 });

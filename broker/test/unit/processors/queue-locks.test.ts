@@ -8,6 +8,7 @@ let rig: Rig;
 beforeEach(async () => {
   rig = await Rig.open();
   rig.serve(queueLockHandlers(rig));
+  await rig.topic("orders");
 });
 
 afterEach(() => rig.close());
@@ -33,5 +34,30 @@ test("what is no lock request is refused", async () => {
   for (const body of ["[]", '{"mqSet":{}}', '{"mqSet":[{"queueId":"x"}]}', '{"mqSet":[1]}']) {
     const answer = await rig.ask(RequestCode.LOCK_BATCH_MQ, { body: Buffer.from(body) });
     expect(answer.code).toBe(ResponseCode.SYSTEM_ERROR);
+  }
+});
+
+test("queues that there are not, and names that are too long, are kept for nobody", async () => {
+  expect((await ask(RequestCode.LOCK_BATCH_MQ, "one", [3, 4, -1, 2_147_483_647])).json).toEqual({
+    lockOKMQSet: [queue(3)],
+  });
+  const body = (given: object) => ({ clientId: "one", consumerGroup: "readers", mqSet: [queue(0)], ...given });
+  const { INVALID_PARAMETER, SUCCESS } = ResponseCode;
+  for (const [given, code] of [
+    [{ clientId: "x".repeat(513) }, INVALID_PARAMETER],
+    [{ consumerGroup: "x".repeat(256) }, INVALID_PARAMETER],
+    [
+      {
+        mqSet: [
+          { ...queue(0), brokerName: "x".repeat(256) },
+          { ...queue(0), topic: "bills" },
+        ],
+      },
+      SUCCESS,
+    ],
+  ] as const) {
+    const answer = await rig.ask(RequestCode.LOCK_BATCH_MQ, { body: body(given) });
+    expect(answer.code).toBe(code);
+    if (code === SUCCESS) expect(answer.json).toEqual({ lockOKMQSet: [] });
   }
 });

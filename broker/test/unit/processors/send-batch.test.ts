@@ -97,3 +97,26 @@ test("a topic with batch queues keeps a batch as one record", async () => {
   expect(propertiesOf(message)).toMatchObject({ INNER_NUM: "2", UNIQ_KEY: "C0FFEE", CLUSTER: "DefaultCluster" });
   expect((await sendBatch(bodies, { b: "bulk", e: "0" })).ext).toMatchObject({ queueOffset: 2 });
 });
+
+test("no way leads to light queues", async () => {
+  const light = { INNER_MULTI_DISPATCH: "%LMQ%x" };
+  await one.rig.topics.put(topicConfig("batches", 1, { attributes: { "queue.type": "BatchCQ" } }));
+  const inner = { m: "false", e: "0", f: "128", b: "batches" };
+  for (const answer of [
+    await sendBatch([wireMessage("one")], {}, light),
+    await sendBatch([wireMessage("one", light)]),
+    await sendBatch([wireMessage("one")], { b: "batches", e: "0" }, light),
+    await sendBatch([wireMessage("one", light)], inner),
+  ]) {
+    expect([answer.code, answer.remark]).toEqual([1, expect.stringContaining("this broker has no light queues")]);
+  }
+  expect(one.rig.store.topics()).toEqual([]);
+});
+
+test("a batch that is sent as one message has none that is delayed, timed or of a transaction either", async () => {
+  await one.rig.topics.put(topicConfig("batches", 1, { attributes: { "queue.type": "BatchCQ" } }));
+  for (const special of [{ DELAY: "1" }, { TIMER_DELAY_SEC: "5" }, { TRAN_MSG: "true" }]) {
+    const answer = await sendBatch([wireMessage("one", special)], { m: "false", e: "0", f: "128", b: "batches" });
+    expect(answer.code).toBe(ResponseCode.MESSAGE_ILLEGAL);
+  }
+});

@@ -281,8 +281,6 @@ test("topics say what their messages are", async () => {
   expect(messages(one, "tagged")[0]?.sysFlag).toBe(2);
   await topics.put(topicConfig("latest", 1, { attributes: { "cleanup.policy": "COMPACTION" } }));
   expect((await send(one, { b: "latest" })).code).toBe(ResponseCode.MESSAGE_ILLEGAL);
-  // The store has no place for them.
-  expect((await send(one, { b: "latest" }, { KEYS: "one" })).code).toBe(ResponseCode.SERVICE_NOT_AVAILABLE);
 });
 
 test("an answer waits for the disk where the configuration says so, and the message does not say otherwise", async () => {
@@ -319,4 +317,21 @@ test("fields of other types than text are read", async () => {
   const ext = { ...(sendFields() as Record<string, unknown>), e: 1, m: false, j: null, l: undefined };
   const answer = await one.rig.ask(RequestCode.SEND_BATCH_MESSAGE, { ext, body: Buffer.from("x") });
   expect(answer).toMatchObject({ code: ResponseCode.SUCCESS, ext: { queueId: 1 } });
+});
+
+test("what could never be delivered is refused before it waits, and makes no topic", async () => {
+  const { topics, store } = one.rig;
+  await topics.put(topicConfig("latest", 1, { attributes: { "cleanup.policy": "COMPACTION" } }));
+  for (const given of [{}, { DELAY: "1" }]) {
+    expect((await send(one, { b: "latest" }, { KEYS: "k", ...given })).code).toBe(ResponseCode.MESSAGE_ILLEGAL);
+    expect((await send(one, { b: "%LMQ%x" }, given)).code).toBe(ResponseCode.MESSAGE_ILLEGAL);
+  }
+  expect(topics.get("%LMQ%x")).toBeUndefined();
+  expect(store.topics()).toEqual([]);
+});
+
+test("a region that is too long for a message is answered", async () => {
+  Object.assign(one.rig.config, { regionId: "x".repeat(200_000) });
+  expect((await send(one)).code).toBe(ResponseCode.MESSAGE_ILLEGAL);
+  expect(one.rig.failures).toEqual([]);
 });

@@ -202,6 +202,41 @@ describe("what cannot be delivered", () => {
     await service.stop();
   });
 
+  test("as its topic is none that is written is passed over, and keeps nobody behind it waiting", async () => {
+    const { store, clock, service, log } = await rig();
+    for (const code of ["STORE_UNSUPPORTED_FORMAT", "STORE_UNSUPPORTED"] as const) put(store, 1, { body: code });
+    put(store, 1, { body: "mine" });
+    clock.advance(1000);
+    const append = store.append.bind(store);
+    store.append = (message, options) => {
+      const body = Buffer.from(message.body as Uint8Array).toString();
+      return body === "mine"
+        ? append(message, options)
+        : Promise.reject(new StoreError(body as "STORE_UNSUPPORTED", "for a test"));
+    };
+    service.start();
+    await store.arrival("orders", 2, 0);
+    expect(bodies(store)).toEqual(["mine"]);
+    expect(log.lines).toEqual(
+      Array(2).fill("error: a delayed message cannot be put where it goes, and is passed over"),
+    );
+    await service.stop();
+  });
+
+  test("as the store has failed waits for the next start, and is told once", async () => {
+    const { store, clock, service, log, offsets } = await rig();
+    put(store, 1);
+    clock.advance(1000);
+    store.append = () => Promise.reject(new StoreError("STORE_POISONED", "for a test"));
+    service.start();
+    await settle();
+    clock.advance(60_000);
+    await settle();
+    expect(log.lines).toEqual(["error: delayed messages are not delivered any more"]);
+    await service.stop();
+    expect(offsets.get(1)).toBe(0);
+  });
+
   test("for now is tried again, from the same message on", async () => {
     const { store, clock, service, log } = await rig();
     for (const body of ["a", "b", "c"]) put(store, 1, { body });

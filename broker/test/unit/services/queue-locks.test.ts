@@ -69,3 +69,14 @@ test("there are never more than so many, and room comes back when they expire", 
   expect(all.lock("h", "b", [queue(0)])).toHaveLength(1);
   expect(all.isLockAllExpired("g")).toBe(true);
 });
+
+test("one connection leaves room for others, and gets it back with what it gives back", () => {
+  const all = new QueueLocks({ perConnection: 2 });
+  expect(all.lock("g", "a", [queue(0), queue(1), queue(2)], 7)).toEqual([queue(0), queue(1)]);
+  expect(all.lock("g", "b", [queue(2)], 8)).toEqual([queue(2)]);
+  all.unlock("g", "a", [queue(0)]);
+  expect(all.lock("g", "a", [queue(0), queue(3)], 7)).toEqual([queue(0)]);
+  // Renewed by another connection of the client, they are that one's.
+  expect(all.lock("g", "a", [queue(0)], 9)).toEqual([queue(0)]);
+  expect(all.lock("g", "a", [queue(4), queue(5)], 7)).toEqual([queue(4)]);
+});

@@ -152,11 +152,16 @@ test("with automatic topics off the default topic is as any other, also where an
   expect(await topics.createForSend("a", "TBW102", 4, 0)).toBeUndefined();
 });
 
-test("a retry topic that is there keeps its queues, and takes the order", async () => {
+test("a retry topic that is there keeps its queues, and takes the order for good", async () => {
   const topics = new TopicTable(await open(newFolder()), { config });
   expect(await topics.createForRetry("%RETRY%g", 1)).toEqual(topicConfig("%RETRY%g", 1));
   expect(await topics.createForRetry("%RETRY%g", 5, true)).toEqual(topicConfig("%RETRY%g", 1, { order: true }));
   expect(topics.get("%RETRY%g")?.order).toBe(true);
+  const { counter } = topics.version;
+  // Members that do not agree would have it written, and told to name servers, with each heartbeat.
+  for (const order of [false, true, false])
+    expect((await topics.createForRetry("%RETRY%g", 1, order)).order).toBe(true);
+  expect(topics.version.counter).toBe(counter);
 });
 
 test("a topic that cannot be written is not there, and can be made once there is room", async () => {
