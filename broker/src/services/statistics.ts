@@ -10,7 +10,11 @@ export interface StatisticsOptions {
   readonly systemTopics?: ReadonlySet<string> | undefined;
   /** Milliseconds since the epoch. */
   readonly now?: (() => number) | undefined;
+  /** Names and keys that are counted for; with more, counting begins anew but for the whole broker. Default 100,000. */
+  readonly maximum?: number | undefined;
 }
+
+const MAXIMUM = 100_000;
 
 /** Numbers and bytes of messages. */
 interface Traffic {
@@ -57,6 +61,7 @@ export class Statistics {
   /** The meters of a topic, and of a topic and group (`topic@group`), so that no key is made for each message. */
   readonly #put: Map<string, TopicTraffic> = new Map();
   readonly #got: Map<string, TopicTraffic> = new Map();
+  #size = 0;
   readonly #putRate: Rate = new Rate();
   readonly #foundRate: Rate = new Rate();
   readonly #missRate: Rate = new Rate();
@@ -78,6 +83,7 @@ export class Statistics {
 
   /** Messages were put to a queue in one call. */
   put(topic: string, messages: number, bytes: number, queueId?: number): void {
+    this.#makeRoom();
     const now = this.#now();
     const traffic = this.#put.get(topic) ?? this.#topicPut(topic);
     traffic.messages.add(now, messages);
@@ -94,6 +100,7 @@ export class Statistics {
 
   /** Messages were got from a queue by a group in one call. */
   got(group: string, topic: string, queueId: number, messages: number, bytes: number): void {
+    this.#makeRoom();
     const now = this.#now();
     const key = `${topic}@${group}`;
     const traffic = this.#got.get(key) ?? this.#groupGot(key, topic);
@@ -128,6 +135,7 @@ export class Statistics {
 
   /** Counts under any name and key. */
   add(name: string, key: string, value: number, times = 1): void {
+    this.#makeRoom();
     this.#meter(name, key).add(this.#now(), value, times);
   }
 
@@ -180,8 +188,15 @@ export class Statistics {
     if (meter === undefined) {
       meter = new Meter(this.#now());
       meters.set(key, meter);
+      this.#size++;
     }
     return meter;
+  }
+
+  /** Who counts next makes its meters again. */
+  #makeRoom(): void {
+    if (this.#size < (this.#options.maximum ?? MAXIMUM)) return;
+    this.#delete(() => true);
   }
 
   #traffic(name: string, key: string): Traffic {
@@ -228,7 +243,11 @@ export class Statistics {
   #delete(isGone: (parts: readonly string[]) => boolean): void {
     for (const [name, meters] of this.#meters) {
       if (name.startsWith("BROKER_")) continue;
-      for (const key of [...meters.keys()]) if (isGone(key.split("@"))) meters.delete(key);
+      for (const key of [...meters.keys()]) {
+        if (!isGone(key.split("@"))) continue;
+        meters.delete(key);
+        this.#size--;
+      }
     }
     for (const traffic of [this.#put, this.#got]) {
       for (const key of [...traffic.keys()]) if (isGone(key.split("@"))) traffic.delete(key);

@@ -79,6 +79,15 @@ export class ConfigTable<T> {
     return this.#table.get(key);
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Whether the first write of a configuration is under way. */
+  isCreating(name: string): boolean {
+    return this.#creating.has(name);
+  }
+
   get isFull(): boolean {
     return this.#entries.size >= (this.#options.maximum ?? MAXIMUM);
   }
@@ -96,6 +105,11 @@ export class ConfigTable<T> {
       const { table } = this.#options;
       const sentence = `${table}.json has ${this.#entries.size} entries, and takes no more; delete some that are not used`;
       return Promise.reject(new RequestError(ResponseCode.SYSTEM_ERROR, sentence));
+    }
+    try {
+      this.#written(value);
+    } catch (error) {
+      return Promise.reject(error);
     }
     const created = this.#create(name, value);
     this.#creating.set(name, created);
@@ -117,9 +131,8 @@ export class ConfigTable<T> {
 
   /** As `put`, in memory at once and on the disk soon: for what would be made again in the same way. */
   putBehind(name: string, value: T): boolean {
-    const { write } = this.#options;
     const before = this.#entries.get(name);
-    const written = write(value);
+    const written = this.#written(value);
     if (before !== undefined && isSame(before.json, written)) return false;
     this.#entries.set(name, { value, json: sorted({ ...before?.json, ...written }) });
     this.#changed.add(name);
@@ -155,6 +168,14 @@ export class ConfigTable<T> {
     await (this.#next ?? this.#running);
   }
 
+  /** Throws RequestError where a client has put something into it that no file can have. */
+  #written(value: T): JsonEntry {
+    const written = this.#options.write(value);
+    const wrong = Object.entries(written).find(([, member]) => !isJson(member));
+    if (wrong === undefined) return written;
+    throw new RequestError(ResponseCode.INVALID_PARAMETER, `${wrong[0]} has what cannot be written as JSON`);
+  }
+
   async #create(name: string, value: T): Promise<T> {
     this.putBehind(name, value);
     const entry = this.#entries.get(name);
@@ -181,16 +202,37 @@ export class ConfigTable<T> {
     this.#next = undefined;
     const { part, others } = this.#options;
     if (!this.#table.has(part)) this.#table.set(part, {});
-    for (const name of this.#changed) {
-      const entry = this.#entries.get(name);
-      if (entry === undefined) this.#table.delete([part, name]);
-      else this.#table.set([part, name], entry.json);
+    let failure: { readonly error: unknown } | undefined;
+    for (const name of [...this.#changed]) {
+      this.#changed.delete(name);
+      try {
+        const entry = this.#entries.get(name);
+        if (entry === undefined) this.#table.delete([part, name]);
+        else this.#table.set([part, name], entry.json);
+      } catch (error) {
+        // It would keep all others from the disk for ever.
+        failure ??= { error };
+        this.#entries.delete(name);
+      }
     }
-    this.#changed.clear();
     for (const [key, value] of Object.entries(others?.() ?? {})) this.#table.set(key, value);
     this.#table.set("dataVersion", { ...this.#version });
     await this.#table.flush();
+    if (failure !== undefined) throw failure.error;
   }
+}
+
+/** Deepest that a value of a configuration is nested. */
+const MAX_DEPTH = 32;
+
+function isJson(value: unknown, depth = 0): boolean {
+  if (value === null || typeof value === "boolean" || typeof value === "string") return true;
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || depth > MAX_DEPTH) return false;
+  if (Array.isArray(value)) return value.every((item) => isJson(item, depth + 1));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  return Object.values(value).every((member) => isJson(member, depth + 1));
 }
 
 function readAt<T>(place: string, read: () => T): T {

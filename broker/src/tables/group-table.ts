@@ -5,6 +5,7 @@ import type { DataVersion } from "../protocol/bodies/data-version.ts";
 import { readSubscriptionGroupConfig, type SubscriptionGroupConfig } from "../protocol/bodies/subscription-group.ts";
 import { isSystemGroup, SYSTEM_GROUPS } from "../protocol/names.ts";
 import { ConfigTable } from "./config-table.ts";
+import { CreationLimit, type CreationLimitOptions } from "./creation-limit.ts";
 import { groupConfig, writeGroupConfig } from "./group-config.ts";
 import { integerAt, objectAt } from "./table-value.ts";
 
@@ -14,25 +15,30 @@ export interface GroupTableOptions {
   readonly now?: (() => number) | undefined;
   /** How many groups there may be. Default 100,000. */
   readonly maximum?: number | undefined;
+  /** How many are made by asking. */
+  readonly creation?: CreationLimitOptions | undefined;
 }
 
 /** Bits of what a group may not do with a topic, by RocketMQ's numbers of permissions. */
 export const Forbidden = { read: 4 } as const;
 
-const GROUP = /^[%|\w-]{1,255}$/;
+/** With the prefix of its topics it is still a topic. */
+const GROUP = /^[%|\w-]{1,248}$/;
 const FORBIDDEN_TABLE = "forbiddenTable";
 
 export class GroupTable {
   readonly #config: BrokerConfig;
   readonly #table: ConfigTable<SubscriptionGroupConfig>;
+  readonly #limit: CreationLimit;
   /** Bits of `Forbidden` by group and topic. */
   readonly #forbidden: Map<string, Map<string, number>>;
   /** Resolves when RocketMQ's own groups are on the disk. */
   readonly ready: Promise<void>;
 
   /** Reads the groups, and makes those of RocketMQ's own that are missing. Throws TableError, StoreError. */
-  constructor(store: Store, { config, now = Date.now, maximum }: GroupTableOptions) {
+  constructor(store: Store, { config, now = Date.now, maximum, creation }: GroupTableOptions) {
     this.#config = config;
+    this.#limit = new CreationLimit(creation);
     this.#table = new ConfigTable(store, {
       table: "subscriptionGroup",
       part: "subscriptionGroupTable",
@@ -60,6 +66,7 @@ export class GroupTable {
     const { autoCreateSubscriptionGroup, enableCreateSysGroup } = this.#config;
     const isAllowed = autoCreateSubscriptionGroup || (enableCreateSysGroup && isSystemGroup(group));
     if (!isAllowed || this.#table.isFull || !GROUP.test(group)) return undefined;
+    if (this.#table.isCreating(group) || !this.#limit.take(this.#table.size)) return undefined;
     // It would be made again in the same way: nobody waits for the disk.
     this.#table.putBehind(group, groupConfig(group));
     return this.#table.get(group) ?? groupConfig(group);

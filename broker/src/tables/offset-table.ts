@@ -13,6 +13,8 @@ export interface QueueOffset {
 }
 
 const SEPARATOR = "@";
+/** Queues of which it is known how far was pulled: those of groups that began to pull longest ago go first. */
+const MAX_PULLED = 200_000;
 /** Name of the table that a broker with light queues has left, which it uses instead of the other one. */
 const LIGHT_TABLE = "lmqConsumerOffset";
 
@@ -22,11 +24,12 @@ export class OffsetTable {
   /** Topics of a group, and groups of a topic, that have committed offsets. */
   readonly #topics: Map<string, Set<string>> = new Map();
   readonly #members: Map<string, Set<string>> = new Map();
-  readonly #pulled: QueueNumbers = new QueueNumbers();
-  readonly #resets: QueueNumbers = new QueueNumbers();
+  readonly #pulled: QueueNumbers;
+  readonly #resets: QueueNumbers = new QueueNumbers(Number.POSITIVE_INFINITY);
 
   /** Reads the offsets. Throws TableError, StoreError. */
-  constructor(store: Store) {
+  constructor(store: Store, { maxPulled = MAX_PULLED }: { readonly maxPulled?: number | undefined } = {}) {
+    this.#pulled = new QueueNumbers(maxPulled);
     this.#groups = store.groups;
     const light = store.table(LIGHT_TABLE);
     this.#table = light.keys().length > 0 ? light : store.table("consumerOffset");
@@ -136,8 +139,15 @@ export class OffsetTable {
 
 /** A number for each queue of a topic and group. */
 class QueueNumbers {
+  readonly #maximum: number;
   /** By `topic@group`, the numbers at the queues' ids. */
   readonly #queues: Map<string, Map<number, number>> = new Map();
+  #size = 0;
+
+  /** With more queues, those that were set first are forgotten. */
+  constructor(maximum: number) {
+    this.#maximum = maximum;
+  }
 
   get(group: string, topic: string, queueId: number): number | undefined {
     return this.#queues.size === 0 ? undefined : this.#queues.get(topic + SEPARATOR + group)?.get(queueId);
@@ -146,8 +156,13 @@ class QueueNumbers {
   set(group: string, topic: string, queueId: number, value: number): void {
     const key = topic + SEPARATOR + group;
     const queues = this.#queues.get(key);
+    if (queues?.has(queueId) !== true) this.#size++;
     if (queues === undefined) this.#queues.set(key, new Map([[queueId, value]]));
     else queues.set(queueId, value);
+    for (const oldest of this.#queues.keys()) {
+      if (this.#size <= this.#maximum || oldest === key) break;
+      this.#forget(oldest);
+    }
   }
 
   take(group: string, topic: string, queueId: number): number | undefined {
@@ -155,13 +170,18 @@ class QueueNumbers {
     if (value === undefined) return undefined;
     const key = topic + SEPARATOR + group;
     const queues = this.#queues.get(key);
-    queues?.delete(queueId);
+    if (queues?.delete(queueId) === true) this.#size--;
     if (queues?.size === 0) this.#queues.delete(key);
     return value;
   }
 
   delete(isGone: (key: string) => boolean): void {
-    for (const key of [...this.#queues.keys()]) if (isGone(key)) this.#queues.delete(key);
+    for (const key of [...this.#queues.keys()]) if (isGone(key)) this.#forget(key);
+  }
+
+  #forget(key: string): void {
+    this.#size -= this.#queues.get(key)?.size ?? 0;
+    this.#queues.delete(key);
   }
 }
 

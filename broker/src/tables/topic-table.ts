@@ -5,6 +5,7 @@ import type { DataVersion } from "../protocol/bodies/data-version.ts";
 import { Permission, readTopicConfig, type TopicConfig } from "../protocol/bodies/topic-config.ts";
 import { SystemTopic } from "../protocol/names.ts";
 import { ConfigTable } from "./config-table.ts";
+import { CreationLimit, type CreationLimitOptions } from "./creation-limit.ts";
 import { systemTopics } from "./system-topics.ts";
 import { READ_WRITE, topicConfig, writeTopicConfig } from "./topic-config.ts";
 
@@ -17,19 +18,23 @@ export interface TopicTableOptions {
   readonly now?: (() => number) | undefined;
   /** How many topics there may be. Default 100,000. */
   readonly maximum?: number | undefined;
+  /** How many are made for clients that send or consume. */
+  readonly creation?: CreationLimitOptions | undefined;
 }
 
 export class TopicTable {
   readonly #config: BrokerConfig;
   readonly #table: ConfigTable<TopicConfig>;
+  readonly #limit: CreationLimit;
   readonly #system: ReadonlySet<string>;
   readonly #listeners: Set<TopicListener> = new Set();
   /** Resolves when the topics of the broker's own are on the disk. */
   readonly ready: Promise<void>;
 
   /** Reads the topics, and makes those of the broker's own that are missing. Throws TableError, StoreError. */
-  constructor(store: Store, { config, now = Date.now, maximum }: TopicTableOptions) {
+  constructor(store: Store, { config, now = Date.now, maximum, creation }: TopicTableOptions) {
     this.#config = config;
+    this.#limit = new CreationLimit(creation);
     this.#table = new ConfigTable(store, {
       table: "topics",
       part: "topicConfigTable",
@@ -108,7 +113,7 @@ export class TopicTable {
     if (defaultTopic === SystemTopic.DEFAULT && !this.#config.autoCreateTopicEnable) return this.get(topic);
     const model = this.get(defaultTopic);
     if (model === undefined || (model.perm & Permission.INHERIT) === 0) return this.get(topic);
-    return await this.create(
+    return await this.#createForClient(
       topicConfig(topic, Math.max(Math.min(queues, model.writeQueueNums), 0), {
         perm: model.perm & ~Permission.INHERIT,
         topicFilterType: model.topicFilterType,
@@ -123,11 +128,19 @@ export class TopicTable {
    */
   async createForRetry(topic: string, queues: number, order = false, topicSysFlag = 0): Promise<TopicConfig> {
     const found = this.get(topic);
-    if (found === undefined) return await this.create(topicConfig(topic, queues, { order, topicSysFlag }));
+    if (found === undefined) return await this.#createForClient(topicConfig(topic, queues, { order, topicSysFlag }));
     if (!order || found.order) return found;
     const changed = { ...found, order };
     await this.put(changed);
     return changed;
+  }
+
+  /** Rejects with RequestError where too many are made. */
+  async #createForClient(config: TopicConfig): Promise<TopicConfig> {
+    const { topicName } = config;
+    const isThere = this.get(topicName) !== undefined || this.#table.isCreating(topicName);
+    if (!isThere) this.#limit.check(this.#table.size, "topics");
+    return await this.create(config);
   }
 
   async delete(topic: string): Promise<boolean> {

@@ -147,3 +147,17 @@ describe("statistics", () => {
     expect(sum(all, "TOPIC_PUT_NUMS", "t")).toBe(1);
   });
 });
+
+test("names and keys that clients choose are counted for as long as they are not too many", () => {
+  const statistics = new Statistics({ clusterName: "c", maximum: 50 });
+  for (let i = 0; i < 100; i++) {
+    statistics.got(`g${i}`, "t", i, 1, 10);
+    statistics.sentBack(`g${i}`, "t");
+  }
+  const kept = Array.from({ length: 100 }, (_, i) => statistics.snapshot("GROUP_GET_NUMS", `t@g${i}`)).filter(Boolean);
+  expect(kept.length).toBeGreaterThan(0);
+  expect(kept.length).toBeLessThan(50);
+  statistics.got("g99", "t", 99, 1, 10);
+  expect(statistics.snapshot("GROUP_GET_NUMS", "t@g99")).toBeDefined();
+  expect(statistics.snapshot("BROKER_GET_NUMS", "c")).toBeDefined();
+});

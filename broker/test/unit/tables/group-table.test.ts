@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ResponseCode } from "../../../src/protocol/codes.ts";
 import { groupConfig } from "../../../src/tables/group-config.ts";
 import { Forbidden, GroupTable } from "../../../src/tables/group-table.ts";
 import { close, configOf, fileOf, fixture, newFolder, open } from "./rig.ts";
@@ -93,4 +94,22 @@ test("many groups are put in one write", async () => {
   const groups = new GroupTable(await open(newFolder()), { config });
   await groups.ready;
   expect(await groups.putAll([groupConfig("a"), groupConfig("b"), groupConfig("TOOLS_CONSUMER")])).toEqual(["a", "b"]);
+});
+
+test("what no file can have is refused, and keeps no other from the disk", async () => {
+  const folder = newFolder();
+  const groups = new GroupTable(await open(folder), { config });
+  await groups.ready;
+  const deep = (depth: number): object => (depth === 0 ? {} : { a: deep(depth - 1) });
+  for (const wrong of [new Map([[{ a: 1 }, 2]]), 2n ** 70n, Number.NaN, { a: [1n] }, deep(40)]) {
+    const put = () => groups.put(groupConfig("g", { groupRetryPolicy: wrong }));
+    await expect(put()).rejects.toMatchObject({ code: ResponseCode.INVALID_PARAMETER });
+    expect(groups.get("g")).toBeUndefined();
+  }
+  expect(await groups.put(groupConfig("g"))).toBe(true);
+  expect(fileOf(folder, "subscriptionGroup").subscriptionGroupTable?.g).toBeDefined();
+  const changed = groups.put(groupConfig("g", { subscriptionDataSet: [1n] }));
+  await expect(changed).rejects.toMatchObject({ code: ResponseCode.INVALID_PARAMETER });
+  expect(groups.get("g")).toEqual(groupConfig("g"));
+  expect(await groups.put(groupConfig("h"))).toBe(true);
 });

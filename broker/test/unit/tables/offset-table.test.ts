@@ -148,3 +148,12 @@ test("RocketMQ 4.9's progress has no version, and gets none", async () => {
   await delays.flush();
   expect(Object.keys(fileOf(folder, "delayOffset"))).toEqual(Object.keys(before));
 });
+
+test("how far was pulled is known of so many queues", async () => {
+  const offsets = new OffsetTable(await open(newFolder()), { maxPulled: 4 });
+  for (const group of ["a", "b", "c"]) for (const queueId of [0, 1]) offsets.setPulled(group, "t", queueId, 7);
+  expect(["a", "b", "c"].map((group) => offsets.pulled(group, "t", 1))).toEqual([undefined, 7, 7]);
+  offsets.deleteGroup("b");
+  offsets.setPulled("d", "t", 0, 7);
+  expect(["c", "d"].map((group) => offsets.pulled(group, "t", 0))).toEqual([7, 7]);
+});
