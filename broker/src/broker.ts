@@ -1,4 +1,5 @@
 /** A broker: its parts put together, started and stopped in order. */
+import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { Store } from "moraine";
 import type { Configuration } from "./config/configuration.ts";
@@ -9,7 +10,7 @@ import { NameServer } from "./name-server/name-server.ts";
 import { administrativeHook } from "./processors/administrative.ts";
 import { maxBodyBytes } from "./protocol/body-limits.ts";
 import { RequestCode } from "./protocol/codes.ts";
-import { printAddress } from "./protocol/hosts.ts";
+import { isAnyAddress, printAddress } from "./protocol/hosts.ts";
 import { ConsumerRegistry } from "./services/consumers.ts";
 import { delaysOf } from "./services/delay-levels.ts";
 import { DelayService } from "./services/delay-service.ts";
@@ -56,7 +57,7 @@ export class Broker {
       const nameServer = await startNameServer(configuration.values, log, stops);
       const topics = await startServing(configuration, log, stops);
       await register(configuration, { nameServer, topics, log, stops });
-      return new Broker(stops, nameServer);
+      return new Broker(stops, nameServer?.advertised);
     } catch (error) {
       await stops.run();
       throw error;
@@ -72,18 +73,36 @@ export class Broker {
 
 type Config = Configuration["values"];
 
-/** Resolves with its address. */
-async function startNameServer(config: Config, log: Log, stops: Stops): Promise<string | undefined> {
+/** Addresses, `host:port`, of the name server of the process. */
+interface OwnNameServer {
+  /** For clients. */
+  readonly advertised: string;
+  /** For this process, which may be the only one that cannot reach the other one. */
+  readonly own: string;
+}
+
+async function startNameServer(config: Config, log: Log, stops: Stops): Promise<OwnNameServer | undefined> {
   if (!config.nameServerEnable) return undefined;
   const options = {
     bindAddress: config.bindAddress,
     listenPort: config.nameServerListenPort,
     adminAccess: config.adminAccess,
+    brokerAccess: config.brokerAccess,
     kvConfigPath: join(config.storePathRootDir, "config", "nameServerKv.json"),
   };
   const server = await NameServer.listen({ options, log });
   stops.add("name server", () => server.close(GRACE_MS));
-  return printAddress({ address: config.brokerIP1, port: server.port });
+  const { port } = server;
+  return {
+    advertised: printAddress({ address: config.brokerIP1, port }),
+    own: printAddress({ address: ownAddress(config.bindAddress), port }),
+  };
+}
+
+/** Where a process reaches what listens at this address. */
+function ownAddress(bindAddress: string): string {
+  if (!isAnyAddress(bindAddress)) return bindAddress;
+  return isIPv6(bindAddress) ? "::1" : "127.0.0.1";
 }
 
 /** Opens the store, and listens for requests. Resolves with the topics that there are. */
@@ -134,36 +153,46 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
     startedAt: Date.now(),
     log,
   });
-  await listen(config, handlers, log, stops);
-  // Before the servers stop: what is held is answered, and nothing is held any more.
-  stops.add("held pulls", () => heldPulls.stop());
+  const servers = await listen(config, handlers, log, stops);
+  // All at once: what is held is answered, and whoever asks again for it finds no port.
+  stops.add("requests", () => {
+    const closed = servers.map((server) => server.close(GRACE_MS));
+    heldPulls.stop();
+    return Promise.all(closed);
+  });
   return topics;
 }
 
-async function listen(config: Config, handlers: Handlers, log: Log, stops: Stops): Promise<void> {
+async function listen(config: Config, handlers: Handlers, log: Log, stops: Stops): Promise<RemotingServer[]> {
   const { bindAddress: host, listenPort } = config;
   const limits = { idleMs: config.serverChannelMaxIdleTimeSeconds * 1000 };
   const before = [administrativeHook(config)];
   const forAll = new Dispatcher({ handlers, before, maxBodyBytes, log });
   const withoutPulls = [...handlers].filter(([code]) => !NOT_ON_SECOND_PORT.has(code));
   const forSecond = new Dispatcher({ handlers: withoutPulls, before, maxBodyBytes, log });
+  const servers: RemotingServer[] = [];
   for (const [port, dispatcher] of [
     [listenPort, forAll],
     [listenPort - SECOND_PORT_BELOW, forSecond],
   ] as const) {
     const server = await RemotingServer.listen({ host, ports: [port], dispatcher, limits, log });
+    servers.push(server);
     stops.add(`port ${port}`, () => server.close(GRACE_MS));
   }
+  return servers;
 }
 
 interface RegisterParts {
-  readonly nameServer: string | undefined;
+  readonly nameServer: OwnNameServer | undefined;
   readonly topics: TopicTable;
   readonly log: Log;
   readonly stops: Stops;
 }
 
-/** Tells name servers of the broker, now and whenever something changes that they tell clients. */
+/**
+ * Tells name servers of the broker, now and whenever something changes that they tell clients. Rejects if its own one does not
+ * take it; others may come later.
+ */
 async function register(
   configuration: Configuration,
   { nameServer, topics, log, stops }: RegisterParts,
@@ -173,7 +202,10 @@ async function register(
   stops.add("connections to name servers", () => client.close());
   const registration = new Registration({
     client,
-    nameServers: () => [...(nameServer === undefined ? [] : [nameServer]), ...(addressList(config.namesrvAddr) ?? [])],
+    nameServers: () => [
+      ...(nameServer === undefined ? [] : [nameServer.own]),
+      ...(addressList(config.namesrvAddr) ?? []),
+    ],
     address: printAddress({ address: config.brokerIP1, port: config.listenPort }),
     config,
     topics,
@@ -187,4 +219,6 @@ async function register(
     await registration.stop();
   });
   await registration.start();
+  const failure = nameServer && registration.failure(nameServer.own);
+  if (failure !== undefined) throw new Error(`the broker's own name server does not take it: ${failure}`);
 }

@@ -2,6 +2,7 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { isAnyAddress } from "./protocol/hosts.ts";
 
 /** What was asked for. */
 export interface CommandLine {
@@ -9,13 +10,6 @@ export interface CommandLine {
   readonly file: string | undefined;
   /** Options by RocketMQ's names, which come before those of the file. */
   readonly options: Readonly<Record<string, string>>;
-}
-
-const ANY_ADDRESS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
-
-/** Whether an address stands for all of a machine's. */
-export function isAnyAddress(address: string): boolean {
-  return ANY_ADDRESS.has(address);
 }
 
 /** `args` are those behind the name of the command. Throws `CommanderError`, also where only help was asked for. */

@@ -5,11 +5,11 @@ import { CommanderError } from "commander";
 import { StoreError } from "moraine";
 import { destination, type Logger, pino, stdSerializers } from "pino";
 import { Broker } from "./broker.ts";
-import { isAnyAddress, parseCommandLine } from "./command-line.ts";
+import { parseCommandLine } from "./command-line.ts";
 import type { BrokerConfig } from "./config/broker-config.ts";
 import { Configuration } from "./config/configuration.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
-import { printAddress } from "./protocol/hosts.ts";
+import { isAnyAddress, printAddress } from "./protocol/hosts.ts";
 import { TableError } from "./tables/table-value.ts";
 
 /** What the process ends with: started and stopped well, failed, asked for in a wrong way. */
@@ -55,7 +55,13 @@ function startLine({ nameServer }: Broker, config: BrokerConfig): string {
 /** Resolves with the first signal that asks the process to stop. A second one stops it at once. */
 function stopSignal(): Promise<string> {
   return new Promise((resolveSignal) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolveSignal(signal));
+    const signals = ["SIGTERM", "SIGINT"] as const;
+    const stop = (signal: string) => {
+      // Whichever comes next, it finds nobody who listens.
+      for (const one of signals) process.off(one, stop);
+      resolveSignal(signal);
+    };
+    for (const signal of signals) process.on(signal, stop);
   });
 }
 

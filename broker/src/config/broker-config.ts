@@ -20,11 +20,13 @@ export interface BrokerConfig {
   // Where it listens.
   /** Default, unlike RocketMQ's: 127.0.0.1. */
   readonly bindAddress: string;
-  /** Two below it is listened to as well. Default, as in RocketMQ's own files: 10911. 0: any that are free. */
+  /** Two below it is listened to as well. Default, as in RocketMQ's own files: 10911; at least 3. */
   readonly listenPort: number;
   readonly serverChannelMaxIdleTimeSeconds: number;
   /** Ours: who may send administrative requests. */
   readonly adminAccess: "loopback" | "any";
+  /** Ours: who may register with the name server of its own: processes of this machine, or brokers of others, too. */
+  readonly brokerAccess: "loopback" | "any";
 
   // Name servers.
   /** `host:port;host:port`; empty: only the one of its own, where there is one. */
@@ -70,8 +72,6 @@ export interface BrokerConfig {
   readonly litePullMessageEnable: boolean;
   readonly maxTransferBytesOnMessageInMemory: number;
   readonly maxTransferCountOnMessageInMemory: number;
-  readonly maxTransferBytesOnMessageInDisk: number;
-  readonly maxTransferCountOnMessageInDisk: number;
   readonly defaultQueryMaxNum: number;
   /** Ours: pulls that are held at most, over all queues. */
   readonly maxHeldPulls: number;
@@ -79,7 +79,6 @@ export interface BrokerConfig {
   // Messages.
   readonly maxMessageSize: number;
   readonly messageDelayLevel: string;
-  readonly storeReplyMessageEnable: boolean;
 
   // The store.
   readonly storePathRootDir: string;

@@ -15,6 +15,7 @@ import { UNUSED_OPTIONS } from "./unused-options.ts";
 const FIXED: ReadonlySet<keyof BrokerConfig> = new Set([
   "adminAccess",
   "bindAddress",
+  "brokerAccess",
   "brokerClusterName",
   "brokerIP1",
   "brokerIP2",

@@ -6,6 +6,8 @@ import { z } from "zod";
 import type { BrokerConfig } from "./broker-config.ts";
 import { ConfigurationError } from "./configuration-error.ts";
 
+/** A frame takes 16 MiB, the header and the properties of a message among them. */
+const MAX_TRANSFER_BYTES = 16_711_680;
 const MAX_INT32 = 2_147_483_647;
 /** Longest name that is also one of a topic. */
 const MAX_NAME_CHARACTERS = 127;
@@ -82,6 +84,7 @@ const shape = {
   autoCreateSubscriptionGroup: boolean(true),
   autoCreateTopicEnable: boolean(true),
   bindAddress: host("127.0.0.1"),
+  brokerAccess: choice<"loopback" | "any">("loopback", "any"),
   brokerClusterName: name("DefaultCluster"),
   brokerIP1: host("127.0.0.1"),
   brokerIP2: host("127.0.0.1"),
@@ -108,7 +111,7 @@ const shape = {
   flushDiskType: choice<"ASYNC_FLUSH" | "SYNC_FLUSH">("ASYNC_FLUSH", "SYNC_FLUSH"),
   flushIntervalCommitLog: integer(500, 1, 3_600_000),
   haListenPort: port(10_912),
-  listenPort: port(10_911, 0),
+  listenPort: port(10_911, 3),
   litePullMessageEnable: boolean(true),
   logLevel: choice<"debug" | "info" | "warn" | "error">("info", "debug", "warn", "error"),
   longPollingEnable: boolean(true),
@@ -117,10 +120,8 @@ const shape = {
   maxHashSlotNum: integer(5_000_000, 1, 100_000_000),
   maxHeldPulls: integer(100_000, 0),
   maxIndexNum: integer(20_000_000, 2, 100_000_000),
-  maxMessageSize: integer(4_194_304, 1, 536_870_912),
-  maxTransferBytesOnMessageInDisk: integer(65_536, 1, 134_217_728),
-  maxTransferBytesOnMessageInMemory: integer(262_144, 1, 134_217_728),
-  maxTransferCountOnMessageInDisk: integer(8, 1, 65_536),
+  maxMessageSize: integer(4_194_304, 1, MAX_TRANSFER_BYTES),
+  maxTransferBytesOnMessageInMemory: integer(262_144, 1, MAX_TRANSFER_BYTES),
   maxTransferCountOnMessageInMemory: integer(32, 1, 65_536),
   messageDelayLevel: delayLevels("1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"),
   messageIndexEnable: boolean(true),
@@ -139,7 +140,6 @@ const shape = {
   splitMetadataSize: integer(2000, 1),
   startAcceptSendRequestTimeStamp: integer(0, 0, Number.MAX_SAFE_INTEGER),
   storePathRootDir: text(join(homedir(), "store")),
-  storeReplyMessageEnable: boolean(true),
   subscriptionExpiredTimeout: integer(600_000, 1),
   syncFlushTimeout: integer(5000, 1),
   traceOn: boolean(true),

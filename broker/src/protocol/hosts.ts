@@ -19,6 +19,13 @@ export function isLoopbackAddress(address: string): boolean {
   return plain === "::1" || (isIPv4(plain) && plain.startsWith("127."));
 }
 
+const ANY_ADDRESS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+/** Whether an address stands for all of a machine's. */
+export function isAnyAddress(address: string): boolean {
+  return ANY_ADDRESS.has(address);
+}
+
 /** `host:port`, an IPv6 host in brackets. */
 export function printAddress({ address, port }: HostPort): string {
   return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;

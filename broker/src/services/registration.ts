@@ -7,6 +7,7 @@ import { bodyChecksum, printRegisterBroker } from "../protocol/bodies/register-b
 import type { TopicConfig } from "../protocol/bodies/topic-config.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, FieldValues } from "../protocol/command.ts";
+import { printBody } from "../protocol/json.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import { permissionWithin } from "./broker-permission.ts";
 
@@ -35,14 +36,26 @@ export interface RegistrationParts {
 /** Limits of the time between two registrations, as RocketMQ has them. */
 const SHORTEST_PERIOD_MS = 10_000;
 const LONGEST_PERIOD_MS = 60_000;
+/** After a failure it is tried again so soon, then after twice that time, and so on. */
+const FIRST_RETRY_MS = 1000;
 /** Who has made a topic waits no longer than this for name servers to know of it. */
 const CHANGE_TIMEOUT_MS = 3000;
 const UNREGISTER_TIMEOUT_MS = 3000;
+/** Of one registration, about: a frame takes 16 MiB. */
+const PART_BYTES = 4_194_304;
+
+/** A name server that could not be told. */
+interface Failure {
+  readonly reason: string;
+  /** Until it is tried again. */
+  readonly waitMs: number;
+  readonly timer: NodeJS.Timeout;
+}
 
 export class Registration {
   readonly #parts: RegistrationParts;
-  /** Why the last attempt at a name server has failed; undefined where it has not. */
-  readonly #failures: Map<string, string> = new Map();
+  /** By address. */
+  readonly #failures: Map<string, Failure> = new Map();
   /** The version of the last registration. */
   #told: DataVersion | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -56,18 +69,31 @@ export class Registration {
   /** Registers, again and again from then on. Resolves when all name servers have answered or failed; never rejects. */
   async start(): Promise<void> {
     this.#unlisten = this.#parts.topics.onChange((topics) => this.changed(topics));
-    await this.#register(undefined, this.#parts.config.registerBrokerTimeoutMills);
+    await this.#registerAtAll(false, this.#parts.config.registerBrokerTimeoutMills);
     this.#scheduleNext();
   }
 
-  /** Tells of topics that have changed, or of all, where it is not they that have changed. Never rejects. */
+  /** Why the last attempt at a name server has failed; undefined where it has not. */
+  failure(server: string): string | undefined {
+    return this.#failures.get(server)?.reason;
+  }
+
+  /**
+   * Tells of topics that have changed, or of all, where it is not they that have changed. Never rejects. A name server that
+   * failed before is not waited for: it is told all once it can be.
+   */
   async changed(topics?: readonly string[]): Promise<void> {
     if (this.#isStopped) return;
     const changed = topics?.map((topic) => this.#parts.topics.get(topic)).filter((topic) => topic !== undefined);
     if (changed?.length === 0) return;
     // A name server takes what has another version than it knows, and changes that were written together have one.
     if (topics === undefined || this.#isTold()) this.#parts.topics.touch();
-    await this.#register(changed, CHANGE_TIMEOUT_MS);
+    if (changed === undefined) {
+      await this.#registerAtAll(false, CHANGE_TIMEOUT_MS);
+      return;
+    }
+    const request = this.#request(changed);
+    await Promise.all(this.#healthy().map((server) => this.#tell(server, request)));
   }
 
   /** Takes the broker out. Never rejects. */
@@ -75,6 +101,7 @@ export class Registration {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     this.#unlisten();
+    for (const { timer } of this.#failures.values()) clearTimeout(timer);
     const { client, nameServers, log } = this.#parts;
     const unregister = async (server: string): Promise<void> => {
       try {
@@ -87,44 +114,98 @@ export class Registration {
     await Promise.all(nameServers().map(unregister));
   }
 
+  get #periodMs(): number {
+    const { registerNameServerPeriod } = this.#parts.config;
+    return Math.min(Math.max(registerNameServerPeriod, SHORTEST_PERIOD_MS), LONGEST_PERIOD_MS);
+  }
+
   #scheduleNext(): void {
     if (this.#isStopped) return;
-    const { registerNameServerPeriod } = this.#parts.config;
-    const period = Math.min(Math.max(registerNameServerPeriod, SHORTEST_PERIOD_MS), LONGEST_PERIOD_MS);
-    this.#timer = setTimeout(() => void this.#registerAgain(), period);
+    this.#timer = setTimeout(() => void this.#registerAgain(), this.#periodMs);
     this.#timer.unref();
   }
 
   async #registerAgain(): Promise<void> {
-    await this.#register(undefined, this.#parts.config.registerBrokerTimeoutMills);
+    await this.#registerAtAll(true, this.#parts.config.registerBrokerTimeoutMills);
     this.#scheduleNext();
   }
 
-  /** With all topics, or with some. */
-  async #register(some: readonly TopicConfig[] | undefined, timeoutMs: number): Promise<void> {
+  /** Those of which none is tried again by itself. */
+  #healthy(): string[] {
     const servers = this.#parts.nameServers();
-    for (const server of [...this.#failures.keys()]) if (!servers.includes(server)) this.#failures.delete(server);
-    const request = this.#request(some ?? this.#parts.topics.all());
-    await Promise.all(servers.map((server) => this.#registerAt(server, request, timeoutMs, some !== undefined)));
+    for (const [server, { timer }] of this.#failures) {
+      if (servers.includes(server)) continue;
+      clearTimeout(timer);
+      this.#failures.delete(server);
+    }
+    return servers.filter((server) => !this.#failures.has(server));
   }
 
-  async #registerAt(server: string, request: RegisterRequest, timeoutMs: number, isPart: boolean): Promise<void> {
-    const { client, log } = this.#parts;
+  async #registerAtAll(isRenewal: boolean, timeoutMs: number): Promise<void> {
+    await Promise.all(this.#healthy().map((server) => this.#registerAt(server, isRenewal, timeoutMs)));
+  }
+
+  /** With some topics, of a broker that the name server knows. */
+  async #tell(server: string, request: RegisterRequest): Promise<void> {
+    const { client } = this.#parts;
     try {
-      const answer = await client.invoke(server, RequestCode.REGISTER_BROKER, request.ext, request.body, timeoutMs);
-      if (answer.code !== ResponseCode.SUCCESS) {
-        // A name server that does not know the broker takes no part of its topics.
-        if (isPart) return await this.#registerAt(server, this.#request(this.#parts.topics.all()), timeoutMs, false);
-        throw new Error(`code ${answer.code}: ${answer.remark ?? "without a reason"}`);
-      }
-      if (this.#failures.delete(server)) log.info({ server }, "registered at the name server again");
-      this.#takeOrders(answer.body);
+      const { ext, body } = request;
+      const answer = await client.invoke(server, RequestCode.REGISTER_BROKER, ext, body, CHANGE_TIMEOUT_MS);
+      if (answer.code === ResponseCode.SUCCESS) this.#takeOrders(answer.body);
+      // One that does not know the broker takes no part of its topics.
+      else await this.#registerAt(server, false, CHANGE_TIMEOUT_MS);
     } catch (error) {
-      const reason = (error as Error).message;
-      if (this.#failures.get(server) === reason) return;
-      this.#failures.set(server, reason);
-      log.warn({ err: error, server }, "the broker could not be registered at the name server; it is tried again");
+      this.#failed(server, error as Error);
     }
+  }
+
+  /** With all topics, in as many requests as they need. */
+  async #registerAt(server: string, isRenewal: boolean, timeoutMs: number): Promise<void> {
+    const { client, topics, log } = this.#parts;
+    try {
+      const all = inParts(topics.all());
+      // Megabytes each time, where a question does.
+      const isKnown = isRenewal && all.length > 1 && (await this.#isKnown(server, timeoutMs));
+      for (const [index, part] of isKnown ? [] : all.entries()) {
+        if (this.#isStopped) return;
+        // Each has a version of its own, as the name server takes nothing of one that it knows; the last has the true one.
+        const { ext, body } = this.#request(part, all.length - 1 - index);
+        const answer = await client.invoke(server, RequestCode.REGISTER_BROKER, ext, body, timeoutMs);
+        if (answer.code !== ResponseCode.SUCCESS) {
+          throw new Error(`code ${answer.code}: ${answer.remark ?? "without a reason"}`);
+        }
+        this.#takeOrders(answer.body);
+      }
+      const failure = this.#failures.get(server);
+      if (failure === undefined) return;
+      clearTimeout(failure.timer);
+      this.#failures.delete(server);
+      log.info({ server }, "registered at the name server again");
+    } catch (error) {
+      this.#failed(server, error as Error);
+    }
+  }
+
+  /** Whether the name server knows all that there is to tell; asking is a sign of life. */
+  async #isKnown(server: string, timeoutMs: number): Promise<boolean> {
+    const { client, topics } = this.#parts;
+    const body = printBody(topics.version);
+    const answer = await client.invoke(server, RequestCode.QUERY_DATA_VERSION, this.#identity(), body, timeoutMs);
+    return answer.code === ResponseCode.SUCCESS && answer.ext.changed === "false";
+  }
+
+  /** A name server that could not be told takes the broker for gone, perhaps: it is told all as soon as it can be. */
+  #failed(server: string, error: Error): void {
+    const before = this.#failures.get(server);
+    clearTimeout(before?.timer);
+    const { config, log } = this.#parts;
+    const waitMs = before === undefined ? FIRST_RETRY_MS : Math.min(2 * before.waitMs, this.#periodMs);
+    const retry = () => void this.#registerAt(server, false, config.registerBrokerTimeoutMills);
+    const timer = setTimeout(retry, waitMs).unref();
+    if (this.#isStopped || !this.#parts.nameServers().includes(server)) clearTimeout(timer);
+    this.#failures.set(server, { reason: error.message, waitMs, timer });
+    if (before?.reason === error.message || this.#isStopped) return;
+    log.warn({ err: error, server }, "the broker could not be registered at the name server; it is tried again");
   }
 
   /** Topics that a name server has an order of queues for are topics in order. */
@@ -144,14 +225,17 @@ export class Registration {
     return this.#told !== undefined && sameDataVersion(this.#told, this.#parts.topics.version);
   }
 
-  #request(topics: Iterable<TopicConfig>): RegisterRequest {
+  /** `following`: how many more there are of the same registration. */
+  #request(topics: Iterable<TopicConfig>, following = 0): RegisterRequest {
     const { config, topics: table } = this.#parts;
-    this.#told = table.version;
+    const { version } = table;
+    this.#told = version;
+    const dataVersion = following === 0 ? version : { ...version, counter: -following };
     const topicConfigTable = new Map<string, TopicConfig>();
     for (const topic of topics) {
       topicConfigTable.set(topic.topicName, { ...topic, perm: permissionWithin(config, topic.perm) });
     }
-    const body = printRegisterBroker({ dataVersion: table.version, topicConfigTable });
+    const body = printRegisterBroker({ dataVersion, topicConfigTable });
     const ext = {
       ...this.#identity(),
       haServerAddr: `${config.brokerIP2}:${config.haListenPort}`,
@@ -172,4 +256,28 @@ export class Registration {
 interface RegisterRequest {
   readonly ext: FieldValues;
   readonly body: Uint8Array;
+}
+
+function inParts(topics: Iterable<TopicConfig>): TopicConfig[][] {
+  let part: TopicConfig[] = [];
+  const parts = [part];
+  let bytes = 0;
+  for (const topic of topics) {
+    const own = printedBytes(topic);
+    if (bytes + own > PART_BYTES && part.length > 1) {
+      part = [];
+      parts.push(part);
+      bytes = 0;
+    }
+    part.push(topic);
+    bytes += own;
+  }
+  return parts;
+}
+
+/** At most, about: keys and numbers, the name twice, and texts of which each character may be escaped. */
+function printedBytes({ topicName, attributes }: TopicConfig): number {
+  let bytes = 220 + 2 * topicName.length;
+  for (const name in attributes) bytes += 6 * (name.length + (attributes[name]?.length ?? 0)) + 6;
+  return bytes;
 }

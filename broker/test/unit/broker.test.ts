@@ -161,7 +161,7 @@ test("stopping answers those who wait, and takes the broker out of the name serv
   const held = pull();
   await send({ e: "1" });
   await first.stop();
-  expect((await held).code).toBe(ResponseCode.PULL_NOT_FOUND);
+  expect((await held).code).toBe(ResponseCode.SYSTEM_BUSY);
   broker = undefined;
   await start();
 });
@@ -203,3 +203,37 @@ test("permissions that change are told to name servers", async () => {
     expect(parseBody(route)).toMatchObject({ queueDatas: [{ perm: 4 }] });
   });
 });
+
+test("its own name server knows it, whatever address clients are told", async () => {
+  const advertised = "203.0.113.5";
+  for (const bindAddress of ["127.0.0.1", "0.0.0.0"]) {
+    const { nameServer } = await start({ bindAddress, brokerIP1: advertised });
+    const [host, nameServerPort] = nameServer?.split(":") ?? [];
+    expect(host).toBe(advertised);
+    await send();
+    const code = RequestCode.GET_ROUTEINFO_BY_TOPIC;
+    const answer = await client.invoke(`127.0.0.1:${nameServerPort}`, code, { topic: "orders" }, undefined, 3000);
+    expect(parseBody(answer.body)).toMatchObject({ brokerDatas: [{ brokerAddrs: { 0: `${advertised}:${port}` } }] });
+    await broker?.stop();
+    broker = undefined;
+  }
+});
+
+test("more topics than a frame takes have routes at its own name server", async () => {
+  let { nameServer } = await start({ autoCreateTopicEnable: "false" });
+  const long = "n".repeat(110);
+  const topicConfigList = Array.from({ length: 40_000 }, (_, n) => ({ topicName: `${long}-${n}`, readQueueNums: 1 }));
+  for (let from = 0; from < topicConfigList.length; from += 10_000) {
+    const body = Buffer.from(JSON.stringify({ topicConfigList: topicConfigList.slice(from, from + 10_000) }));
+    expect(await ask(RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, {}, body)).toMatchObject({ code: 0 });
+  }
+  const topics = async () => {
+    const code = RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER;
+    const { body } = await client.invoke(nameServer ?? "", code, {}, undefined, 10_000);
+    return (parseBody(body) as { topicList: string[] }).topicList.filter((name) => name.startsWith("nnn"));
+  };
+  expect(await topics()).toHaveLength(40_000);
+  await broker?.stop();
+  ({ nameServer } = await start());
+  expect(await topics()).toHaveLength(40_000);
+}, 60_000);

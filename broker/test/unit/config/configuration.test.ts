@@ -85,7 +85,7 @@ describe("options", () => {
     expect(message.split("\n").sort()).toEqual([
       'option brokerRole is "SLAVE"; it must be ASYNC_MASTER or SYNC_MASTER',
       'option flushDiskType is "SOMETIMES"; it must be ASYNC_FLUSH or SYNC_FLUSH',
-      'option listenPort is "abc"; it must be an integer from 0 to 65535',
+      'option listenPort is "abc"; it must be an integer from 3 to 65535',
     ]);
   });
 
@@ -202,6 +202,12 @@ describe("changes while the broker runs", () => {
     expect(refused).toMatchObject({ reason, message: expect.stringContaining(sentence) });
     expect(configuration.values).toEqual(before);
     expect(configuration.version.counter).toBe(0);
+  });
+
+  it("a port has another one two below it, and a message fits into a frame", () => {
+    expect(load({ listenPort: "3" }).configuration.values.listenPort).toBe(3);
+    for (const listenPort of ["0", "1", "2"]) expect(failure({ listenPort }).reason).toBe("invalid");
+    expect(failure({ maxMessageSize: "16711681" }).reason).toBe("invalid");
   });
 
   it("are read from what mqadmin sends, and shown as it shows them", () => {

@@ -202,6 +202,74 @@ describe("registration", () => {
     await registration.stop();
   });
 
+  test("that fails is made again in full after 1, 2, 4 … seconds, at that name server alone", async () => {
+    const { client, topics, registration } = await rig();
+    await registration.start();
+    expect(registration.failure("a:1")).toBeUndefined();
+    client.answer = ({ server }) => {
+      if (server === "a:1") throw new Error("not answered in 3000 ms");
+      return answer(ResponseCode.SUCCESS);
+    };
+    const before = client.asked.length;
+    await topics.create(topicConfig("orders", 4));
+    expect(registration.failure("a:1")).toBe("not answered in 3000 ms");
+    const asked = () => client.asked.slice(before).map((one) => [one.server, tableOf(one).size]);
+    expect(asked()).toEqual([
+      ["a:1", 1],
+      ["b:2", 1],
+    ]);
+    const after: number[] = [];
+    for (let second = 1; second <= 8; second++) {
+      const known = client.asked.length;
+      await vi.advanceTimersByTimeAsync(1000);
+      if (client.asked.length > known) after.push(second);
+    }
+    expect(after).toEqual([1, 3, 7]);
+    expect(asked().slice(2)).toEqual(Array(3).fill(["a:1", 13]));
+    // Whoever makes a topic meanwhile does not wait for it.
+    await topics.create(topicConfig("more", 4));
+    expect(asked().slice(5)).toEqual([["b:2", 1]]);
+    client.answer = () => answer(ResponseCode.SUCCESS);
+    await vi.advanceTimersByTimeAsync(8000);
+    expect(asked().slice(6)).toEqual([["a:1", 14]]);
+    expect(registration.failure("a:1")).toBeUndefined();
+    await registration.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("that fails when the broker stops is not made again", async () => {
+    const { client, registration } = await rig({}, ["a:1"]);
+    client.answer = () => answer(ResponseCode.SYSTEM_ERROR);
+    await registration.start();
+    await registration.stop();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(client.asked.map(({ code }) => code)).toEqual([RequestCode.REGISTER_BROKER, RequestCode.UNREGISTER_BROKER]);
+  });
+
+  test("of more topics than a frame takes is made in parts, each with another version", async () => {
+    const { client, topics, registration } = await rig({}, ["a:1"]);
+    const long = "n".repeat(100);
+    const names = Array.from({ length: 30_000 }, (_, n) => `${long}-${n}`);
+    const all = [...topics.all(), ...names.map((name) => topicConfig(name, 4))];
+    vi.spyOn(topics, "all").mockImplementation(() => all.values());
+    await registration.start();
+    expect(client.asked.length).toBeGreaterThan(2);
+    expect(client.asked.every(({ body }) => (body?.length ?? 0) < 5_000_000)).toBe(true);
+    expect(client.topics.flat()).toHaveLength(30_012);
+    const bodies = client.asked.map(({ body }) => readRegisterBroker(body as Uint8Array, false, 479));
+    expect(new Set(bodies.map(({ dataVersion }) => dataVersion.counter)).size).toBe(bodies.length);
+    expect(bodies.at(-1)?.dataVersion).toEqual(topics.version);
+    // Later on a question does, while the name server knows it all.
+    const known = client.asked.length;
+    client.answer = () => ({ ...answer(ResponseCode.SUCCESS), ext: { changed: "false" } });
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(client.asked.slice(known).map(({ code }) => code)).toEqual([RequestCode.QUERY_DATA_VERSION]);
+    client.answer = () => ({ ...answer(ResponseCode.SUCCESS), ext: { changed: "true" } });
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(client.asked.slice(known + 1)).toHaveLength(1 + known);
+    await registration.stop();
+  });
+
   test("has nothing to do without name servers", async () => {
     const { client, registration } = await rig({}, []);
     await registration.start();
