@@ -16,6 +16,7 @@ import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
 import { answerJson } from "./answers.ts";
 import { brokerAddress, earliestTimeOf, timeOrNone } from "./queues.ts";
+import { Slices } from "./slices.ts";
 
 export interface ConsumeStatsParts {
   readonly store: Store;
@@ -37,18 +38,19 @@ export function consumeStatsHandlers(parts: ConsumeStatsParts): Handlers {
   ];
 }
 
-function groupStats(parts: ConsumeStatsParts, request: Command): Response {
+async function groupStats(parts: ConsumeStatsParts, request: Command): Promise<Response> {
   const fields = new Fields(request.ext);
   const group = fields.text("consumerGroup");
   const listed = (fields.optionalText("topicList") ?? "").split(";").filter((topic) => topic.trim() !== "");
   const topic = fields.optionalText("topic") ?? "";
   const asked = listed.length > 0 ? new Set(listed) : subscribedOf(parts, group, topic);
   const offsetTable = new Map<MessageQueue, OffsetWrapper>();
+  const slices = new Slices();
   let consumeTps = 0;
   for (const name of asked) {
     const config = parts.topics.get(name);
     if (config === undefined) continue;
-    for (const [queue, progress] of progressIn(parts, group, config, config.readQueueNums)) {
+    for (const [queue, progress] of await progressIn(parts, group, config, config.readQueueNums, slices)) {
       offsetTable.set(queue, progress);
     }
     consumeTps += parts.statistics.tps("GROUP_GET_NUMS", `${name}@${group}`);
@@ -64,23 +66,36 @@ function subscribedOf({ offsets, consumers }: ConsumeStatsParts, group: string, 
   return topics.filter((name) => subscriptions.has(name));
 }
 
-function progressIn(
-  { store, config, offsets }: ConsumeStatsParts,
+async function progressIn(
+  parts: ConsumeStatsParts,
   group: string,
   { topicName: topic }: TopicConfig,
   queues: number,
-): [MessageQueue, OffsetWrapper][] {
-  return Array.from({ length: queues }, (_, queueId) => {
-    const consumerOffset = committedIn(config, offsets, group, topic, queueId) ?? 0;
-    const time = timeOrNone(store, topic, queueId, consumerOffset - 1);
-    const progress = {
-      brokerOffset: store.offsets(topic, queueId).max,
-      consumerOffset,
-      lastTimestamp: Math.max(time, 0),
-      pullOffset: Math.max(consumerOffset, offsets.pulled(group, topic, queueId) ?? 0),
-    };
-    return [{ brokerName: config.brokerName, queueId, topic }, progress];
-  });
+  slices: Slices,
+): Promise<[MessageQueue, OffsetWrapper][]> {
+  const progress: [MessageQueue, OffsetWrapper][] = [];
+  for (let queueId = 0; queueId < queues; queueId++) {
+    progress.push([{ brokerName: parts.config.brokerName, queueId, topic }, progressOf(parts, group, topic, queueId)]);
+    const pause = slices.pause();
+    if (pause !== undefined) await pause;
+  }
+  return progress;
+}
+
+function progressOf(
+  { store, config, offsets }: ConsumeStatsParts,
+  group: string,
+  topic: string,
+  queueId: number,
+): OffsetWrapper {
+  const consumerOffset = committedIn(config, offsets, group, topic, queueId) ?? 0;
+  const time = timeOrNone(store, topic, queueId, consumerOffset - 1);
+  return {
+    brokerOffset: store.offsets(topic, queueId).max,
+    consumerOffset,
+    lastTimestamp: Math.max(time, 0),
+    pullOffset: Math.max(consumerOffset, offsets.pulled(group, topic, queueId) ?? 0),
+  };
 }
 
 /** What was set back counts as committed at once. */
@@ -96,16 +111,17 @@ function committedIn(
 }
 
 /** Of all groups, by write queues. RocketMQ leaves out here how far was pulled. */
-function brokerStats(parts: ConsumeStatsParts, request: Command): Response {
+async function brokerStats(parts: ConsumeStatsParts, request: Command): Promise<Response> {
   const isOrder = new Fields(request.ext).boolean("isOrder");
   const consumeStatsList: Record<string, ConsumeStats[]>[] = [];
+  const slices = new Slices();
   let [totalDiff, totalInflightDiff] = [0, 0];
   for (const { groupName } of parts.groups.all()) {
     const stats: ConsumeStats[] = [];
     for (const name of subscribedOf(parts, groupName, "")) {
       const config = parts.topics.get(name);
       if (config === undefined || (isOrder && !config.order)) continue;
-      const offsetTable = new Map(progressIn(parts, groupName, config, config.writeQueueNums));
+      const offsetTable = new Map(await progressIn(parts, groupName, config, config.writeQueueNums, slices));
       for (const { brokerOffset, consumerOffset, pullOffset } of offsetTable.values()) {
         totalDiff += brokerOffset - consumerOffset;
         totalInflightDiff += pullOffset - consumerOffset;
@@ -118,25 +134,29 @@ function brokerStats(parts: ConsumeStatsParts, request: Command): Response {
   return answerJson({ brokerAddr, consumeStatsList, totalDiff, totalInflightDiff } satisfies ConsumeStatsList);
 }
 
-function timeSpans(parts: ConsumeStatsParts, request: Command): Response {
+async function timeSpans(parts: ConsumeStatsParts, request: Command): Promise<Response> {
   const { store, config, topics, offsets, now = Date.now } = parts;
   const fields = new Fields(request.ext);
   const topic = fields.text("topic");
   const group = fields.text("group");
   const found = topics.get(topic);
   if (found === undefined) throw new RequestError(ResponseCode.TOPIC_NOT_EXIST, `topic[${topic}] not exist`);
-  const consumeTimeSpanSet = Array.from({ length: found.writeQueueNums }, (_, queueId): QueueTimeSpan => {
+  const consumeTimeSpanSet: QueueTimeSpan[] = [];
+  const slices = new Slices();
+  for (let queueId = 0; queueId < found.writeQueueNums; queueId++) {
     const { min, max } = store.offsets(topic, queueId);
     const minTimeStamp = earliestTimeOf(store, topic, queueId);
     // RocketMQ reckons from 1970 where nothing was consumed; here it is the first message that waits.
     const offset = Math.max(committedIn(config, offsets, group, topic, queueId) ?? min, min);
-    return {
+    consumeTimeSpanSet.push({
       consumeTimeStamp: offset > min ? timeOrNone(store, topic, queueId, offset - 1) : minTimeStamp,
       delayTime: offset < max ? now() - timeOrNone(store, topic, queueId, offset) : 0,
       maxTimeStamp: timeOrNone(store, topic, queueId, max - 1),
       messageQueue: { brokerName: config.brokerName, queueId, topic },
       minTimeStamp,
-    };
-  });
+    });
+    const pause = slices.pause();
+    if (pause !== undefined) await pause;
+  }
   return answerJson({ consumeTimeSpanSet });
 }

@@ -17,6 +17,7 @@ import type { Handlers } from "../transport/connection.ts";
 import { answerJson, SUCCESS } from "./answers.ts";
 import { pageOf } from "./pages.ts";
 import { timeOrNone } from "./queues.ts";
+import { Slices } from "./slices.ts";
 import { type Attributes, alterAttributes, parseAttributes } from "./topic-attributes.ts";
 
 export interface TopicParts {
@@ -155,16 +156,19 @@ async function deleteTopic(parts: TopicParts, request: Command): Promise<Respons
   return SUCCESS;
 }
 
-function topicStats({ store, config, topics, statistics }: TopicParts, request: Command): Response {
+async function topicStats({ store, config, topics, statistics }: TopicParts, request: Command): Promise<Response> {
   const topic = new Fields(request.ext).text("topic");
   const found = topics.get(topic);
   if (found === undefined) throw new RequestError(ResponseCode.TOPIC_NOT_EXIST, `topic[${topic}] not exist`);
   const offsetTable = new Map<MessageQueue, TopicOffset>();
+  const slices = new Slices();
   for (let queueId = 0; queueId < Math.max(found.readQueueNums, found.writeQueueNums); queueId++) {
     const { min: minOffset, max: maxOffset } = store.offsets(topic, queueId);
     const lastUpdateTimestamp = maxOffset > 0 ? timeOrNone(store, topic, queueId, maxOffset - 1) : 0;
     const queue = { brokerName: config.brokerName, queueId, topic };
     offsetTable.set(queue, { lastUpdateTimestamp, maxOffset, minOffset });
+    const pause = slices.pause();
+    if (pause !== undefined) await pause;
   }
   const topicPutTps = statistics.tps("TOPIC_PUT_NUMS", topic);
   return answerJson({ offsetTable, topicPutTps } satisfies TopicStatsTable);
