@@ -14,6 +14,8 @@ import type { Settings } from "./settings.ts";
 
 /** Bits of a topic's system flag. */
 const UNIT = 1;
+/** Where RocketMQ sends those who find nothing. */
+const HELP = "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 const UNIT_SUB = 2;
 
 export interface QueryParts {
@@ -63,7 +65,8 @@ function route({ registry, kv, settings, now, startedAt }: QueryParts, { ext, ve
   const orderTopicConf = orderMessageEnable ? kv.get(ORDER_TOPIC_NAMESPACE, topic) : undefined;
   const found = routeOf(registry, topic, { orderTopicConf, supportActingMaster, zoneName });
   if (found === undefined) {
-    throw new RequestError(ResponseCode.TOPIC_NOT_EXIST, `No topic route info in name server for the topic: ${topic}`);
+    const remark = `No topic route info in name server for the topic: ${topic}${HELP}`;
+    throw new RequestError(ResponseCode.TOPIC_NOT_EXIST, remark);
   }
   // Older native clients read the bare keys of fastjson, and nothing else.
   const isStandard = zoneName === undefined && (version >= Version.V4_9_4 || fields.boolean("acceptStandardJsonOnly"));

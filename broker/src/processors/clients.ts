@@ -19,6 +19,7 @@ import type { ClientIdentity } from "../services/clients.ts";
 import type { ConsumerRegistry } from "../services/consumers.ts";
 import type { ProducerRegistry } from "../services/producers.ts";
 import type { GroupTable } from "../tables/group-table.ts";
+import { TopicFlag } from "../tables/topic-config.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
 import { answerJson, SUCCESS } from "./answers.ts";
@@ -40,9 +41,6 @@ const MAX_NAME = 255;
 const MAX_SUBSCRIPTIONS = 4096;
 /** How long a heartbeat waits for topics of retries that are made: clients give it up after three seconds. */
 const TOPICS_MS = 1000;
-
-/** Bit of `topicSysFlag`: units subscribe to it. */
-const UNIT_SUBSCRIBED = 2;
 
 export function clientHandlers(parts: ClientParts): Handlers {
   return [
@@ -126,7 +124,12 @@ function registerConsumer(
   const topic = retryTopic(group);
   const known = topics.get(topic);
   if (known !== undefined && (known.order || !isOrdered)) return undefined;
-  return topics.createForRetry(topic, found.retryQueueNums, isOrdered, consumer.unitMode ? UNIT_SUBSCRIBED : 0);
+  return topics.createForRetry(
+    topic,
+    found.retryQueueNums,
+    isOrdered,
+    consumer.unitMode ? TopicFlag.unitSubscribed : 0,
+  );
 }
 
 function ownSubscription(data: SubscriptionData): SubscriptionData {

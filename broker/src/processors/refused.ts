@@ -8,7 +8,6 @@ const REPLIES = "this broker leads no replies to those who have asked; send to a
 const POP = "this broker has no POP; consume by pulling";
 const USERS = "this broker has no users and permissions";
 const TIMERS = "this broker has no timers; use one of the delay levels";
-const REPLICAS = "this broker has no replicas";
 
 const REASONS: readonly (readonly [code: number, reason: string])[] = [
   [RequestCode.END_TRANSACTION, TRANSACTIONS],
@@ -29,8 +28,7 @@ const REASONS: readonly (readonly [code: number, reason: string])[] = [
   [RequestCode.GET_TIMER_CHECK_POINT, TIMERS],
   [RequestCode.GET_TIMER_METRICS, TIMERS],
   [RequestCode.UPDATE_AND_CREATE_STATIC_TOPIC, "this broker has no topics that span brokers"],
-  [RequestCode.GET_BROKER_HA_STATUS, REPLICAS],
-  [RequestCode.EXCHANGE_BROKER_HA_INFO, REPLICAS],
+  [RequestCode.EXCHANGE_BROKER_HA_INFO, "this broker has no replicas"],
   [RequestCode.AUTH_CREATE_USER, USERS],
   [RequestCode.AUTH_UPDATE_USER, USERS],
   [RequestCode.AUTH_DELETE_USER, USERS],

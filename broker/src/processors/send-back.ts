@@ -16,6 +16,7 @@ import type { ReadGate } from "../services/read-gate.ts";
 import { sendBack } from "../services/retries.ts";
 import type { Statistics } from "../services/statistics.ts";
 import type { GroupTable } from "../tables/group-table.ts";
+import { TopicFlag } from "../tables/topic-config.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
 import { delayLevelOf } from "./messages/delays.ts";
@@ -39,7 +40,6 @@ export function sendBackHandlers(parts: SendBackParts): Handlers {
   return [[RequestCode.CONSUMER_SEND_MSG_BACK, (request, context) => takeBack(parts, flushes, request, context)]];
 }
 
-const UNIT_SUBSCRIBED = 2;
 const HALF_TOPICS: ReadonlySet<string> = new Set([SystemTopic.TRANSACTION_HALF, SystemTopic.TRANSACTION_OP]);
 
 /** The consumer goes on behind the message then, and its offset may be on the disk before the copy is. */
@@ -110,7 +110,7 @@ async function topicFor(
   isUnit: boolean,
 ): Promise<TopicConfig> {
   const found = topics.get(topic);
-  return found ?? (await topics.createForRetry(topic, queues, false, isUnit ? UNIT_SUBSCRIBED : 0));
+  return found ?? (await topics.createForRetry(topic, queues, false, isUnit ? TopicFlag.unitSubscribed : 0));
 }
 
 /** The message of a record; undefined where there is none, or none that is whole. */

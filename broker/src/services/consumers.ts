@@ -1,10 +1,10 @@
 /** Consumers that are connected: the members of each group, and what the group has subscribed to. */
 import type { ConsumeFromWhere, ConsumeType, MessageModel } from "../protocol/bodies/heartbeat.ts";
-import { RequestCode } from "../protocol/codes.ts";
 import type { SubscriptionData } from "../protocol/subscription.ts";
 import type { Connection } from "../transport/connection.ts";
 import { type Client, ClientGroups, type ClientIdentity } from "./clients.ts";
 import { monotonicNow } from "./clock.ts";
+import { GroupNotices } from "./group-notices.ts";
 import type { RegistryOptions } from "./producers.ts";
 import { PulledSubscriptions } from "./pulled-subscriptions.ts";
 
@@ -37,8 +37,6 @@ interface GroupState {
   fingerprint: number | undefined;
 }
 
-/** Members of a group are told of changes at most so often: what changes in between is told in one. */
-const NOTICE_PERIOD_MS = 100;
 /** What a subscription takes beside its texts, and a tag, in bytes. */
 const SUBSCRIPTION_BYTES = 512;
 const TAG_BYTES = 128;
@@ -47,11 +45,12 @@ export class ConsumerRegistry {
   readonly #clients: ClientGroups;
   readonly #groups: Map<string, GroupState> = new Map();
   readonly #pulled: PulledSubscriptions;
-  readonly #notices: Map<string, { timer: NodeJS.Timeout; isDue: boolean }> = new Map();
+  readonly #notices: GroupNotices;
 
   constructor({ expiryMs, subscriptionExpiryMs, now = monotonicNow }: ConsumerRegistryOptions) {
     this.#pulled = new PulledSubscriptions({ now, expiryMs: subscriptionExpiryMs });
     this.#clients = new ClientGroups({ now, expiryMs, onClosed: (group) => this.#left(group) });
+    this.#notices = new GroupNotices((group) => this.#clients.clients(group));
   }
 
   /**
@@ -138,8 +137,7 @@ export class ConsumerRegistry {
 
   stop(): void {
     this.#clients.stop();
-    for (const { timer } of this.#notices.values()) clearTimeout(timer);
-    this.#notices.clear();
+    this.#notices.stop();
     this.#groups.clear();
     this.#pulled.clear();
   }
@@ -151,28 +149,8 @@ export class ConsumerRegistry {
     else this.#groups.delete(group);
   }
 
-  /** At the end of this turn, or of the period that an earlier notice has begun. */
   #notify(group: string, { isNotified, kind }: GroupState): void {
-    if (!isNotified || kind.messageModel === "BROADCASTING") return;
-    const notice = this.#notices.get(group);
-    if (notice !== undefined) notice.isDue = true;
-    else this.#schedule(group, 0, true);
-  }
-
-  #schedule(group: string, waitMs: number, isDue: boolean): void {
-    const timer = setTimeout(() => this.#sendNotice(group), waitMs);
-    timer.unref();
-    this.#notices.set(group, { timer, isDue });
-  }
-
-  #sendNotice(group: string): void {
-    const isDue = this.#notices.get(group)?.isDue === true;
-    this.#notices.delete(group);
-    if (!isDue) return;
-    for (const { connection } of this.#clients.clients(group)) {
-      connection.notify(RequestCode.NOTIFY_CONSUMER_IDS_CHANGED, { consumerGroup: group });
-    }
-    this.#schedule(group, NOTICE_PERIOD_MS, false);
+    if (isNotified && kind.messageModel !== "BROADCASTING") this.#notices.due(group);
   }
 }
 

@@ -12,12 +12,6 @@ export function delaysOf(messageDelayLevel: string): readonly number[] {
     .map((level) => Number(level.slice(0, -1)) * (UNIT_MS[level.slice(-1)] ?? Number.NaN));
 }
 
-/** The level that a property DELAY asks for; 0 for none, the last one for more than there are. */
-export function delayLevel(property: string | undefined, levels: number): number {
-  if (property === undefined || !/^\+?\d{1,10}$/.test(property)) return 0;
-  return Math.min(Number(property), levels);
-}
-
 export interface Placed {
   readonly topic: string;
   readonly queueId: number;

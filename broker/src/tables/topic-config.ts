@@ -4,6 +4,9 @@ import type { JsonEntry } from "./table-value.ts";
 
 export const READ_WRITE: number = Permission.READ | Permission.WRITE;
 
+/** Bits of `topicSysFlag`: it is a unit's, and units subscribe to it. */
+export const TopicFlag = { unit: 1, unitSubscribed: 2 } as const;
+
 /** A topic with RocketMQ's defaults, but for what is given. */
 export function topicConfig(topicName: string, queues: number, given: Partial<TopicConfig> = {}): TopicConfig {
   return {

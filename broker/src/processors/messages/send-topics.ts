@@ -5,13 +5,11 @@ import { ResponseCode } from "../../protocol/codes.ts";
 import { type HostPort, printAddress } from "../../protocol/hosts.ts";
 import { checkTopicName, isNotSendable, isRetryTopic } from "../../protocol/names.ts";
 import { RequestError } from "../../protocol/request-error.ts";
+import { TopicFlag } from "../../tables/topic-config.ts";
 import type { TopicTable } from "../../tables/topic-table.ts";
 import { lightTopicRefusal, missingTopic } from "./refusals.ts";
 import type { SendRequest } from "./send-request.ts";
 
-/** Bits of `topicSysFlag`. */
-const UNIT = 1;
-const UNIT_SUBSCRIBED = 2;
 const LIGHT_PREFIX = "%LMQ%";
 
 /** In RocketMQ's order: what is refused first is what a client is told. */
@@ -39,7 +37,7 @@ export function topicForSend(
 async function madeTopic(send: SendRequest, remote: HostPort, topics: TopicTable): Promise<TopicConfig> {
   const { topic, defaultTopic, defaultTopicQueueNums, unitMode } = send;
   const isRetry = isRetryTopic(topic);
-  const sysFlag = unitMode ? (isRetry ? UNIT_SUBSCRIBED : UNIT) : 0;
+  const sysFlag = unitMode ? (isRetry ? TopicFlag.unitSubscribed : TopicFlag.unit) : 0;
   const made =
     (await topics.createForSend(topic, defaultTopic, defaultTopicQueueNums, sysFlag)) ??
     (isRetry ? await topics.createForRetry(topic, 1, false, sysFlag) : undefined);

@@ -39,7 +39,9 @@ describe("routes", () => {
   });
 
   it("none for an unknown topic, or without a name", async () => {
-    const remark = "No topic route info in name server for the topic: nothing";
+    const remark =
+      "No topic route info in name server for the topic: nothing" +
+      "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
     expect(await client.ask(GET_ROUTEINFO_BY_TOPIC, { topic: "nothing" })).toMatchObject({
       code: ResponseCode.TOPIC_NOT_EXIST,
       remark,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseProperties, printProperties } from "../../../src/protocol/message-properties.ts";
-import { delayLevel, delaysOf, realPlace, waitingPlace } from "../../../src/services/delay-levels.ts";
+import { delaysOf, realPlace, waitingPlace } from "../../../src/services/delay-levels.ts";
 import { isDeadLetter, maxReconsumeTimes, sendBack } from "../../../src/services/retries.ts";
 import { groupConfig } from "../../../src/tables/group-config.ts";
 
@@ -76,20 +76,6 @@ describe("delay levels", () => {
 
   test("have times", () => {
     expect(delays).toEqual([1000, 300_000, 7_200_000, 86_400_000]);
-  });
-
-  test.each([
-    [undefined, 0],
-    ["", 0],
-    ["0", 0],
-    ["-1", 0],
-    ["2x", 0],
-    ["1", 1],
-    ["4", 4],
-    ["5", 4],
-    ["9999999999", 4],
-  ])("DELAY %j asks for %i", (property, level) => {
-    expect(delayLevel(property, delays.length)).toBe(level);
   });
 
   test("put a message into the queue of its level, with the place where it goes", () => {
