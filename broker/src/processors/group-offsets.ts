@@ -1,12 +1,12 @@
 /** Offsets of groups as tools and replicas see them: all of them, compared, and given to another group. */
 
 import type { JsonValue, Store } from "moraine";
+import { firstVersion } from "../protocol/bodies/data-version.ts";
 import { RequestCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
 import { checkGroupName } from "../protocol/names.ts";
 import type { ConsumerRegistry } from "../services/consumers.ts";
-import { firstVersion } from "../tables/data-version.ts";
 import type { DelayOffsets } from "../tables/delay-offsets.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import { objectAt } from "../tables/table-value.ts";

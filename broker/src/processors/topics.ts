@@ -1,6 +1,7 @@
 /** Topics: made and changed, shown and deleted, and how their queues stand. */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { firstVersion } from "../protocol/bodies/data-version.ts";
 import type { MessageQueue } from "../protocol/bodies/message-queue.ts";
 import type { TopicOffset, TopicStatsTable } from "../protocol/bodies/statistics.ts";
 import { readTopicConfigList, type TopicConfig, type TopicList } from "../protocol/bodies/topic-config.ts";
@@ -10,7 +11,6 @@ import { Fields } from "../protocol/fields.ts";
 import { checkTopicName, isSystemTopic, SystemTopic } from "../protocol/names.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Statistics } from "../services/statistics.ts";
-import { firstVersion } from "../tables/data-version.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";

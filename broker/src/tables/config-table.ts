@@ -3,10 +3,9 @@
  * before a change is answered. Changes of a short time share one write, as each writes the whole file.
  */
 import type { JsonValue, Store, Table } from "moraine";
-import type { DataVersion } from "../protocol/bodies/data-version.ts";
+import { type DataVersion, nextVersion, versionFrom } from "../protocol/bodies/data-version.ts";
 import { ResponseCode } from "../protocol/codes.ts";
 import { RequestError } from "../protocol/request-error.ts";
-import { nextVersion, versionFrom } from "./data-version.ts";
 import { type JsonEntry, objectAt, TableError } from "./table-value.ts";
 
 export interface ConfigTableOptions<T> {

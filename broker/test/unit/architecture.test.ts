@@ -18,7 +18,7 @@ const ROOMS: Readonly<Record<string, { readonly rooms: readonly string[]; readon
   protocol: { rooms: [], packages: [] },
   transport: { rooms: ["protocol"], packages: [] },
   "name-server": { rooms: ["transport", "protocol"], packages: ["zod", "properties-file"] },
-  config: { rooms: ["tables", "protocol"], packages: ["zod", "properties-file"] },
+  config: { rooms: ["protocol"], packages: ["zod", "properties-file"] },
   tables: { rooms: ["protocol"], packages: ["moraine"] },
   services: { rooms: ["config", "tables", "transport", "protocol"], packages: ["moraine"] },
   processors: { rooms: ["config", "services", "tables", "transport", "protocol"], packages: ["moraine"] },
