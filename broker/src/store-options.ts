@@ -3,6 +3,11 @@ import type { StoreOptions } from "moraine";
 import type { BrokerConfig } from "./config/broker-config.ts";
 
 const QUEUE_ENTRY_BYTES = 20;
+/**
+ * As much as a frame: messages that wait for a delay or a retry are delivered, also when `maxMessageSize` has become less. What
+ * clients send is checked against that.
+ */
+const LARGEST_MESSAGE_BYTES = 16_777_216;
 const HOUR_MS = 3_600_000;
 
 export function storeOptions(config: BrokerConfig): StoreOptions {
@@ -17,7 +22,7 @@ export function storeOptions(config: BrokerConfig): StoreOptions {
     indexEntries: config.maxIndexNum,
     index: config.messageIndexEnable,
     recordCrc: config.enabledAppendPropCRC,
-    maxMessageBytes: config.maxMessageSize,
+    maxMessageBytes: Math.max(config.maxMessageSize, LARGEST_MESSAGE_BYTES),
     delayLevels: config.messageDelayLevel,
     retention: {
       maxAgeMs: config.fileReservedTime * HOUR_MS,

@@ -213,6 +213,8 @@ class Sends {
       throw new RequestError(ResponseCode.MESSAGE_ILLEGAL, `batch request does not support retry group ${topicName}`);
     }
     if (body.length === 0) throw new RequestError(ResponseCode.MESSAGE_ILLEGAL, "message body is null");
+    const { maxMessageSize } = this.#parts.config;
+    if (body.length > maxMessageSize) throw illegalMessage(maxMessageSize);
     this.#checkBatch(marks, send.sysFlag, body);
     const sysFlag = topic.topicFilterType === "MULTI_TAG" ? send.sysFlag | SysFlag.multiTags : send.sysFlag;
     const options = {

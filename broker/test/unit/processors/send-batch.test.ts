@@ -120,3 +120,10 @@ test("a batch that is sent as one message has none that is delayed, timed or of 
     expect(answer.code).toBe(ResponseCode.MESSAGE_ILLEGAL);
   }
 });
+
+test("a batch is no larger than a message may be", async () => {
+  Object.assign(one.rig.config, { maxMessageSize: 100 });
+  expect((await sendBatch([wireMessage("x".repeat(50))])).code).toBe(ResponseCode.SUCCESS);
+  const twice = [wireMessage("x".repeat(50)), wireMessage("x".repeat(50))];
+  expect((await sendBatch(twice)).code).toBe(ResponseCode.MESSAGE_ILLEGAL);
+});
