@@ -42,10 +42,10 @@ export class Dispatcher {
       const hooks = this.#runHooks(request, context, 0);
       answer = hooks === undefined ? handler(request, context) : hooks.then(() => handler(request, context));
     } catch (error) {
-      return this.#failed(request, context, error);
+      return this.#failed(request.code, context, error);
     }
     // A thenable of another make is no Promise, but none of ours returns one.
-    return answer instanceof Promise ? answer.catch((error: unknown) => this.#failed(request, context, error)) : answer;
+    return answer instanceof Promise ? this.#settled(answer, request.code, context) : answer;
   }
 
   /** From hook `from` on; a promise only where one of them has one. */
@@ -57,9 +57,14 @@ export class Dispatcher {
     return undefined;
   }
 
-  #failed(request: Command, context: RequestContext, error: unknown): Response {
+  /** Apart, as it keeps what stands around it: not the request, which its handler may have let go of. */
+  #settled(answer: Promise<Response | undefined>, code: number, context: RequestContext): Answer {
+    return answer.catch((error: unknown) => this.#failed(code, context, error));
+  }
+
+  #failed(code: number, context: RequestContext, error: unknown): Response {
     if (error instanceof RequestError) return { code: error.code, remark: error.message };
-    const facts = { err: error, code: request.code, connection: context.connection.id };
+    const facts = { err: error, code, connection: context.connection.id };
     this.#log.error(facts, "a request failed");
     return {
       code: ResponseCode.SYSTEM_ERROR,

@@ -222,7 +222,7 @@ test("its own name server knows it, whatever address clients are told", async ()
 test("more topics than a frame takes have routes at its own name server", async () => {
   let { nameServer } = await start({ autoCreateTopicEnable: "false" });
   const long = "n".repeat(110);
-  const topicConfigList = Array.from({ length: 40_000 }, (_, n) => ({ topicName: `${long}-${n}`, readQueueNums: 1 }));
+  const topicConfigList = Array.from({ length: 50_000 }, (_, n) => ({ topicName: `${long}-${n}`, readQueueNums: 1 }));
   for (let from = 0; from < topicConfigList.length; from += 10_000) {
     const body = Buffer.from(JSON.stringify({ topicConfigList: topicConfigList.slice(from, from + 10_000) }));
     expect(await ask(RequestCode.UPDATE_AND_CREATE_TOPIC_LIST, {}, body)).toMatchObject({ code: 0 });
@@ -232,8 +232,8 @@ test("more topics than a frame takes have routes at its own name server", async 
     const { body } = await client.invoke(nameServer ?? "", code, {}, undefined, 10_000);
     return (parseBody(body) as { topicList: string[] }).topicList.filter((name) => name.startsWith("nnn"));
   };
-  expect(await topics()).toHaveLength(40_000);
+  expect(await topics()).toHaveLength(50_000);
   await broker?.stop();
   ({ nameServer } = await start());
-  expect(await topics()).toHaveLength(40_000);
+  expect(await topics()).toHaveLength(50_000);
 }, 60_000);

@@ -166,19 +166,19 @@ describe("bounds", () => {
     const body = Buffer.alloc(4_000_000);
     const running = await serve({
       handlers: { 1: () => new Promise<Response>((resolve) => waiting.push(() => resolve({ code: 0, body }))) },
-      limits: { slowReaderMs: 60, writeHighWaterBytes: 100_000 },
+      limits: { slowReaderMs: 500, writeHighWaterBytes: 100_000 },
     });
     const peer = await connect(running);
     for (let opaque = 1; opaque <= 20; opaque++) peer.send(1, opaque);
     await until(() => waiting.length === 20);
-    // Some 5 MB in each interval of 60 ms, where 4 MB are one answer.
+    // Less than all in each interval of half a second.
     let taken = 0;
     peer.socket.on("data", (chunk: Buffer) => {
       taken += chunk.length;
       if (taken < 1_000_000) return;
       taken = 0;
       peer.socket.pause();
-      setTimeout(() => peer.socket.resume(), 10);
+      setTimeout(() => peer.socket.resume(), 30);
     });
     for (const settle of waiting) settle();
     const answers = await peer.has(20);
@@ -242,9 +242,10 @@ describe("bounds", () => {
     const peer = await connect(running);
     for (let opaque = 1; opaque <= 3; opaque++) peer.send(1, opaque);
     await peer.has(1);
-    await running.close(10_000);
+    // Without anybody who waits for the end of the grace.
+    await running.close(3_600_000);
     expect(await peer.has(3)).toHaveLength(3);
-  });
+  }, 10_000);
 
   it("requests under way cost their headers, too", async () => {
     let asked = 0;
@@ -266,11 +267,12 @@ describe("bounds", () => {
 
   it("a request under way keeps no byte of its header or body, once its handler has let go of it", async () => {
     const kept: WeakRef<object>[] = [];
+    const settle: (() => void)[] = [];
     const running = await serve({
       handlers: {
         1: (request) => {
           kept.push(new WeakRef(request), new WeakRef(request.ext));
-          return new Promise<Response>(() => undefined);
+          return new Promise<Response>((resolve) => settle.push(() => resolve({ code: 0 })));
         },
       },
     });
@@ -281,6 +283,8 @@ describe("bounds", () => {
     collectGarbage();
     // The one that came last may still stand in a register.
     expect(kept.filter((ref) => ref.deref() !== undefined).length).toBeLessThanOrEqual(4);
+    for (const one of settle) one();
+    await peer.has(20);
   });
 
   it("all connections together hold so much; the one that holds most goes", async () => {
