@@ -48,6 +48,45 @@ test("within RocketMQ's tables the others stay as they were, and keys are of its
   expect(await config(store, "delayOffset.json")).toMatch(/"offsetTable":\{\s*3:12\s*\}/);
 });
 
+test("a list of keys is what stands at its places, whatever else it says of itself", async () => {
+  class Keys extends Array<string> {
+    override *[Symbol.iterator](): ArrayIterator<string> {
+      for (;;) yield "k";
+    }
+  }
+  const store = await openStore();
+  const table = store.table("settings");
+  table.set(Keys.of("a", "b"), 1);
+  expect([table.get(Keys.of("a", "b")), table.keys(Keys.of("a"))]).toEqual([1, ["b"]]);
+  const growing: string[] = [];
+  const grow = (): string => {
+    Object.defineProperty(growing, growing.length, { get: grow, enumerable: true, configurable: true });
+    return "k";
+  };
+  grow();
+  table.set(growing, 2);
+  let asked = 0;
+  const countless = { valueOf: () => (asked++ === 0 ? 1 : Number.POSITIVE_INFINITY) };
+  table.set(new Proxy(["c"], { get: (keys, name) => (name === "length" ? countless : keys[0]) }), 3);
+  // A value, too.
+  growing.length = 0;
+  grow();
+  table.set("list", growing);
+  expect(table.toJSON()).toEqual({ a: { b: 1 }, k: 2, c: 3, list: ["k"] });
+  await store.close();
+  expect(JSON.parse(await config(store, "settings.json"))).toEqual({ a: { b: 1 }, k: 2, c: 3, list: ["k"] });
+});
+
+test("a table as deep as can be is written, and read again", async () => {
+  const store = await openStore();
+  const deepest = Array<string>(256).fill("deep");
+  store.table("settings").set(deepest, 1);
+  await store.close();
+  const again = await openStore({}, store.path);
+  expect(again.table("settings").get(deepest)).toBe(1);
+  expect(again.health().findings).toEqual([]);
+});
+
 test("nothing is set through something else than an object, nor under keys that are none", async () => {
   const table = (await openStore()).table("settings");
   table.set("limits", { day: 5 });
