@@ -3,4 +3,5 @@ export declare function compare(
   expected: Record<string, number>,
   counted: Record<string, number>,
   tolerance: number,
+  own?: Record<string, number>,
 ): { name: string; fits: boolean; line: string }[];

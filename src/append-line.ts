@@ -3,6 +3,7 @@
  * anything else is asked of the store. Each settles when it is as safe as was asked. Where the disk is slower than those who
  * append, they wait in line, up to a bound of bytes; so slow syncs cost time, and no memory.
  */
+import { type AppendLines, linesOf } from "./append-lines.ts";
 import type { PutResult } from "./batch.ts";
 import { StoreError } from "./errors.ts";
 import type { FlushWaiters } from "./flush-waiters.ts";
@@ -58,14 +59,20 @@ export class AppendLine {
   #appenders: Appender[] = [];
   /** Memory for the next ones, absent while it is in use. */
   #spare: Gathered | undefined;
+  /** Those behind one that the engine refused: each is put by itself. */
+  #behind: Queued[] = [];
   /** Set from the first append of a turn to its end. */
   #inTurn = false;
+  /** Of the same store in this thread, with this one. */
+  readonly lines: AppendLines;
 
   constructor(writer: Writer, waiters: FlushWaiters, path: string, mostBytes: number) {
     this.#writer = writer;
     this.#waiters = waiters;
     this.#path = path;
     this.#mostBytes = mostBytes;
+    this.lines = linesOf(path);
+    this.lines.add(this);
   }
 
   /** How full the line is: 1 where the next one is refused. */
@@ -80,7 +87,8 @@ export class AppendLine {
 
   /** What is wrong is thrown. */
   append(message: Message | InnerBatchMessage, durability: "disk" | "memory"): Promise<PutResult> {
-    if (this.#mayBeFull()) this.putGathered();
+    this.lines.putOthers(this);
+    if (this.waiting > 0 || this.#mayBeFull()) this.putGathered();
     if (this.#pendingBytes >= this.#mostBytes) throw this.#full();
     if (this.waiting === 0) {
       if (this.#inTurn) return this.#gather(message, durability);
@@ -97,6 +105,8 @@ export class AppendLine {
 
   /** Puts the messages that were gathered. Whatever comes of it is told to those who appended them. */
   putGathered(): void {
+    // Who hears of one may ask for the others to be put.
+    this.#putBehind();
     const appenders = this.#appenders;
     if (appenders.length === 0) return;
     // Who hears of a message while it is put may append: to others.
@@ -111,6 +121,7 @@ export class AppendLine {
 
   /** Nobody in line gets in any more. */
   end(error: StoreError): void {
+    this.lines.delete(this);
     clearTimeout(this.#timer);
     clearImmediate(this.#turn);
     this.#timer = undefined;
@@ -128,8 +139,10 @@ export class AppendLine {
   }
 
   readonly #endTurn = (): void => {
-    this.#inTurn = false;
     this.putGathered();
+    // Who heard of them may have appended.
+    if (this.#appenders.length > 0) NOW.then(this.#endTurn);
+    else this.#inTurn = false;
   };
 
   #gather(message: Message | InnerBatchMessage, durability: "disk" | "memory"): Promise<PutResult> {
@@ -149,6 +162,11 @@ export class AppendLine {
   }
 
   #putAll(gathered: Gathered, appenders: readonly Appender[]): void {
+    // Reading a later message may have led earlier ones into the line.
+    if (this.waiting > 0) {
+      for (const queued of queuedOf(gathered, appenders, 0)) this.#join(queued);
+      return;
+    }
     let put: GatheredResults;
     try {
       put = this.#writer.putGathered(gathered);
@@ -158,10 +176,18 @@ export class AppendLine {
     }
     const { results, error } = put;
     for (let n = 0; n < results.length; n++) this.#settle(results[n] as PutResult, appenders[n] as Appender);
-    for (let n = results.length; n < appenders.length; n++) {
-      const encoded = { bytes: gathered.message(n), storeHost: gathered.storeHosts[n] as EncodedHost };
-      const queued = { encoded, appender: appenders[n] as Appender };
-      if (this.waiting > 0 || isBusy(error) || !this.#putNext(queued)) this.#join(queued);
+    for (const queued of queuedOf(gathered, appenders, results.length)) {
+      if (isBusy(error)) this.#join(queued);
+      else this.#behind.push(queued);
+    }
+    this.#writer.tellGathered(put);
+    this.#putBehind();
+  }
+
+  /** One at a time, which is out of the list before others hear of it. */
+  #putBehind(): void {
+    for (let queued = this.#behind.shift(); queued !== undefined; queued = this.#behind.shift()) {
+      if (this.waiting > 0 || !this.#putNext(queued)) this.#join(queued);
     }
   }
 
@@ -270,6 +296,14 @@ export class AppendLine {
       details: { pendingBytes: this.#pendingBytes, maxPendingBytes: this.#mostBytes },
     });
   }
+}
+
+/** Copies of those from a place on. */
+function queuedOf(gathered: Gathered, appenders: readonly Appender[], from: number): Queued[] {
+  return appenders.slice(from).map((appender, n) => ({
+    encoded: { bytes: gathered.message(from + n), storeHost: gathered.storeHosts[from + n] as EncodedHost },
+    appender,
+  }));
 }
 
 function isBusy(error: unknown): boolean {

@@ -75,6 +75,22 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
+/**
+ * The elements of an array, each read once, by its place: neither an iterator of its own nor what a getter does to it decides
+ * how many they are. Undefined where they are more than `most`.
+ */
+export function elementsOf(argument: string, values: readonly unknown[], most: number): unknown[] | undefined {
+  try {
+    const count = Number(values.length);
+    if (count > most) return undefined;
+    const elements: unknown[] = [];
+    for (let i = 0; i < count; i++) elements.push(values[i]);
+    return elements;
+  } catch (cause) {
+    throw argumentError(argument, `${argument} could not be read: a getter threw`, cause);
+  }
+}
+
 const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
 /** What typed arrays answer, whatever a subclass makes of it. */
 export const lengthOf: (this: unknown) => number = getter("length");

@@ -3,6 +3,7 @@
  * record's sysFlag has two bits that say so, its property INNER_NUM their number.
  */
 import { types } from "node:util";
+import { elementsOf } from "./arguments.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
 import { type GroupMessage, PropertyName, SysFlag } from "./message.ts";
 import { encodeWire, readWireBatch } from "./wire-batch.ts";
@@ -40,19 +41,23 @@ export function innerBatch(given: unknown, body: unknown): InnerBatch {
   if (body !== undefined) {
     throw argumentError("body", `body is ${shown(body)}; it is made of the messages in innerBatch, leave it out`);
   }
-  const messages = given.slice(0, MAX_INNER_MESSAGES + 1) as GroupMessage[];
+  // A copy: as many messages are counted as are written.
+  const messages = elementsOf("innerBatch", given, MAX_INNER_MESSAGES) as GroupMessage[] | undefined;
+  if (messages === undefined) throw tooMany();
   if (messages.length === 0)
     throw argumentError("innerBatch", "innerBatch is empty; it must have one message at least");
   return counted(encodeWire("innerBatch", messages), messages.length);
 }
 
 function counted(body: Uint8Array, count: number): InnerBatch {
-  if (count > MAX_INNER_MESSAGES) {
-    throw new StoreError(
-      "STORE_MESSAGE_TOO_LARGE",
-      `innerBatch has more than ${MAX_INNER_MESSAGES} messages, which is the most that a batch queue can count`,
-      { details: { argument: "innerBatch", maximum: MAX_INNER_MESSAGES } },
-    );
-  }
+  if (count > MAX_INNER_MESSAGES) throw tooMany();
   return { body, property: Buffer.from(`${PropertyName.innerNumber}\u0001${count}\u0002`) };
+}
+
+function tooMany(): StoreError {
+  return new StoreError(
+    "STORE_MESSAGE_TOO_LARGE",
+    `innerBatch has more than ${MAX_INNER_MESSAGES} messages, which is the most that a batch queue can count`,
+    { details: { argument: "innerBatch", maximum: MAX_INNER_MESSAGES } },
+  );
 }

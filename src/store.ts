@@ -1,5 +1,4 @@
 /** A store: a directory of Apache RocketMQ's format, opened. */
-
 import { AppendLine } from "./append-line.ts";
 import type { AppendListener } from "./append-listeners.ts";
 import type { ArrivalOptions } from "./arrivals.ts";
@@ -86,7 +85,7 @@ export class Store {
     this.#tables = new Tables(lifecycle, settings.clock, isAttached);
     const [positions, waiters, waits] = [this.#positions, this.#waiters, this.#waits];
     this.#appends = new AppendLine(this.#writer, waiters, lifecycle.path, settings.maxPendingBytes);
-    lifecycle.beforeUse = () => this.#appends.putGathered();
+    lifecycle.beforeUse = () => this.#appends.lines.putAll();
     const [appends, fetches, tables] = [this.#appends, this.#fetches, this.#tables];
     this.#ending = new Ending({ engine, lifecycle, flush, positions, waiters, waits, appends, fetches, tables });
     lifecycle.open();
@@ -169,9 +168,10 @@ export class Store {
   }
 
   /**
-   * As `put`, and settles once the message is as safe as `durability` says. The appends of one turn go into the log together:
-   * at its end, or before any other call of this store. Many that wait share one sync. Where `put` would answer `STORE_BUSY`
-   * it waits in line, and a `put` may come before it then; it rejects so once `maxPendingBytes` wait. A rejection with `STORE_POISONED` leaves open whether the message is there after the store was opened again.
+   * As `put`, and settles once the message is as safe as `durability` says: before, it may be lost with the process. The appends
+   * of one turn go into the log together, at its end, or before any other call of this store in this thread. Many share one sync.
+   * Where `put` would answer `STORE_BUSY` it waits in line, and a `put` may come before it; it rejects so once `maxPendingBytes`
+   * wait. A rejection with `STORE_POISONED` leaves open whether the message is there after the store was opened again.
    */
   append(message: Message | InnerBatchMessage, options?: AppendOptions): Promise<PutResult> {
     try {

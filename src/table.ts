@@ -1,4 +1,5 @@
 /** A small durable table: values of JSON under keys, in a file of the store. */
+import { elementsOf } from "./arguments.ts";
 import { argumentError, shown } from "./errors.ts";
 import { type JsonNode, JsonObject, MAX_DEPTH } from "./json/nodes.ts";
 import { type JsonValue, nodeFrom, valueFrom } from "./json/values.ts";
@@ -165,19 +166,11 @@ function checkPath(key: unknown): readonly string[] {
 
 function checkKeys(name: string, keys: unknown): readonly string[] {
   if (!Array.isArray(keys)) throw argumentError(name, `${name} is ${shown(keys)}; it must be a list of strings`);
-  const copy = copyOf(name, keys);
+  // A copy: neither a getter nor a later change decides where a value goes.
+  const copy = elementsOf(name, keys, MAX_DEPTH);
   if (copy === undefined)
     throw argumentError(name, `${name} is a list of too many keys; at most ${MAX_DEPTH} can lead somewhere`);
   const wrong = copy.findIndex((key) => typeof key !== "string");
   if (wrong < 0) return copy as string[];
   throw argumentError(name, `${name}[${wrong}] is ${shown(copy[wrong])}; it must be a string`);
-}
-
-/** Read once: neither a getter nor a later change decides where a value goes. Undefined where there are too many. */
-function copyOf(name: string, keys: readonly unknown[]): unknown[] | undefined {
-  try {
-    return keys.length > MAX_DEPTH ? undefined : Array.from(keys);
-  } catch (cause) {
-    throw argumentError(name, `${name} could not be read: a getter threw`, cause);
-  }
 }

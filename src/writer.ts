@@ -65,6 +65,7 @@ export interface EncodedMessage {
 export interface GatheredResults {
   readonly results: readonly PutResult[];
   readonly error: StoreError | undefined;
+  readonly answer: Float64Array;
 }
 
 export class Writer {
@@ -129,7 +130,10 @@ export class Writer {
     }
   }
 
-  /** Puts what was gathered in one call of the engine; `error` says why there are fewer results than messages. */
+  /**
+   * Puts what was gathered in one call of the engine; `error` says why there are fewer results than messages. Nobody hears of
+   * them before `tellGathered`.
+   */
   putGathered({ bytes, used, count, storeHosts }: Gathered): GatheredResults {
     this.#lifecycle.checkAppending();
     const answer = answerFor(count);
@@ -137,12 +141,16 @@ export class Writer {
     const error = stored < count ? this.#engine.takeError() : undefined;
     const results = new Array<PutResult>(stored);
     for (let i = 0; i < stored; i++) results[i] = resultAt(answer, i, storeHosts[i] as EncodedHost);
-    if (stored > 0) this.#tell(answer, stored);
-    return { results, error };
+    return { results, error, answer };
   }
 
+  tellGathered({ results, answer }: GatheredResults): void {
+    if (results.length > 0) this.#tell(answer, results.length);
+  }
+
+  /** Of an append: those that were gathered later are not put before it. */
   putEncoded({ bytes, storeHost }: EncodedMessage): PutResult {
-    this.#lifecycle.checkWritable();
+    this.#lifecycle.checkAppending();
     const answer = answerFor(1);
     try {
       if (this.#engine.put(bytes, bytes.length, 1, answer) !== 1) throw this.#engine.takeError();

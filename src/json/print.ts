@@ -18,7 +18,7 @@ const BARE_KEY = /^(?:0|-?[1-9]\d{0,18})$/;
 /** Line ends with as many tabs as the document is deep. */
 const LINES: readonly string[] = Array.from({ length: MAX_DEPTH + 2 }, (_, level) => `\n${"\t".repeat(level)}`);
 
-/** The document as text. */
+/** The document as text. Throws a RangeError for one that would not be read again: it is nested too deep. */
 export function printJson(root: JsonNode): string {
   const isCompact = root instanceof JsonObject && root.layout === COMPACT;
   const printer = new Printer(isCompact ? COMPACT : SPREAD);
@@ -43,7 +43,7 @@ class Printer {
   }
 
   #object({ entries, layout = this.#default(entries.size), bareKeys }: JsonObject, level: number): void {
-    this.text += "{";
+    this.#open("{", level);
     let isFirst = true;
     for (const [key, value] of entries) {
       if (!isFirst) this.text += ",";
@@ -57,7 +57,7 @@ class Printer {
   }
 
   #array({ items, layout = this.#default(items.length) }: JsonArray, level: number): void {
-    this.text += "[";
+    this.#open("[", level);
     let isFirst = true;
     for (const value of items) {
       if (!isFirst) this.text += ",";
@@ -70,6 +70,11 @@ class Printer {
 
   #default(size: number): Layout {
     return size === 0 ? COMPACT : this.#layout;
+  }
+
+  #open(bracket: string, level: number): void {
+    if (level >= MAX_DEPTH) throw new RangeError(`it is nested more than ${MAX_DEPTH} deep`);
+    this.text += bracket;
   }
 
   #close(bracket: string, isEmpty: boolean, { spread, closed }: Layout, level: number): void {

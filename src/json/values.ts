@@ -92,7 +92,8 @@ class Copy {
   #array(path: string, value: readonly unknown[], keys: string[]): JsonArray {
     const items: JsonNode[] = [];
     keys.push("");
-    for (let i = 0; i < value.length; i++)
+    // A getter may make it longer, and longer.
+    for (let i = 0, count = value.length; i < count; i++)
       items.push(this.node(`${path}[${i}]`, read(`${path}[${i}]`, value, i), keys));
     keys.pop();
     return new JsonArray(items);

@@ -1,6 +1,8 @@
 /** Appends of one turn: what else is asked of the store in that turn finds them. */
-import { describe, expect, test } from "vitest";
-import type { Message, PutResult, Store } from "../../src/index.ts";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type Message, type PutResult, Store } from "../../src/index.ts";
+import { supports } from "./engine.ts";
 import { bytes, message, openStore, text } from "./temporary-store.ts";
 
 /** Appends so many in one turn, nobody of whom is waited for. */
@@ -137,6 +139,41 @@ describe("appends of one turn", () => {
     expect(bodies(store)).toEqual(digits(8));
   });
 
+  test.each([false, true])("come before those that who hears of them appends; and reads: %s", async (reads) => {
+    const store = await openStore();
+    const refused = message({ properties: { INNER_MULTI_DISPATCH: "%LMQ%a,other" } });
+    const later: Promise<PutResult>[] = [];
+    const read: string[][] = [];
+    let heard = 0;
+    const hear = (): void => {
+      if (heard === 3) return;
+      later.push(store.append(message({ body: bytes(`later ${heard++}`) })));
+      if (reads) read.push(bodies(store).slice(0, 4));
+    };
+    const appends = [store.append(message({ body: bytes("0") }))];
+    subscribe("moraine:put", hear);
+    onTestFinished(() => void unsubscribe("moraine:put", hear));
+    for (const one of [
+      message({ body: bytes("1") }),
+      refused,
+      message({ body: bytes("2") }),
+      message({ body: bytes("3") }),
+    ]) {
+      appends.push(store.append(one));
+    }
+    expect((await Promise.allSettled(appends)).map(({ status }) => status === "fulfilled")).toEqual([
+      true,
+      true,
+      false,
+      true,
+      true,
+    ]);
+    await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all(later);
+    expect(bodies(store)).toEqual([...digits(4), "later 0", "later 1", "later 2"]);
+    expect(read).toEqual(Array(reads ? 3 : 0).fill(digits(4)));
+  });
+
   test("wake who waits for them", async () => {
     const store = await openStore();
     const heard: number[] = [];
@@ -145,6 +182,22 @@ describe("appends of one turn", () => {
     await Promise.all(appended(store, 10));
     expect(await Promise.all(arrivals)).toEqual([true, true, true]);
     await expect.poll(() => heard.reduce((sum, count) => sum + count, 0)).toBe(10);
+  });
+
+  test.runIf(supports.threads)("are there for other store objects of the thread that have attached to it", async () => {
+    const store = await openStore();
+    const other = await Store.attach(store.share());
+    onTestFinished(() => other.close());
+    const ours = appended(store, 3);
+    expect(bodies(other)).toEqual(["0", "1", "2"]);
+    const mixed = digits(12).map((body, n) => (n % 2 ? other : store).append(message({ body: bytes(body) })));
+    other.put(message({ body: bytes("12") }));
+    expect(bodies(store)).toEqual(["0", "1", "2", ...digits(13)]);
+    await Promise.all([...ours, ...mixed]);
+    await other.close();
+    const last = appended(store, 2);
+    await store.close();
+    expect((await Promise.all(last)).map(({ queueOffset }) => queueOffset)).toEqual([16, 17]);
   });
 
   test("of a store that is closed before its turn ends are refused from there on", async () => {

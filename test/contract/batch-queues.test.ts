@@ -199,6 +199,22 @@ describe("innerBatch", () => {
     expect(store.log.endOffset).toBe(0);
   });
 
+  test("has as many messages as it counts, whatever the array says of itself", async () => {
+    class Twice extends Array<(typeof messages)[0]> {
+      override *[Symbol.iterator](): ArrayIterator<(typeof messages)[0]> {
+        for (let n = 0; n < 2 * this.length; n++) yield this[n % this.length] as (typeof messages)[0];
+      }
+    }
+    const { store } = await batchStore();
+    const fields = { topic: TOPIC, queueId: 0 };
+    store.put({ ...fields, innerBatch: Twice.from(messages) });
+    expect(store.put({ ...fields, innerBatch: messages }).queueOffset).toBe(3);
+    const [first, second] = store.get(TOPIC, 0, 0).messages;
+    expect(first?.body).toEqual(second?.body);
+    const many = new Proxy(messages, { get: (all, name) => (name === "length" ? 1e9 : all[0]) });
+    expect(thrown(() => store.put({ ...fields, innerBatch: many })).code).toBe("STORE_MESSAGE_TOO_LARGE");
+  });
+
   test("in a batch of puts names the message that is wrong", async () => {
     const { store } = await batchStore();
     const error = thrown(() => store.putBatch([plain(), { topic: TOPIC, queueId: 0, innerBatch: [] }]));

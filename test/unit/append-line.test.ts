@@ -11,9 +11,19 @@ import type { EncodedMessage, GatheredResults, Writer } from "../../src/writer.t
 const STORE_HOST = { bytes: new Uint8Array(4), port: 0 } as unknown as EncodedMessage["storeHost"];
 const RECORD_BYTES = 100;
 
+let lines = 0;
+
 /** A line over a disk that has room for as many messages as `room` says. */
-function line(mostBytes = 1_000_000) {
-  const disk = { room: 0, stored: [] as string[], calls: 0, onStored: () => {}, refuses: new Set<string>() };
+function line(mostBytes = 1_000_000, path = `/store-${++lines}`) {
+  const disk = {
+    room: 0,
+    stored: [] as string[],
+    calls: 0,
+    onStored: () => {},
+    /** What hears of messages once they are stored. */
+    onTold: () => {},
+    refuses: new Set<string>(),
+  };
   const bodyOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   const put = (bytes: Uint8Array): PutResult => {
     const body = bodyOf(bytes);
@@ -26,29 +36,36 @@ function line(mostBytes = 1_000_000) {
   };
   const putAlone = (bytes: Uint8Array): PutResult => {
     disk.calls++;
-    return put(bytes);
+    const result = put(bytes);
+    disk.onTold();
+    return result;
   };
   const putGathered = (gathered: Gathered): GatheredResults => {
     disk.calls++;
     const results: PutResult[] = [];
+    const answer = new Float64Array();
     try {
       for (let n = 0; n < gathered.count; n++) results.push(put(gathered.message(n)));
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      return { results, error };
+      return { results, error, answer };
     }
-    return { results, error: undefined };
+    return { results, error: undefined, answer };
   };
   const writer = {
-    put: ({ body }: Message) => putAlone(body as Uint8Array),
+    // Reading a message may call anything.
+    put: (message: Message) => putAlone(message.body as Uint8Array),
     encode: ({ body }: Message) => ({ bytes: body, storeHost: STORE_HOST }),
     gather: ({ body }: Message, add: Gathered["add"]) =>
       add(body as Uint8Array, (body as Uint8Array).length, STORE_HOST),
+    tellGathered: ({ results }: GatheredResults) => {
+      if (results.length > 0) disk.onTold();
+    },
     putEncoded: ({ bytes }: EncodedMessage) => putAlone(bytes),
     putGathered,
   } as unknown as Writer;
   const waiters = new FlushWaiters(() => {}, 0);
-  const appends = new AppendLine(writer, waiters, "/store", mostBytes);
+  const appends = new AppendLine(writer, waiters, path, mostBytes);
   const append = (body: string, durability: "disk" | "memory" = "memory") =>
     appends.append({ topic: "orders", queueId: 0, body: new TextEncoder().encode(body) }, durability);
   return { appends, append, disk, waiters };
@@ -148,6 +165,75 @@ describe("appends of one turn", () => {
     };
     expect(await outcomes(["a", "b", "c"].map((body) => append(body)))).toEqual([0, "DEFECT", "DEFECT"]);
     expect(disk.stored).toEqual(["a", "b"]);
+  });
+
+  test.each([false, true])("keep their order where who hears of one appends; and has all put: %s", async (asks) => {
+    const { append, appends, disk } = line();
+    disk.room = 100;
+    disk.refuses.add("c").add("e");
+    void append("a");
+    const later: Promise<PutResult>[] = [];
+    disk.onTold = () => {
+      if (later.length === 4) return;
+      later.push(append(`later ${later.length}`));
+      if (asks) appends.putGathered();
+    };
+    const told = outcomes(["b", "c", "d", "e", "f"].map((body) => append(body)));
+    expect(await told).toEqual([1, "STORE_FULL", 2, "STORE_FULL", 3]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await outcomes(later)).toEqual([4, 5, 6, 7]);
+    expect(disk.stored).toEqual(["a", "b", "d", "f", "later 0", "later 1", "later 2", "later 3"]);
+    // The turn has ended: the next one is put at once.
+    void append("g");
+    expect(disk.stored.at(-1)).toBe("g");
+  });
+
+  test("go into line behind those that the reading of a message has led there", () =>
+    withTimers(async () => {
+      const { append, appends, disk } = line();
+      disk.room = 1;
+      const all = ["a", "b"].map((body) => append(body));
+      const reading = {
+        topic: "orders",
+        queueId: 0,
+        get body() {
+          appends.putGathered();
+          disk.room = 10;
+          return new TextEncoder().encode("c");
+        },
+      };
+      all.push(appends.append(reading, "memory"));
+      expect([disk.stored, appends.waiting]).toEqual([["a"], 1]);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(disk.stored).toEqual(["a"]);
+      all.push(append("d"));
+      await vi.advanceTimersByTimeAsync(100);
+      expect([await outcomes(all), disk.stored]).toEqual([
+        [0, 1, 2, 3],
+        ["a", "b", "c", "d"],
+      ]);
+    }));
+
+  test("by several lines of one store go into the log in the order of the calls", async () => {
+    const [one, other] = [line(undefined, "/shared"), line(undefined, "/shared")];
+    const elsewhere = line();
+    other.disk.stored = one.disk.stored;
+    for (const { disk } of [one, other, elsewhere]) disk.room = 100;
+    const all = ["a", "b", "c", "d", "e", "f"].map((body, n) => (n % 3 === 2 ? other : one).append(body));
+    void elsewhere.append("x");
+    void elsewhere.append("y");
+    one.appends.lines.putAll();
+    expect([one.disk.stored, elsewhere.disk.stored]).toEqual([["a", "b", "c", "d", "e", "f"], ["x"]]);
+    expect(await outcomes(all)).toEqual([0, 1, 2, 3, 4, 5]);
+    const closed = new StoreError("STORE_CLOSED", "closed");
+    other.appends.end(closed);
+    void one.append("g");
+    void one.append("h");
+    expect(other.appends.lines).toBe(one.appends.lines);
+    other.appends.lines.putAll();
+    expect(one.disk.stored.slice(-2)).toEqual(["g", "h"]);
+    one.appends.end(closed);
+    expect(line(undefined, "/shared").appends.lines).not.toBe(one.appends.lines);
   });
 
   test("of a durable kind count for the bound once they are put, and none too many gets in", async () => {

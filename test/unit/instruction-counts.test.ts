@@ -24,6 +24,13 @@ it("a count may move by the tolerance, either way, and not by more", () => {
   expect([949, 950, 1000, 1050, 1051].map(fits)).toEqual([false, true, true, true, false]);
 });
 
+it("a count that is not the same in each run has a tolerance of its own", () => {
+  const fit = compare({ put: 1000, open: 1000 }, { put: 1060, open: 1060 }, 0.05, { open: 0.08 }).map(
+    ({ fits }) => fits,
+  );
+  expect(fit).toEqual([false, true]);
+});
+
 it("a line says what moved, and by how much", () => {
   const lines = compare({ put: 1000, get: 500 }, { put: 1100, get: 495 }, 0.05).map(({ line }) => line);
   expect(lines).toEqual([

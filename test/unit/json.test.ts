@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { JsonObject } from "../../src/json/nodes.ts";
+import { JsonArray, JsonObject } from "../../src/json/nodes.ts";
 import { printJson } from "../../src/json/print.ts";
 import { JsonError, readJson } from "../../src/json/read.ts";
 import { type JsonValue, nodeFrom, valueFrom } from "../../src/json/values.ts";
@@ -243,6 +243,14 @@ describe("values", () => {
         expect(readAgain(readAgain(given))).toEqual(readAgain(given));
       }),
     );
+  });
+
+  it("are written only as deep as they are read", () => {
+    const nested = (depth: number): JsonArray => new JsonArray(depth === 1 ? [] : [nested(depth - 1)]);
+    expect(value(printJson(nested(256)))).toEqual(valueFrom(nested(256)));
+    for (const tooDeep of [nested(257), new JsonObject(new Map([["k", nested(256)]]))]) {
+      expect(() => printJson(tooDeep)).toThrow("nested more than 256 deep");
+    }
   });
 
   it("of 64 bits come back as they were, longer ones as numbers", () => {

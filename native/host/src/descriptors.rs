@@ -18,9 +18,12 @@ pub(crate) struct Descriptors {
     by_path: HashMap<Arc<str>, usize>,
     limit: usize,
     hand: usize,
+    /// How often a path may have come to lead to another file.
+    changes: u64,
 }
 
-struct Place {
+/// A file that is open. Closing it, and giving up its mapping, takes calls: whoever gets one back lets it fall without the lock.
+pub(crate) struct Place {
     path: Arc<str>,
     file: Arc<File>,
     used: bool,
@@ -40,7 +43,7 @@ pub(crate) enum View {
 
 impl Descriptors {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { places: Vec::new(), by_path: HashMap::new(), limit: limit.max(1), hand: 0 }
+        Self { places: Vec::new(), by_path: HashMap::new(), limit: limit.max(1), hand: 0, changes: 0 }
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Option<Arc<File>> {
@@ -61,38 +64,70 @@ impl Descriptors {
         if place.asked == ASKED_BEFORE_MAPPED { View::Wanted(place.file.clone()) } else { View::None }
     }
 
-    /// Keeps the mapping of a file for as long as the file itself.
-    pub(crate) fn put_view(&mut self, path: &str, file: &Arc<File>, mapping: Option<Arc<Mapping>>) {
-        if let Some(&at) = self.by_path.get(path)
-            && Arc::ptr_eq(&self.places[at].file, file)
-        {
-            self.places[at].mapping = mapping;
+    /// Keeps the mapping of a file for as long as the file itself. Hands back one that is not kept.
+    #[must_use]
+    pub(crate) fn put_view(&mut self, path: &str, file: &Arc<File>, mapping: Arc<Mapping>) -> Option<Arc<Mapping>> {
+        match self.by_path.get(path) {
+            Some(&at) if Arc::ptr_eq(&self.places[at].file, file) => self.places[at].mapping.replace(mapping),
+            _ => Some(mapping),
         }
     }
 
-    /// Keeps `file`. Another file may be dropped; it is closed when its last user is done.
-    pub(crate) fn put(&mut self, path: &str, file: Arc<File>) {
-        self.remove(path);
+    /// Hands back the mapping of a file, which is of no use: it is read by calls from here on.
+    #[must_use]
+    pub(crate) fn take_view(&mut self, path: &str, mapping: &Arc<Mapping>) -> Option<Arc<Mapping>> {
+        let place = &mut self.places[*self.by_path.get(path)?];
+        place.mapping.take_if(|kept| Arc::ptr_eq(kept, mapping))
+    }
+
+    /// To be noted before a file is opened that [`Descriptors::put_opened`] is to keep.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Keeps a file that was opened, unless its path may lead to another one meanwhile, or one is kept for it.
+    #[must_use]
+    pub(crate) fn put_opened(&mut self, path: &str, file: &Arc<File>, changes: u64) -> Option<Place> {
+        if self.changes != changes || self.by_path.contains_key(path) {
+            return None;
+        }
+        self.insert(path, file.clone())
+    }
+
+    /// Keeps `file`, and none that was opened before. Another file may be handed back; it is closed when its last user is done.
+    #[must_use]
+    pub(crate) fn put(&mut self, path: &str, file: Arc<File>) -> Option<Place> {
+        // Where there was one, there is room.
+        let removed = self.remove(path);
+        let pushed_out = self.insert(path, file);
+        removed.or(pushed_out)
+    }
+
+    fn insert(&mut self, path: &str, file: Arc<File>) -> Option<Place> {
         let path: Arc<str> = path.into();
         // Not used yet: a file that is needed once does not push out one that is needed again and again.
         let place = Place { path: path.clone(), file, used: false, asked: 0, mapping: None };
         if self.places.len() < self.limit {
             self.by_path.insert(path, self.places.len());
             self.places.push(place);
-            return;
+            return None;
         }
         let at = self.least_used();
         self.by_path.remove(&self.places[at].path);
         self.by_path.insert(path, at);
-        self.places[at] = place;
+        Some(std::mem::replace(&mut self.places[at], place))
     }
 
-    pub(crate) fn remove(&mut self, path: &str) {
-        let Some(at) = self.by_path.remove(path) else { return };
-        self.places.swap_remove(at);
+    /// Forgets a file; one that is being opened at this moment is not kept either.
+    #[must_use]
+    pub(crate) fn remove(&mut self, path: &str) -> Option<Place> {
+        self.changes += 1;
+        let at = self.by_path.remove(path)?;
+        let removed = self.places.swap_remove(at);
         if let Some(moved) = self.places.get(at) {
             self.by_path.insert(moved.path.clone(), at);
         }
+        Some(removed)
     }
 
     fn least_used(&mut self) -> usize {
@@ -119,7 +154,7 @@ mod tests {
     fn never_more_files_than_the_limit() {
         let mut open = Descriptors::new(3);
         for i in 0..100 {
-            open.put(&format!("f{i}"), some_file());
+            drop(open.put(&format!("f{i}"), some_file()));
             assert!(open.get(&format!("f{i}")).is_some(), "the newest is there");
             assert!(open.places.len() <= 3 && open.places.len() == open.by_path.len());
         }
@@ -128,9 +163,9 @@ mod tests {
     #[test]
     fn a_file_in_use_outlives_one_that_is_not() {
         let mut open = Descriptors::new(3);
-        open.put("hot", some_file());
+        drop(open.put("hot", some_file()));
         for i in 0..100 {
-            open.put(&format!("cold{i}"), some_file());
+            drop(open.put(&format!("cold{i}"), some_file()));
             assert!(open.get("hot").is_some(), "after {i} others");
         }
     }
@@ -139,23 +174,23 @@ mod tests {
     fn a_removed_file_is_forgotten_and_the_others_stay() {
         let mut open = Descriptors::new(3);
         for path in ["a", "b", "c"] {
-            open.put(path, some_file());
+            drop(open.put(path, some_file()));
         }
-        open.remove("a");
-        open.remove("nobody");
+        assert!(open.remove("a").is_some());
+        assert!(open.remove("nobody").is_none());
         assert!(open.get("a").is_none());
         assert!(open.get("b").is_some() && open.get("c").is_some());
-        open.put("d", some_file());
+        drop(open.put("d", some_file()));
         assert!(open.get("b").is_some() && open.get("c").is_some() && open.get("d").is_some());
     }
 
     #[test]
     fn a_file_that_is_asked_for_few_bytes_often_is_to_be_mapped_once() {
         let mut open = Descriptors::new(2);
-        open.put("a", some_file());
+        drop(open.put("a", some_file()));
         let wanted: Vec<usize> = (1..1000).filter(|_| matches!(open.view("a"), View::Wanted(_))).collect();
         assert_eq!(wanted, [usize::from(ASKED_BEFORE_MAPPED)]);
-        open.put("a", some_file());
+        drop(open.put("a", some_file()));
         assert!((1..1000).any(|_| matches!(open.view("a"), View::Wanted(_))), "it is another file");
         assert!(matches!(open.view("nobody"), View::None));
     }
@@ -168,23 +203,54 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let mapping = Arc::new(Mapping::new(&file, 5000, false).unwrap());
         let mut open = Descriptors::new(2);
-        open.put("a", file.clone());
-        open.put_view("a", &some_file(), Some(mapping.clone()));
-        assert!(matches!(open.view("a"), View::None), "the file was replaced meanwhile");
-        open.put_view("a", &file, Some(mapping.clone()));
+        drop(open.put("a", file.clone()));
+        assert!(open.put_view("a", &some_file(), mapping.clone()).is_some(), "the file was replaced meanwhile");
+        assert!(matches!(open.view("a"), View::None));
+        assert!(open.put_view("a", &file, mapping.clone()).is_none());
         let mut out = [0; 10];
         assert!(matches!(open.view("a"), View::Mapped(view) if view.read_within(4990, &mut out)) && out == [7; 10]);
         assert!(!mapping.read_within(4991, &mut out) && !mapping.read_within(u64::MAX, &mut out));
-        (0..10).for_each(|n| open.put(&format!("{n}"), some_file()));
+        (0..10).for_each(|n| drop(open.put(&format!("{n}"), some_file())));
         assert_eq!(Arc::strong_count(&mapping), 1, "no more mappings than files");
+    }
+
+    #[test]
+    fn a_mapping_that_is_given_up_does_not_come_back() {
+        let mut open = Descriptors::new(2);
+        let file = Arc::new(File::open(std::env::current_exe().unwrap()).unwrap());
+        let mapping = |file: &File| Arc::new(Mapping::new(file, 100, false).unwrap());
+        let (kept, other) = (mapping(&file), mapping(&file));
+        drop(open.put("a", file.clone()));
+        assert!((1..1000).any(|_| matches!(open.view("a"), View::Wanted(_))));
+        assert!(open.put_view("a", &file, kept.clone()).is_none());
+        assert!(open.take_view("nobody", &kept).is_none() && open.take_view("a", &other).is_none());
+        assert!(open.take_view("a", &kept).is_some());
+        assert!((1..1000).all(|_| matches!(open.view("a"), View::None)));
+    }
+
+    #[test]
+    fn a_file_is_not_kept_whose_path_may_lead_elsewhere_since_it_was_opened() {
+        let mut open = Descriptors::new(2);
+        let file = some_file();
+        let changes = open.changes();
+        assert!(open.remove("a").is_none());
+        assert!(open.put_opened("a", &file, changes).is_none() && open.get("a").is_none(), "it was removed");
+        let changes = open.changes();
+        drop(open.put("a", some_file()));
+        assert!(open.put_opened("a", &file, changes).is_none() && !Arc::ptr_eq(&open.get("a").unwrap(), &file), "another was made");
+        let changes = open.changes();
+        let kept = open.get("a").unwrap();
+        assert!(open.put_opened("a", &file, changes).is_none() && Arc::ptr_eq(&open.get("a").unwrap(), &kept), "one is enough");
+        assert!(open.put_opened("b", &file, changes).is_none() && Arc::ptr_eq(&open.get("b").unwrap(), &file));
+        assert!(open.put_opened("c", &file, changes).is_some(), "it takes the place of another");
     }
 
     #[test]
     fn a_path_put_twice_has_the_later_file() {
         let mut open = Descriptors::new(3);
         let later = some_file();
-        open.put("a", some_file());
-        open.put("a", later.clone());
+        drop(open.put("a", some_file()));
+        assert!(open.put("a", later.clone()).is_some());
         assert!(Arc::ptr_eq(&open.get("a").unwrap(), &later));
         assert_eq!(open.places.len(), 1);
     }

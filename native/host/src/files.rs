@@ -140,10 +140,14 @@ impl HostStorage {
                 if mapping.read_within(at, out) {
                     return Ok(out.len());
                 }
+                if mapping.faulted() {
+                    let _falls = self.descriptors().take_view(path, &mapping);
+                }
             }
             View::Wanted(file) => {
-                let mapping = map_read(&file, path).ok().map(Arc::new);
-                self.descriptors().put_view(path, &file, mapping);
+                if let Ok(mapping) = map_read(&file, path) {
+                    let _falls = self.descriptors().put_view(path, &file, Arc::new(mapping));
+                }
             }
             View::None => {}
         }
@@ -152,14 +156,26 @@ impl HostStorage {
 
     /// An existing file, from the descriptors held or opened now.
     fn file(&self, path: &str) -> Result<Arc<File>, IoError> {
-        if let Some(file) = self.descriptors().get(path) {
-            return Ok(file);
-        }
+        let changes = {
+            let mut open = self.descriptors();
+            if let Some(file) = open.get(path) {
+                return Ok(file);
+            }
+            open.changes()
+        };
         let place = self.place(path, "open")?;
-        // Outside of the lock: a slow open must not hold up the others. Two opens of one file at a time do no harm.
+        // Outside of the lock: a slow open must not hold up the others.
         let file = Arc::new(open_file(&place, path, OpenOptions::new().read(true).write(!self.access.read_only))?);
-        self.descriptors().put(path, file.clone());
+        #[cfg(test)]
+        self.stall.opened(path);
+        // Where the path was removed meanwhile, this may be the file that was there: whoever writes next must not get it.
+        let _falls = self.descriptors().put_opened(path, &file, changes);
         Ok(file)
+    }
+
+    /// Has the next one who asks for a file open what its path leads to then.
+    fn forget(&self, path: &str) {
+        let _falls = self.descriptors().remove(path);
     }
 }
 
@@ -274,7 +290,7 @@ impl Storage for HostStorage {
 
     fn stamp(&self, path: &str) -> Result<Option<FileStamp>, IoError> {
         // Who asks expects that others replace the file: the next read opens what is there then.
-        self.descriptors().remove(path);
+        self.forget(path);
         match fs::symlink_metadata(self.place(path, "stat")?) {
             Ok(metadata) => Ok(Some(FileStamp { len: metadata.len(), modified_ns: modified_ns(&metadata), id: metadata.ino() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -298,7 +314,7 @@ impl Storage for HostStorage {
                 file
             }
         };
-        self.descriptors().put(path, Arc::new(file));
+        let _falls = self.descriptors().put(path, Arc::new(file));
         Ok(())
     }
 
@@ -350,8 +366,10 @@ impl Storage for HostStorage {
     fn remove(&self, path: &str) -> Result<(), IoError> {
         self.changeable("unlink", path)?;
         let place = self.place(path, "unlink")?;
-        self.descriptors().remove(path);
-        match fs::remove_file(place) {
+        let removed = fs::remove_file(place);
+        // Behind it: before, somebody could open the file once more.
+        self.forget(path);
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&error, "unlink", path)),
             _ => Ok(()),
         }
@@ -369,9 +387,8 @@ impl Storage for HostStorage {
         self.changeable("rename", from)?;
         let (source, target) = (self.place(from, "rename")?, self.place(to, "rename")?);
         let renamed = fs::rename(source, target).map_err(|error| io_error(&error, "rename", from));
-        let mut open = self.descriptors();
-        open.remove(from);
-        open.remove(to);
+        self.forget(from);
+        self.forget(to);
         renamed
     }
 

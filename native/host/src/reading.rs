@@ -50,9 +50,7 @@ impl Shared {
     /// Copies messages of a queue into `out`, back to back, and their queue offsets into `queue_offsets`.
     pub fn get(&self, request: GetRequest<'_>, out: &mut [u8], queue_offsets: &mut [f64], head: &mut GetHead) -> Result<(), Error> {
         self.core.with_resolved(|resolved| {
-            resolved.may_leave_entries(true);
-            self.core.read(|reader| reader.resolve(&request, resolved))?;
-            resolved.may_leave_entries(false);
+            self.core.read(|reader| reader.resolve_leaving(&request, resolved))?;
             if resolved.left().is_some() && !self.core.take_left(resolved)? {
                 self.core.read(|reader| reader.resolve(&request, resolved))?;
             }
@@ -206,21 +204,27 @@ impl Core {
 
     /// Searches the index; its entries in files are read without the lock, as [`Core::take_left`] reads those of queues.
     fn search(&self, wanted: &Wanted<'_>, search: &mut Search) -> Result<LogView<HostSegment>, Error> {
-        search.may_leave_entries(true);
-        let mut cuts = None;
+        let (mut cuts, mut may_leave) = (None, true);
         loop {
             let log = self.read(|reader| {
                 if cuts.replace(reader.cuts()).is_some_and(|before| before != reader.cuts()) {
                     search.clear();
                 }
-                reader.lookup_on(wanted.topic, wanted.key, search)
+                match may_leave {
+                    true => reader.lookup_leaving(wanted.topic, wanted.key, search),
+                    false => reader.lookup_on(wanted.topic, wanted.key, search),
+                }
             })?;
-            let mut raw = [0; INDEX_ENTRY_BYTES as usize];
-            match search.left().map(|(path, at)| self.storage.read_few(path, at, &mut raw)) {
-                None => return Ok(log),
-                Some(Ok(read)) if read == raw.len() => search.give(&raw),
-                // It is looked at under the lock.
-                Some(_) => search.may_leave_entries(false),
+            if search.left().is_none() {
+                return Ok(log);
+            }
+            while may_leave && let Some((path, at)) = search.left() {
+                let mut raw = [0; INDEX_ENTRY_BYTES as usize];
+                match self.storage.read_few(path, at, &mut raw) {
+                    Ok(read) if read == raw.len() => search.give(&raw),
+                    // The rest is looked at under the lock.
+                    _ => may_leave = false,
+                }
             }
         }
     }

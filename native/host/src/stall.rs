@@ -17,6 +17,8 @@ pub(crate) struct Stall {
 struct State {
     /// What the paths begin with.
     stalled: Option<&'static str>,
+    /// The same of files that were opened just now.
+    stalled_opened: Option<&'static str>,
     waiting: usize,
 }
 
@@ -25,8 +27,14 @@ impl Stall {
         self.state.lock().unwrap().stalled = Some(prefix);
     }
 
+    /// From here on who opens a file waits before it is kept.
+    pub(crate) fn begin_behind_open(&self, prefix: &'static str) {
+        self.state.lock().unwrap().stalled_opened = Some(prefix);
+    }
+
     pub(crate) fn end(&self) {
-        self.state.lock().unwrap().stalled = None;
+        let mut state = self.state.lock().unwrap();
+        (state.stalled, state.stalled_opened) = (None, None);
         self.changed.notify_all();
     }
 
@@ -37,13 +45,22 @@ impl Stall {
     }
 
     pub(crate) fn pass(&self, path: &str) {
+        self.wait_while(path, |state| state.stalled);
+    }
+
+    /// A file was opened, and is not kept yet.
+    pub(crate) fn opened(&self, path: &str) {
+        self.wait_while(path, |state| state.stalled_opened);
+    }
+
+    fn wait_while(&self, path: &str, stalled: fn(&State) -> Option<&'static str>) {
         let mut state = self.state.lock().unwrap();
-        if !state.stalled.is_some_and(|prefix| path.starts_with(prefix)) {
+        if !stalled(&state).is_some_and(|prefix| path.starts_with(prefix)) {
             return;
         }
         state.waiting += 1;
         self.changed.notify_all();
-        self.changed.wait_while(state, |state| state.stalled.is_some()).unwrap().waiting -= 1;
+        self.changed.wait_while(state, |state| stalled(state).is_some()).unwrap().waiting -= 1;
     }
 }
 
@@ -59,9 +76,11 @@ mod tests {
     use moraine_core::error::Error;
     use moraine_core::format::record::{Address, Host};
     use moraine_core::options::Options;
+    use moraine_core::storage::Storage;
 
     use crate::clock::HostClock;
     use crate::errands::Done;
+    use crate::files::{Access, HostStorage};
     use crate::shared::{Events, Fetched, GetHead, OpenSettings, Shared, Wanted};
 
     /// One file of the log holds all messages: what lies in the middle of it nobody looks at when the store is opened.
@@ -199,6 +218,49 @@ mod tests {
     #[test]
     fn nobody_waits_for_entries_that_wait_for_queue_files() {
         others_go_on_while("consumequeue", |store| store.read(|reader| reader.entries(b"orders", 0, 50, 200)).unwrap().1.len() == 200);
+    }
+
+    /// Somebody opens a file; before it is kept, `change` has its path lead elsewhere. What is written then must be found there.
+    fn a_change_while_a_file_is_opened(change: fn(&HostStorage)) {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        let name = format!("moraine-opened-{}-{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        let made = HostStorage::open(&path, Access::READ_WRITE).unwrap();
+        ["file", "other"].iter().for_each(|name| made.create(name, 20).unwrap());
+        let storage = HostStorage::open(&path, Access::READ_WRITE).unwrap();
+        storage.stall.begin_behind_open("file");
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| storage.read_at("file", 0, &mut [9; 20]).unwrap());
+            storage.stall.until_somebody_waits();
+            change(&storage);
+            storage.stall.end();
+            assert_eq!(reader.join().unwrap(), 20);
+        });
+        storage.write_at("file", 0, &[7; 20]).unwrap();
+        assert_eq!(std::fs::read(path.join("file")).unwrap(), [7; 20]);
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_removed_while_somebody_opens_it_is_not_written_to_later() {
+        a_change_while_a_file_is_opened(|storage| {
+            storage.remove("file").unwrap();
+            // Made again without being kept.
+            std::fs::write(storage.root().join("file"), [0; 20]).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_while_somebody_opens_it_is_not_written_to_later() {
+        a_change_while_a_file_is_opened(|storage| storage.rename("other", "file").unwrap());
+    }
+
+    #[test]
+    fn a_file_that_another_process_replaces_while_somebody_opens_it_is_not_written_to_later() {
+        a_change_while_a_file_is_opened(|storage| {
+            std::fs::rename(storage.root().join("other"), storage.root().join("file")).unwrap();
+            storage.stamp("file").unwrap();
+        });
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use directory::Directory;
 use moraine_core::error::IoKind;
@@ -76,6 +77,39 @@ fn a_removed_file_is_gone_and_can_be_made_again() {
     assert_eq!(storage.read_at("abort", 0, &mut [0]).unwrap_err().kind, IoKind::NotFound, "no descriptor outlives the name");
     storage.create("abort", 0).unwrap();
     assert_eq!(storage.len("abort").unwrap(), Some(0));
+}
+
+#[test]
+fn what_is_written_after_a_file_was_removed_and_made_again_is_in_it_whoever_reads_meanwhile() {
+    let directory = Directory::new();
+    let storage = storage(&directory);
+    storage.create("file", 4096).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Whatever it finds: it has the file open at any time.
+        let reader = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let outcome = storage.read_at("file", 0, &mut [0; 20]);
+                assert!(outcome.map_or_else(|error| error.kind == IoKind::NotFound, |read| read <= 20));
+            }
+        });
+        for round in 0..3000u32 {
+            storage.remove("file").unwrap();
+            // As the queue and index files are written: one that is missing is made.
+            if let Err(missing) = storage.write_at("file", 0, &round.to_be_bytes()) {
+                assert_eq!(missing.kind, IoKind::NotFound);
+                storage.create("file", 4096).unwrap();
+                storage.write_at("file", 0, &round.to_be_bytes()).unwrap();
+            }
+            let written = fs::read(directory.path().join("file")).map(|bytes| bytes[..4].to_vec());
+            if !written.is_ok_and(|written| written == round.to_be_bytes()) {
+                done.store(true, Ordering::Relaxed);
+                panic!("round {round}: what was written is not in the file");
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        reader.join().unwrap();
+    });
 }
 
 #[test]

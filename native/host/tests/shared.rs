@@ -17,7 +17,7 @@ use moraine_core::engine::lookup::asked;
 use moraine_core::error::Code;
 use moraine_core::options::{FlushMode, Options};
 use moraine_host::clock::HostClock;
-use moraine_host::shared::{OpenSettings, Shared, State};
+use moraine_host::shared::{GetHead, GetRequest, OpenSettings, Shared, State, Wanted};
 use store::{close, get, open, put, settings, try_open};
 
 fn bodies(count: usize) -> Vec<Vec<u8>> {
@@ -103,6 +103,7 @@ fn entries_of_a_file_that_is_read_again_and_again_are_those_that_it_has() {
     let held = fs::read(&file).unwrap();
     fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(0).unwrap();
     assert_eq!(get(&store, "orders", 10, 1).unwrap().0.messages, 0);
+    assert!(!is_mapped(), "a mapping that has faulted is of no use");
     fs::write(&file, held).unwrap();
     read_all();
     // Its topic goes, and comes again with other messages.
@@ -121,6 +122,39 @@ fn entries_of_a_file_that_is_read_again_and_again_are_those_that_it_has() {
 fn keeps_blocks(path: &std::path::Path) -> bool {
     const KINDS: [i64; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
     rustix::fs::statfs(path).is_ok_and(|system| KINDS.contains(&system.f_type))
+}
+
+#[test]
+fn a_look_that_failed_changes_nothing_for_those_that_come_after_it() {
+    let directory = Directory::new();
+    let (store, listener) = open(settings(directory.path()));
+    put(&store, "orders", &bodies(3500)).unwrap();
+    close(&store, &listener).unwrap();
+    drop(store);
+    let (store, listener) = open(settings(directory.path()));
+    let file = directory.path().join("consumequeue/orders/0/00000000000000020000");
+    let away = file.with_extension("away");
+    fs::rename(&file, &away).unwrap();
+    fs::create_dir(&file).unwrap();
+    for max in [1, 100] {
+        assert_eq!(get(&store, "orders", 1500, max).unwrap_err().code, Code::Io);
+    }
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&away, &file).unwrap();
+    for number in 0..3 {
+        let (mut out, mut offsets, mut head) = ([0; 5000], [0.0; 5], GetHead::default());
+        let request = GetRequest { topic: b"orders", queue_id: 0, offset: 1500, max: 5, max_bytes: 5000, filter: b"" };
+        if store.get_in_memory(request, &mut out, &mut offsets, &mut head).unwrap() {
+            assert_eq!((head.status, head.messages, head.max), (0, 5, 3500));
+        }
+        let (topic, filter) = (b"orders".to_vec(), Vec::new());
+        store.fetch(number, Wanted::Messages { topic, queue_id: 0, offset: 1500, max: 5, max_bytes: 5000, filter }).unwrap();
+        let told = listener.wait_for("an answer", |told| told.fetched.len() > number as usize);
+        let (head, _) = told.fetched[number as usize].1.as_ref().unwrap();
+        assert_eq!((head.status, head.messages, head.max), (0, 5, 3500));
+    }
+    assert_eq!(get(&store, "orders", 1500, 5).unwrap().0.messages, 5);
+    close(&store, &listener).unwrap();
 }
 
 #[test]

@@ -88,19 +88,6 @@ pub(super) struct Left {
 }
 
 impl<G: Segment> Resolved<G> {
-    /// From here on entries of the queue that lie in one of its files may be left to be read by the caller, who does not hold
-    /// the lock then: it gives them to [`Resolved::take_left`].
-    pub fn may_leave_entries(&mut self, may: bool) {
-        self.may_leave = may;
-    }
-
-    pub(super) fn leave(&mut self, left: Left) -> bool {
-        if self.may_leave {
-            self.left = Some(left);
-        }
-        self.may_leave
-    }
-
     /// Which entries were left: path of the file, where they stand in it, their bytes.
     pub fn left(&self) -> Option<(&str, u64, usize)> {
         self.left.as_ref().map(|left| (left.path.as_str(), left.at, (left.count * QUEUE_ENTRY_BYTES) as usize))

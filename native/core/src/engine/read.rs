@@ -11,7 +11,7 @@ use crate::format::ext_unit::is_address;
 use crate::format::hash::{index_key_hash, java_hash};
 use crate::format::queue_entry::QueueEntry;
 use crate::format::record::Record;
-use crate::index::lookup::Search;
+use crate::index::lookup::{Search, Sought};
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::queue::files::Stretch;
@@ -132,11 +132,22 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     /// Searches the index for a key; returns the log that the positions found are in. After an error the same search goes on
     /// where it came to.
     pub fn lookup_on(&self, topic: &[u8], key: &[u8], search: &mut Search) -> Result<LogView<S::Segment>, Error> {
+        self.lookup_or_leave(topic, key, search, false)
+    }
+
+    /// As [`Reader::lookup_on`]; but entries in a file may be left to be read by the caller, who does not hold the lock then: it
+    /// gives them to [`Search::give`], and lets the search go on.
+    pub fn lookup_leaving(&self, topic: &[u8], key: &[u8], search: &mut Search) -> Result<LogView<S::Segment>, Error> {
+        self.lookup_or_leave(topic, key, search, true)
+    }
+
+    fn lookup_or_leave(&self, topic: &[u8], key: &[u8], search: &mut Search, may_leave: bool) -> Result<LogView<S::Segment>, Error> {
         let engine = self.0;
         let log = engine.log.view(engine.visible());
-        let hash = index_key_hash(java_hash(java_hash(java_hash(0, topic), b"#"), key));
+        let key_hash = index_key_hash(java_hash(java_hash(java_hash(0, topic), b"#"), key));
         let min = log.min().max(engine.queues.hidden_below(topic));
-        search.go_on(&engine.index, &self.files(), hash, min..log.end(), MAX_CANDIDATES)?;
+        let sought = Sought { key_hash, range: min..log.end(), limit: MAX_CANDIDATES };
+        search.go_on(&engine.index, &self.files(), &sought, may_leave)?;
         Ok(log)
     }
 

@@ -100,8 +100,7 @@ pub struct Resolved<G> {
     pub(super) most: usize,
     pub(super) filter: TagFilter,
     pub(super) parts: Vec<Part>,
-    /// Whether entries in files may be left to whoever asks, and those that were.
-    pub(super) may_leave: bool,
+    /// Entries in a file that were left to whoever asks.
     pub(super) left: Option<Left>,
 }
 
@@ -131,7 +130,6 @@ impl<G: Segment> Default for Resolved<G> {
             most: 0,
             filter: TagFilter::default(),
             parts: Vec::new(),
-            may_leave: false,
             left: None,
         }
     }
@@ -144,6 +142,16 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
     /// One call looks at 800 entries or `max` at most, with a filter at 16,384 or `max`: an answer without messages says
     /// in `next` where to go on.
     pub fn resolve(&self, request: &GetRequest<'_>, into: &mut Resolved<S::Segment>) -> Result<(), Error> {
+        self.resolve_or_leave(request, into, false)
+    }
+
+    /// As [`Reader::resolve`]; but entries of the queue that lie in one of its files may be left to be read by the caller, who
+    /// does not hold the lock then: it gives them to [`Resolved::take_left`].
+    pub fn resolve_leaving(&self, request: &GetRequest<'_>, into: &mut Resolved<S::Segment>) -> Result<(), Error> {
+        self.resolve_or_leave(request, into, true)
+    }
+
+    fn resolve_or_leave(&self, request: &GetRequest<'_>, into: &mut Resolved<S::Segment>, may_leave: bool) -> Result<(), Error> {
         let GetRequest { topic, queue_id, offset, max_bytes, .. } = *request;
         into.begin(request, self.log())?;
         let engine = self.0;
@@ -181,10 +189,11 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let first = offset.saturating_sub(1).max(min);
         let beside = offset - first + 1;
         let entries = Stretch { from: first, count: scan + beside, likely: into.most as u64 + beside };
-        if !filters
+        if may_leave
+            && !filters
             && let Some((path, at, count)) = engine.queue_files.in_one_file(&engine.queues, place, entries)
-            && into.leave(Left { path, at, count, first, intake, cuts: engine.cuts })
         {
+            into.left = Some(Left { path, at, count, first, intake, cuts: engine.cuts });
             return Ok(());
         }
         engine

@@ -25,10 +25,24 @@ pub struct Search {
     found: Vec<u64>,
     /// In which file it was broken off, in front of which entry.
     broken_off: Option<BrokenOff>,
-    /// Whether entries in files may be left to whoever asks; the one that was, and as it was read.
-    may_leave: bool,
-    left: Option<(String, u64)>,
-    given: Option<IndexEntry>,
+    /// The entry in a file that was left to whoever asks.
+    left: Option<Left>,
+}
+
+/// What is looked for: `limit` positions in `range` at most, the newest first.
+#[derive(Clone, Debug)]
+pub struct Sought {
+    pub key_hash: u32,
+    pub range: Range<u64>,
+    pub limit: usize,
+}
+
+#[derive(Debug)]
+struct Left {
+    path: String,
+    geometry: Geometry,
+    number: u32,
+    sought: Sought,
 }
 
 #[derive(Debug)]
@@ -45,8 +59,8 @@ enum Chained<'a> {
 }
 
 impl Search {
-    /// Looks for positions in `range`, `limit` of them at most, the newest first.
-    pub fn go_on<R: ReadFiles>(&mut self, index: &Index, storage: &R, key_hash: u32, range: Range<u64>, limit: usize) -> Result<(), Error> {
+    /// Looks until everything is found, or, where that is allowed, an entry in a file is left.
+    pub fn go_on<R: ReadFiles>(&mut self, index: &Index, storage: &R, sought: &Sought, may_leave: bool) -> Result<(), Error> {
         let newest = index.active.iter().chain(index.full.iter().rev()).map(Chained::Active);
         let files = newest.chain(index.sealed.iter().rev().map(Chained::Sealed));
         let mut resumed = self.broken_off.take();
@@ -54,7 +68,7 @@ impl Search {
         if let Some(broken_off) = &resumed
             && !index.has(&broken_off.file)
         {
-            (self.found, self.given, resumed) = (Vec::new(), None, None); // the file has gone: what lies behind it may have, too
+            (self.found, resumed) = (Vec::new(), None); // the file has gone: what lies behind it may have, too
         }
         for file in files {
             let from = match resumed.take() {
@@ -65,7 +79,7 @@ impl Search {
                 }
                 None => None,
             };
-            if !self.walk(&file, from, storage, key_hash, &range, limit)? {
+            if !self.walk(&file, from, storage, sought, may_leave)? {
                 break;
             }
         }
@@ -81,20 +95,23 @@ impl Search {
         &self.found
     }
 
-    /// From here on an entry in a file may be left to be read by the caller, who does not hold the lock then, gives it to
-    /// [`Search::give`], and lets the search go on.
-    pub fn may_leave_entries(&mut self, may: bool) {
-        self.may_leave = may;
-    }
-
-    /// Path of the file, and where the entry stands in it; `None` once the search has come to its end.
+    /// Which entry was left: path of the file, and where it stands in it. `None`: the search is to go on, or has come to its end.
     pub fn left(&self) -> Option<(&str, u64)> {
-        self.left.as_ref().map(|(path, at)| (path.as_str(), *at))
+        self.left.as_ref().map(|left| (left.path.as_str(), left.geometry.entry_at(left.number)))
     }
 
-    /// The entry that was left, as it stands in the file.
+    /// Takes the entry that was left, as it stands in the file. Where the chain goes on there, its next one is left: one look at
+    /// the index is enough for all of them.
     pub fn give(&mut self, raw: &[u8; INDEX_ENTRY_BYTES as usize]) {
-        self.given = self.left.take().map(|_| IndexEntry::decode(raw));
+        let Some(mut left) = self.left.take() else { return };
+        let next = self.take(&IndexEntry::decode(raw), left.number, &left.sought);
+        if let Some(broken_off) = &mut self.broken_off {
+            broken_off.number = Some(next);
+        }
+        if next > 0 && self.found.len() < left.sought.limit {
+            left.number = next;
+            self.left = Some(left);
+        }
     }
 
     /// For another search, in the same memory; not in that of one that found very much.
@@ -103,7 +120,7 @@ impl Search {
             self.found = Vec::new();
         }
         self.found.clear();
-        (self.broken_off, self.left, self.given) = (None, None, None);
+        (self.broken_off, self.left) = (None, None);
     }
 
     /// Follows a file's chain down; false when there is enough, or an entry was left.
@@ -112,39 +129,38 @@ impl Search {
         file: &Chained<'_>,
         from: Option<u32>,
         storage: &R,
-        key_hash: u32,
-        range: &Range<u64>,
-        limit: usize,
+        sought: &Sought,
+        may_leave: bool,
     ) -> Result<bool, Error> {
         let mut number = match from {
             Some(number) => number,
-            None => file.slot(storage, key_hash).inspect_err(|_| self.break_off(file, None))?,
+            None => file.slot(storage, sought.key_hash).inspect_err(|_| self.break_off(file, None))?,
         };
-        let mut above = file.count();
-        while number > 0 && number < above {
-            let read = match self.given.take() {
-                None if self.may_leave && file.is_in_file(number) => {
-                    self.left = Some((file.path(), file.geometry().entry_at(number)));
-                    self.break_off(file, Some(number));
-                    return Ok(false);
-                }
-                None => file.entry(storage, number).inspect_err(|_| self.break_off(file, Some(number)))?,
-                given => given,
-            };
-            let Some(entry) = read else { break };
-            if entry.key_hash == key_hash
-                && let Ok(physical) = u64::try_from(entry.physical)
-                && range.contains(&physical)
-            {
-                self.found.push(physical);
-            }
-            if self.found.len() >= limit {
+        if number >= file.count() {
+            return Ok(true);
+        }
+        while number > 0 && self.found.len() < sought.limit {
+            if may_leave && file.is_in_file(number) {
+                self.left = Some(Left { path: file.path(), geometry: *file.geometry(), number, sought: sought.clone() });
+                self.break_off(file, Some(number));
                 return Ok(false);
             }
-            above = number;
-            number = entry.previous;
+            let read = file.entry(storage, number).inspect_err(|_| self.break_off(file, Some(number)))?;
+            let Some(entry) = read else { break };
+            number = self.take(&entry, number, sought);
         }
-        Ok(true)
+        Ok(self.found.len() < sought.limit)
+    }
+
+    /// Takes the entry with a number; returns that of the one before it in the chain, 0 where it ends or turns back.
+    fn take(&mut self, entry: &IndexEntry, number: u32, sought: &Sought) -> u32 {
+        if entry.key_hash == sought.key_hash
+            && let Ok(physical) = u64::try_from(entry.physical)
+            && sought.range.contains(&physical)
+        {
+            self.found.push(physical);
+        }
+        if entry.previous < number { entry.previous } else { 0 }
     }
 
     fn break_off(&mut self, file: &Chained<'_>, number: Option<u32>) {

@@ -24,8 +24,9 @@ fn written() -> (MemoryStorage, Store) {
 
 fn resolve(store: &Store, request: GetRequest<'_>, may_leave: bool) -> Resolved<MemorySegment> {
     let mut resolved = Resolved::default();
-    resolved.may_leave_entries(may_leave);
-    store.reader().resolve(&request, &mut resolved).unwrap();
+    let reader = store.reader();
+    let outcome = if may_leave { reader.resolve_leaving(&request, &mut resolved) } else { reader.resolve(&request, &mut resolved) };
+    outcome.unwrap();
     resolved
 }
 
@@ -139,16 +140,20 @@ fn none_are_believed_once_the_end_of_the_log_was_moved_back() {
 /// What a search of the index finds that leaves its entries, each changed before it is given; and how many those were.
 fn found(store: &Store, storage: &MemoryStorage, key: &str, change: impl Fn(&mut [u8; 20])) -> (Vec<u64>, usize) {
     let mut search = Search::default();
-    search.may_leave_entries(true);
-    for given in 0.. {
-        store.reader().lookup_on(b"T", key.as_bytes(), &mut search).unwrap();
-        let Some((path, at)) = search.left() else { return (search.found().to_vec(), given) };
-        let mut raw = [0; 20];
-        assert_eq!(storage.read_at(path, at, &mut raw).unwrap(), raw.len());
-        change(&mut raw);
-        search.give(&raw);
+    let mut given = 0;
+    loop {
+        store.reader().lookup_leaving(b"T", key.as_bytes(), &mut search).unwrap();
+        if search.left().is_none() {
+            return (search.found().to_vec(), given);
+        }
+        while let Some((path, at)) = search.left() {
+            let mut raw = [0; 20];
+            assert_eq!(storage.read_at(path, at, &mut raw).unwrap(), raw.len());
+            change(&mut raw);
+            search.give(&raw);
+            given += 1;
+        }
     }
-    unreachable!()
 }
 
 #[test]
@@ -172,6 +177,48 @@ fn entries_of_the_index_that_are_left_lead_where_those_under_the_lock_do() {
         }
     }
     assert!(given > 1000, "{given} entries were left");
+}
+
+#[test]
+fn entries_are_left_to_none_who_did_not_ask_for_that_whatever_was_asked_before_in_the_same_memory() {
+    let (_, store) = written();
+    let mut resolved = resolve(&store, request(50, 1, 1 << 20), true);
+    assert!(resolved.left().is_some());
+    store.reader().resolve(&request(50, 1, 1 << 20), &mut resolved).unwrap();
+    assert_eq!(said(resolved), said(resolve(&store, request(50, 1, 1 << 20), false)));
+    let mut search = Search::default();
+    store.reader().lookup_leaving(b"T", b"k50", &mut search).unwrap();
+    assert!(search.left().is_some());
+    store.reader().lookup_on(b"T", b"k50", &mut search).unwrap();
+    assert_eq!((search.left(), search.found().len()), (None, 1), "it goes on where it was left");
+    search.clear();
+    store.reader().lookup_on(b"T", b"k60", &mut search).unwrap();
+    assert_eq!((search.left(), search.found().len()), (None, 1));
+}
+
+#[test]
+fn one_look_at_the_index_is_enough_for_all_entries_of_a_chain_in_a_file() {
+    let storage = MemoryStorage::default();
+    let mut store = open(&storage, small()).unwrap();
+    let places: Vec<u64> =
+        (0..MESSAGES).map(|n| put(&mut store, &[message(format!("m{n}").as_bytes(), b"KEYS\x01same\x02")]).unwrap()[0].0).collect();
+    flush(&mut store, &storage);
+    write_behind(&mut store, &storage);
+    let (mut looks, mut search) = (0, Search::default());
+    loop {
+        store.reader().lookup_leaving(b"T", b"same", &mut search).unwrap();
+        if search.left().is_none() {
+            break;
+        }
+        looks += 1;
+        while let Some((path, at)) = search.left() {
+            let mut raw = [0; 20];
+            storage.read_at(path, at, &mut raw).unwrap();
+            search.give(&raw);
+        }
+    }
+    assert_eq!(search.found(), places.into_iter().rev().collect::<Vec<_>>());
+    assert_eq!(looks, store.reader().stats().index_files, "one for each file");
 }
 
 #[test]
