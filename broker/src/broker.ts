@@ -8,6 +8,7 @@ import { brokerHandlers } from "./handlers.ts";
 import type { Log } from "./log.ts";
 import { NameServer } from "./name-server/name-server.ts";
 import { administrativeHook } from "./processors/administrative.ts";
+import { brokerAddress } from "./processors/queues.ts";
 import { maxBodyBytes } from "./protocol/body-limits.ts";
 import { RequestCode } from "./protocol/codes.ts";
 import { isAnyAddress, printAddress } from "./protocol/hosts.ts";
@@ -206,7 +207,7 @@ async function register(
       ...(nameServer === undefined ? [] : [nameServer.own]),
       ...(addressList(config.namesrvAddr) ?? []),
     ],
-    address: printAddress({ address: config.brokerIP1, port: config.listenPort }),
+    address: brokerAddress(config),
     config,
     topics,
     log,

@@ -2,7 +2,7 @@
 import { StoreError } from "moraine";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
-import { type MessageRig, openRig, pull, send, sendFields } from "./message-rig.ts";
+import { type MessageRig, openRig, PULL_FIELDS, pull, send, sendFields } from "./message-rig.ts";
 import { FakeConnection } from "./rig.ts";
 
 const BODY_BYTES = 500_000;
@@ -36,22 +36,7 @@ function deaf(): { connection: FakeConnection; listen: () => void } {
 
 const offset = () => String(one.rig.store.get("orders", 0, 0).messages[0]?.physicalOffset);
 const requests: readonly (readonly [name: string, code: number, ext: () => Record<string, unknown>])[] = [
-  [
-    "pull",
-    RequestCode.PULL_MESSAGE,
-    () => ({
-      consumerGroup: "readers",
-      topic: "orders",
-      queueId: "0",
-      queueOffset: "0",
-      maxMsgNums: "32",
-      sysFlag: "4",
-      commitOffset: "0",
-      suspendTimeoutMillis: "0",
-      subVersion: "0",
-      subscription: "*",
-    }),
-  ],
+  ["pull", RequestCode.PULL_MESSAGE, () => PULL_FIELDS],
   ["view", RequestCode.VIEW_MESSAGE_BY_ID, () => ({ topic: "orders", offset: offset() })],
   [
     "query",

@@ -63,25 +63,26 @@ export function send(
   return rig.ask(RequestCode.SEND_MESSAGE_V2, { ext: sendFields(given, properties) as Record<string, unknown>, body });
 }
 
+/** What a pull asks for that nothing else is said of: the queue 0 from its front, with its own subscription, not held. */
+export const PULL_FIELDS: Readonly<Record<string, unknown>> = {
+  consumerGroup: "readers",
+  topic: "orders",
+  queueId: "0",
+  queueOffset: "0",
+  maxMsgNums: "32",
+  sysFlag: "4",
+  commitOffset: "0",
+  suspendTimeoutMillis: "0",
+  subVersion: "0",
+  subscription: "*",
+};
+
 export function pull(
   { rig }: MessageRig,
   given: Readonly<Record<string, unknown>> = {},
   connection: FakeConnection = rig.connection,
 ): Promise<Answer> {
-  const ext = {
-    consumerGroup: "readers",
-    topic: "orders",
-    queueId: "0",
-    queueOffset: "0",
-    maxMsgNums: "32",
-    sysFlag: "4",
-    commitOffset: "0",
-    suspendTimeoutMillis: "0",
-    subVersion: "0",
-    subscription: "*",
-    ...given,
-  };
-  return rig.ask(RequestCode.PULL_MESSAGE, { ext, connection });
+  return rig.ask(RequestCode.PULL_MESSAGE, { ext: { ...PULL_FIELDS, ...given }, connection });
 }
 
 /** All messages of a queue. */
