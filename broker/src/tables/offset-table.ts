@@ -2,7 +2,7 @@
  * How far groups have come: committed offsets, in RocketMQ's `config/consumerOffset.json`; offsets up to which was pulled, and
  * offsets to which a group is to be set back at its next request, in memory alone.
  */
-import type { Groups, JsonValue, Store, Table } from "moraine";
+import { type Groups, type JsonValue, type Store, StoreError, type Table } from "moraine";
 import { objectAt } from "./table-value.ts";
 
 /** A queue's offset of a group. */
@@ -48,8 +48,12 @@ export class OffsetTable {
     return this.#groups.offset(group, topic, queueId);
   }
 
-  /** In memory at once, on the disk within about a second. Throws StoreError. */
+  /**
+   * In memory at once, on the disk within about a second. Throws StoreError. Clients that do nothing else still say every few
+   * seconds how far they have come: where that is as far as before, nothing is written.
+   */
   commit(group: string, topic: string, queueId: number, offset: number): void {
+    if (this.#isAt(group, topic, queueId, offset)) return;
     this.#groups.commit(group, topic, queueId, offset);
     if (this.#topics.get(group)?.has(topic) !== true) this.#note(group, topic);
   }
@@ -124,6 +128,16 @@ export class OffsetTable {
   /** Resolves when all that was committed so far is on the disk. */
   flush(): Promise<void> {
     return this.#groups.flush();
+  }
+
+  /** What stands there and is no offset is none, and goes with the next one. */
+  #isAt(group: string, topic: string, queueId: number, offset: number): boolean {
+    try {
+      return this.committed(group, topic, queueId) === offset;
+    } catch (error) {
+      if (error instanceof StoreError && error.code === "STORE_CORRUPT") return false;
+      throw error;
+    }
   }
 
   #note(group: string, topic: string): void {
