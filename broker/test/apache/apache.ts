@@ -5,17 +5,20 @@ import { join } from "node:path";
 import { javaOptions, libraries } from "../clients/java.ts";
 import { freePort } from "../clients/ports.ts";
 import { Process } from "../clients/process.ts";
-import type { Subject } from "../scenarios/subject.ts";
+import type { Settings, Subject } from "../scenarios/subject.ts";
 
 const READY_MS = 90_000;
 
-/** Small files: a start makes none of them at their full size. And patience. */
-const SMALL_FILES = {
+/** A start makes none of them at their full size. */
+const SMALL_FILES: Settings = {
   mappedFileSizeCommitLog: 16_777_216,
   mappedFileSizeConsumeQueue: 6000,
   maxHashSlotNum: 5000,
   maxIndexNum: 20_000,
   mappedFileSizeTimerLog: 1_048_576,
+};
+
+const PATIENT: Settings = {
   warmMapedFileEnable: false,
   transientStorePoolEnable: false,
   diskMaxUsedSpaceRatio: 95,
@@ -54,12 +57,11 @@ export class ApacheNameServer {
 }
 
 /** A broker of 5.4.0 with a name server of its own. */
-export async function startApache(
-  settings: Readonly<Record<string, string | number | boolean>> = {},
-): Promise<Subject> {
+export async function startApache(settings: Settings = {}): Promise<Subject> {
   const folder = mkdtempSync(join(tmpdir(), "moraine-apache-"));
   const nameServer = await ApacheNameServer.start(join(folder, "namesrv"));
-  const broker = await ApacheBroker.make(join(folder, "broker"), nameServer.address, settings);
+  const all = { ...SMALL_FILES, ...settings };
+  const broker = await ApacheBroker.make(join(folder, "broker"), nameServer.address, { settings: all });
   await broker.start();
   return {
     kind: "apache",
@@ -79,7 +81,15 @@ export async function startApache(
   };
 }
 
-/** A broker alone: registers wherever it is told to. */
+export interface ApacheBrokerOptions {
+  readonly settings?: Settings | undefined;
+  /** By default any that is free. */
+  readonly port?: number | undefined;
+  /** An existing store directory to open; by default an empty one is made in the folder. */
+  readonly store?: string | undefined;
+}
+
+/** A broker alone: registers wherever it is told to. Files have RocketMQ's own sizes unless the settings say otherwise. */
 export class ApacheBroker {
   readonly address: string;
   readonly #folder: string;
@@ -90,16 +100,10 @@ export class ApacheBroker {
     this.address = `127.0.0.1:${port}`;
   }
 
-  /** `store` is an existing store directory to open, else an empty one is made in `folder`. */
-  static async make(
-    folder: string,
-    nameServer: string,
-    settings: Readonly<Record<string, string | number | boolean>> = {},
-    store: string = join(folder, "store"),
-  ): Promise<ApacheBroker> {
+  static async make(folder: string, nameServer: string, options: ApacheBrokerOptions = {}): Promise<ApacheBroker> {
     mkdirSync(folder, { recursive: true });
-    const port = await freePort([-2, 1]);
-    const all = {
+    const { settings = {}, port = await freePort([-2, 1]), store = join(folder, "store") } = options;
+    const all: Settings = {
       brokerClusterName: "DefaultCluster",
       brokerName: "broker-a",
       brokerId: 0,
@@ -113,7 +117,7 @@ export class ApacheBroker {
       autoCreateTopicEnable: true,
       storePathRootDir: store,
       storePathCommitLog: join(store, "commitlog"),
-      ...SMALL_FILES,
+      ...PATIENT,
       ...settings,
     };
     const lines = Object.entries(all).map(([name, value]) => `${name}=${value}\n`);

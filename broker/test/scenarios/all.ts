@@ -1,6 +1,7 @@
 /** Every scenario. */
 import { admin } from "./admin.ts";
 import { consuming } from "./consuming.ts";
+import { interchanges } from "./interchange/interchange.ts";
 import { crashes } from "./kills.ts";
 import { ordered } from "./ordered.ts";
 import { pulls } from "./pulls.ts";
@@ -22,4 +23,5 @@ export const ALL_SCENARIOS: readonly Scenario[] = [
   ...restarts,
   ...admin,
   ...crashes,
+  ...interchanges,
 ];
