@@ -1,6 +1,8 @@
 /** Every scenario. */
 import { admin } from "./admin.ts";
 import { consuming } from "./consuming.ts";
+import { crowds } from "./crowd.ts";
+import { idling } from "./idle.ts";
 import { interchanges } from "./interchange/interchange.ts";
 import { crashes } from "./kills.ts";
 import { ordered } from "./ordered.ts";
@@ -24,4 +26,6 @@ export const ALL_SCENARIOS: readonly Scenario[] = [
   ...admin,
   ...crashes,
   ...interchanges,
+  ...crowds,
+  ...idling,
 ];
