@@ -41,7 +41,12 @@ export class RawClient {
 
   /** As a consumer of these topics, or as a producer. */
   async heartbeat(topics: readonly string[] | undefined): Promise<void> {
-    const subscriptionDataSet = topics?.map((topic) => ({ topic, subString: "*", subVersion: 1, expressionType: "TAG" }));
+    const subscriptionDataSet = topics?.map((topic) => ({
+      topic,
+      subString: "*",
+      subVersion: 1,
+      expressionType: "TAG",
+    }));
     const consumer = {
       ...{ groupName: this.#group, consumeType: "CONSUME_PASSIVELY", messageModel: "CLUSTERING", unitMode: false },
       ...{ consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET", subscriptionDataSet },
@@ -98,13 +103,7 @@ export class RawClient {
   async #pull(fields: FieldValues): Promise<Command | undefined> {
     this.waiting++;
     try {
-      return await this.#client.invoke(
-        this.#address,
-        RequestCode.PULL_MESSAGE,
-        fields,
-        undefined,
-        HELD_TIMEOUT_MS,
-      );
+      return await this.#client.invoke(this.#address, RequestCode.PULL_MESSAGE, fields, undefined, HELD_TIMEOUT_MS);
     } catch (error) {
       if (this.#isClosed) return undefined;
       throw error;

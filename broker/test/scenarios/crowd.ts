@@ -82,7 +82,13 @@ async function crowded(scene: Scene): Promise<Facts> {
     ({ sockets }) => sockets <= before.sockets,
     60_000,
   );
-  show({ before, "with its topics": made, "with its clients": full, "after messages": busy, "when they have gone": left });
+  show({
+    before,
+    "with its topics": made,
+    "with its clients": full,
+    "after messages": busy,
+    "when they have gone": left,
+  });
   for (const { files } of [made, full, busy, left]) assert.ok(files <= OPEN_FILES, `${files} files are open`);
   assert.deepEqual(crowd.failures, []);
   return null;

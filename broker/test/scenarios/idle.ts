@@ -49,7 +49,10 @@ async function withHeldPulls(address: string, pid: number): Promise<void> {
     }
   }
   const activity = await watch(pid, `with ${CLIENTS} clients and ${CLIENTS * QUEUES} held pulls`);
-  assert.equal(clients.reduce((sum, { waiting }) => sum + waiting, 0), CLIENTS * QUEUES);
+  assert.equal(
+    clients.reduce((sum, { waiting }) => sum + waiting, 0),
+    CLIENTS * QUEUES,
+  );
   for (const client of clients) client.end();
   await Promise.all(ended);
   assert.deepEqual(failures, []);

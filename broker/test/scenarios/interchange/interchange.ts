@@ -29,10 +29,10 @@ async function interchange(scene: Scene, { signal, level, bulk }: How): Promise<
   const parts: Part[] = await Promise.all([
     HalfWay.make(scene, "half", false),
     HalfWay.make(scene, "ordered", true),
-    Hasty.make(scene),
     Live.make(scene),
-    Delayed.make(scene, level),
     Retried.make(scene, level),
+    Delayed.make(scene, level),
+    Hasty.make(scene),
     DeadLetters.make(scene),
     Configured.make(scene),
     Found.make(scene),
@@ -45,7 +45,8 @@ async function interchange(scene: Scene, { signal, level, bulk }: How): Promise<
     if (signal === "SIGKILL") await noted(turns, parts);
     const before = await contents(scene);
     const names = await configurations(scene);
-    await all((part) => part.beforeEnd?.(round));
+    // The one that is about the very last moment comes last.
+    for (const part of parts) await part.beforeEnd?.(round);
     const progress = await turns.end(signal);
     await all((part) => part.afterEnd?.());
     await turns.pass();

@@ -63,8 +63,12 @@ export class Found implements Part {
   readonly #scene: Scene;
   readonly #topic: string;
   readonly #producer: string;
-  readonly #sent: { readonly key: string; readonly body: string; readonly msgId: string; readonly offsetMsgId: string }[] =
-    [];
+  readonly #sent: {
+    readonly key: string;
+    readonly body: string;
+    readonly msgId: string;
+    readonly offsetMsgId: string;
+  }[] = [];
 
   private constructor(scene: Scene, topic: string, producer: string) {
     this.#scene = scene;
@@ -102,7 +106,10 @@ export class Found implements Part {
       for (const id of [msgId, offsetMsgId]) assert.equal((await this.#view(id)).body, body, `${key} ${id}`);
     }
     const all = new Set((await this.#query("common")).map(({ body }) => body));
-    assert.deepEqual(this.#sent.filter(({ body }) => !all.has(body)), []);
+    assert.deepEqual(
+      this.#sent.filter(({ body }) => !all.has(body)),
+      [],
+    );
   }
 
   #note(body = "", msgId: string, offsetMsgId: string): void {

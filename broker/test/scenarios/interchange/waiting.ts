@@ -64,7 +64,11 @@ export class Delayed implements Part {
   /** Each comes once, but for what was delivered and not noted. */
   async check(_round: number, progress: Progress, isUnclean: boolean): Promise<void> {
     const copies = this.#sent.map((one, i) => copiesOf(one, this.#before[i] ?? 0, progress));
-    if (!isUnclean) assert.deepEqual(copies, this.#sent.map(() => 1));
+    if (!isUnclean)
+      assert.deepEqual(
+        copies,
+        this.#sent.map(() => 1),
+      );
     const count = async (): Promise<number[]> => {
       const stored = await this.#stored();
       return this.#sent.map((one) => countOf(stored, one));
