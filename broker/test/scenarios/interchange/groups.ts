@@ -4,7 +4,7 @@ import type { Consumed } from "../../clients/driver.ts";
 import { inOrder } from "../ordered.ts";
 import { eventually, type Scene } from "../scene.ts";
 import { byPlace } from "../sends.ts";
-import { caughtUp, committed, maxOffset, messagesOf, type Part, sendAll } from "./part.ts";
+import { caughtUp, committed, leave, maxOffset, messagesOf, type Part, sendAll } from "./part.ts";
 import type { Progress } from "./turns.ts";
 
 const QUEUES = 4;
@@ -39,7 +39,7 @@ export class HalfWay implements Part {
     await this.#send(`${round} taken`);
     const consumer = await this.#join();
     await caughtUp(this.#scene, this.#group, this.#topic, QUEUES);
-    await this.#scene.stop(consumer);
+    await leave(this.#scene, this.#group, consumer);
     this.#taken = await Promise.all(
       Array.from({ length: QUEUES }, (_, queueId) => committed(this.#scene, this.#group, this.#topic, queueId)),
     );
@@ -55,7 +55,7 @@ export class HalfWay implements Part {
     assert.ok(this.isNoted(progress), `${this.#group} had committed ${this.#taken}`);
     const consumer = await this.#join();
     await caughtUp(this.#scene, this.#group, this.#topic, QUEUES);
-    await this.#scene.stop(consumer);
+    await leave(this.#scene, this.#group, consumer);
     const consumed = this.#scene.client.consumed(consumer);
     const messages = messagesOf(consumed);
     if (this.#isOrderly) inOrder(consumed);
@@ -142,7 +142,7 @@ export class Hasty implements Part {
       () => committed(this.#scene, `${this.#topic}-group`, this.#topic, 0),
       (offset) => offset === this.#next,
     );
-    await this.#scene.stop(consumer);
+    await leave(this.#scene, `${this.#topic}-group`, consumer);
     const again = Array.from({ length: this.#next - from }, (_, n) => `0/${from + n}`);
     const came = messagesOf(this.#scene.client.consumed(consumer)).toSorted(byPlace);
     assert.deepEqual(

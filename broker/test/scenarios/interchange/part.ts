@@ -54,3 +54,15 @@ export async function sendAll(
   allSent(sent);
   return sent;
 }
+
+/** A group's only consumer leaves. Its broker knows soon; the client's own threads end seconds later, and nobody waits for them. */
+export async function leave(scene: Scene, group: string, consumer: string): Promise<void> {
+  scene.stop(consumer).catch(() => {
+    // What cannot be shut down goes with the process.
+  });
+  // "no consumer for this group"
+  await eventually(
+    () => scene.raw(38, { consumerGroup: group }),
+    ({ code }) => code === 1,
+  );
+}

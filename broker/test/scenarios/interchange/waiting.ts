@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Consumed, Received } from "../../clients/driver.ts";
 import { eventually, type Scene } from "../scene.ts";
-import { caughtUp, maxOffset, type Part, sendAll } from "./part.ts";
+import { caughtUp, leave, maxOffset, type Part, sendAll } from "./part.ts";
 import type { Progress } from "./turns.ts";
 
 const SCHEDULE = "SCHEDULE_TOPIC_XXXX";
@@ -208,7 +208,7 @@ export class DeadLetters implements Part {
       60_000,
     );
     for (const topic of [this.#topic, `%RETRY%${group}`]) await caughtUp(this.#scene, group, topic, 1);
-    await this.#scene.stop(consumer);
+    await leave(this.#scene, group, consumer);
     this.#tries = await maxOffset(this.#scene, `%RETRY%${group}`, 0);
   }
 
