@@ -150,6 +150,14 @@ export const interchanges: readonly Scenario[] = [
     run: (scene) => interchange(scene, { signal: "SIGKILL", level: 3, bulk: false }),
   },
   {
+    name: "interchange-killed-small",
+    core: false,
+    clients: ["java-5.4.0"],
+    own: { ...SMALL, maxHashSlotNum: 5000, maxIndexNum: 20_000, ...NOTED_SOON },
+    start: (settings = {}) => Turns.begin("apache", settings),
+    run: (scene) => interchange(scene, { signal: "SIGKILL", level: 3, bulk: true }),
+  },
+  {
     name: "interchange-stopped",
     core: false,
     clients: ["java-5.4.0"],
