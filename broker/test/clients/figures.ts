@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 export interface Activity {
   /** Of all threads, in milliseconds. */
   readonly cpuMs: number;
-  /** How often threads of a name went to sleep, as often as they were woken. */
+  /** How often threads of a name went to sleep, as often as they were woken; the first one is `main`. */
   readonly wakeUps: ReadonlyMap<string, number>;
 }
 
@@ -15,9 +15,9 @@ export interface Holdings {
   readonly files: number;
   /** Pipes, event queues and the like. */
   readonly others: number;
-  /** Memory that is the process's alone, and all that is there of it, in MiB. */
-  readonly privateMiB: number;
-  readonly residentMiB: number;
+  /** Memory of its own, and that of files of which the system has pages anyway, in MiB. */
+  readonly ownMiB: number;
+  readonly filesMiB: number;
 }
 
 export function activityOf(pid: number): Activity {
@@ -26,7 +26,7 @@ export function activityOf(pid: number): Activity {
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     const read = (file: string): string => readFileSync(`/proc/${pid}/task/${thread}/${file}`, "utf8");
     try {
-      const name = read("comm").trim();
+      const name = thread === String(pid) ? "main" : read("comm").trim();
       const [, count = "0"] = /^voluntary_ctxt_switches:\s+(\d+)$/m.exec(read("status")) ?? [];
       nanoseconds += Number(read("schedstat").split(" ")[0]);
       wakeUps.set(name, (wakeUps.get(name) ?? 0) + Number(count));
@@ -46,8 +46,10 @@ export function activityBetween(before: Activity, after: Activity): Activity {
   return { cpuMs: after.cpuMs - before.cpuMs, wakeUps: new Map(grown.filter(([, count]) => count > 0)) };
 }
 
-export function sumOf({ wakeUps }: Activity): number {
-  return [...wakeUps.values()].reduce((sum, one) => sum + one, 0);
+/** Of the main thread and those of the store; without those of V8, to which memory is given to be tidied up now and then. */
+export function ownWakeUps({ wakeUps }: Activity): number {
+  const own = [...wakeUps].filter(([name]) => name === "main" || name.startsWith("moraine"));
+  return own.reduce((sum, [, count]) => sum + count, 0);
 }
 
 export function holdingsOf(pid: number): Holdings {
@@ -55,10 +57,10 @@ export function holdingsOf(pid: number): Holdings {
   for (const descriptor of readdirSync(`/proc/${pid}/fd`)) {
     kinds[kindOf(`/proc/${pid}/fd/${descriptor}`)]++;
   }
-  const memory = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-  const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(memory)?.[1] ?? 0);
-  const ownKilobytes = kilobytes("Private_Clean") + kilobytes("Private_Dirty");
-  return { ...kinds, privateMiB: Math.round(ownKilobytes / 1024), residentMiB: Math.round(kilobytes("Rss") / 1024) };
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const mebibytes = (name: string): number =>
+    Math.round(Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0) / 1024);
+  return { ...kinds, ownMiB: mebibytes("RssAnon"), filesMiB: mebibytes("RssFile") + mebibytes("RssShmem") };
 }
 
 function kindOf(descriptor: string): "sockets" | "files" | "others" {

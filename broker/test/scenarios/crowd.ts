@@ -8,6 +8,7 @@ import type { Facts } from "./facts.ts";
 import { startMoraine } from "./moraine.ts";
 import type { Scenario } from "./scenario.ts";
 import { eventually, type RawAnswer, type Scene } from "./scene.ts";
+import { allSent } from "./sends.ts";
 
 /** 10,000 in all. */
 const QUEUES: Readonly<Record<string, number>> = { large: 4000, ...smaller(12, 500) };
@@ -34,8 +35,8 @@ interface Crowd {
 async function crowded(scene: Scene): Promise<Facts> {
   const { pid } = scene.subject;
   assert.ok(pid !== undefined);
-  // Java's client is connected by now.
-  await mqadmin(scene, "topicList");
+  // The client that makes topics is connected by now, and stays.
+  assert.equal((await scene.raw(28)).code, 0);
   const before = holdingsOf(pid);
   const places = await makeTopics(scene);
   assert.equal(places.length, 10_000);
@@ -62,8 +63,7 @@ async function crowded(scene: Scene): Promise<Facts> {
     await javaReached(scene, java, round);
     await Promise.all(crowd.consumers.map((consumer) => consumer.heartbeat(topicsOf(scene))));
   }
-  const [sent] = await scene.send(javaProducer, scene.name("large"), [{ body: "of Java" }]);
-  assert.equal(sent?.status, "SEND_OK");
+  allSent(await scene.send(javaProducer, scene.name("new"), [{ body: "of Java" }]));
   await seenByTools(scene);
   const busy = holdingsOf(pid);
 
@@ -188,7 +188,7 @@ async function seenByTools(scene: Scene): Promise<void> {
   const linesWith = (out: string, text: string): number => out.split("\n").filter((line) => line.includes(text)).length;
   const large = scene.name("large");
   const status = await mqadmin(scene, "topicStatus", "-t", large);
-  assert.equal(linesWith(status, large), QUEUES.large, status.slice(0, 500));
+  assert.equal(linesWith(status, `${scene.subject.brokerName} `), QUEUES.large, status.slice(0, 500));
   for (const name of GROUPS) {
     const progress = await mqadmin(scene, "consumerProgress", "-g", scene.name(name));
     assert.equal(linesWith(progress, scene.name("")) >= 10_000, true, progress.slice(0, 500));
@@ -203,9 +203,9 @@ async function leave({ consumers, producers }: Crowd): Promise<void> {
 }
 
 function show(looks: Readonly<Record<string, Holdings>>): void {
-  for (const [when, { sockets, files, others, privateMiB, residentMiB }] of Object.entries(looks)) {
-    const memory = `${privateMiB} MiB private, ${residentMiB} MiB resident`;
-    console.log(`${when}: ${sockets} sockets, ${files} files, ${others} other descriptors, ${memory}`);
+  for (const [when, { sockets, files, others, ownMiB, filesMiB }] of Object.entries(looks)) {
+    const descriptors = `${sockets} sockets, ${files} files, ${others} other descriptors`;
+    console.log(`${when}: ${descriptors}, ${ownMiB} MiB of its own and ${filesMiB} MiB of files`);
   }
 }
 
