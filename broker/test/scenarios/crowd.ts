@@ -18,7 +18,7 @@ const CONSUMERS_OF_GROUP = 200;
 const PRODUCERS = 100;
 const JAVA_CONSUMERS = 3;
 /** Descriptors of files that the store has open at a time, however many queues there are. */
-const OPEN_FILES = 1500;
+const OPEN_FILES = 512;
 
 function smaller(topics: number, queues: number): Record<string, number> {
   return Object.fromEntries(Array.from({ length: topics }, (_, n) => [`small-${n}`, queues]));
