@@ -28,6 +28,7 @@ mod reading;
 mod resident;
 pub mod segment;
 pub mod shared;
+mod signals;
 #[cfg(test)]
 mod stall;
 mod sync;
