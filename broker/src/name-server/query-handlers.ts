@@ -1,12 +1,12 @@
 /** What clients and tools ask: routes, lists of clusters and topics. */
+import { answerJson } from "../protocol/answers.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
-import { printBody, printFastjson } from "../protocol/json.ts";
+import { printBody } from "../protocol/json.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import { Version } from "../protocol/versions.ts";
 import type { Handler, Handlers } from "../transport/connection.ts";
-import { success, topicList } from "./answers.ts";
 import { type KVConfig, ORDER_TOPIC_NAMESPACE } from "./kv-config.ts";
 import type { Registry } from "./registry.ts";
 import { routeOf } from "./routes.ts";
@@ -41,7 +41,7 @@ export function queryHandlers(parts: QueryParts): Handlers {
     listed("enableTopicList", () => topicList(topics.withFlag(matches)));
   return [
     [RequestCode.GET_ROUTEINFO_BY_TOPIC, (request) => route(parts, request)],
-    [RequestCode.GET_BROKER_CLUSTER_INFO, () => success(undefined, printFastjson(registry.clusterInfo()))],
+    [RequestCode.GET_BROKER_CLUSTER_INFO, () => answerJson(registry.clusterInfo())],
     [RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER, listed("enableAllTopicList", () => topicList(topics.names()))],
     [
       RequestCode.GET_TOPICS_BY_CLUSTER,
@@ -70,7 +70,12 @@ function route({ registry, kv, settings, now, startedAt }: QueryParts, { ext, ve
   }
   // Older native clients read the bare keys of fastjson, and nothing else.
   const isStandard = zoneName === undefined && (version >= Version.V4_9_4 || fields.boolean("acceptStandardJsonOnly"));
-  return success(undefined, isStandard ? printBody(found) : printFastjson(found));
+  return isStandard ? { code: ResponseCode.SUCCESS, body: printBody(found) } : answerJson(found);
+}
+
+/** A `TopicList`. */
+function topicList(topics: Iterable<string>, brokerAddr?: string): Response {
+  return answerJson({ topicList: [...topics], brokerAddr });
 }
 
 /** Names of clusters and brokers are topics, too. */

@@ -1,6 +1,7 @@
 /** How far groups have come in the queues of their topics. */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { answerJson } from "../protocol/answers.ts";
 import type { MessageQueue } from "../protocol/bodies/message-queue.ts";
 import type { ConsumeStats, ConsumeStatsList, OffsetWrapper, QueueTimeSpan } from "../protocol/bodies/statistics.ts";
 import type { TopicConfig } from "../protocol/bodies/topic-config.ts";
@@ -14,7 +15,6 @@ import type { GroupTable } from "../tables/group-table.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson } from "./answers.ts";
 import { brokerAddress, earliestTimeOf, timeOrNone } from "./queues.ts";
 import { Slices } from "./slices.ts";
 

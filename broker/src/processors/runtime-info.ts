@@ -3,13 +3,13 @@ import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type Store, StoreError } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { answerJson } from "../protocol/answers.ts";
 import { RequestCode } from "../protocol/codes.ts";
 import type { Response } from "../protocol/command.ts";
 import { OWN_VERSION, versionName } from "../protocol/versions.ts";
 import type { DelayService } from "../services/delay-service.ts";
 import type { Statistics } from "../services/statistics.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson } from "./answers.ts";
 import { NO_TIME } from "./queues.ts";
 
 export interface RuntimeInfoParts {
