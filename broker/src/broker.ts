@@ -32,8 +32,6 @@ import type { Handlers } from "./transport/connection.ts";
 import { Dispatcher } from "./transport/dispatcher.ts";
 import { RemotingServer } from "./transport/server.ts";
 
-/** How long requests under way may take to be answered when the broker stops. */
-const GRACE_MS = 3000;
 /** The second port is so far below the first. It takes no pulls, so that sends there never stand behind one. */
 const SECOND_PORT_BELOW = 2;
 const NOT_ON_SECOND_PORT: ReadonlySet<number> = new Set([RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE]);
@@ -92,7 +90,7 @@ async function startNameServer(config: Config, log: Log, stops: Stops): Promise<
     kvConfigPath: join(config.storePathRootDir, "config", "nameServerKv.json"),
   };
   const server = await NameServer.listen({ options, log });
-  stops.add("name server", () => server.close(GRACE_MS));
+  stops.add("name server", () => server.close());
   const { port } = server;
   return {
     advertised: printAddress({ address: config.brokerIP1, port }),
@@ -157,7 +155,7 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
   const servers = await listen(config, handlers, log, stops);
   // All at once: what is held is answered, and whoever asks again for it finds no port.
   stops.add("requests", () => {
-    const closed = servers.map((server) => server.close(GRACE_MS));
+    const closed = servers.map((server) => server.close());
     heldPulls.stop();
     return Promise.all(closed);
   });
@@ -178,7 +176,7 @@ async function listen(config: Config, handlers: Handlers, log: Log, stops: Stops
   ] as const) {
     const server = await RemotingServer.listen({ host, ports: [port], dispatcher, limits, log });
     servers.push(server);
-    stops.add(`port ${port}`, () => server.close(GRACE_MS));
+    stops.add(`port ${port}`, () => server.close());
   }
   return servers;
 }

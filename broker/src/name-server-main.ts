@@ -8,8 +8,6 @@ import { NameServer } from "./name-server/name-server.ts";
 import { isOption, readNameServerOptions } from "./name-server/options.ts";
 import { printAddress } from "./protocol/hosts.ts";
 
-const GRACE_MS = 3000;
-
 interface Given {
   readonly config?: string;
   readonly listen?: string;
@@ -40,7 +38,7 @@ async function run(given: Given): Promise<void> {
     if (stopping) process.exit(1);
     stopping = true;
     log.info({ signal }, "name server stops");
-    server.close(GRACE_MS).then(
+    server.close().then(
       () => log.info({}, "name server stopped"),
       (error: unknown) => log.error({ err: error }, "name server did not stop cleanly"),
     );

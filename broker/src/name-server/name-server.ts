@@ -70,7 +70,7 @@ export class NameServer {
   }
 
   /** Answers what is under way, for at most so long, and stops. */
-  async close(graceMs: number): Promise<void> {
+  async close(graceMs?: number): Promise<void> {
     await this.#server.close(graceMs);
     this.#registry.stop();
   }

@@ -11,6 +11,8 @@ import { isSameMachine, SocketConnection } from "./socket-connection.ts";
 const BACKLOG = 1024;
 /** A flood of connections shall not be one of log lines. */
 const DROP_LOG_INTERVAL_MS = 10_000;
+/** How long requests under way may take to be answered when a server stops. */
+const GRACE_MS = 3000;
 
 export interface RemotingServerOptions {
   /** Address to listen at. */
@@ -68,7 +70,7 @@ export class RemotingServer {
   }
 
   /** Stops listening, lets requests under way be answered for at most so long, and closes all connections. */
-  close(graceMs: number): Promise<void> {
+  close(graceMs: number = GRACE_MS): Promise<void> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;
   }
