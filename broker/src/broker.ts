@@ -30,6 +30,7 @@ import { TopicTable } from "./tables/topic-table.ts";
 import { RemotingClient } from "./transport/client.ts";
 import type { Handlers } from "./transport/connection.ts";
 import { Dispatcher } from "./transport/dispatcher.ts";
+import { HeldBytes } from "./transport/held-bytes.ts";
 import { RemotingServer } from "./transport/server.ts";
 
 /** The second port is so far below the first. It takes no pulls, so that sends there never stand behind one. */
@@ -53,8 +54,9 @@ export class Broker {
   static async start(configuration: Configuration, log: Log): Promise<Broker> {
     const stops = new Stops(log);
     try {
-      const nameServer = await startNameServer(configuration.values, log, stops);
-      const topics = await startServing(configuration, log, stops);
+      const held = new HeldBytes();
+      const nameServer = await startNameServer(configuration.values, held, log, stops);
+      const topics = await startServing(configuration, held, log, stops);
       await register(configuration, { nameServer, topics, log, stops });
       return new Broker(stops, nameServer?.advertised);
     } catch (error) {
@@ -80,7 +82,12 @@ interface OwnNameServer {
   readonly own: string;
 }
 
-async function startNameServer(config: Config, log: Log, stops: Stops): Promise<OwnNameServer | undefined> {
+async function startNameServer(
+  config: Config,
+  held: HeldBytes,
+  log: Log,
+  stops: Stops,
+): Promise<OwnNameServer | undefined> {
   if (!config.nameServerEnable) return undefined;
   const options = {
     bindAddress: config.bindAddress,
@@ -89,7 +96,7 @@ async function startNameServer(config: Config, log: Log, stops: Stops): Promise<
     brokerAccess: config.brokerAccess,
     kvConfigPath: join(config.storePathRootDir, "config", "nameServerKv.json"),
   };
-  const server = await NameServer.listen({ options, log });
+  const server = await NameServer.listen({ options, held, log });
   stops.add("name server", () => server.close());
   const { port } = server;
   return {
@@ -105,7 +112,12 @@ function ownAddress(bindAddress: string): string {
 }
 
 /** Opens the store, and listens for requests. Resolves with the topics that there are. */
-async function startServing(configuration: Configuration, log: Log, stops: Stops): Promise<TopicTable> {
+async function startServing(
+  configuration: Configuration,
+  held: HeldBytes,
+  log: Log,
+  stops: Stops,
+): Promise<TopicTable> {
   const config = configuration.values;
   stops.add("events of the store", logStoreEvents(config.storePathRootDir, log));
   const store = await Store.open(config.storePathRootDir, storeOptions(config));
@@ -152,7 +164,7 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
     startedAt: Date.now(),
     log,
   });
-  const servers = await listen(config, handlers, log, stops);
+  const servers = await listen(config, { handlers, held, log, stops });
   // All at once: what is held is answered, and whoever asks again for it finds no port.
   stops.add("requests", () => {
     const closed = servers.map((server) => server.close());
@@ -162,7 +174,14 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
   return topics;
 }
 
-async function listen(config: Config, handlers: Handlers, log: Log, stops: Stops): Promise<RemotingServer[]> {
+interface ServingParts {
+  readonly handlers: Handlers;
+  readonly held: HeldBytes;
+  readonly log: Log;
+  readonly stops: Stops;
+}
+
+async function listen(config: Config, { handlers, held, log, stops }: ServingParts): Promise<RemotingServer[]> {
   const { bindAddress: host, listenPort } = config;
   const limits = { idleMs: config.serverChannelMaxIdleTimeSeconds * 1000 };
   const before = [administrativeHook(config)];
@@ -174,7 +193,7 @@ async function listen(config: Config, handlers: Handlers, log: Log, stops: Stops
     [listenPort, forAll],
     [listenPort - SECOND_PORT_BELOW, forSecond],
   ] as const) {
-    const server = await RemotingServer.listen({ host, ports: [port], dispatcher, limits, log });
+    const server = await RemotingServer.listen({ host, ports: [port], dispatcher, limits, held, log });
     servers.push(server);
     stops.add(`port ${port}`, () => server.close());
   }

@@ -16,8 +16,8 @@ export interface TransportLimits {
   /** Bytes that wait to be written from which on a connection is not read, and what is large is not read for it. */
   readonly writeHighWaterBytes: number;
   /**
-   * Bytes that all connections of a server may hold together: frames that are not whole, requests under way, answers beyond
-   * the high-water mark. Past it, the connection that holds most is closed.
+   * Bytes that all connections may hold together: frames that are not whole, requests under way, what waits to be written.
+   * Past it, the connection that holds most is closed.
    */
   readonly maxHeldBytes: number;
   /** A peer that takes nothing for so long, while more waits than the high-water mark, is closed. */
