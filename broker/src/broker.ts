@@ -16,6 +16,7 @@ import { ConsumerRegistry } from "./services/consumers.ts";
 import { delaysOf } from "./services/delay-levels.ts";
 import { DelayService } from "./services/delay-service.ts";
 import { HeldPulls } from "./services/held-pulls.ts";
+import { LogExpiry } from "./services/log-expiry.ts";
 import { ProducerRegistry } from "./services/producers.ts";
 import { QueueLocks } from "./services/queue-locks.ts";
 import { Registration } from "./services/registration.ts";
@@ -126,6 +127,8 @@ async function startServing(
   const topics = new TopicTable(store, { config });
   const groups = new GroupTable(store, { config });
   const offsets = new OffsetTable(store);
+  const setBack = offsets.setBackToEnds();
+  if (setBack > 0) log.warn({ queues: setBack }, "offsets of groups lay behind the end of their queues, and were set to it");
   stops.add("tables", () => Promise.all([topics.flush(), groups.flush(), offsets.flush()]));
   await Promise.all([topics.ready, groups.ready]);
 
@@ -146,6 +149,10 @@ async function startServing(
   });
   stops.add("delivery of delayed messages", () => delays.stop());
   delays.start();
+
+  const expiry = new LogExpiry({ store, config, log });
+  stops.add("removing of old files", () => expiry.stop());
+  expiry.start();
 
   const heldPulls = new HeldPulls(store, config.maxHeldPulls);
   const handlers = brokerHandlers({

@@ -4,9 +4,12 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { pino } from "pino";
 import { getProperties } from "properties-file";
+import { logOutput } from "./log-output.ts";
 import { NameServer } from "./name-server/name-server.ts";
 import { isOption, readNameServerOptions } from "./name-server/options.ts";
 import { printAddress } from "./protocol/hosts.ts";
+
+const STANDARD_OUTPUT = 1;
 
 interface Given {
   readonly config?: string;
@@ -26,7 +29,7 @@ function optionsOf({ config, listen, port, kvConfig, logLevel }: Given): Record<
 
 async function run(given: Given): Promise<void> {
   const options = optionsOf(given);
-  const log = pino({ name: "name-server", level: readNameServerOptions(options).logLevel });
+  const log = pino({ name: "name-server", level: readNameServerOptions(options).logLevel }, logOutput(STANDARD_OUTPUT));
   const unused = Object.keys(options).filter((name) => !isOption(name));
   if (unused.length > 0) log.warn({ options: unused }, "options that mean nothing to this name server");
   const server = await NameServer.listen({ options, log });

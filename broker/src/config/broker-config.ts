@@ -91,10 +91,15 @@ export interface BrokerConfig {
   readonly maxIndexNum: number;
   readonly messageIndexEnable: boolean;
   readonly enabledAppendPropCRC: boolean;
+  /** Hours. */
   readonly fileReservedTime: number;
   /** Hours of the day, divided by `;`, of which the first counts. */
   readonly deleteWhen: string;
+  /** Percent of the disk in use, above which old files of the log go at any hour. */
   readonly diskMaxUsedSpaceRatio: number;
+  /** Percent above which files go whatever their age, unless `cleanFileForciblyEnable` is false. */
+  readonly diskSpaceCleanForciblyRatio: number;
+  readonly cleanFileForciblyEnable: boolean;
 
   /** Options that cannot be changed while it runs, divided by `;`. */
   readonly configBlackList: string;
