@@ -142,6 +142,7 @@ async function startServing(
   const delayOffsets = new DelayOffsets(store);
   const delays = new DelayService({
     store,
+    topics,
     offsets: delayOffsets,
     delays: delaysOf(config.messageDelayLevel),
     log,

@@ -3,10 +3,13 @@ import { type PutResult, type Store, type StoredMessage, StoreError } from "mora
 import type { Log } from "../log.ts";
 import { SystemTopic } from "../protocol/names.ts";
 import type { Clock } from "./clock.ts";
-import { realPlace } from "./delay-levels.ts";
+import { topicConfig } from "../tables/topic-config.ts";
+import type { TopicTable } from "../tables/topic-table.ts";
+import { realPlace, UNDELIVERABLE } from "./delay-levels.ts";
 
 export interface DelayQueueParts {
   readonly store: Store;
+  readonly topics: Pick<TopicTable, "create">;
   readonly clock: Clock;
   readonly log: Log;
   readonly level: number;
@@ -18,10 +21,13 @@ export interface DelayQueueParts {
   readonly onDelivered: (queue: DelayQueue, messages: readonly Delivered[], endOffset: number) => void;
 }
 
-/** A message that was put where it goes. */
-export interface Delivered {
+interface Place {
   readonly topic: string;
   readonly queueId: number;
+}
+
+/** A message that was put where it goes, or with the dead letters. */
+export interface Delivered extends Place {
   /** As it had waited. */
   readonly message: StoredMessage;
   readonly result: PutResult;
@@ -139,36 +145,60 @@ export class DelayQueue {
     if (failure !== undefined) throw failure;
   }
 
-  /** Undefined for a message that can be put nowhere. */
+  /** Undefined for a message that can be put nowhere at all. */
   async #put(message: StoredMessage): Promise<Delivered | undefined> {
-    const { store, log, level } = this.#parts;
+    const { log } = this.#parts;
     const place = realPlace(message.properties);
-    const facts = { level, offset: message.queueOffset, id: message.offsetMsgId };
     if (place === undefined) {
-      log.error(facts, "a delayed message does not say where it goes, and is passed over");
-      return undefined;
+      log.error(this.#factsOf(message), "a delayed message does not say where it goes; it goes to the dead letters");
+      return await this.#putDead(message);
     }
     try {
-      const result = await store.append({
-        ...place,
-        body: message.body,
-        properties: message.properties,
-        flag: message.flag,
-        sysFlag: message.sysFlag,
-        bornTimestamp: message.bornTimestamp,
-        bornHost: message.bornHost,
-        storeHost: message.storeHost,
-        reconsumeTimes: message.reconsumeTimes,
-      });
-      return { ...place, message, result };
+      return await this.#putAt(place, message);
     } catch (error) {
-      if (!(error instanceof StoreError && HOPELESS.has(error.code))) throw error;
-      log.error(
-        { ...facts, ...place, err: error },
-        "a delayed message cannot be put where it goes, and is passed over",
-      );
+      if (!isHopeless(error)) throw error;
+      const facts = { ...this.#factsOf(message), ...place, err: error };
+      log.error(facts, "a delayed message cannot be put where it goes; it goes to the dead letters");
+      return await this.#putDead(message);
+    }
+  }
+
+  /** RocketMQ tries such a message for ever, and delivers no other one of its level. */
+  async #putDead(message: StoredMessage): Promise<Delivered | undefined> {
+    const { topics, log } = this.#parts;
+    const { topic } = UNDELIVERABLE;
+    try {
+      await topics.create(topicConfig(topic, 1));
+    } catch (error) {
+      log.warn({ err: error, topic }, "dead letters can be read once their topic is made");
+    }
+    try {
+      return await this.#putAt(UNDELIVERABLE, message);
+    } catch (error) {
+      if (!isHopeless(error)) throw error;
+      const facts = { ...this.#factsOf(message), err: error };
+      log.error(facts, "a delayed message cannot be put anywhere; it can be read by its id until its file of the log goes");
       return undefined;
     }
+  }
+
+  async #putAt(place: Place, message: StoredMessage): Promise<Delivered> {
+    const result = await this.#parts.store.append({
+      ...place,
+      body: message.body,
+      properties: message.properties,
+      flag: message.flag,
+      sysFlag: message.sysFlag,
+      bornTimestamp: message.bornTimestamp,
+      bornHost: message.bornHost,
+      storeHost: message.storeHost,
+      reconsumeTimes: message.reconsumeTimes,
+    });
+    return { ...place, message, result };
+  }
+
+  #factsOf({ queueOffset, offsetMsgId }: StoredMessage): object {
+    return { level: this.level, offset: queueOffset, id: offsetMsgId };
   }
 
   /** Goes on behind a damaged record. */
@@ -181,4 +211,8 @@ export class DelayQueue {
     this.#offset = nextOffset;
     return true;
   }
+}
+
+function isHopeless(error: unknown): boolean {
+  return error instanceof StoreError && HOPELESS.has(error.code);
 }
