@@ -2,9 +2,9 @@
 import { type PutResult, type Store, type StoredMessage, StoreError } from "moraine";
 import type { Log } from "../log.ts";
 import { SystemTopic } from "../protocol/names.ts";
-import type { Clock } from "./clock.ts";
 import { topicConfig } from "../tables/topic-config.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
+import type { Clock } from "./clock.ts";
 import { realPlace, UNDELIVERABLE } from "./delay-levels.ts";
 
 export interface DelayQueueParts {
