@@ -7,7 +7,7 @@ import { addressList } from "./config/schema.ts";
 import { brokerHandlers } from "./handlers.ts";
 import type { Log } from "./log.ts";
 import { NameServer } from "./name-server/name-server.ts";
-import { administrativeHook } from "./processors/administrative.ts";
+import { administrativeHook, changesHook } from "./processors/administrative.ts";
 import { brokerAddress } from "./processors/queues.ts";
 import { maxBodyBytes } from "./protocol/body-limits.ts";
 import { RequestCode } from "./protocol/codes.ts";
@@ -17,10 +17,12 @@ import { delaysOf } from "./services/delay-levels.ts";
 import { DelayService } from "./services/delay-service.ts";
 import { HeldPulls } from "./services/held-pulls.ts";
 import { LogExpiry } from "./services/log-expiry.ts";
+import { MinuteLooks } from "./services/minute-looks.ts";
 import { ProducerRegistry } from "./services/producers.ts";
 import { QueueLocks } from "./services/queue-locks.ts";
 import { Registration } from "./services/registration.ts";
 import { Statistics } from "./services/statistics.ts";
+import { StoreHealth } from "./services/store-health.ts";
 import { Stops } from "./stops.ts";
 import { logStoreEvents } from "./store-events.ts";
 import { storeOptions } from "./store-options.ts";
@@ -123,6 +125,7 @@ async function startServing(
   stops.add("events of the store", logStoreEvents(config.storePathRootDir, log));
   const store = await Store.open(config.storePathRootDir, storeOptions(config));
   stops.add("store", () => store.close());
+  const health = new StoreHealth({ store, log });
 
   const topics = new TopicTable(store, { config });
   const groups = new GroupTable(store, { config });
@@ -140,6 +143,8 @@ async function startServing(
 
   const statistics = new Statistics({ clusterName: config.brokerClusterName, systemTopics: topics.system });
   const delayOffsets = new DelayOffsets(store);
+  // What is wrong with the tables' files.
+  health.look();
   const delays = new DelayService({
     store,
     topics,
@@ -152,12 +157,14 @@ async function startServing(
   delays.start();
 
   const expiry = new LogExpiry({ store, config, log });
-  stops.add("removing of old files", () => expiry.stop());
-  expiry.start();
+  const looks = new MinuteLooks({ looks: [() => health.look(), () => expiry.look()], log });
+  stops.add("looks", () => looks.stop());
+  looks.start();
 
   const heldPulls = new HeldPulls(store, config.maxHeldPulls);
   const handlers = brokerHandlers({
     store,
+    health,
     configuration,
     topics,
     groups,
@@ -192,7 +199,7 @@ interface ServingParts {
 async function listen(config: Config, { handlers, held, log, stops }: ServingParts): Promise<RemotingServer[]> {
   const { bindAddress: host, listenPort } = config;
   const limits = { idleMs: config.serverChannelMaxIdleTimeSeconds * 1000 };
-  const before = [administrativeHook(config)];
+  const before = [administrativeHook(config), changesHook(log)];
   const forAll = new Dispatcher({ handlers, before, maxBodyBytes, log });
   const withoutPulls = [...handlers].filter(([code]) => !NOT_ON_SECOND_PORT.has(code));
   const forSecond = new Dispatcher({ handlers: withoutPulls, before, maxBodyBytes, log });

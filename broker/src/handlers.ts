@@ -30,6 +30,7 @@ import type { ProducerRegistry } from "./services/producers.ts";
 import type { QueueLocks } from "./services/queue-locks.ts";
 import { ReadGate } from "./services/read-gate.ts";
 import type { Statistics } from "./services/statistics.ts";
+import type { StoreHealth } from "./services/store-health.ts";
 import type { DelayOffsets } from "./tables/delay-offsets.ts";
 import type { GroupTable } from "./tables/group-table.ts";
 import type { OffsetTable } from "./tables/offset-table.ts";
@@ -38,6 +39,7 @@ import type { Handlers } from "./transport/connection.ts";
 
 export interface HandlerParts {
   readonly store: Store;
+  readonly health: StoreHealth;
   readonly configuration: ConfigurationView;
   readonly topics: TopicTable;
   readonly groups: GroupTable;

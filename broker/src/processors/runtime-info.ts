@@ -39,6 +39,7 @@ async function runtimeInfo(parts: RuntimeInfoParts): Promise<Response> {
     ...(await disk(parts.store)),
     ...(await log(parts.store)),
     ...running(parts),
+    brokerActive: String(parts.store.state === "open"),
     ...pools(),
     ...timers(),
     ...delays(parts),
@@ -58,7 +59,6 @@ function running({ startedAt, now = Date.now }: RuntimeInfoParts): Table {
   ];
   return {
     bootTimestamp: String(startedAt),
-    brokerActive: "true",
     brokerVersionDesc: versionName(OWN_VERSION),
     runtime: `[ ${days} days, ${hours} hours, ${minutes} minutes, ${seconds % 60} seconds ]`,
   };

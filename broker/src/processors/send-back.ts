@@ -2,11 +2,13 @@
 import type { Store, StoredMessage } from "moraine";
 import { StoreError } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import type { Log } from "../log.ts";
 import type { SubscriptionGroupConfig } from "../protocol/bodies/subscription-group.ts";
 import { Permission, type TopicConfig } from "../protocol/bodies/topic-config.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
+import { printAddress } from "../protocol/hosts.ts";
 import { PropertyName, printProperties } from "../protocol/message-properties.ts";
 import { retryTopic, SystemTopic } from "../protocol/names.ts";
 import { RequestError } from "../protocol/request-error.ts";
@@ -15,6 +17,7 @@ import { delaysOf, waitingPlace } from "../services/delay-levels.ts";
 import type { ReadGate } from "../services/read-gate.ts";
 import { sendBack } from "../services/retries.ts";
 import type { Statistics } from "../services/statistics.ts";
+import type { StoreHealth } from "../services/store-health.ts";
 import type { GroupTable } from "../tables/group-table.ts";
 import { TopicFlag } from "../tables/topic-config.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
@@ -28,11 +31,14 @@ import { randomQueue } from "./messages/send-topics.ts";
 
 export interface SendBackParts {
   readonly store: Store;
+  /** Told of messages that the store does not take. */
+  readonly health: Pick<StoreHealth, "refused">;
   readonly config: BrokerConfig;
   readonly topics: TopicTable;
   readonly groups: GroupTable;
   readonly reads: ReadGate;
   readonly statistics: Statistics;
+  readonly log: Log;
 }
 
 export function sendBackHandlers(parts: SendBackParts): Handlers {
@@ -99,7 +105,11 @@ async function putBack(parts: SendBackParts, request: Command, { connection }: R
   const named = message.properties.get(PropertyName.RETRY_TOPIC) ?? message.topic;
   const topic = topics.get(named) === undefined ? message.topic : named;
   statistics.sentBack(name, topic);
-  if (isDead) statistics.deadLetter(name, topic);
+  if (isDead) {
+    statistics.deadLetter(name, topic);
+    const facts = { group: name, topic, id: message.offsetMsgId, client: printAddress(connection.remote) };
+    parts.log.warn(facts, "a message goes to the dead letters");
+  }
   return { response: { code: ResponseCode.SUCCESS }, endOffset };
 }
 
@@ -160,6 +170,7 @@ async function put(
     statistics.put(place.topic, 1, size, place.queueId);
     return { isDead: back.isDeadLetter, endOffset };
   } catch (error) {
+    parts.health.refused(error);
     const refusal = storeRefusal(error, config.maxMessageSize);
     throw refusal instanceof RequestError ? notPut(STATUS[refusal.code] ?? "UNKNOWN_ERROR", refusal) : error;
   }

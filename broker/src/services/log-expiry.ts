@@ -6,21 +6,21 @@
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
 import type { Log } from "../log.ts";
-import { type Clock, monotonicNow, systemClock } from "./clock.ts";
+import { monotonicNow } from "./clock.ts";
 import { diskUse } from "./disk-use.ts";
 
 export interface LogExpiryParts {
   readonly store: Store;
   readonly config: BrokerConfig;
   readonly log: Log;
-  readonly clock?: Clock | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now?: (() => number) | undefined;
   /** Milliseconds of a clock that nobody sets. */
   readonly elapsed?: (() => number) | undefined;
   /** Of the disk that has the store. */
   readonly usedPercent?: (() => Promise<number>) | undefined;
 }
 
-const LOOK_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 /** The hour of the day, local time, in which the store removes what is old. */
@@ -32,56 +32,33 @@ export class LogExpiry {
   readonly #store: Store;
   readonly #config: BrokerConfig;
   readonly #log: Log;
-  readonly #clock: Clock;
+  readonly #now: () => number;
   readonly #elapsed: () => number;
   readonly #usedPercent: () => Promise<number>;
-  readonly #ending: AbortController = new AbortController();
   /** When it was made, by either clock. */
   readonly #made: { readonly now: number; readonly elapsed: number };
-  #run: Promise<void> = Promise.resolve();
   #minOffset: number;
   /** At the last look. */
   #hour: number;
 
-  constructor({ store, config, log, clock = systemClock, elapsed = monotonicNow, usedPercent }: LogExpiryParts) {
+  constructor({ store, config, log, now = Date.now, elapsed = monotonicNow, usedPercent }: LogExpiryParts) {
     this.#store = store;
     this.#config = config;
     this.#log = log;
-    this.#clock = clock;
+    this.#now = now;
     this.#elapsed = elapsed;
     this.#usedPercent = usedPercent ?? (async () => (await diskUse(store.path)).usedPercent);
-    this.#made = { now: clock.now(), elapsed: elapsed() };
+    this.#made = { now: now(), elapsed: elapsed() };
     this.#minOffset = store.log.minOffset;
     this.#hour = hourOf(this.#made.now);
   }
 
-  start(): void {
-    this.#run = this.#lookOnAndOn(this.#ending.signal);
-  }
-
-  async stop(): Promise<void> {
-    this.#ending.abort();
-    await this.#run;
-  }
-
-  async #lookOnAndOn(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      await this.#clock.sleep(LOOK_MS, signal);
-      if (signal.aborted) return;
-      try {
-        await this.#look();
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#log.warn({ err: error }, "whether old files of the log have to go could not be seen; it is tried again");
-      }
-    }
-  }
-
-  async #look(): Promise<void> {
+  /** To be called now and then. */
+  async look(): Promise<void> {
     const usedPercent = await this.#usedPercent();
     this.#tellOfStore(usedPercent);
     if (usedPercent <= this.#config.diskMaxUsedSpaceRatio) return;
-    const before = this.#now() - this.#config.fileReservedTime * HOUR_MS;
+    const before = this.#time() - this.#config.fileReservedTime * HOUR_MS;
     // So many as one call takes, as the store itself: the rest with the next look.
     const { files } = await this.#store.expire({ before: Math.max(before, 0) });
     this.#minOffset = this.#store.log.minOffset;
@@ -90,16 +67,16 @@ export class LogExpiry {
   }
 
   /** A clock that leaps ahead makes nothing old. */
-  #now(): number {
+  #time(): number {
     const { now, elapsed } = this.#made;
-    return Math.min(this.#clock.now(), now + this.#elapsed() - elapsed);
+    return Math.min(this.#now(), now + this.#elapsed() - elapsed);
   }
 
   /** What the store has removed since the last look. */
   #tellOfStore(usedPercent: number): void {
     const { minOffset } = this.#store.log;
     const from = this.#minOffset;
-    const hours = [this.#hour, hourOf(this.#clock.now())];
+    const hours = [this.#hour, hourOf(this.#now())];
     this.#minOffset = minOffset;
     this.#hour = hours[1] as number;
     if (minOffset <= from) return;

@@ -14,6 +14,7 @@ import { ProducerRegistry } from "../../../src/services/producers.ts";
 import { QueueLocks } from "../../../src/services/queue-locks.ts";
 import { ReadGate } from "../../../src/services/read-gate.ts";
 import { Statistics } from "../../../src/services/statistics.ts";
+import { StoreHealth } from "../../../src/services/store-health.ts";
 import { DelayOffsets } from "../../../src/tables/delay-offsets.ts";
 import { GroupTable } from "../../../src/tables/group-table.ts";
 import { OffsetTable } from "../../../src/tables/offset-table.ts";
@@ -95,9 +96,17 @@ export class Rig {
   readonly consumers: ConsumerRegistry;
   readonly locks: QueueLocks;
   readonly statistics: Statistics;
+  readonly health: StoreHealth;
   readonly reads: ReadGate = new ReadGate();
   readonly delayOffsets: DelayOffsets;
-  readonly log: Log = silent;
+  /** Lines of the log: level and sentence. */
+  readonly lines: string[] = [];
+  readonly log: Log = {
+    ...silent,
+    info: (_, sentence) => void this.lines.push(`info: ${sentence}`),
+    warn: (_, sentence) => void this.lines.push(`warn: ${sentence}`),
+    error: (_, sentence) => void this.lines.push(`error: ${sentence}`),
+  };
   /** What handlers threw that no answer was meant for. */
   readonly failures: unknown[] = [];
   readonly connection: FakeConnection = new FakeConnection();
@@ -107,6 +116,7 @@ export class Rig {
   private constructor(directory: string, store: Store, given: Readonly<Record<string, string>>) {
     this.#directory = directory;
     this.store = store;
+    this.health = new StoreHealth({ store, log: this.log });
     this.configuration = Configuration.load(
       { given: { brokerName: "broker-a", storePathRootDir: directory, ...given } },
       silent,

@@ -62,6 +62,7 @@ test("each time takes the next level, until it is dead", async () => {
   expect(propertiesOf(dead)).toMatchObject({ ORIGIN_MESSAGE_ID: messages(one, "orders")[0]?.offsetMsgId });
   expect(one.rig.topics.get("%DLQ%readers")).toMatchObject({ readQueueNums: 1, perm: 6 });
   expect(one.statistics.snapshot("DLQ_PUT_NUMS", "orders@readers")).toBeDefined();
+  expect(one.rig.lines).toEqual(["warn: a message goes to the dead letters"]);
 });
 
 test("the client may say the level, how often, and that it is enough", async () => {
@@ -132,6 +133,7 @@ test("a store that does not take the copy is told with RocketMQ's name for it", 
     });
     expect(await sendBack()).toMatchObject({ code: ResponseCode.SYSTEM_ERROR, remark });
   }
+  expect(one.rig.lines).toEqual(["error: the store does not take messages"]);
 });
 
 test("with SYNC_FLUSH it is answered once the copy is on the disk, and not as done where that takes too long", async () => {
