@@ -161,3 +161,37 @@ test("names and keys that clients choose are counted for as long as they are not
   expect(statistics.snapshot("GROUP_GET_NUMS", "t@g99")).toBeDefined();
   expect(statistics.snapshot("BROKER_GET_NUMS", "c")).toBeDefined();
 });
+
+test("queues beyond the maximum are not counted for, and take nothing from topics and groups", () => {
+  let now = START;
+  const statistics = new Statistics({ clusterName: "c", maximum: 50, now: () => now });
+  const round = (queues: number) => {
+    for (let queueId = 0; queueId < queues; queueId++) {
+      statistics.put("t", 1, 10, queueId);
+      statistics.got("g", "t", queueId, 1, 10);
+    }
+  };
+  round(1000);
+  const counted = (name: string, key: (queueId: number) => string) =>
+    Array.from({ length: 1000 }, (_, queueId) => statistics.snapshot(name, key(queueId))).filter(Boolean).length;
+  const queues = () => [
+    counted("QUEUE_PUT_NUMS", (queueId) => `t@${queueId}`),
+    counted("QUEUE_GET_NUMS", (queueId) => `t@${queueId}@g`),
+  ];
+  expect(queues()).toEqual([13, 12]);
+  expect(statistics.snapshot("TOPIC_PUT_NUMS", "t")?.statsMinute.sum).toBe(1000);
+  expect(statistics.snapshot("GROUP_GET_NUMS", "t@g")?.statsMinute.sum).toBe(1000);
+  // Those that stand still for long make room.
+  now += HOUR - 1;
+  round(2);
+  statistics.put("t", 1, 10, 999);
+  expect(statistics.snapshot("QUEUE_PUT_NUMS", "t@999")).toBeUndefined();
+  now += MINUTE;
+  statistics.put("t", 1, 10, 999);
+  expect(statistics.snapshot("QUEUE_PUT_NUMS", "t@999")?.statsMinute.sum).toBe(1);
+  expect(queues()).toEqual([3, 2]);
+  statistics.deleteTopic("t");
+  expect(queues()).toEqual([0, 0]);
+  round(1000);
+  expect(queues()).toEqual([13, 12]);
+});
