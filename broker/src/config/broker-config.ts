@@ -8,7 +8,8 @@ export interface BrokerConfig {
   readonly brokerName: string;
   /** 0: a master, which is all that there is. */
   readonly brokerId: number;
-  readonly brokerRole: "ASYNC_MASTER" | "SYNC_MASTER";
+  /** A master that waits for no replicas, which is all that there is. */
+  readonly brokerRole: "ASYNC_MASTER";
   /** Address that clients are told, and that is in message ids. Default, unlike RocketMQ's: 127.0.0.1. */
   readonly brokerIP1: string;
   /** Address that replicas are told; nothing listens there. Default: `brokerIP1`. */

@@ -93,7 +93,9 @@ const shape = {
   brokerPermission: option("6", "2 (write), 4 (read) or 6 (both)", (given) =>
     [2, 4, 6].find((one) => String(one) === given),
   ),
-  brokerRole: choice<"ASYNC_MASTER" | "SYNC_MASTER">("ASYNC_MASTER", "SYNC_MASTER"),
+  brokerRole: option("ASYNC_MASTER", "ASYNC_MASTER: there are no replicas to wait for, nor to be one", (given) =>
+    given === "ASYNC_MASTER" ? given : undefined,
+  ),
   brokerTopicEnable: boolean(true),
   channelExpiredTimeout: integer(120_000, 1),
   cleanFileForciblyEnable: boolean(true),
