@@ -94,7 +94,7 @@ export class OffsetTable {
     return this.#groups.offset(group, topic, queueId);
   }
 
-  /** In memory at once, on the disk within about a second. Throws StoreError. */
+  /** In memory at once, on the disk soon: within about a second, later where the table is large. Throws StoreError. */
   commit(group: string, topic: string, queueId: number, offset: number): void {
     this.#groups.commit(group, topic, queueId, offset);
     if (this.#topics.get(group)?.has(topic) !== true) this.#note(group, topic);
@@ -162,7 +162,7 @@ export class OffsetTable {
     }
   }
 
-  /** The whole table, as it is on the disk. */
+  /** The whole table, as it is written. */
   toJSON(): JsonValue {
     return this.#table.toJSON();
   }

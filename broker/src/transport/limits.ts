@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import { MAX_FRAME_BYTES } from "../protocol/frame.ts";
 
 /** What a peer may cost. Sizes in bytes, times in milliseconds. */
@@ -29,6 +30,9 @@ export interface TransportLimits {
   readonly connectTimeoutMs: number;
 }
 
+/** Of the memory that the process may have. */
+const HELD_PART = 4;
+
 export const DEFAULT_LIMITS: TransportLimits = {
   maxFrameBytes: MAX_FRAME_BYTES,
   maxConnections: 16_384,
@@ -38,7 +42,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   maxUnderWayBytes: 67_108_864,
   maxOutstanding: 1024,
   writeHighWaterBytes: 1_048_576,
-  maxHeldBytes: 536_870_912,
+  maxHeldBytes: Math.min(536_870_912, Math.floor((process.constrainedMemory() || totalmem()) / HELD_PART)),
   slowReaderMs: 30_000,
   idleMs: 120_000,
   frameMs: 120_000,

@@ -149,12 +149,6 @@ test("a delayed message comes when it is due", async () => {
   expect(Buffer.from(answer.body).toString("latin1")).toContain("REAL_TOPIC\u0001orders");
 });
 
-test("with SYNC_FLUSH a message is on the disk when it is answered", async () => {
-  await start({ flushDiskType: "SYNC_FLUSH" });
-  const answers = await Promise.all(Array.from({ length: 100 }, () => send()));
-  expect(answers.filter(({ code }) => code !== ResponseCode.SUCCESS)).toEqual([]);
-});
-
 test("stopping answers those who wait, and takes the broker out of the name server", async () => {
   const first = await start();
   await send({ e: "1" });

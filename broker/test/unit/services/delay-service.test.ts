@@ -366,19 +366,54 @@ describe("what cannot be delivered", () => {
   });
 });
 
-test("progress that cannot be written is told, and delivery goes on", async () => {
+test("progress that cannot be written keeps no message from coming, and is written once it can be", async () => {
   const { folder, store, clock, service, offsets } = await rig();
   mkdirSync(join(folder, "config/delayOffset.json.tmp/x"), { recursive: true });
   put(store, 1);
   clock.advance(1000);
   service.start();
   await store.arrival("orders", 2, 0);
+  await settle();
+  offsets.set(new Map([[1, 1]]));
+  await expect(offsets.flush()).rejects.toMatchObject({ code: "STORE_IO" });
+  put(store, 1);
+  await settle(clock, 1);
+  clock.advance(1000);
+  expect(await store.arrival("orders", 2, 1)).toBe(true);
+  await settle();
   await service.stop();
-  expect(offsets.get(1)).toBe(1);
   await expect(offsets.flush()).rejects.toMatchObject({ code: "STORE_IO" });
   rmdirSync(join(folder, "config/delayOffset.json.tmp/x"));
   rmdirSync(join(folder, "config/delayOffset.json.tmp"));
   await offsets.flush();
+  expect(fileOf(folder, "delayOffset").offsetTable).toEqual({ 1: 2 });
+});
+
+test("progress is noted once what was delivered is on the disk, and not before", async () => {
+  const { store, clock, service, offsets } = await rig();
+  const flush = store.flush.bind(store);
+  let mayFlush = (): void => {};
+  const until = new Promise<void>((resolve) => {
+    mayFlush = resolve;
+  });
+  const asked: (number | undefined)[] = [];
+  store.flush = async (offset) => {
+    asked.push(offset);
+    await until;
+    return flush(offset);
+  };
+  put(store, 1);
+  clock.advance(1000);
+  service.start();
+  await store.arrival("orders", 2, 0);
+  await settle();
+  const stopped = service.stop();
+  await settle();
+  expect(asked).toEqual([store.log.endOffset]);
+  expect(offsets.get(1)).toBe(0);
+  mayFlush();
+  await stopped;
+  expect(offsets.get(1)).toBe(1);
 });
 
 test("what RocketMQ has delivered and what is delivered here are the same, and what it has left waiting goes on", async () => {
