@@ -131,7 +131,8 @@ async function startServing(
   const groups = new GroupTable(store, { config });
   const offsets = new OffsetTable(store);
   const setBack = offsets.setBackToEnds();
-  if (setBack > 0) log.warn({ queues: setBack }, "offsets of groups lay behind the end of their queues, and were set to it");
+  if (setBack > 0)
+    log.warn({ queues: setBack }, "offsets of groups lay behind the end of their queues, and were set to it");
   stops.add("tables", () => Promise.all([topics.flush(), groups.flush(), offsets.flush()]));
   await Promise.all([topics.ready, groups.ready]);
 

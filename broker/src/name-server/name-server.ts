@@ -35,7 +35,13 @@ export class NameServer {
   }
 
   /** Rejects if the port cannot be had, with a `RangeError` for wrong options, or if the file of settings is unreadable. */
-  static async listen({ options, limits, held, log, now = () => performance.now() }: NameServerParts): Promise<NameServer> {
+  static async listen({
+    options,
+    limits,
+    held,
+    log,
+    now = () => performance.now(),
+  }: NameServerParts): Promise<NameServer> {
     const settings = new Settings(options);
     const kv = await KVConfig.load(settings.current.kvConfigPath);
     const registry = new Registry({

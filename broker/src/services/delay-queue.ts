@@ -177,7 +177,10 @@ export class DelayQueue {
     } catch (error) {
       if (!isHopeless(error)) throw error;
       const facts = { ...this.#factsOf(message), err: error };
-      log.error(facts, "a delayed message cannot be put anywhere; it can be read by its id until its file of the log goes");
+      log.error(
+        facts,
+        "a delayed message cannot be put anywhere; it can be read by its id until its file of the log goes",
+      );
       return undefined;
     }
   }

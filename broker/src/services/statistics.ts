@@ -253,7 +253,11 @@ export class Statistics {
     const now = this.#now();
     if (now - this.#lookedAt < LOOK_MS) return;
     this.#lookedAt = now;
-    const drop = (traffics: Map<string, TopicTraffic>, name: string, keyOf: (key: string, queueId: number) => string) => {
+    const drop = (
+      traffics: Map<string, TopicTraffic>,
+      name: string,
+      keyOf: (key: string, queueId: number) => string,
+    ) => {
       for (const [key, { queues }] of traffics) {
         for (const [queueId, { at }] of queues) {
           if (now - at < IDLE_MS) continue;

@@ -137,7 +137,12 @@ describe("options", () => {
       expect(failure(promise).message, JSON.stringify(promise)).toContain("this broker has no replicas");
     }
     expect(failure({ brokerRole: "SYNC_MASTER" }).message).toContain("there are no replicas");
-    const none = { inSyncReplicas: "1", totalReplicas: "1", enableDLegerCommitLog: "false", brokerRole: "ASYNC_MASTER" };
+    const none = {
+      inSyncReplicas: "1",
+      totalReplicas: "1",
+      enableDLegerCommitLog: "false",
+      brokerRole: "ASYNC_MASTER",
+    };
     expect(load(none).warnings).toHaveLength(3);
   });
 

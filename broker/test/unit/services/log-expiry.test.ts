@@ -73,9 +73,7 @@ test("a disk that is rather full takes old files alone, so many at a time", asyn
   expect(store.log.minOffset).toBe(10 * 1_048_576);
   for (let count = 0; count < 5; count++) await one.look();
   expect(store.offsets("orders", 0)).toMatchObject({ min: 60, max: 61 });
-  expect(new Set(log.lines)).toEqual(
-    new Set(["info: old files of the log were removed, as the disk is rather full"]),
-  );
+  expect(new Set(log.lines)).toEqual(new Set(["info: old files of the log were removed, as the disk is rather full"]));
 });
 
 test("a clock that leaps ahead makes no file old", async () => {

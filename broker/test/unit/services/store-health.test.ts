@@ -43,7 +43,9 @@ test("what was wrong when the store was opened is told there, what is wrong with
   expect(log.lines).toEqual([]);
   expect(store.groups.offset("g", "t", 0)).toBe(1);
   health.look();
-  expect(log.lines).toEqual([expect.stringMatching(/^error: the store is not well: .*consumerOffset.json.bak is used/)]);
+  expect(log.lines).toEqual([
+    expect.stringMatching(/^error: the store is not well: .*consumerOffset.json.bak is used/),
+  ]);
 });
 
 test("why messages are not taken is told once a minute for each reason, and what is wrong with a message never", async () => {
