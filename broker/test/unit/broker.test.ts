@@ -185,7 +185,8 @@ test("a group whose offset is on the disk, and not the message in front of it, m
   await start();
   const who = { consumerGroup: "readers", topic: "orders", queueId: 0 };
   await send();
-  await ask(RequestCode.UPDATE_CONSUMER_OFFSET, { ...who, commitOffset: 1 });
+  await pull();
+  expect(await ask(RequestCode.UPDATE_CONSUMER_OFFSET, { ...who, commitOffset: 1 })).toMatchObject({ code: 0 });
   await broker?.stop();
   // As a power cut leaves it that takes four messages from the end of the log.
   const file = join(folder, "store/config/consumerOffset.json");

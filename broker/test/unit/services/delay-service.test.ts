@@ -289,6 +289,7 @@ describe("what cannot be delivered", () => {
     };
     service.start();
     await store.arrival("orders", 2, 0);
+    await settle();
     expect(bodies(store)).toEqual(["mine"]);
     const nowhere =
       "error: a delayed message cannot be put anywhere; it can be read by its id until its file of the log goes";
