@@ -39,6 +39,8 @@ const RETRY_MS = 100;
 const FAILURE_MS = 10_000;
 /** Longest wait for a time: a clock that is set forward is noticed after it. */
 const LONGEST_WAIT_MS = 60_000;
+/** So far the store's times may lie before a clock that was set back: it goes back with one only by more. */
+const MAX_STEP_BACK_MS = 600_000;
 
 /** What is wrong with the message, or the topic that it goes to: no later try could make it right. */
 const HOPELESS: ReadonlySet<string> = new Set([
@@ -114,7 +116,7 @@ export class DelayQueue {
 
   /** Milliseconds until a time; one that the level cannot have meant is now. */
   #wait(dueAt: number, now: number): number {
-    return dueAt > now + this.#parts.delayMs ? 0 : Math.max(dueAt - now, 0);
+    return dueAt > now + this.#parts.delayMs + MAX_STEP_BACK_MS ? 0 : Math.max(dueAt - now, 0);
   }
 
   async #deliver(due: number, signal: AbortSignal): Promise<void> {

@@ -137,9 +137,28 @@ describe("a delayed message", () => {
   test("of a time that its level cannot mean comes at once", async () => {
     const { store, clock, service } = await rig();
     put(store, 3);
-    clock.advance(-20_000);
+    clock.advance(-3_600_000);
     service.start();
     expect(await store.arrival("orders", 2, 0)).toBe(true);
+    await service.stop();
+  });
+
+  test("waits no less where the clock was set back before it came, as the store's times go on", async () => {
+    const { store, clock, service } = await rig();
+    const before = clock.now();
+    put(store, 1, { body: "before" });
+    clock.advance(-600_000);
+    put(store, 1, { body: "after" });
+    service.start();
+    await settle(clock, 1);
+    expect(store.offsets("orders", 2).max).toBe(0);
+    // It looks at the clock from time to time.
+    clock.advance(600_000);
+    await settle(clock, 1);
+    expect(clock.wanted).toEqual([before + 1000]);
+    clock.advance(1000);
+    expect(await store.arrival("orders", 2, 1)).toBe(true);
+    expect(bodies(store)).toEqual(["before", "after"]);
     await service.stop();
   });
 });
