@@ -33,10 +33,12 @@ export interface Delivered extends Place {
   readonly result: PutResult;
 }
 
-/** Messages that are delivered at once. */
+/** Messages that are read at once. */
 const BATCH = 32;
 const RETRY_MS = 100;
 const FAILURE_MS = 10_000;
+/** A failure that lasts is told again after tries of so long. */
+const TOLD_AGAIN_MS = 60_000;
 /** Longest wait for a time: a clock that is set forward is noticed after it. */
 const LONGEST_WAIT_MS = 60_000;
 /** So far the store's times may lie before a clock that was set back: it goes back with one only by more. */
@@ -56,6 +58,8 @@ export class DelayQueue {
   readonly #parts: DelayQueueParts;
   readonly #queueId: number;
   #offset: number;
+  /** The failure that was told last, and how long it has been tried since; undefined where something was delivered since. */
+  #told: { readonly failure: string; triedMs: number } | undefined;
 
   constructor(parts: DelayQueueParts) {
     this.#parts = parts;
@@ -86,14 +90,24 @@ export class DelayQueue {
           return;
         }
         if (this.#isPassed(error)) continue;
-        const isPassing = error instanceof StoreError && error.retriable;
-        log.error(
-          { err: error, level, offset: this.#offset },
-          "a delayed message could not be delivered; it is tried again",
-        );
-        await clock.sleep(isPassing ? RETRY_MS : FAILURE_MS, signal);
+        // A disk that is full is so for longer.
+        const pauseMs = error instanceof StoreError && error.code === "STORE_BUSY" ? RETRY_MS : FAILURE_MS;
+        this.#tell(error, pauseMs);
+        await clock.sleep(pauseMs, signal);
       }
     }
+  }
+
+  /** The same failure once in a while, however often it is tried: a log that grows for it makes a full disk no emptier. */
+  #tell(error: unknown, pauseMs: number): void {
+    const failure = error instanceof StoreError ? error.code : String(error);
+    if (this.#told?.failure !== failure || this.#told.triedMs >= TOLD_AGAIN_MS) {
+      const { log, level } = this.#parts;
+      const facts = { err: error, level, offset: this.#offset };
+      log.error(facts, "a delayed message could not be delivered; it is tried again");
+      this.#told = { failure, triedMs: 0 };
+    }
+    this.#told.triedMs += pauseMs;
   }
 
   /** Waits for a message, or for its time, or delivers those whose time has come. */
@@ -126,25 +140,22 @@ export class DelayQueue {
     if (result.messages.length === 0 && result.nextOffset <= from) {
       throw new Error(`level ${this.level} has nothing at ${from}: ${result.status}`);
     }
-    const puts = await Promise.allSettled(result.messages.map((message) => this.#put(message)));
     const delivered: Delivered[] = [];
     let endOffset = 0;
-    let failure: unknown;
-    let next = result.nextOffset;
-    for (const [i, put] of puts.entries()) {
-      const message = result.messages[i] as StoredMessage;
-      if (put.status === "rejected") {
-        failure = put.reason;
-        next = message.queueOffset;
-        break;
+    try {
+      // One after the other: what stands behind one that cannot be put for now would be put again with each try.
+      for (const message of result.messages) {
+        const put = await this.#put(message);
+        this.#offset = message.queueOffset + 1;
+        if (put === undefined) continue;
+        endOffset = Math.max(endOffset, put.result.endOffset);
+        delivered.push(put);
       }
-      if (put.value === undefined) continue;
-      endOffset = Math.max(endOffset, put.value.result.endOffset);
-      delivered.push(put.value);
+      this.#offset = result.nextOffset;
+      this.#told = undefined;
+    } finally {
+      if (this.#offset > from) onDelivered(this, delivered, endOffset);
     }
-    this.#offset = next;
-    if (next > from) onDelivered(this, delivered, endOffset);
-    if (failure !== undefined) throw failure;
   }
 
   /** Undefined for a message that can be put nowhere at all. */
@@ -152,16 +163,20 @@ export class DelayQueue {
     const { log } = this.#parts;
     const place = realPlace(message.properties);
     if (place === undefined) {
+      const dead = await this.#putDead(message);
+      if (dead === undefined) return undefined;
       log.error(this.#factsOf(message), "a delayed message does not say where it goes; it goes to the dead letters");
-      return await this.#putDead(message);
+      return dead;
     }
     try {
       return await this.#putAt(place, message);
     } catch (error) {
       if (!isHopeless(error)) throw error;
+      const dead = await this.#putDead(message);
+      if (dead === undefined) return undefined;
       const facts = { ...this.#factsOf(message), ...place, err: error };
       log.error(facts, "a delayed message cannot be put where it goes; it goes to the dead letters");
-      return await this.#putDead(message);
+      return dead;
     }
   }
 

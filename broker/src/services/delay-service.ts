@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import { SystemTopic } from "../protocol/names.ts";
 import type { DelayOffsets } from "../tables/delay-offsets.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
+import { limitedLog } from "../transport/limited-log.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DelayQueue, type Delivered } from "./delay-queue.ts";
 
@@ -48,7 +49,8 @@ export class DelayService {
   }
 
   start(): void {
-    const { store, topics, offsets, delays, log } = this.#parts;
+    const { store, topics, offsets, delays } = this.#parts;
+    const log = limitedLog(this.#parts.log);
     const onDelivered = (queue: DelayQueue, messages: readonly Delivered[], endOffset: number) =>
       this.#delivered(queue, messages, endOffset);
     this.#queues = delays.map(
