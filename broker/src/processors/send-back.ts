@@ -41,24 +41,27 @@ export interface SendBackParts {
   readonly log: Log;
 }
 
-export function sendBackHandlers(parts: SendBackParts): Handlers {
-  const flushes = new FlushWaits(parts.store, parts.config);
-  return [[RequestCode.CONSUMER_SEND_MSG_BACK, (request, context) => takeBack(parts, flushes, request, context)]];
+interface Parts extends SendBackParts {
+  readonly flushes: FlushWaits;
+  /** How many levels of delay there are. */
+  readonly levels: number;
+}
+
+export function sendBackHandlers(given: SendBackParts): Handlers {
+  const { store, config } = given;
+  const levels = delaysOf(config.messageDelayLevel).length;
+  const parts: Parts = { ...given, flushes: new FlushWaits(store, config), levels };
+  return [[RequestCode.CONSUMER_SEND_MSG_BACK, (request, context) => takeBack(parts, request, context)]];
 }
 
 const HALF_TOPICS: ReadonlySet<string> = new Set([SystemTopic.TRANSACTION_HALF, SystemTopic.TRANSACTION_OP]);
 
 /** The consumer goes on behind the message then, and its offset may be on the disk before the copy is. */
-async function takeBack(
-  parts: SendBackParts,
-  flushes: FlushWaits,
-  request: Command,
-  context: RequestContext,
-): Promise<Response | undefined> {
+async function takeBack(parts: Parts, request: Command, context: RequestContext): Promise<Response | undefined> {
   // The message itself takes no memory while the disk is waited for.
   const { response, endOffset } = await putBack(parts, request, context);
   if (endOffset === undefined || parts.config.flushDiskType !== "SYNC_FLUSH") return response;
-  if (!(await flushes.until(endOffset))) throw notPut("FLUSH_DISK_TIMEOUT");
+  if (!(await parts.flushes.until(endOffset))) throw notPut("FLUSH_DISK_TIMEOUT");
   return response;
 }
 
@@ -69,7 +72,7 @@ interface TakenBack {
   readonly endOffset?: number | undefined;
 }
 
-async function putBack(parts: SendBackParts, request: Command, { connection }: RequestContext): Promise<TakenBack> {
+async function putBack(parts: Parts, request: Command, { connection }: RequestContext): Promise<TakenBack> {
   const { config, groups, topics, reads, statistics } = parts;
   const fields = new Fields(request.ext);
   const offset = fields.long("offset");
@@ -136,19 +139,20 @@ async function messageAt(store: Store, offset: number): Promise<StoredMessage | 
 
 /** Puts a copy of the message where it waits for its next try, or with the dead letters. Resolves with which, and where the log ends then. */
 async function put(
-  parts: SendBackParts,
+  parts: Parts,
   message: StoredMessage,
   group: SubscriptionGroupConfig,
   retries: TopicConfig,
   asked: { delayLevel: number; maxReconsumeTimes: number | undefined; clientVersion: number },
 ): Promise<{ isDead: boolean; endOffset: number }> {
-  const { store, config, statistics } = parts;
+  const { store, config, levels, statistics } = parts;
   const back = sendBack(message, { group, ...asked });
   const topic = back.isDeadLetter ? await topicFor(parts, back.topic, back.queues, false) : retries;
-  const queueId = randomQueue(back.isDeadLetter ? back.queues : group.retryQueueNums);
+  // A group may have more queues for retries than its topic was made with: nobody reads from those.
+  const queueId = randomQueue(Math.min(back.queues, topic.readQueueNums));
   const text = printProperties(back.properties);
   const marks = markProperties(text);
-  const level = delayLevelOf(marks.delay, delaysOf(config.messageDelayLevel).length);
+  const level = delayLevelOf(marks.delay, levels);
   if (level === 0 && marks.isTimer && !marks.isTimerOut) throw notPut("WHEEL_TIMER_NOT_ENABLE");
   if ((message.sysFlag & SysFlag.innerBatch) !== 0 || marks.hasInnerNumber) throw notPut("MESSAGE_ILLEGAL");
   // The store would make them.

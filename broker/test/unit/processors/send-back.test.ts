@@ -75,6 +75,15 @@ test("the client may say the level, how often, and that it is enough", async () 
   expect(messages(one, "%DLQ%readers")).toHaveLength(2);
 });
 
+test("of a group with more queues for retries than its topic it goes to those that consumers read", async () => {
+  await one.rig.topics.put(topicConfig("%RETRY%readers", 2));
+  await one.rig.groups.put(groupConfig("readers", { retryQueueNums: 16 }));
+  for (let count = 0; count < 50; count++) expect((await sendBack()).code).toBe(ResponseCode.SUCCESS);
+  const copies = one.rig.store.get("SCHEDULE_TOPIC_XXXX", 2, 0, { max: 100 }).messages;
+  expect(copies).toHaveLength(50);
+  expect(new Set(copies.map((copy) => propertiesOf(copy).REAL_QID))).toEqual(new Set(["0", "1"]));
+});
+
 test("a group without retries drops the message", async () => {
   await one.rig.groups.put(groupConfig("readers", { retryQueueNums: 0 }));
   expect((await sendBack()).code).toBe(ResponseCode.SUCCESS);
