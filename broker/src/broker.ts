@@ -127,8 +127,8 @@ async function startServing(
   stops.add("store", () => store.close());
   const health = new StoreHealth({ store, log });
 
-  const topics = new TopicTable(store, { config });
-  const groups = new GroupTable(store, { config });
+  const groups = new GroupTable(store, { config, log });
+  const topics = new TopicTable(store, { config, groups, log });
   const offsets = new OffsetTable(store);
   const setBack = offsets.setBackToEnds();
   if (setBack > 0)

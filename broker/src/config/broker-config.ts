@@ -56,6 +56,11 @@ export interface BrokerConfig {
   readonly enableMixedMessageType: boolean;
   readonly clearRetryTopicWhenDeleteTopic: boolean;
   readonly autoCreateSubscriptionGroup: boolean;
+  /** Ours: topics, and groups, that there may be, with those made otherwise, for one more to be made as a client asks for it. */
+  readonly maxAutoCreated: number;
+  /** Ours: how many of each are made at once for clients, and in a second on and on. */
+  readonly autoCreateBurst: number;
+  readonly autoCreatePerSecond: number;
   readonly enableCreateSysGroup: boolean;
   readonly enableSplitMetadata: boolean;
   readonly splitMetadataSize: number;

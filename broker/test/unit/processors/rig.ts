@@ -122,8 +122,8 @@ export class Rig {
       silent,
     );
     const { config } = this;
-    this.topics = new TopicTable(store, { config });
     this.groups = new GroupTable(store, { config });
+    this.topics = new TopicTable(store, { config, groups: this.groups });
     this.offsets = new OffsetTable(store);
     const expiryMs = () => config.channelExpiredTimeout;
     this.producers = new ProducerRegistry({ expiryMs });
