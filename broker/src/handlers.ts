@@ -36,6 +36,7 @@ import type { GroupTable } from "./tables/group-table.ts";
 import type { OffsetTable } from "./tables/offset-table.ts";
 import type { TopicTable } from "./tables/topic-table.ts";
 import type { Handlers } from "./transport/connection.ts";
+import { limitedLog } from "./transport/limited-log.ts";
 
 export interface HandlerParts {
   readonly store: Store;
@@ -57,7 +58,8 @@ export interface HandlerParts {
 }
 
 export function brokerHandlers(given: HandlerParts): Handlers {
-  const parts = { ...given, config: given.configuration.values, reads: new ReadGate() };
+  const { configuration, log } = given;
+  const parts = { ...given, config: configuration.values, reads: new ReadGate(), log: limitedLog(log) };
   return [
     // First, as later ones of the same code come in their place.
     ...refusedHandlers(parts),
