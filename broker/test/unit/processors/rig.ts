@@ -6,6 +6,7 @@ import { Store } from "moraine";
 import type { BrokerConfig } from "../../../src/config/broker-config.ts";
 import { Configuration } from "../../../src/config/configuration.ts";
 import type { Log } from "../../../src/log.ts";
+import { maxBodyBytes } from "../../../src/protocol/body-limits.ts";
 import type { Command, FieldValues, Response } from "../../../src/protocol/command.ts";
 import { parseBody } from "../../../src/protocol/json.ts";
 import { buildSubscription } from "../../../src/protocol/subscription.ts";
@@ -149,7 +150,7 @@ export class Rig {
   /** Which handlers are asked, and hooks before them. */
   serve(handlers: Handlers, before: readonly Hook[] = []): void {
     const error = (facts: object) => void this.failures.push((facts as { err: unknown }).err);
-    this.#dispatcher = new Dispatcher({ handlers, before, log: { ...silent, error } });
+    this.#dispatcher = new Dispatcher({ handlers, before, maxBodyBytes, log: { ...silent, error } });
   }
 
   async ask(
