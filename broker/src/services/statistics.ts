@@ -1,6 +1,7 @@
 /** What was put and got, by RocketMQ's names and keys (code 315), and how fast (code 28). */
 import type { BrokerStatsData } from "../protocol/bodies/statistics.ts";
 import { isSystemTopic } from "../protocol/names.ts";
+import { monotonicNow } from "./clock.ts";
 import { DayCount, Meter, Rate } from "./meter.ts";
 
 export interface StatisticsOptions {
@@ -8,7 +9,7 @@ export interface StatisticsOptions {
   readonly clusterName: string;
   /** Topics that the broker has made for itself. */
   readonly systemTopics?: ReadonlySet<string> | undefined;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds of a clock that nobody sets. Days are counted by the one that is set. */
   readonly now?: (() => number) | undefined;
   /**
    * Names and keys that are counted for. With more, counting begins anew but for the whole broker; that of queues apart, of which
@@ -89,9 +90,9 @@ export class Statistics {
 
   constructor(options: StatisticsOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
-    this.#putCount = new DayCount(this.#now());
-    this.#gotCount = new DayCount(this.#now());
+    this.#now = options.now ?? monotonicNow;
+    this.#putCount = new DayCount(Date.now());
+    this.#gotCount = new DayCount(Date.now());
     this.#brokerPut = this.#brokerTraffic("BROKER_PUT_NUMS");
     this.#brokerGot = this.#brokerTraffic("BROKER_GET_NUMS");
   }
@@ -110,7 +111,7 @@ export class Statistics {
     }
     addTo(this.#brokerPut, traffic, now, messages);
     this.#putRate.add(now, messages);
-    this.#putCount.add(now, messages);
+    this.#putCount.add(Date.now(), messages);
   }
 
   /** Messages were got from a queue by a group in one call. */
@@ -128,7 +129,7 @@ export class Statistics {
     this.#foundRate.add(now, 1);
     this.#pullRate.add(now, 1);
     this.#gotRate.add(now, messages);
-    this.#gotCount.add(now, messages);
+    this.#gotCount.add(Date.now(), messages);
   }
 
   /** A call found no message. */
@@ -166,8 +167,8 @@ export class Statistics {
 
   runtime(): RuntimeStatistics {
     const now = this.#now();
-    const put = this.#putCount.read(now);
-    const got = this.#gotCount.read(now);
+    const put = this.#putCount.read(Date.now());
+    const got = this.#gotCount.read(Date.now());
     return {
       putTps: this.#putRate.text(now),
       getFoundTps: this.#foundRate.text(now),

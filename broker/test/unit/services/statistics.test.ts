@@ -1,10 +1,12 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { DayCount, Meter, Rate } from "../../../src/services/meter.ts";
 import { Statistics } from "../../../src/services/statistics.ts";
 
 const START = new Date(2024, 0, 10, 12, 0, 0).getTime();
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+
+afterEach(() => vi.restoreAllMocks());
 
 describe("a meter", () => {
   test("has what was counted in the last minute, hour and day", () => {
@@ -146,6 +148,29 @@ describe("statistics", () => {
     all.put("t", 1, 1, 0);
     expect(sum(all, "TOPIC_PUT_NUMS", "t")).toBe(1);
   });
+});
+
+test("a clock that is set changes no rate, and days go by it", () => {
+  const dates = vi.spyOn(Date, "now").mockReturnValue(START);
+  const elapsed = vi.spyOn(performance, "now");
+  let seconds = 0;
+  const statistics = new Statistics({ clusterName: "c" });
+  const load = (count: number) => {
+    for (const end = seconds + count; seconds < end; seconds++) {
+      elapsed.mockReturnValue(seconds * 1000);
+      statistics.put("t", 10, 100, 0);
+    }
+  };
+  load(120);
+  dates.mockReturnValue(START - HOUR);
+  load(600);
+  elapsed.mockReturnValue(seconds * 1000);
+  const { tps, sum } = statistics.snapshot("TOPIC_PUT_NUMS", "t")?.statsMinute ?? { tps: 0, sum: 0 };
+  expect([tps, sum]).toEqual([10, 500]);
+  expect(statistics.runtime().putTps).toBe("10 10 10");
+  expect(statistics.runtime()).toMatchObject({ msgPutTotalTodayNow: 7200, msgPutTotalTodayMorning: 0 });
+  dates.mockReturnValue(START + 24 * HOUR);
+  expect(statistics.runtime()).toMatchObject({ msgPutTotalTodayNow: 7200, msgPutTotalTodayMorning: 7200 });
 });
 
 test("names and keys that clients choose are counted for as long as they are not too many", () => {
