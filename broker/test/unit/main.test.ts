@@ -51,8 +51,8 @@ class Command {
   readonly ended: Promise<[code: number | null, signal: string | null]>;
 
   /** `errors`: where its standard error goes, if not here. */
-  constructor(args: readonly string[], errors: number | "pipe" = "pipe") {
-    this.#child = spawn(process.execPath, [join(build, "main.js"), ...args], { stdio: ["ignore", "pipe", errors] });
+  constructor(args: readonly string[], errors: number | "pipe" = "pipe", main = "main.js") {
+    this.#child = spawn(process.execPath, [join(build, main), ...args], { stdio: ["ignore", "pipe", errors] });
     this.#child.stdout?.on("data", (chunk) => {
       this.out += chunk;
     });
@@ -125,6 +125,27 @@ test("what it cannot do is said in a sentence, with a code of its own", async ()
   const command = new Command(options(port));
   await command.started();
   expect(await end(...options(await freePort()))).toEqual([1, expect.stringMatching(/^moraine-broker: .*open.*$/)]);
+  command.kill("SIGTERM");
+  expect(await command.ended).toEqual([0, null]);
+});
+
+test("a name server alone ends with the same codes", async () => {
+  const end = async (...args: string[]) => {
+    const command = new Command(args, "pipe", "name-server-main.js");
+    const [code] = await command.ended;
+    return [code, command.errors.trim()];
+  };
+  const port = await freePort();
+  expect(await end("--prot", "1")).toEqual([2, expect.stringContaining("unknown option '--prot'")]);
+  expect(await end("--port", "many")).toEqual([2, expect.stringContaining("moraine-name-server: listenPort: ")]);
+  expect(await end("--config", join(folder, "nothing.conf"))).toEqual([2, expect.stringContaining("cannot be read")]);
+  const taken = createServer().listen(port, "127.0.0.1");
+  await once(taken, "listening");
+  expect(await end("--port", String(port))).toEqual([1, expect.stringContaining("EADDRINUSE")]);
+  await new Promise((resolve) => taken.close(resolve));
+  expect(await end("--help")).toEqual([0, ""]);
+  const command = new Command(["--port", String(port)], "pipe", "name-server-main.js");
+  await command.started();
   command.kill("SIGTERM");
   expect(await command.ended).toEqual([0, null]);
 });
