@@ -13,12 +13,12 @@ test("what any request can cause is logged so many times in ten seconds", async 
   const rig = await Rig.open();
   const { store, config, topics, delayOffsets: offsets } = rig;
   const log = new KeptLog();
-  const { configuration, groups, producers, consumers, locks, statistics } = rig;
+  const { health, configuration, groups, producers, consumers, locks, statistics } = rig;
   const tables = { topics, groups, offsets: rig.offsets, delayOffsets: offsets };
   const heldPulls = new HeldPulls(store, 10);
   const delays = new DelayService({ store, topics, offsets, delays: delaysOf(config.messageDelayLevel), log });
   const services = { producers, consumers, locks, heldPulls, delays, statistics };
-  rig.serve(brokerHandlers({ store, configuration, ...tables, ...services, startedAt: 0, log }));
+  rig.serve(brokerHandlers({ store, health, configuration, ...tables, ...services, startedAt: 0, log }));
   await rig.topic("orders");
   const damage = () => new StoreError("STORE_CORRUPT", "for a test", { details: { nextOffset: 1 } });
   vi.spyOn(store, "fetch").mockImplementation(() => Promise.reject(damage()));
