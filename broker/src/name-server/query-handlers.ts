@@ -54,7 +54,10 @@ export function queryHandlers(parts: QueryParts): Handlers {
     [RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_NS, () => systemTopics(registry)],
     [RequestCode.GET_UNIT_TOPIC_LIST, flagged("unit", (flag) => (flag & UNIT) !== 0)],
     [RequestCode.GET_HAS_UNIT_SUB_TOPIC_LIST, flagged("sub", (flag) => (flag & UNIT_SUB) !== 0)],
-    [RequestCode.GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST, flagged("sub, not unit", (flag) => (flag & (UNIT | UNIT_SUB)) === UNIT_SUB)],
+    [
+      RequestCode.GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST,
+      flagged("sub, not unit", (flag) => (flag & (UNIT | UNIT_SUB)) === UNIT_SUB),
+    ],
   ];
 }
 

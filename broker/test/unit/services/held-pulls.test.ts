@@ -186,7 +186,7 @@ describe("a held pull that wants tags", () => {
       }
     }
     const store = await open();
-    const wanted = new Counted([...codes("A"), ...Array.from({ length: 1000 }, (_, i) => i)]);
+    const wanted = new Counted([...codes("A"), ...Array.from({ length: 1000 }, (_, i) => 1000 + i)]);
     const waiting = new HeldPulls(store, 10).hold(pull({ tagsCodes: wanted }));
     for (const tag of ["B", "C", "A"]) {
       put(store, tag);

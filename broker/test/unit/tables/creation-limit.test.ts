@@ -83,7 +83,8 @@ test("topics for retries and dead letters of groups that there are are made all 
     await expect(topics.createForRetry(name, 1)).rejects.toMatchObject({ code: ResponseCode.SYSTEM_ERROR });
   }
   await expect(made(topics, "g")).rejects.toMatchObject({ code: ResponseCode.SYSTEM_ERROR });
-  for (let size = [...topics.all()].length; size < MODEL_AND_OWN + 5; size++) await topics.put(topicConfig(`t${size}`, 1));
+  for (let size = [...topics.all()].length; size < MODEL_AND_OWN + 5; size++)
+    await topics.put(topicConfig(`t${size}`, 1));
   await expect(topics.createForRetry("%DLQ%h", 1)).rejects.toThrow("takes no more");
 });
 
