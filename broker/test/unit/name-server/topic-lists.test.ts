@@ -85,6 +85,8 @@ it("tell every change", () => {
   // It is in both clusters then, with what it has told already.
   register("b2", { v: 0, w: 0 }, "c");
   expect(lists()).toEqual(["v w x", "v w x", ""]);
+  registry.deleteTopic("w", undefined);
+  expect(lists()).toEqual(["v x", "v x", ""]);
   registry.unregister({ cluster: "c2", brokerName: "b2", brokerId: 0, address: "b2:1" });
   expect([lists(), lists("c2")]).toEqual([
     ["x", "x", ""],

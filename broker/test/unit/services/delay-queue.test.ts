@@ -1,6 +1,5 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { type Store, StoreError } from "moraine";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { printProperties } from "../../../src/protocol/message-properties.ts";
 import { waitingPlace } from "../../../src/services/delay-levels.ts";
 import { DelayService } from "../../../src/services/delay-service.ts";
@@ -31,7 +30,7 @@ const bodies = (store: Store) => store.get("orders", 2, 0).messages.map(textOf);
 
 /** Until it waits for a time. */
 async function asleep(clock: ManualClock): Promise<void> {
-  while (clock.wanted.length === 0) await turn();
+  await vi.waitFor(() => expect(clock.wanted).toHaveLength(1), { interval: 1, timeout: 10_000 });
 }
 
 test("a message waits no less where the clock was set back before it came, as the store's times go on", async () => {
