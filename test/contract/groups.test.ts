@@ -1,5 +1,5 @@
 /** Consumer offsets: what is committed is answered, kept, and in the shape that RocketMQ reads. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -121,6 +121,22 @@ describe("the table", () => {
 \t\t}
 \t}
 }`);
+  });
+
+  test("is not written again where groups commit what they have committed", async () => {
+    const path = await temporaryDirectory();
+    const store = await openStore({}, path);
+    const commit = (offset: number) => store.groups.commit("g", "t", 0, offset);
+    const version = () => (store.table("consumerOffset").get("dataVersion") as { counter: number }).counter;
+    commit(5);
+    await store.groups.flush();
+    expect(version()).toBe(1);
+    commit(5);
+    await store.groups.flush();
+    await rm(join(path, "config"), { recursive: true });
+    commit(5);
+    await store.close();
+    expect(await readdir(path)).not.toContain("config");
   });
 
   test("says which topics a group has, also after one has gone, and after it was set as a whole", async () => {

@@ -30,6 +30,7 @@ export async function startMoraine(
     maxHashSlotNum: 5000,
     maxIndexNum: 20_000,
     diskMaxUsedSpaceRatio: 95,
+    diskSpaceCleanForciblyRatio: 95,
     ...settings,
   };
   const config = join(folder, "broker.conf");
