@@ -39,7 +39,9 @@ export function judge(facts: unknown, subject: Subject, client: string, scenario
   // What is allowed must be seen with the client that shows most: else the reason has outlived its difference.
   const outlived = reasons.filter((one) => !found.some(({ path }) => isWhole(one.path, path)));
   if (client === "java-5.4.0" && outlived.length > 0) {
-    throw new Error(`${scenario} no longer differs in ${outlived.map(({ path }) => path).join(", ")}: allowed-differences.json`);
+    throw new Error(
+      `${scenario} no longer differs in ${outlived.map(({ path }) => path).join(", ")}: allowed-differences.json`,
+    );
   }
   if (unexplained.length === 0) return;
   const shown = unexplained.map(

@@ -25,7 +25,12 @@ interface Topics {
 }
 
 /** Sends every kind; all of it is stored when this returns. Returns what went to the mixed topic. */
-async function round(scene: Scene, producer: string, { ordered, mixed, failing }: Topics, n: number): Promise<Outgoing[]> {
+async function round(
+  scene: Scene,
+  producer: string,
+  { ordered, mixed, failing }: Topics,
+  n: number,
+): Promise<Outgoing[]> {
   const of = (kind: string, count: number, more: Partial<Outgoing> = {}): Outgoing[] =>
     Array.from({ length: count }, (_, i) => ({ body: `${kind} ${n} ${i}`, ...more }));
   const byKey = Array.from({ length: OF_A_KEY }, (_, i) =>
@@ -102,7 +107,11 @@ async function kinds(scene: Scene, end: () => Promise<void>): Promise<Facts> {
     KEYS.flatMap((key) => Array.from({ length: 2 * OF_A_KEY }, (_, i) => `${key} ${i}`)),
   );
   inOrder(consumed);
-  for (const listener of listeners) await took(listener, mixed.map(({ body }) => body));
+  for (const listener of listeners)
+    await took(
+      listener,
+      mixed.map(({ body }) => body),
+    );
   const wanted = mixed.filter(({ tags }) => tags === "A" || tags === "C").map(({ body }) => body);
   const tagged = await took(some, wanted);
   assert.deepEqual([...new Set(bodiesOf(tagged))].sort(), [...new Set(wanted)].sort());

@@ -170,18 +170,16 @@ export const sends: readonly Scenario[] = [
       allSent(sent);
       const end = Date.now() + 60_000;
       const query = (key: string, from = begin, to = end): Promise<Received[]> =>
-        driver
-          .ask<{ messages: Received[] }>({ do: "query", by: asking, topic, key, begin: from, end: to })
-          .then(
-            ({ messages }) => messages.toSorted((a, b) => a.queueOffset - b.queueOffset),
-            (error: { failures?: { code: number }[] }) => {
-              // QUERY_NOT_FOUND and the client's own NO_MESSAGE.
-              if (error.failures?.[0]?.code === 22 || error.failures?.[0]?.code === 208) return [];
-              // Rust's client has codes in its words alone.
-              if (scene.clientName === RUST && /\b(22|208)\b/.test(String(error))) return [];
-              throw error;
-            },
-          );
+        driver.ask<{ messages: Received[] }>({ do: "query", by: asking, topic, key, begin: from, end: to }).then(
+          ({ messages }) => messages.toSorted((a, b) => a.queueOffset - b.queueOffset),
+          (error: { failures?: { code: number }[] }) => {
+            // QUERY_NOT_FOUND and the client's own NO_MESSAGE.
+            if (error.failures?.[0]?.code === 22 || error.failures?.[0]?.code === 208) return [];
+            // Rust's client has codes in its words alone.
+            if (scene.clientName === RUST && /\b(22|208)\b/.test(String(error))) return [];
+            throw error;
+          },
+        );
       const common = await eventually(
         () => query("common"),
         (found) => found.length === 2,
