@@ -45,6 +45,23 @@ async function group(scene: Scene): Promise<string> {
   return name;
 }
 
+/** Pulls that bring no subscription of their own, after a heartbeat has brought version 7 of it. */
+async function afterHeartbeat(scene: Scene, of: string, topic: string): Promise<Record<string, unknown>> {
+  const subscription = { topic, subString: "*", expressionType: "TAG", subVersion: 7, tagsSet: [], codeSet: [] };
+  const consumer = {
+    groupName: of,
+    consumeType: "CONSUME_PASSIVELY",
+    messageModel: "CLUSTERING",
+    consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+    subscriptionDataSet: [{ ...subscription, classFilterMode: false }],
+    unitMode: false,
+  };
+  const body = { clientID: `${of}@1`, producerDataSet: [], consumerDataSet: [consumer] };
+  assert.equal((await scene.raw(34, {}, { body: JSON.stringify(body) })).code, 0);
+  const plain = (subVersion: number): Promise<RawAnswer> => scene.raw(11, pull(of, topic, { sysFlag: 0, subVersion }));
+  return { known: await plain(7), notLatest: await plain(8) };
+}
+
 /** The value of a queue chosen at random is not compared. */
 const withoutPlace = ({ fields, ...rest }: RawAnswer): unknown => ({
   ...rest,
@@ -122,6 +139,7 @@ export const refusals: readonly Scenario[] = [
         noField: await scene.raw(11, { consumerGroup: known, topic }),
         lite: await scene.raw(361, pull(known, topic)),
         beyond: await scene.raw(11, pull(known, topic, { queueOffset: 5 })),
+        ...(await afterHeartbeat(scene, known, topic)),
       };
     },
   },
