@@ -8,10 +8,13 @@ export const JAVA_TOOLS: readonly string[] = ["java", "javac", "mvn"];
 
 const SOURCES = join(import.meta.dirname, "java");
 /** A release whose client is driven. */
-export type JavaRelease = "4.9.8" | "5.4.0";
+export type JavaRelease = "4.9.8" | "5.3.3" | "5.4.0";
 
+/** A client alone, of the release that Maven is told; with 5.4.0 come the broker and mqadmin, which are of that release, too. */
+const CLIENT_ALONE = join(SOURCES, "pom.xml");
 const POMS: Readonly<Record<JavaRelease, string>> = {
-  "4.9.8": join(SOURCES, "4.9.8/pom.xml"),
+  "4.9.8": CLIENT_ALONE,
+  "5.3.3": CLIENT_ALONE,
   "5.4.0": join(import.meta.dirname, "../apache/pom.xml"),
 };
 
@@ -21,7 +24,8 @@ const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-depend
 export function libraries(release: JavaRelease): Promise<string> {
   const pom = POMS[release];
   return built(`rocketmq-${release}`, [pom], async (folder) => {
-    await run("mvn", ["-B", "-q", "-f", pom, COPY, `-DoutputDirectory=${folder}`, "-DincludeScope=runtime"]);
+    const options = [`-Drocketmq.version=${release}`, `-DoutputDirectory=${folder}`, "-DincludeScope=runtime"];
+    await run("mvn", ["-B", "-q", "-f", pom, COPY, ...options]);
   });
 }
 

@@ -40,6 +40,10 @@ pub fn queue(o: &Value) -> Option<MessageQueue> {
     Some(MessageQueue::from_parts(text(o, "topic"), text(o, "brokerName"), queue_id))
 }
 
+pub fn place(queue: &MessageQueue) -> Value {
+    json!({ "topic": queue.topic().as_str(), "brokerName": queue.broker_name().as_str(), "queueId": queue.queue_id() })
+}
+
 pub fn sent(result: &SendResult) -> Value {
     let status = match result.send_status {
         SendStatus::SendOk => "SEND_OK",
