@@ -89,10 +89,10 @@ mod tests {
     use moraine_core::options::Options;
     use moraine_core::storage::Storage;
 
+    use super::LOG_MAPPINGS;
     use crate::clock::HostClock;
     use crate::errands::Done;
     use crate::files::{Access, HostStorage};
-    use super::LOG_MAPPINGS;
     use crate::shared::{Events, Fetched, GetHead, OpenSettings, Shared, Wanted};
 
     /// One file of the log holds all messages: what lies in the middle of it nobody looks at when the store is opened.

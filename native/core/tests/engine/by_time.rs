@@ -84,7 +84,9 @@ fn it_finds_what_the_look_under_the_lock_does() {
     assert!(asked.memory.get() > 200 && asked.files.get() > 200, "{} in memory, {} in files", asked.memory.get(), asked.files.get());
     // The clock jumps back: where a bisection goes then depends on each step.
     clock.set(NOW - 86_400_000);
-    (64..90).for_each(|n| drop(put_number(&mut store, n)));
+    for n in 64..90 {
+        put_number(&mut store, n);
+    }
     asked.compare(&store, &storage, last, "after a jump of the clock");
     write_behind(&mut store, &storage);
     asked.compare(&store, &storage, last, "after a jump of the clock, all in files");
@@ -143,7 +145,9 @@ fn it_does_not_hold_once_the_end_of_the_log_was_moved_back_or_its_front_removed_
     let (_, mut store, search) = filled();
     let (_, entries) = store.reader().entries(b"T", 0, 60, 1).unwrap();
     store.writer().unwrap().truncate(entries[0].physical).unwrap();
-    (60..90).for_each(|n| drop(put_number(&mut store, n)));
+    for n in 60..90 {
+        put_number(&mut store, n);
+    }
     assert!(!store.reader().holds(&search), "messages behind the cut are others");
 
     let (storage, store, search) = filled();
