@@ -6,6 +6,7 @@
 
 mod background;
 mod backlog;
+mod by_time;
 pub mod clock;
 mod descriptors;
 pub mod errands;
