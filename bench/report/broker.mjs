@@ -138,7 +138,10 @@ function ratios(measured) {
     });
     return `| ${[row.title, ...cells].join(" | ")} |`;
   });
-  const headings = ["ours to Apache's", ...asked.map(({ title, atLeast, bound }) => `${title} ${atLeast ? `≥ ${atLeast}` : `≤ ${bound}`}`)];
+  const headings = [
+    "ours to Apache's",
+    ...asked.map(({ title, atLeast, bound }) => `${title} ${atLeast ? `≥ ${atLeast}` : `≤ ${bound}`}`),
+  ];
   return [`| ${headings.join(" | ")} |`, `|${"---|".repeat(headings.length)}`, ...lines].join("\n");
 }
 

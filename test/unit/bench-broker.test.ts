@@ -18,11 +18,33 @@ const machines = {
 };
 const [alone, withConsumer] = BROKER_ROWS as [BrokerRow, BrokerRow];
 
-const ours = { messagesPerSecond: 60_000, cpuSecondsPerMillion: 10, privateBytes: 100 * 2 ** 20, p50Micros: 900, p99Micros: 12_345 };
-const theirs = { messagesPerSecond: 50_000, cpuSecondsPerMillion: 22, privateBytes: 900 * 2 ** 20, p50Micros: 4000, p99Micros: 23_000 };
+const ours = {
+  messagesPerSecond: 60_000,
+  cpuSecondsPerMillion: 10,
+  privateBytes: 100 * 2 ** 20,
+  p50Micros: 900,
+  p99Micros: 12_345,
+};
+const theirs = {
+  messagesPerSecond: 50_000,
+  cpuSecondsPerMillion: 22,
+  privateBytes: 900 * 2 ** 20,
+  p50Micros: 4000,
+  p99Micros: 23_000,
+};
 
-function run(contestant: string, round: number, figures: Record<string, number>, more: Partial<BrokerRun> = {}): BrokerRun {
-  const key = { commit: "c2", machine: "m", amount: "15 s after a warm-up of 8 s", at: `2026-01-0${round + 1}T00:00:00Z` };
+function run(
+  contestant: string,
+  round: number,
+  figures: Record<string, number>,
+  more: Partial<BrokerRun> = {},
+): BrokerRun {
+  const key = {
+    commit: "c2",
+    machine: "m",
+    amount: "15 s after a warm-up of 8 s",
+    at: `2026-01-0${round + 1}T00:00:00Z`,
+  };
   return { ...key, contestant, round, java: "Java 17.0.1", figures, ...more };
 }
 const both = (own: Record<string, number>, other: Record<string, number>) => [
@@ -68,7 +90,9 @@ describe("targets", () => {
   it("with a consumer, what it is given is asked of, too", () => {
     const slow = judged({ consumedPerSecond: 40_000 }, { consumedPerSecond: 50_000 }, withConsumer);
     expect(metOf(slow, "consumedPerSecond")).toBe(false);
-    expect(metOf(judged({ consumedPerSecond: 40_000 }, { consumedPerSecond: 50_000 }), "consumedPerSecond")).toBeUndefined();
+    expect(
+      metOf(judged({ consumedPerSecond: 40_000 }, { consumedPerSecond: 50_000 }), "consumedPerSecond"),
+    ).toBeUndefined();
   });
 
   it("nothing is judged where one of them was not measured", () => {
@@ -129,7 +153,11 @@ describe("the part of the document", () => {
   it("takes the figures of the latest commit, and none of a run that failed", () => {
     const old = { commit: "c1", at: "2025-01-01T00:00:00Z" };
     const { figures: _, ...failed } = run("rocketmq", 1, theirs, { failed: "3 messages were lost" });
-    const text = partOf([...both(ours, theirs), failed, run("moraine-broker", 1, { ...ours, messagesPerSecond: 1 }, old)]);
+    const text = partOf([
+      ...both(ours, theirs),
+      failed,
+      run("moraine-broker", 1, { ...ours, messagesPerSecond: 1 }, old),
+    ]);
     expect(text).toContain("| moraine-broker | 60,000 |");
     expect(text).toContain("| Apache RocketMQ 5.4.0 | 50,000 |");
   });

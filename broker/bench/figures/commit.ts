@@ -14,7 +14,8 @@ export function commitOf(root: string): string | undefined {
     execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], maxBuffer: 2 ** 28 });
   try {
     const commit = git("log", "-1", "--format=%h", "--abbrev=12", "--", ...MEASURED).trim();
-    const changes = git("diff", "HEAD", "--", ...MEASURED) + git("ls-files", "-o", "--exclude-standard", "--", ...MEASURED);
+    const changes =
+      git("diff", "HEAD", "--", ...MEASURED) + git("ls-files", "-o", "--exclude-standard", "--", ...MEASURED);
     if (changes === "") return commit;
     return `${commit}+${createHash("sha256").update(changes).digest("hex").slice(0, 8)}`;
   } catch {

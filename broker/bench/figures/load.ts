@@ -63,7 +63,15 @@ export async function javaVersion(): Promise<string> {
 export async function runLoad(load: Load): Promise<Loaded> {
   mkdirSync(load.folder, { recursive: true });
   const { row } = load;
-  const words = [row.mode, row.threads, row.outstanding, row.consumer, load.warmupSeconds, load.seconds, load.brokerPid];
+  const words = [
+    row.mode,
+    row.threads,
+    row.outstanding,
+    row.consumer,
+    load.warmupSeconds,
+    load.seconds,
+    load.brokerPid,
+  ];
   const classPath = await loadClassPath();
   const options = ["-Xmx512m", ...rocketmqOptions(load.folder), "-cp", classPath];
   const log = join(load.folder, "output.txt");

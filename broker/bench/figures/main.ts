@@ -26,7 +26,10 @@ export { HELP, parse } from "./options.ts";
 
 const KEPT = join(import.meta.dirname, "../results");
 const ROOT = join(import.meta.dirname, "../../..");
-const START: Readonly<Record<BrokerContestant["id"], Start>> = { "moraine-broker": startMoraine, rocketmq: startApache };
+const START: Readonly<Record<BrokerContestant["id"], Start>> = {
+  "moraine-broker": startMoraine,
+  rocketmq: startApache,
+};
 /** More than any of them takes in a second of a run, and what the processes have beside it. */
 const BYTES_A_SECOND = 90e6;
 const BYTES_BESIDE = 2.5e9;
@@ -50,7 +53,9 @@ export async function measure(settings: Settings, machine: Machine): Promise<boo
   const amount = `${settings.seconds} s after a warm-up of ${settings.warmupSeconds} s`;
   const commit = commitOf(ROOT);
   const memory = new WarmMemory();
-  console.log(`${machine.processors}, ${machine.system}, Node.js ${machine.node}, ${java}; commit ${commit ?? "unknown"}; ${amount}\n`);
+  console.log(
+    `${machine.processors}, ${machine.system}, Node.js ${machine.node}, ${java}; commit ${commit ?? "unknown"}; ${amount}\n`,
+  );
   console.log(`round, row, broker: ${HEADINGS.join(", ")}`);
   let isWell = true;
   try {
@@ -59,7 +64,13 @@ export async function measure(settings: Settings, machine: Machine): Promise<boo
         for (const broker of inTurn(settings.brokers, round, n)) {
           const warmBytes = await memory.hold(settings.smoke ? 0 : bytesOf(settings));
           const key: RunKey = { commit, machine: machine.id, amount, contestant: broker.id, round };
-          const one = { ...key, at: new Date().toISOString(), java, warmBytes, ...(await outcome(settings, row, broker, scratch)) };
+          const one = {
+            ...key,
+            at: new Date().toISOString(),
+            java,
+            warmBytes,
+            ...(await outcome(settings, row, broker, scratch)),
+          };
           results.add(row.name, one);
           if (broker.kind === "ours" && one.failed !== undefined) isWell = false;
           console.log(`${round + 1}  ${row.name.padEnd(34)} ${broker.id.padEnd(14)} ${told(row, one)}`);
@@ -71,11 +82,13 @@ export async function measure(settings: Settings, machine: Machine): Promise<boo
     remove();
     process.off("exit", remove);
   }
-  if (!settings.smoke) for (const line of summary(settings, results, { commit, machine: machine.id, amount })) console.log(line);
+  if (!settings.smoke)
+    for (const line of summary(settings, results, { commit, machine: machine.id, amount })) console.log(line);
   return isWell;
 }
 
-const bytesOf = ({ warmupSeconds, seconds }: Settings): number => (warmupSeconds + seconds) * BYTES_A_SECOND + BYTES_BESIDE;
+const bytesOf = ({ warmupSeconds, seconds }: Settings): number =>
+  (warmupSeconds + seconds) * BYTES_A_SECOND + BYTES_BESIDE;
 
 interface Outcome {
   readonly figures?: Readonly<Record<string, number>>;
@@ -84,7 +97,12 @@ interface Outcome {
 }
 
 /** A run, or why it failed. */
-async function outcome(settings: Settings, row: BrokerRow, broker: BrokerContestant, scratch: string): Promise<Outcome> {
+async function outcome(
+  settings: Settings,
+  row: BrokerRow,
+  broker: BrokerContestant,
+  scratch: string,
+): Promise<Outcome> {
   checkRoom(settings);
   const folder = mkdtempSync(join(scratch, "run-"));
   const begun = performance.now();
