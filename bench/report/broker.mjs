@@ -158,11 +158,13 @@ function missed(measured) {
 function failedSends(measured) {
   const lines = measured.flatMap(({ row, found }) =>
     BROKERS.flatMap(({ id, title }) => {
-      const count = (found.figures[id] ?? []).reduce((sum, run) => sum + (run.failedSends ?? 0), 0);
-      return count === 0 ? [] : [`- ${row.title}: ${count} sends to ${title} failed`];
+      const sum = (metric) => (found.figures[id] ?? []).reduce((all, run) => all + (run[metric] ?? 0), 0);
+      const [measuring, inAll] = [sum("failedSends"), sum("failedInAll")];
+      if (inAll === 0) return [];
+      return [`- ${row.title}: ${measuring} sends to ${title}, and ${inAll - measuring} beside the measurement`];
     }),
   );
-  return lines.length === 0 ? "No send failed." : ["Failed:", ...lines].join("\n");
+  return lines.length === 0 ? "No send failed." : ["Failed sends:", ...lines].join("\n");
 }
 
 function unmeasured(found) {

@@ -162,10 +162,13 @@ describe("the part of the document", () => {
     expect(text).toContain("| Apache RocketMQ 5.4.0 | 50,000 |");
   });
 
-  it("says which sends of Apache's broker failed", () => {
-    const text = partOf(both({ ...ours, failedSends: 0 }, { ...theirs, failedSends: 7 }));
-    expect(text).toContain(`${alone.title}: 7 sends to Apache RocketMQ 5.4.0 failed`);
-    expect(partOf(both({ ...ours, failedSends: 0 }, { ...theirs, failedSends: 0 }))).toContain("No send failed.");
+  it("says which sends to Apache's broker failed", () => {
+    const text = partOf(
+      both({ ...ours, failedSends: 0, failedInAll: 0 }, { ...theirs, failedSends: 7, failedInAll: 9 }),
+    );
+    expect(text).toContain(`- ${alone.title}: 7 sends to Apache RocketMQ 5.4.0, and 2 beside the measurement`);
+    expect(text).not.toContain("sends to moraine-broker");
+    expect(partOf(both(ours, theirs))).toContain("No send failed.");
   });
 
   it("has its place in the template", () => {

@@ -93,6 +93,8 @@ const bytesOf = ({ warmupSeconds, seconds }: Settings): number =>
 interface Outcome {
   readonly figures?: Readonly<Record<string, number>>;
   readonly failed?: string;
+  /** Why sends failed, where some did. */
+  readonly failures?: string;
   readonly wholeSeconds: number;
 }
 
@@ -108,8 +110,8 @@ async function outcome(
   const begun = performance.now();
   const wholeSeconds = (): number => Number(((performance.now() - begun) / 1000).toFixed(2));
   try {
-    const figures = await run(settings, row, broker, folder);
-    return { figures, wholeSeconds: wholeSeconds() };
+    const done = await run(settings, row, broker, folder);
+    return { ...done, wholeSeconds: wholeSeconds() };
   } catch (error) {
     return { failed: (error as Error).message, wholeSeconds: wholeSeconds() };
   } finally {
@@ -131,33 +133,32 @@ async function run(
   row: BrokerRow,
   broker: BrokerContestant,
   folder: string,
-): Promise<Record<string, number>> {
+): Promise<Omit<Outcome, "wholeSeconds">> {
   const running: Running = await START[broker.id](folder, row.flush);
   const watch = new MemoryWatch(running.pid);
-  let figures: Record<string, number> = {};
+  let memory: Record<string, number> = {};
   try {
-    const { figures: measured, check } = await runLoad({
+    const { figures, check } = await runLoad({
       ...{ nameServer: running.nameServer, brokerPid: running.pid, row, warmupSeconds, seconds },
       folder: join(folder, "load"),
       onMeasured() {
-        figures = { ...watch.stop(), privateDirtyBytes: watch.dirtyBytes() };
+        memory = { ...watch.stop(), privateDirtyBytes: watch.dirtyBytes() };
       },
     });
     const problem = problemOf(check);
     if (problem !== undefined) throw new Error(problem);
     if (check.failed > 0 && broker.kind === "ours") throw new Error(`${check.failed} sends failed: ${check.failures}`);
-    figures = { ...measured, ...figures, failedSends: check.failed, repeated: check.repeated ?? 0 };
+    const counts = { failedInAll: check.failed, repeated: check.repeated ?? 0 };
+    return { figures: { ...figures, ...memory, ...counts }, ...(check.failed > 0 && { failures: check.failures }) };
   } finally {
     watch.stop();
     await running.end();
   }
-  return figures;
 }
 
-function told(row: BrokerRow, { figures, failed }: Outcome): string {
+function told(row: BrokerRow, { figures, failed, failures }: Outcome): string {
   if (figures === undefined) return `FAILED: ${failed}`;
-  const { failedSends = 0 } = figures;
-  return shown(row, [figures]).join("  ") + (failedSends > 0 ? `  ${failedSends} sends failed` : "");
+  return shown(row, [figures]).join("  ") + (failures === undefined ? "" : `  sends failed: ${failures}`);
 }
 
 function* summary(

@@ -56,13 +56,15 @@ export async function startApache(folder: string, flushDiskType: string): Promis
     store,
     AS_ITS_USERS,
   );
-  await broker.start();
-  return {
-    nameServer: nameServer.address,
-    pid: broker.pid as number,
-    async end() {
-      // A clean end takes this broker fourteen seconds, and nobody looks at the store any more.
-      await Promise.all([broker.end("SIGKILL"), nameServer.end("SIGKILL")]);
-    },
+  // A clean end takes this broker fourteen seconds, and nobody looks at the store any more.
+  const end = async (): Promise<void> => {
+    await Promise.all([broker.end("SIGKILL"), nameServer.end("SIGKILL")]);
   };
+  try {
+    await broker.start();
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return { nameServer: nameServer.address, pid: broker.pid as number, end };
 }

@@ -58,6 +58,7 @@ public final class Load {
         sending.latencies.begin();
         if (consuming != null) consuming.latencies.begin();
         long sent = sending.sent();
+        long failed = sending.failed();
         long consumed = consuming == null ? 0 : consuming.consumed();
         double brokerCpu = broker.seconds();
         double clientCpu = client.seconds();
@@ -65,6 +66,7 @@ public final class Load {
         Thread.sleep(seconds * 1000L);
         double passed = (System.nanoTime() - start) / 1e9;
         sent = sending.sent() - sent;
+        failed = sending.failed() - failed;
         consumed = (consuming == null ? 0 : consuming.consumed()) - consumed;
         brokerCpu = broker.seconds() - brokerCpu;
         clientCpu = client.seconds() - clientCpu;
@@ -75,6 +77,7 @@ public final class Load {
         figures.put("kind", "measured");
         figures.put("seconds", passed);
         figures.put("messages", sent);
+        figures.put("failedSends", failed);
         figures.put("messagesPerSecond", sent / passed);
         figures.put("cpuSecondsPerMillion", brokerCpu * 1e6 / sent);
         figures.put("clientCpuSecondsPerMillion", clientCpu * 1e6 / sent);
