@@ -9,8 +9,19 @@ import type { Subject } from "../scenarios/subject.ts";
 
 const READY_MS = 90_000;
 
+type Settings = Readonly<Record<string, string | number | boolean>>;
+
+/** How Apache's programs are started. */
+export interface Way {
+  /** Options of the broker that differ from RocketMQ's defaults. */
+  readonly settings: Settings;
+  /** Options of the JVM, for a process whose folder is this. */
+  nameServer(folder: string): readonly string[];
+  broker(folder: string): readonly string[];
+}
+
 /** Small files: a start makes none of them at their full size. And patience. */
-const SMALL_FILES = {
+const SMALL_FILES: Settings = {
   mappedFileSizeCommitLog: 16_777_216,
   mappedFileSizeConsumeQueue: 6000,
   maxHashSlotNum: 5000,
@@ -23,29 +34,38 @@ const SMALL_FILES = {
   waitTimeMillsInSendQueue: 10_000,
 };
 
+/** Quick to start, and small. */
+const FOR_TESTS: Way = {
+  settings: SMALL_FILES,
+  nameServer: (folder) => ["-Xms32m", "-Xmx128m", ...javaOptions(folder, "INFO")],
+  broker: (folder) => ["-Xms128m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m", ...javaOptions(folder, "INFO")],
+};
+
 /** A name server of 5.4.0. */
 export class ApacheNameServer {
   readonly address: string;
   readonly #folder: string;
+  readonly #way: Way;
   #process: Process | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, way: Way) {
     this.#folder = folder;
+    this.#way = way;
     this.address = `127.0.0.1:${port}`;
   }
 
-  static async start(folder: string): Promise<ApacheNameServer> {
+  static async start(folder: string, way: Way = FOR_TESTS): Promise<ApacheNameServer> {
     mkdirSync(folder, { recursive: true });
     const port = await freePort();
     writeFileSync(join(folder, "namesrv.conf"), `listenPort=${port}\nbindAddress=127.0.0.1\n`);
-    const server = new ApacheNameServer(folder, port);
+    const server = new ApacheNameServer(folder, port, way);
     await server.start();
     return server;
   }
 
   async start(): Promise<void> {
     const words = ["org.apache.rocketmq.namesrv.NamesrvStartup", "-c", join(this.#folder, "namesrv.conf")];
-    this.#process = await jvm("Apache's name server", this.#folder, ["-Xms32m", "-Xmx128m"], words);
+    this.#process = await jvm("Apache's name server", this.#folder, this.#way.nameServer(this.#folder), words);
   }
 
   end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
@@ -54,9 +74,7 @@ export class ApacheNameServer {
 }
 
 /** A broker of 5.4.0 with a name server of its own. */
-export async function startApache(
-  settings: Readonly<Record<string, string | number | boolean>> = {},
-): Promise<Subject> {
+export async function startApache(settings: Settings = {}): Promise<Subject> {
   const folder = mkdtempSync(join(tmpdir(), "moraine-apache-"));
   const nameServer = await ApacheNameServer.start(join(folder, "namesrv"));
   const broker = await ApacheBroker.make(join(folder, "broker"), nameServer.address, settings);
@@ -83,10 +101,12 @@ export async function startApache(
 export class ApacheBroker {
   readonly address: string;
   readonly #folder: string;
+  readonly #way: Way;
   #process: Process | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, way: Way) {
     this.#folder = folder;
+    this.#way = way;
     this.address = `127.0.0.1:${port}`;
   }
 
@@ -94,8 +114,9 @@ export class ApacheBroker {
   static async make(
     folder: string,
     nameServer: string,
-    settings: Readonly<Record<string, string | number | boolean>> = {},
+    settings: Settings = {},
     store: string = join(folder, "store"),
+    way: Way = FOR_TESTS,
   ): Promise<ApacheBroker> {
     mkdirSync(folder, { recursive: true });
     const port = await freePort([-2, 1]);
@@ -113,22 +134,22 @@ export class ApacheBroker {
       autoCreateTopicEnable: true,
       storePathRootDir: store,
       storePathCommitLog: join(store, "commitlog"),
-      ...SMALL_FILES,
+      ...way.settings,
       ...settings,
     };
     const lines = Object.entries(all).map(([name, value]) => `${name}=${value}\n`);
     writeFileSync(join(folder, "broker.conf"), lines.join(""));
-    return new ApacheBroker(folder, port);
+    return new ApacheBroker(folder, port, way);
   }
 
   async start(): Promise<void> {
     const words = ["org.apache.rocketmq.broker.BrokerStartup", "-c", join(this.#folder, "broker.conf")];
-    this.#process = await jvm(
-      "Apache's broker",
-      this.#folder,
-      ["-Xms128m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"],
-      words,
-    );
+    this.#process = await jvm("Apache's broker", this.#folder, this.#way.broker(this.#folder), words);
+  }
+
+  /** Once it was started. */
+  get pid(): number | undefined {
+    return this.#process?.child.pid;
   }
 
   end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
@@ -141,12 +162,12 @@ let starts = 0;
 async function jvm(
   name: string,
   folder: string,
-  memory: readonly string[],
+  options: readonly string[],
   words: readonly string[],
 ): Promise<Process> {
   const jars = await libraries("5.4.0");
   starts += 1;
-  const command = ["java", ...memory, ...javaOptions(folder, "INFO"), "-cp", `${jars}/*`, ...words];
+  const command = ["java", ...options, "-cp", `${jars}/*`, ...words];
   // ROCKETMQ_HOME must be set; the folder may be empty.
   const started = Process.start(name, command, join(folder, `output-${starts}.txt`), {
     ...process.env,

@@ -44,12 +44,18 @@ export async function driverClassPath(release: JavaRelease): Promise<string> {
   return `${classes}:${jars}/*`;
 }
 
-/** What every JVM here is started with: `folder` takes RocketMQ's own log, and what it keeps in the user's home. */
+/** Most of these processes are over before the better compiler pays. */
+const SHORT_LIVED = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"];
+
+/** What a JVM of the tests is started with, as `rocketmqOptions`. */
 export function javaOptions(folder: string, level: "INFO" | "WARN" = "WARN"): string[] {
+  return [...SHORT_LIVED, ...rocketmqOptions(folder, level)];
+}
+
+/** What RocketMQ needs of any JVM: `folder` takes its own log, and what it keeps in the user's home. */
+export function rocketmqOptions(folder: string, level: "INFO" | "WARN" = "WARN"): string[] {
   const opened = ["java.nio", "sun.nio.ch", "java.lang", "jdk.internal.ref"];
   return [
-    // Most of these processes are over before the better compiler pays.
-    ...["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"],
     ...opened.map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`),
     "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
     ...[`-Duser.home=${folder}`, `-Djava.io.tmpdir=${folder}`, "-Djava.net.preferIPv4Stack=true"],
