@@ -1,6 +1,7 @@
 /** What all connections of a process hold together. */
 import { describe, expect, it } from "vitest";
 import type { Response } from "../../../src/protocol/command.ts";
+import type { Handler } from "../../../src/transport/connection.ts";
 import { HeldBytes } from "../../../src/transport/held-bytes.ts";
 import { int32 } from "../protocol/bytes.ts";
 import { until } from "./peer.ts";
@@ -119,9 +120,9 @@ describe("all connections together", () => {
   it("are those of all servers of a process", async () => {
     const held = new HeldBytes(3 * MB);
     let asked = 0;
-    const waiting = () => {
+    const waiting: Handler = (_, { signal }) => {
       asked++;
-      return new Promise<Response>(() => {});
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined)));
     };
     const servers = [
       await serve({ handlers: { 1: waiting }, held }),
