@@ -146,9 +146,15 @@ describe("the table", () => {
     store.groups.commit("new", "u", 0, 1);
     await table.flush();
     expect(table.get("groupTopicMap")).toEqual({ kept: ["t"], new: ["t", "u"] });
+    const written = async () => /"groupTopicMap":(\{.*?\})/.exec(await config(store.path, "consumerOffset"))?.[1];
+    expect(await written()).toBe('{"kept":["t"],"new":["t","u"]}');
     store.groups.delete("kept");
     await table.flush();
     expect(table.get("groupTopicMap")).toEqual({ new: ["t", "u"] });
+    expect(await written()).toBe('{"new":["t","u"]}');
+    store.groups.commit("new", "v", 0, 1);
+    await table.flush();
+    expect(await written()).toBe('{"new":["t","u","v"]}');
     table.set("offsetTable", { "a@b": { 0: 1 } });
     await table.flush();
     expect(table.get("groupTopicMap")).toEqual({ b: ["a"] });

@@ -137,6 +137,16 @@ describe("is what would be printed anew", () => {
     document.expectRight();
   });
 
+  test("where a part is changed as it stands, and that is told", () => {
+    const document = new Document();
+    document.set(["part"], numbered(100));
+    document.expectRight();
+    const part = document.root.entries.get("part") as JsonObject;
+    for (const key of [...part.entries.keys()]) part.entries.set(key, 1);
+    document.kept.changed(["part"]);
+    document.expectRight();
+  });
+
   test("what is nested too deep is refused, as without it", () => {
     let deep: JsonValue = 1;
     for (let level = 0; level < 255; level++) deep = { deep };

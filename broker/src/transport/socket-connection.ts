@@ -84,6 +84,8 @@ export class SocketConnection implements Connection {
   /** No more requests go out; what is still to be written may. */
   #ending = false;
   #closed = false;
+  /** Some time after it was closed: what handlers have not let go of by then counts, though nobody waits for their answers. */
+  #isGone = false;
   #closeReason: string | undefined;
   #slowReader: NodeJS.Timeout | undefined;
   #commands = 0;
@@ -129,13 +131,12 @@ export class SocketConnection implements Connection {
   }
 
   #reportHeld(): void {
-    // Handlers have their requests until they are done, also when nobody waits for the answers any more.
-    let bytes = this.#underWayBytes;
-    if (!this.#socket.destroyed) {
-      const waiting = this.#output.waitingBytes;
-      bytes += this.#reader.heldBytes + (waiting > UNTOLD_BYTES ? waiting : 0);
+    if (this.#socket.destroyed) {
+      this.#holds(this.#isGone ? this.#underWayBytes : 0);
+      return;
     }
-    this.#holds(bytes);
+    const waiting = this.#output.waitingBytes;
+    this.#holds(this.#reader.heldBytes + this.#underWayBytes + (waiting > UNTOLD_BYTES ? waiting : 0));
   }
 
   #holds(bytes: number): void {
@@ -408,6 +409,11 @@ export class SocketConnection implements Connection {
     const listeners = [...this.#closeListeners];
     this.#closeListeners.clear();
     for (const listener of listeners) listener();
+    if (this.#underWay === 0) return;
+    setImmediate(() => {
+      this.#isGone = true;
+      this.#reportHeld();
+    });
   }
 }
 

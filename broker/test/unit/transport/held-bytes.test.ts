@@ -1,6 +1,7 @@
 /** What all connections of a process hold together. */
 import { describe, expect, it } from "vitest";
 import type { Response } from "../../../src/protocol/command.ts";
+import type { Handler } from "../../../src/transport/connection.ts";
 import { HeldBytes } from "../../../src/transport/held-bytes.ts";
 import { int32 } from "../protocol/bytes.ts";
 import { until } from "./peer.ts";
@@ -67,6 +68,21 @@ describe("all connections together", () => {
     await reading.has(1);
   });
 
+  it("hold what nobody has asked for, too", async () => {
+    const running = await serve({
+      handlers: {},
+      limits: { writeHighWaterBytes: 1000 * MB, maxHeldBytes: 20 * MB },
+    });
+    const peer = await connect(running);
+    peer.socket.pause();
+    await until(() => running.connections.size === 1);
+    const [connection] = running.connections;
+    const body = Buffer.alloc(MB);
+    for (let count = 0; count < 60; count++) connection?.notify(40, {}, body);
+    expect(warnings()).toHaveLength(1);
+    expect(connection?.isOpen).toBe(false);
+  });
+
   it("do not hold what was taken", async () => {
     const body = Buffer.alloc(MB);
     const running = await serve({ handlers: { 1: () => ({ code: 0, body }) }, limits: { maxHeldBytes: 5 * MB } });
@@ -103,12 +119,22 @@ describe("all connections together", () => {
 
   it("are those of all servers of a process", async () => {
     const held = new HeldBytes(3 * MB);
-    const servers = [await serve({ handlers: { 1: ok }, held }), await serve({ handlers: { 1: ok }, held })] as const;
+    let asked = 0;
+    const waiting: Handler = (_, { signal }) => {
+      asked++;
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined)));
+    };
+    const servers = [
+      await serve({ handlers: { 1: waiting }, held }),
+      await serve({ handlers: { 1: ok }, held }),
+    ] as const;
     const large = await connect(servers[0]);
-    large.socket.write(partial(2 * MB));
+    large.send(1, 1, {}, Buffer.alloc(2.5 * MB));
+    await until(() => asked === 1);
     const small = await connect(servers[1]);
-    small.socket.write(partial(1.5 * MB));
+    small.send(1, 1, {}, Buffer.alloc(MB));
     await large.closed;
+    await small.has(1);
     expect(small.isClosed).toBe(false);
   });
 });
