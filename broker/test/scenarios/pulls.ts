@@ -101,26 +101,28 @@ export const pulls: readonly Scenario[] = [
       await tenOf(scene, topic);
       const producer = await scene.producer({ group: scene.name("failing") });
       allSent(await scene.send(producer, topic, [{ body: "fails", tags: "F" }], { queue: scene.queue(topic, 1) }));
-      const puller = await scene.start("puller", { topic });
+      const puller = await scene.start("puller", { topic, maxReconsumeTimes: 16 });
       const polled: Received[] = [];
-      const tries = (): number[] =>
-        polled.filter(({ body }) => body === "fails").map(({ reconsumeTimes }) => reconsumeTimes);
-      // What is not acknowledged waits for ten seconds; the client looks for the route of a new retry topic every thirty.
       await eventually(
         async () => {
           const command = { do: "poll", by: puller, timeoutMs: 1000, fail: { F: 1 } };
           polled.push(...(await scene.client.ask<{ messages: Received[] }>(command)).messages);
           return polled.length;
         },
-        () => polled.length >= 12,
-        120_000,
+        (length) => length >= 11,
       );
-      assert.deepEqual(tries(), [0, 1]);
       const committed = await eventually(
         () => scene.raw(14, { consumerGroup: scene.name("group"), topic, queueId: 0 }),
         ({ fields }) => fields?.offset === "10",
       );
-      return { polled: bodies(polled).sort(), committed };
+      // What failed is given back and waits for ten seconds; that its retry topic is there this client does not see.
+      const retry = `%RETRY%${scene.name("group")}`;
+      await scene.routed(retry);
+      const again = await eventually(
+        () => scene.stored(retry, 1),
+        (stored) => stored.length > 0,
+      );
+      return { polled: bodies(polled).sort(), committed, again };
     },
   },
   {

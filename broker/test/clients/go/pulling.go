@@ -17,10 +17,15 @@ type pulling struct {
 }
 
 func newPulling(o request) (part, error) {
-	pull, err := rocketmq.NewPullConsumer(
+	options := []consumer.Option{
 		consumer.WithGroupName(o.Group), consumer.WithInstance(o.Name), consumer.WithNameServer(nameServer),
 		consumer.WithConsumeFromWhere(places[o.From]),
-	)
+	}
+	// Unless told otherwise, a message that this consumer gives back is a dead letter at once.
+	if o.MaxReconsumeTimes != nil {
+		options = append(options, consumer.WithMaxReconsumeTimes(*o.MaxReconsumeTimes))
+	}
+	pull, err := rocketmq.NewPullConsumer(options...)
 	if err != nil {
 		return nil, err
 	}

@@ -68,6 +68,7 @@ pub fn beginning(o: &Value) -> ConsumeFromWhere {
 
 impl Consuming {
     pub async fn start(runtime: &Arc<ClientRuntime>, config: ClientConfig, o: &Value) -> Result<Self, Failure> {
+        let client_id = config.build_mq_client_id();
         let mut builder = DefaultMQPushConsumer::builder(Arc::clone(runtime))
             .client_config(config)
             .consumer_group(text(o, "group"))
@@ -79,6 +80,9 @@ impl Consuming {
             builder = builder.consume_message_batch_max_size(most as u32);
         }
         if o["broadcasting"].as_bool() == Some(true) {
+            // Its offsets go into a folder that it does not make.
+            let home = std::path::PathBuf::from(std::env::var("HOME")?).join(".rocketmq_offsets");
+            std::fs::create_dir_all(home.join(client_id).join(text(o, "group")))?;
             builder = builder.message_model(MessageModel::Broadcasting);
         }
         if let Some(times) = o["maxReconsumeTimes"].as_i64() {

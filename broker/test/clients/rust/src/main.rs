@@ -115,7 +115,8 @@ impl Driver {
             ..Default::default()
         };
         if let Some(ms) = o["pollNameServerMs"].as_u64() {
-            config.poll_name_server_interval = ms as u32;
+            // It takes no shorter one.
+            config.poll_name_server_interval = (ms as u32).max(10_000);
         }
         if let Some(ms) = o["persistMs"].as_u64() {
             config.persist_consumer_offset_interval = ms as u32;

@@ -29,7 +29,12 @@ pub fn message(o: &Value) -> Result<Message, Failure> {
     }
     if let Some(properties) = o["properties"].as_object() {
         for (name, value) in properties {
-            builder = builder.raw_property(name.as_str(), value.as_str().unwrap_or_default())?;
+            let value = value.as_str().unwrap_or_default();
+            // Names that RocketMQ reserves have methods of their own.
+            builder = match name.as_str() {
+                "TIMER_DELAY_MS" => builder.delay_millis(value.parse()?),
+                name => builder.raw_property(name, value)?,
+            };
         }
     }
     Ok(builder.build()?)

@@ -26,6 +26,10 @@ impl Pulling {
         }
         consumer.start().await?;
         if let Some(queues) = o["assign"].as_array() {
+            // Queues that it is given do not make it look for their brokers.
+            for topic in queues.iter().map(|queue| text(queue, "topic")) {
+                consumer.fetch_message_queues(&topic).await?;
+            }
             consumer.assign(queues.iter().filter_map(messages::queue).collect()).await?;
         }
         Ok(Self { consumer })
