@@ -49,13 +49,8 @@ const AS_ITS_USERS: Way = {
 export async function startApache(folder: string, flushDiskType: string): Promise<Running> {
   const nameServer = await ApacheNameServer.start(join(folder, "namesrv"), AS_ITS_USERS);
   const store = join(folder, "store");
-  const broker = await ApacheBroker.make(
-    join(folder, "broker"),
-    nameServer.address,
-    { flushDiskType },
-    store,
-    AS_ITS_USERS,
-  );
+  const options = { settings: { flushDiskType }, store, way: AS_ITS_USERS };
+  const broker = await ApacheBroker.make(join(folder, "broker"), nameServer.address, options);
   // A clean end takes this broker fourteen seconds, and nobody looks at the store any more.
   const end = async (): Promise<void> => {
     await Promise.all([broker.end("SIGKILL"), nameServer.end("SIGKILL")]);

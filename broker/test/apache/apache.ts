@@ -5,11 +5,9 @@ import { join } from "node:path";
 import { javaOptions, libraries } from "../clients/java.ts";
 import { freePort } from "../clients/ports.ts";
 import { Process } from "../clients/process.ts";
-import type { Subject } from "../scenarios/subject.ts";
+import type { Settings, Subject } from "../scenarios/subject.ts";
 
 const READY_MS = 90_000;
-
-type Settings = Readonly<Record<string, string | number | boolean>>;
 
 /** How Apache's programs are started. */
 export interface Way {
@@ -20,13 +18,16 @@ export interface Way {
   broker(folder: string): readonly string[];
 }
 
-/** Small files: a start makes none of them at their full size. And patience. */
+/** A start makes none of them at their full size. */
 const SMALL_FILES: Settings = {
   mappedFileSizeCommitLog: 16_777_216,
   mappedFileSizeConsumeQueue: 6000,
   maxHashSlotNum: 5000,
   maxIndexNum: 20_000,
   mappedFileSizeTimerLog: 1_048_576,
+};
+
+const PATIENT: Settings = {
   warmMapedFileEnable: false,
   transientStorePoolEnable: false,
   diskMaxUsedSpaceRatio: 95,
@@ -34,9 +35,9 @@ const SMALL_FILES: Settings = {
   waitTimeMillsInSendQueue: 10_000,
 };
 
-/** Quick to start, and small. */
+/** With little memory. */
 const FOR_TESTS: Way = {
-  settings: SMALL_FILES,
+  settings: PATIENT,
   nameServer: (folder) => ["-Xms32m", "-Xmx128m", ...javaOptions(folder, "INFO")],
   broker: (folder) => ["-Xms128m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m", ...javaOptions(folder, "INFO")],
 };
@@ -77,7 +78,8 @@ export class ApacheNameServer {
 export async function startApache(settings: Settings = {}): Promise<Subject> {
   const folder = mkdtempSync(join(tmpdir(), "moraine-apache-"));
   const nameServer = await ApacheNameServer.start(join(folder, "namesrv"));
-  const broker = await ApacheBroker.make(join(folder, "broker"), nameServer.address, settings);
+  const all = { ...SMALL_FILES, ...settings };
+  const broker = await ApacheBroker.make(join(folder, "broker"), nameServer.address, { settings: all });
   await broker.start();
   return {
     kind: "apache",
@@ -97,7 +99,16 @@ export async function startApache(settings: Settings = {}): Promise<Subject> {
   };
 }
 
-/** A broker alone: registers wherever it is told to. */
+export interface ApacheBrokerOptions {
+  readonly settings?: Settings | undefined;
+  /** By default any that is free. */
+  readonly port?: number | undefined;
+  /** An existing store directory to open; by default an empty one is made in the folder. */
+  readonly store?: string | undefined;
+  readonly way?: Way | undefined;
+}
+
+/** A broker alone: registers wherever it is told to. Files have RocketMQ's own sizes unless the settings say otherwise. */
 export class ApacheBroker {
   readonly address: string;
   readonly #folder: string;
@@ -110,17 +121,11 @@ export class ApacheBroker {
     this.address = `127.0.0.1:${port}`;
   }
 
-  /** `store` is an existing store directory to open, else an empty one is made in `folder`. */
-  static async make(
-    folder: string,
-    nameServer: string,
-    settings: Settings = {},
-    store: string = join(folder, "store"),
-    way: Way = FOR_TESTS,
-  ): Promise<ApacheBroker> {
+  static async make(folder: string, nameServer: string, options: ApacheBrokerOptions = {}): Promise<ApacheBroker> {
     mkdirSync(folder, { recursive: true });
-    const port = await freePort([-2, 1]);
-    const all = {
+    const { settings = {}, store = join(folder, "store"), way = FOR_TESTS } = options;
+    const port = options.port ?? (await freePort([-2, 1]));
+    const all: Settings = {
       brokerClusterName: "DefaultCluster",
       brokerName: "broker-a",
       brokerId: 0,

@@ -9,7 +9,7 @@ import { allSent } from "./sends.ts";
 const ADMIN: readonly ClientName[] = ["java-5.4.0"];
 
 /** What a command prints. */
-async function mqadmin(scene: Scene, ...words: readonly string[]): Promise<string> {
+export async function mqadmin(scene: Scene, ...words: readonly string[]): Promise<string> {
   const all = [...words, "-n", scene.subject.nameServer];
   const { out } = await scene.hand.ask<{ out: string }>({ do: "mqadmin", words: all });
   // Said by every command at its start where the environment asks for no access control.

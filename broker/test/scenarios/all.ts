@@ -1,6 +1,9 @@
 /** Every scenario. */
 import { admin } from "./admin.ts";
 import { consuming } from "./consuming.ts";
+import { crowds } from "./crowd.ts";
+import { idling } from "./idle.ts";
+import { interchanges } from "./interchange/interchange.ts";
 import { crashes } from "./kills.ts";
 import { ordered } from "./ordered.ts";
 import { processes } from "./processes.ts";
@@ -26,4 +29,7 @@ export const ALL_SCENARIOS: readonly Scenario[] = [
   ...processes,
   ...admin,
   ...crashes,
+  ...interchanges,
+  ...crowds,
+  ...idling,
 ];

@@ -2,6 +2,7 @@
 import type { ClientName } from "../clients/programs.ts";
 import type { Facts } from "./facts.ts";
 import type { Scene } from "./scene.ts";
+import type { Settings, StartSubject } from "./subject.ts";
 
 export interface Scenario {
   readonly name: string;
@@ -10,7 +11,9 @@ export interface Scenario {
   /** Clients that can do it; default: all. */
   readonly clients?: readonly ClientName[];
   /** Broker options it needs, or that it stops the broker: then it has a broker of its own. */
-  readonly own?: Readonly<Record<string, string | number | boolean>>;
+  readonly own?: Settings;
+  /** What it starts for itself, where that is more than the broker that all are run against. Only our broker has it. */
+  readonly start?: StartSubject;
   /** Throws if anything is not as it must be. Returns what two brokers are compared by. */
   run(scene: Scene): Promise<Facts>;
 }

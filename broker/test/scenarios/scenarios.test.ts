@@ -23,9 +23,10 @@ const named = process.env.MORAINE_SCENARIOS?.split(",");
 
 const chosen = (client: ClientName): Scenario[] =>
   ALL_SCENARIOS.filter(
-    ({ name, core, clients: able }) =>
+    ({ name, core, clients: able, start }) =>
       (named === undefined ? core || everything : named.includes(name)) &&
-      (able === undefined || able.includes(client)),
+      (able === undefined || able.includes(client)) &&
+      (start === undefined || startSubject === startMoraine),
   );
 
 /** Without its tools a client's scenarios are counted as not run; in CI that is a failure, because nobody would notice there. */
@@ -77,7 +78,7 @@ for (const name of clients) {
   describe(`${name}, a broker each`, () => {
     for (const scenario of alone) {
       const body = async (): Promise<void> => {
-        const subject = await startSubject(scenario.own);
+        const subject = await (scenario.start ?? startSubject)(scenario.own);
         const started: Driver[] = [];
         try {
           const [client, hand] = await startClients(subject, name);

@@ -9,6 +9,8 @@ export interface Subject {
   readonly cluster: string;
   /** Where its logs and its store are. */
   readonly folder: string;
+  /** The process of the broker as it runs now. */
+  readonly pid?: number | undefined;
   /** Starts the broker again after `stop` or `kill`, at the same address over the same store. */
   start(): Promise<void>;
   /** SIGTERM, and waits for the end. */
@@ -19,5 +21,8 @@ export interface Subject {
   close(): Promise<void>;
 }
 
-/** How a subject is started; `settings` are RocketMQ's broker options. */
-export type StartSubject = (settings?: Readonly<Record<string, string | number | boolean>>) => Promise<Subject>;
+/** RocketMQ's broker options. */
+export type Settings = Readonly<Record<string, string | number | boolean>>;
+
+/** How a subject is started. */
+export type StartSubject = (settings?: Settings) => Promise<Subject>;

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { DelayOffsets } from "../../../src/tables/delay-offsets.ts";
@@ -32,6 +32,32 @@ test("RocketMQ's offsets are read, and go on in its file", async () => {
   expect(new OffsetTable(await open(folder)).all("new-group")).toEqual([
     { topic: "ProbeTopic", queueId: 0, offset: 7 },
   ]);
+});
+
+test("an offset that is there already is not written again", async () => {
+  const folder = newFolder();
+  const offsets = new OffsetTable(await open(folder));
+  offsets.commit("g", "t", 0, 9);
+  await offsets.flush();
+  const before = statSync(join(folder, "config/consumerOffset.json"), { bigint: true });
+  offsets.commit("g", "t", 0, 9);
+  await offsets.flush();
+  const after = statSync(join(folder, "config/consumerOffset.json"), { bigint: true });
+  // Each write makes a new file, and gives the old one another name.
+  expect([after.ino, after.mtimeNs]).toEqual([before.ino, before.mtimeNs]);
+  offsets.commit("g", "t", 0, 10);
+  await offsets.flush();
+  expect(fileOf(folder, "consumerOffset").offsetTable).toEqual({ "t@g": { 0: 10 } });
+});
+
+test("what stands in the place of an offset and is none goes with the next one", async () => {
+  const folder = newFolder();
+  mkdirSync(join(folder, "config"), { recursive: true });
+  writeFileSync(join(folder, "config/consumerOffset.json"), '{"offsetTable":{"t@g":{0:"nine"}}}');
+  const offsets = new OffsetTable(await open(folder));
+  expect(() => offsets.committed("g", "t", 0)).toThrow("mend it");
+  offsets.commit("g", "t", 0, 9);
+  expect(offsets.committed("g", "t", 0)).toBe(9);
 });
 
 test("offsets go backwards as well", async () => {
