@@ -40,7 +40,8 @@ struct Driver {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let name_server = std::env::args().nth(1).ok_or("the address of the name server is missing")?;
-    let owner = RuntimeOwner::plan(RuntimeConfig { thread_name: "driver".into(), ..Default::default() })?.build()?;
+    // As on a machine with many cores: a consumer that finds no thread for its listener drops what was broadcast to it.
+    let owner = RuntimeOwner::plan(RuntimeConfig::for_parallelism("driver", 16))?.build()?;
     let telemetry = rocketmq_observability::install_global(&rocketmq_observability::TelemetryBootstrapConfig::default())?;
     let runtime =
         ClientRuntime::try_new(owner.root_context().component("client"), ClientRuntimeConfig::default(), telemetry.handle())?;
