@@ -56,17 +56,23 @@ export class Groups {
           `queueId is ${queueId}; groups of light queues have one offset a topic, under 0`,
         );
       }
-      this.#part("lmqOffsetTable").entries.set(key, offset);
-    } else {
-      const table = this.#part("offsetTable");
-      let queues = table.entries.get(key);
-      if (queues === undefined) {
-        queues = new JsonObject(new Map(), undefined, true);
-        table.entries.set(key, queues);
-      }
-      this.#object(queues, "offsetTable", key).entries.set(String(queueId), offset);
+      this.#set(this.#part("lmqOffsetTable"), key, offset, ["lmqOffsetTable", key]);
+      return;
     }
-    this.#stored.changed();
+    const table = this.#part("offsetTable");
+    let queues = table.entries.get(key);
+    if (queues === undefined) {
+      queues = new JsonObject(new Map(), undefined, true);
+      table.entries.set(key, queues);
+    }
+    this.#set(this.#object(queues, "offsetTable", key), String(queueId), offset, ["offsetTable", key]);
+  }
+
+  /** Groups that stand still commit the same offsets again and again: these are no change. */
+  #set({ entries }: JsonObject, key: string, offset: number, place: readonly string[]): void {
+    if (entries.get(key) === offset) return;
+    entries.set(key, offset);
+    this.#stored.changed(place);
   }
 
   /** Queue offset of the message with which a group goes on in a queue; undefined where it has not committed any. */
@@ -107,8 +113,10 @@ export class Groups {
     const keys = this.#keysOf(group, part);
     if (keys.length === 0) return false;
     const { entries } = this.#part(part);
-    for (const [key] of keys) entries.delete(key);
-    this.#stored.changed();
+    for (const [key] of keys) {
+      entries.delete(key);
+      this.#stored.changed([part, key]);
+    }
     return true;
   }
 

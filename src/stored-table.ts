@@ -1,10 +1,18 @@
-/** A table in memory, and its way to the disk: behind the changes, one write at a time, many changes in one. */
+/**
+ * A table in memory, and its way to the disk: behind the changes, one write at a time, many changes in one. Its text is printed in
+ * slices of the event loop's time, as far as it has changed; what is written is the table as it is at the end of the last of them.
+ */
 import type { Finding } from "./binding/contract.ts";
 import { StoreError } from "./errors.ts";
+import { KeptText } from "./json/kept-text.ts";
 import { JsonObject } from "./json/nodes.ts";
-import { printJson } from "./json/print.ts";
 import { TableFile } from "./table-file.ts";
-import { complete } from "./table-shapes.ts";
+import { complete, isDerivedFrom } from "./table-shapes.ts";
+
+/** How long a slice of printing may take. */
+const SLICE_MS = 2;
+/** A table that changes faster than it is printed is written all the same. */
+const MAX_SLICES = 1000;
 
 /** What a table needs of its store. */
 export interface TableOwner {
@@ -29,8 +37,11 @@ export class StoredTable {
   readonly #disk: TableFile;
   readonly #owner: TableOwner;
   readonly #loading: Finding | undefined;
+  readonly #text: KeptText;
   #isNew: boolean;
   #versionGiven = false;
+  /** Keys may have come or gone from which something is derived when the table is written. */
+  #keysChanged = true;
   /** Changes made, and how many of them are on the disk. */
   #changes = 0;
   #durable = 0;
@@ -47,12 +58,15 @@ export class StoredTable {
     const { root, finding } = this.#disk.read();
     this.#isNew = root === undefined;
     this.root = root ?? new JsonObject();
+    this.#text = new KeptText(this.root);
     this.#loading = finding;
   }
 
-  /** The root has been changed. */
-  changed(key?: string): void {
-    if (key === "dataVersion") this.#versionGiven = true;
+  /** What these keys lead to was changed, added or removed just now. */
+  changed(keys: readonly string[]): void {
+    const [first = ""] = keys;
+    if (this.#text.changed(keys) && isDerivedFrom(this.name, first)) this.#keysChanged = true;
+    if (first === "dataVersion") this.#versionGiven = true;
     this.#changes++;
     this.#owner.changed();
   }
@@ -94,14 +108,15 @@ export class StoredTable {
   }
 
   async #write(running: Running): Promise<void> {
-    const changes = this.#changes;
-    const keepVersion = this.#versionGiven;
-    running.changes = changes;
-    this.#versionGiven = false;
+    let keepVersion = false;
     try {
-      const { name: table, root } = this;
-      complete(root, { table, isNew: this.#isNew, now: this.#owner.now(), keepVersion });
-      await this.#disk.write(printJson(root));
+      await this.#print();
+      const changes = this.#changes;
+      running.changes = changes;
+      keepVersion = this.#versionGiven;
+      this.#versionGiven = false;
+      this.#complete(keepVersion);
+      await this.#disk.write(this.#text.bytes());
       this.#isNew = false;
       this.#durable = changes;
       this.#failure = undefined;
@@ -112,6 +127,28 @@ export class StoredTable {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /** What has changed, in slices; what changes meanwhile, too. */
+  async #print(): Promise<void> {
+    for (let slice = 0; slice < MAX_SLICES; slice++) {
+      const end = performance.now() + SLICE_MS;
+      if (this.#text.print(() => performance.now() > end)) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #complete(keepVersion: boolean): void {
+    const { name: table, root } = this;
+    complete(root, {
+      table,
+      isNew: this.#isNew,
+      now: this.#owner.now(),
+      keepVersion,
+      keysChanged: this.#keysChanged,
+      onChange: (keys) => this.#text.changed(keys),
+    });
+    this.#keysChanged = false;
   }
 }
 

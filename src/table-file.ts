@@ -86,10 +86,10 @@ export class TableFile {
   }
 
   /** Replaces the file. When it resolves, the new version survives a power cut. */
-  async write(text: string): Promise<void> {
+  async write(bytes: Buffer): Promise<void> {
     try {
       await this.#makeFolder();
-      await this.#writeTemporary(text);
+      await this.#writeTemporary(bytes);
       await this.#keepOld();
       await rename(this.#temporary, this.#main);
       this.#kind = "whole";
@@ -122,8 +122,7 @@ export class TableFile {
     if (made !== undefined) await syncFolder(this.#store);
   }
 
-  async #writeTemporary(text: string): Promise<void> {
-    const bytes = Buffer.from(text, "utf8");
+  async #writeTemporary(bytes: Buffer): Promise<void> {
     if (bytes.length > MAX_TABLE_BYTES) throw tooLarge(this.file, bytes.length);
     await rm(this.#temporary, { force: true });
     const handle = await open(this.#temporary, "wx");

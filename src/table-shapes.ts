@@ -32,6 +32,16 @@ export function hasIntegerKeys(table: string, keys: readonly string[]): boolean 
   }
 }
 
+/** Keys of a table of offsets: by group and topic, and what is derived from these. */
+const OFFSETS = "offsetTable";
+const GROUP_TOPICS = "groupTopicMap";
+const VERSION = "dataVersion";
+
+/** Whether something of a table is derived from the keys of the object under a key of it. */
+export function isDerivedFrom(table: string, key: string): boolean {
+  return (table === CONSUMER_OFFSET || table === LMQ_CONSUMER_OFFSET) && key === OFFSETS;
+}
+
 /** How a table is completed before it is written. */
 export interface Completion {
   readonly table: string;
@@ -41,16 +51,23 @@ export interface Completion {
   readonly now: number;
   /** The caller has set a version, which stays as it is. */
   readonly keepVersion: boolean;
+  /** Keys may have come or gone from which something is derived. */
+  readonly keysChanged: boolean;
+  /** Told of what is changed: keys that lead to it. */
+  readonly onChange: (keys: readonly string[]) => void;
 }
 
 /** Derived values and the version, before a table is written. */
-export function complete(root: JsonObject, { table, isNew, now, keepVersion }: Completion): void {
-  if (table === CONSUMER_OFFSET || table === LMQ_CONSUMER_OFFSET) deriveGroupTopicMap(root.entries);
+export function complete(root: JsonObject, completion: Completion): void {
+  const { table, isNew, now, keepVersion, keysChanged, onChange } = completion;
+  if (keysChanged && isDerivedFrom(table, OFFSETS)) deriveGroupTopicMap(root.entries, onChange);
   if (isNew && VERSIONED.has(table)) {
-    if (!root.entries.has("dataVersion")) root.entries.set("dataVersion", firstVersion());
+    if (!root.entries.has(VERSION)) root.entries.set(VERSION, firstVersion());
     sortKeys(root.entries);
   }
-  if (!keepVersion) nextVersion(root.entries.get("dataVersion"), now);
+  if (keepVersion) return;
+  nextVersion(root.entries.get(VERSION), now);
+  onChange([VERSION]);
 }
 
 function firstVersion(): JsonObject {
@@ -81,17 +98,26 @@ function sortKeys(entries: Map<string, JsonNode>): void {
 }
 
 /** `groupTopicMap` says of each group which topics `offsetTable` has for it. RocketMQ writes it and never reads it. */
-function deriveGroupTopicMap(entries: Map<string, JsonNode>): void {
-  const offsets = entries.get("offsetTable");
+function deriveGroupTopicMap(entries: Map<string, JsonNode>, onChange: Completion["onChange"]): void {
+  const offsets = entries.get(OFFSETS);
   if (!(offsets instanceof JsonObject)) return;
   const topics = topicsByGroup(offsets.entries.keys());
-  const found = entries.get("groupTopicMap");
-  const old = found instanceof JsonObject ? found : new JsonObject();
-  for (const group of [...old.entries.keys()]) if (!topics.has(group)) old.entries.delete(group);
-  for (const [group, names] of topics) {
-    if (!isListOf(names, old.entries.get(group))) old.entries.set(group, new JsonArray([...names]));
+  let map = entries.get(GROUP_TOPICS);
+  if (!(map instanceof JsonObject)) {
+    map = new JsonObject();
+    entries.set(GROUP_TOPICS, map);
+    onChange([GROUP_TOPICS]);
   }
-  if (old !== found) entries.set("groupTopicMap", old);
+  for (const group of [...map.entries.keys()]) {
+    if (topics.has(group)) continue;
+    map.entries.delete(group);
+    onChange([GROUP_TOPICS, group]);
+  }
+  for (const [group, names] of topics) {
+    if (isListOf(names, map.entries.get(group))) continue;
+    map.entries.set(group, new JsonArray([...names]));
+    onChange([GROUP_TOPICS, group]);
+  }
 }
 
 function topicsByGroup(keys: Iterable<string>): Map<string, Set<string>> {

@@ -82,7 +82,7 @@ export class Table {
     // Getters of the value may have closed the store.
     this.#lifecycle.checkWritable();
     this.#made(path.slice(0, -1)).entries.set(path.at(-1) as string, node);
-    this.#stored.changed(path[0]);
+    this.#stored.changed(path);
   }
 
   /** Removes a key. Returns whether it was there. */
@@ -91,7 +91,7 @@ export class Table {
     const path = checkPath(key);
     const within = this.#found(path.slice(0, -1));
     const isGone = within instanceof JsonObject && within.entries.delete(path.at(-1) as string);
-    if (isGone) this.#stored.changed(path[0]);
+    if (isGone) this.#stored.changed(path);
     return isGone;
   }
 

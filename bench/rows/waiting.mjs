@@ -11,7 +11,7 @@ export const WAITING = [
     class: CLASSES.power,
     metric: "p50Micros",
     lessIsBetter: true,
-    messages: 50_000,
+    messages: 200_000,
     bodyBytes: 1024,
     leavesOut:
       "Open-loop: counted from when each message was due, whoever was late. The floor is one sync behind the other, for which nothing waits. What others take was only measured closed-loop, and is not comparable",

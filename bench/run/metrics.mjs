@@ -32,8 +32,8 @@ export const METRICS = {
   p99Micros: { title: "p99", unit: "µs", short: "p99", shown: true },
   p999Micros: { title: "p99.9", unit: "µs", short: "p99.9", shown: true },
   mostMicros: { title: "longest", unit: "µs", short: "longest", shown: true },
-  openMillis: { title: "open after a kill", unit: "ms", short: "open", shown: true },
-  coldOpenMillis: { title: "open after a kill, from the disk", unit: "ms", short: "from disk", shown: true },
+  openMillis: { title: "open", unit: "ms", short: "open", shown: true },
+  coldOpenMillis: { title: "open, from the disk", unit: "ms", short: "from disk", shown: true },
   rebuildMillis: { title: "queues and index built again", unit: "ms", short: "rebuild", shown: true },
   coldRebuildMillis: {
     title: "queues and index built again, from the disk",

@@ -7,7 +7,7 @@ import { addressList } from "./config/schema.ts";
 import { brokerHandlers } from "./handlers.ts";
 import type { Log } from "./log.ts";
 import { NameServer } from "./name-server/name-server.ts";
-import { administrativeHook } from "./processors/administrative.ts";
+import { administrativeHook, changesHook } from "./processors/administrative.ts";
 import { brokerAddress } from "./processors/queues.ts";
 import { maxBodyBytes } from "./protocol/body-limits.ts";
 import { RequestCode } from "./protocol/codes.ts";
@@ -16,10 +16,13 @@ import { ConsumerRegistry } from "./services/consumers.ts";
 import { delaysOf } from "./services/delay-levels.ts";
 import { DelayService } from "./services/delay-service.ts";
 import { HeldPulls } from "./services/held-pulls.ts";
+import { LogExpiry } from "./services/log-expiry.ts";
+import { MinuteLooks } from "./services/minute-looks.ts";
 import { ProducerRegistry } from "./services/producers.ts";
 import { QueueLocks } from "./services/queue-locks.ts";
 import { Registration } from "./services/registration.ts";
 import { Statistics } from "./services/statistics.ts";
+import { StoreHealth } from "./services/store-health.ts";
 import { Stops } from "./stops.ts";
 import { logStoreEvents } from "./store-events.ts";
 import { storeOptions } from "./store-options.ts";
@@ -30,10 +33,9 @@ import { TopicTable } from "./tables/topic-table.ts";
 import { RemotingClient } from "./transport/client.ts";
 import type { Handlers } from "./transport/connection.ts";
 import { Dispatcher } from "./transport/dispatcher.ts";
+import { HeldBytes } from "./transport/held-bytes.ts";
 import { RemotingServer } from "./transport/server.ts";
 
-/** How long requests under way may take to be answered when the broker stops. */
-const GRACE_MS = 3000;
 /** The second port is so far below the first. It takes no pulls, so that sends there never stand behind one. */
 const SECOND_PORT_BELOW = 2;
 const NOT_ON_SECOND_PORT: ReadonlySet<number> = new Set([RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE]);
@@ -55,8 +57,9 @@ export class Broker {
   static async start(configuration: Configuration, log: Log): Promise<Broker> {
     const stops = new Stops(log);
     try {
-      const nameServer = await startNameServer(configuration.values, log, stops);
-      const topics = await startServing(configuration, log, stops);
+      const held = new HeldBytes();
+      const nameServer = await startNameServer(configuration.values, held, log, stops);
+      const topics = await startServing(configuration, held, log, stops);
       await register(configuration, { nameServer, topics, log, stops });
       return new Broker(stops, nameServer?.advertised);
     } catch (error) {
@@ -82,7 +85,12 @@ interface OwnNameServer {
   readonly own: string;
 }
 
-async function startNameServer(config: Config, log: Log, stops: Stops): Promise<OwnNameServer | undefined> {
+async function startNameServer(
+  config: Config,
+  held: HeldBytes,
+  log: Log,
+  stops: Stops,
+): Promise<OwnNameServer | undefined> {
   if (!config.nameServerEnable) return undefined;
   const options = {
     bindAddress: config.bindAddress,
@@ -91,8 +99,8 @@ async function startNameServer(config: Config, log: Log, stops: Stops): Promise<
     brokerAccess: config.brokerAccess,
     kvConfigPath: join(config.storePathRootDir, "config", "nameServerKv.json"),
   };
-  const server = await NameServer.listen({ options, log });
-  stops.add("name server", () => server.close(GRACE_MS));
+  const server = await NameServer.listen({ options, held, log });
+  stops.add("name server", () => server.close());
   const { port } = server;
   return {
     advertised: printAddress({ address: config.brokerIP1, port }),
@@ -107,15 +115,24 @@ function ownAddress(bindAddress: string): string {
 }
 
 /** Opens the store, and listens for requests. Resolves with the topics that there are. */
-async function startServing(configuration: Configuration, log: Log, stops: Stops): Promise<TopicTable> {
+async function startServing(
+  configuration: Configuration,
+  held: HeldBytes,
+  log: Log,
+  stops: Stops,
+): Promise<TopicTable> {
   const config = configuration.values;
   stops.add("events of the store", logStoreEvents(config.storePathRootDir, log));
   const store = await Store.open(config.storePathRootDir, storeOptions(config));
   stops.add("store", () => store.close());
+  const health = new StoreHealth({ store, log });
 
-  const topics = new TopicTable(store, { config });
-  const groups = new GroupTable(store, { config });
+  const groups = new GroupTable(store, { config, log });
+  const topics = new TopicTable(store, { config, groups, log });
   const offsets = new OffsetTable(store);
+  const setBack = offsets.setBackToEnds();
+  if (setBack > 0)
+    log.warn({ queues: setBack }, "offsets of groups lay behind the end of their queues, and were set to it");
   stops.add("tables", () => Promise.all([topics.flush(), groups.flush(), offsets.flush()]));
   await Promise.all([topics.ready, groups.ready]);
 
@@ -127,8 +144,11 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
 
   const statistics = new Statistics({ clusterName: config.brokerClusterName, systemTopics: topics.system });
   const delayOffsets = new DelayOffsets(store);
+  // What is wrong with the tables' files.
+  health.look();
   const delays = new DelayService({
     store,
+    topics,
     offsets: delayOffsets,
     delays: delaysOf(config.messageDelayLevel),
     log,
@@ -137,9 +157,15 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
   stops.add("delivery of delayed messages", () => delays.stop());
   delays.start();
 
+  const expiry = new LogExpiry({ store, config, log });
+  const looks = new MinuteLooks({ looks: [() => health.look(), () => expiry.look()], log });
+  stops.add("looks", () => looks.stop());
+  looks.start();
+
   const heldPulls = new HeldPulls(store, config.maxHeldPulls);
   const handlers = brokerHandlers({
     store,
+    health,
     configuration,
     topics,
     groups,
@@ -154,20 +180,27 @@ async function startServing(configuration: Configuration, log: Log, stops: Stops
     startedAt: Date.now(),
     log,
   });
-  const servers = await listen(config, handlers, log, stops);
+  const servers = await listen(config, { handlers, held, log, stops });
   // All at once: what is held is answered, and whoever asks again for it finds no port.
   stops.add("requests", () => {
-    const closed = servers.map((server) => server.close(GRACE_MS));
+    const closed = servers.map((server) => server.close());
     heldPulls.stop();
     return Promise.all(closed);
   });
   return topics;
 }
 
-async function listen(config: Config, handlers: Handlers, log: Log, stops: Stops): Promise<RemotingServer[]> {
+interface ServingParts {
+  readonly handlers: Handlers;
+  readonly held: HeldBytes;
+  readonly log: Log;
+  readonly stops: Stops;
+}
+
+async function listen(config: Config, { handlers, held, log, stops }: ServingParts): Promise<RemotingServer[]> {
   const { bindAddress: host, listenPort } = config;
   const limits = { idleMs: config.serverChannelMaxIdleTimeSeconds * 1000 };
-  const before = [administrativeHook(config)];
+  const before = [administrativeHook(config), changesHook(log)];
   const forAll = new Dispatcher({ handlers, before, maxBodyBytes, log });
   const withoutPulls = [...handlers].filter(([code]) => !NOT_ON_SECOND_PORT.has(code));
   const forSecond = new Dispatcher({ handlers: withoutPulls, before, maxBodyBytes, log });
@@ -176,9 +209,9 @@ async function listen(config: Config, handlers: Handlers, log: Log, stops: Stops
     [listenPort, forAll],
     [listenPort - SECOND_PORT_BELOW, forSecond],
   ] as const) {
-    const server = await RemotingServer.listen({ host, ports: [port], dispatcher, limits, log });
+    const server = await RemotingServer.listen({ host, ports: [port], dispatcher, limits, held, log });
     servers.push(server);
-    stops.add(`port ${port}`, () => server.close(GRACE_MS));
+    stops.add(`port ${port}`, () => server.close());
   }
   return servers;
 }

@@ -30,14 +30,17 @@ import type { ProducerRegistry } from "./services/producers.ts";
 import type { QueueLocks } from "./services/queue-locks.ts";
 import { ReadGate } from "./services/read-gate.ts";
 import type { Statistics } from "./services/statistics.ts";
+import type { StoreHealth } from "./services/store-health.ts";
 import type { DelayOffsets } from "./tables/delay-offsets.ts";
 import type { GroupTable } from "./tables/group-table.ts";
 import type { OffsetTable } from "./tables/offset-table.ts";
 import type { TopicTable } from "./tables/topic-table.ts";
 import type { Handlers } from "./transport/connection.ts";
+import { limitedLog } from "./transport/limited-log.ts";
 
 export interface HandlerParts {
   readonly store: Store;
+  readonly health: StoreHealth;
   readonly configuration: ConfigurationView;
   readonly topics: TopicTable;
   readonly groups: GroupTable;
@@ -55,7 +58,8 @@ export interface HandlerParts {
 }
 
 export function brokerHandlers(given: HandlerParts): Handlers {
-  const parts = { ...given, config: given.configuration.values, reads: new ReadGate() };
+  const { configuration, log } = given;
+  const parts = { ...given, config: configuration.values, reads: new ReadGate(), log: limitedLog(log) };
   return [
     // First, as later ones of the same code come in their place.
     ...refusedHandlers(parts),

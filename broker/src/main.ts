@@ -3,12 +3,13 @@
 import { readFileSync } from "node:fs";
 import { CommanderError } from "commander";
 import { StoreError } from "moraine";
-import { destination, type Logger, pino, stdSerializers } from "pino";
+import { type Logger, pino, stdSerializers } from "pino";
 import { Broker } from "./broker.ts";
 import { parseCommandLine } from "./command-line.ts";
 import type { BrokerConfig } from "./config/broker-config.ts";
 import { Configuration } from "./config/configuration.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
+import { logOutput } from "./log-output.ts";
 import { isAnyAddress, printAddress } from "./protocol/hosts.ts";
 import { TableError } from "./tables/table-value.ts";
 
@@ -18,10 +19,7 @@ const STANDARD_ERROR = 2;
 
 async function main(): Promise<number> {
   const given = parseCommandLine(process.argv.slice(2), version());
-  const log = pino(
-    { name: "moraine-broker", serializers: { err: stdSerializers.err } },
-    destination({ dest: STANDARD_ERROR, sync: true }),
-  );
+  const log = pino({ name: "moraine-broker", serializers: { err: stdSerializers.err } }, logOutput(STANDARD_ERROR));
   const configuration = Configuration.load({ file: given.file, given: given.options }, log);
   const { values } = configuration;
   log.level = values.logLevel;

@@ -1,14 +1,17 @@
 #!/usr/bin/env node
 /** The command `moraine-name-server`: a name server alone. */
 import { readFileSync } from "node:fs";
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { pino } from "pino";
 import { getProperties } from "properties-file";
+import { logOutput } from "./log-output.ts";
 import { NameServer } from "./name-server/name-server.ts";
 import { isOption, readNameServerOptions } from "./name-server/options.ts";
 import { printAddress } from "./protocol/hosts.ts";
 
-const GRACE_MS = 3000;
+/** What the process ends with where it could not start. */
+const ExitCode = { failed: 1, usage: 2 } as const;
+const STANDARD_OUTPUT = 1;
 
 interface Given {
   readonly config?: string;
@@ -20,15 +23,23 @@ interface Given {
 
 /** The file's options, with those of the command line in front. */
 function optionsOf({ config, listen, port, kvConfig, logLevel }: Given): Record<string, string> {
-  const options: Record<string, string> = config === undefined ? {} : { ...getProperties(readFileSync(config)) };
+  const options: Record<string, string> = config === undefined ? {} : { ...readFile(config) };
   const given = { bindAddress: listen, listenPort: port, kvConfigPath: kvConfig, logLevel };
   for (const [name, value] of Object.entries(given)) if (value !== undefined) options[name] = value;
   return options;
 }
 
+function readFile(file: string): Record<string, string> {
+  try {
+    return getProperties(readFileSync(file));
+  } catch (cause) {
+    throw new RangeError(`the configuration ${file} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
 async function run(given: Given): Promise<void> {
   const options = optionsOf(given);
-  const log = pino({ name: "name-server", level: readNameServerOptions(options).logLevel });
+  const log = pino({ name: "name-server", level: readNameServerOptions(options).logLevel }, logOutput(STANDARD_OUTPUT));
   const unused = Object.keys(options).filter((name) => !isOption(name));
   if (unused.length > 0) log.warn({ options: unused }, "options that mean nothing to this name server");
   const server = await NameServer.listen({ options, log });
@@ -40,7 +51,7 @@ async function run(given: Given): Promise<void> {
     if (stopping) process.exit(1);
     stopping = true;
     log.info({ signal }, "name server stops");
-    server.close(GRACE_MS).then(
+    server.close().then(
       () => log.info({}, "name server stopped"),
       (error: unknown) => log.error({ err: error }, "name server did not stop cleanly"),
     );
@@ -56,11 +67,18 @@ const program = new Command("moraine-name-server")
   .option("-p, --port <port>", "port to listen at (listenPort; 9876)")
   .option("--kv-config <file>", "file for settings that tools put (kvConfigPath)")
   .option("--log-level <level>", "debug, info, warn or error")
+  .exitOverride()
   .action(run);
+
+/** What went wrong, for whoever typed the command; of the command line it was said already. */
+function exitCodeFor(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ExitCode.usage;
+  process.stderr.write(`moraine-name-server: ${error instanceof Error ? error.message : String(error)}\n`);
+  return error instanceof RangeError ? ExitCode.usage : ExitCode.failed;
+}
 
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`moraine-name-server: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = exitCodeFor(error);
 }

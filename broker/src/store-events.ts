@@ -1,13 +1,21 @@
-/** What the store tells by itself, for the log: what was found when it was opened, and that it takes no more messages. */
+/** What the store tells by itself, for the log: its engine, what was found when it was opened, that it takes no more messages. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { resolve } from "node:path";
-import type { PoisonDiagnostics, RecoveryDiagnostics } from "moraine";
+import type { EngineDiagnostics, PoisonDiagnostics, RecoveryDiagnostics } from "moraine";
 import type { Log } from "./log.ts";
 
 /** Returns what ends it. `path` is that of the store: there may be others in the process. */
 export function logStoreEvents(path: string, log: Log): () => void {
   const own = resolve(path);
   const listeners: readonly (readonly [channel: string, listener: (message: unknown) => void])[] = [
+    [
+      "moraine:engine",
+      (message) => {
+        // Of the process: it has one store.
+        const { engine, attempts } = message as EngineDiagnostics;
+        log.warn({ engine, attempts }, "the native engine is not there; a slower one takes its place");
+      },
+    ],
     [
       "moraine:recovery",
       (message) => {

@@ -1,6 +1,7 @@
 /** The options of the store, from those that RocketMQ has for its own. */
 import type { StoreOptions } from "moraine";
 import type { BrokerConfig } from "./config/broker-config.ts";
+import { deleteHour } from "./services/log-expiry.ts";
 
 const QUEUE_ENTRY_BYTES = 20;
 /**
@@ -11,7 +12,6 @@ const LARGEST_MESSAGE_BYTES = 16_777_216;
 const HOUR_MS = 3_600_000;
 
 export function storeOptions(config: BrokerConfig): StoreOptions {
-  const [hour = "4"] = config.deleteWhen.split(";");
   return {
     // Visible at once, as in RocketMQ, whatever `flushDiskType`: with SYNC_FLUSH it is the answer that waits for the disk.
     flush: "async",
@@ -26,8 +26,9 @@ export function storeOptions(config: BrokerConfig): StoreOptions {
     delayLevels: config.messageDelayLevel,
     retention: {
       maxAgeMs: config.fileReservedTime * HOUR_MS,
-      deleteHour: Number(hour),
-      diskRatio: config.diskMaxUsedSpaceRatio / 100,
+      deleteHour: deleteHour(config),
+      // What takes files above `diskMaxUsedSpaceRatio`, and old ones alone, is `services/log-expiry.ts`.
+      ...(config.cleanFileForciblyEnable && { diskRatio: config.diskSpaceCleanForciblyRatio / 100 }),
     },
   };
 }

@@ -20,21 +20,22 @@ const LINES: readonly string[] = Array.from({ length: MAX_DEPTH + 2 }, (_, level
 
 /** The document as text. Throws a RangeError for one that would not be read again: it is nested too deep. */
 export function printJson(root: JsonNode): string {
-  const isCompact = root instanceof JsonObject && root.layout === COMPACT;
-  const printer = new Printer(isCompact ? COMPACT : SPREAD);
+  const printer = new Printer(root);
   printer.value(root, 0);
   return printer.text;
 }
 
-class Printer {
+/** Prints a document, or values of one. */
+export class Printer {
   text = "";
+  /** Of containers that do not bring their own. */
   readonly #layout: Layout;
 
-  /** `layout` is for containers that do not bring their own. */
-  constructor(layout: Layout) {
-    this.#layout = layout;
+  constructor(root: JsonNode) {
+    this.#layout = root instanceof JsonObject && root.layout === COMPACT ? COMPACT : SPREAD;
   }
 
+  /** `level`: how many containers it is in. */
   value(node: JsonNode, level: number): void {
     if (node === null || typeof node !== "object") this.text += scalar(node);
     else if (node instanceof JsonNumber) this.text += node.text;
@@ -42,22 +43,38 @@ class Printer {
     else this.#array(node, level);
   }
 
-  #object({ entries, layout = this.#default(entries.size), bareKeys }: JsonObject, level: number): void {
-    this.#open("{", level);
+  /** What stands in front of the entries of an object. */
+  open(bracket: "{" | "[", level: number): void {
+    if (level >= MAX_DEPTH) throw new RangeError(`it is nested more than ${MAX_DEPTH} deep`);
+    this.text += bracket;
+  }
+
+  /** An entry of an object that is itself at `level`, without the comma that divides it from the one before. */
+  entry({ entries, layout = this.#default(entries.size), bareKeys }: JsonObject, key: string, level: number): void {
+    if (layout.spread) this.#line(level + 1);
+    this.text += bareKeys && BARE_KEY.test(key) ? key : JSON.stringify(key);
+    this.text += ":";
+    this.value(entries.get(key) as JsonNode, level + 1);
+  }
+
+  /** What stands behind the entries of an object. */
+  close({ entries, layout = this.#default(entries.size) }: JsonObject, level: number): void {
+    this.#close("}", entries.size === 0, layout, level);
+  }
+
+  #object(object: JsonObject, level: number): void {
+    this.open("{", level);
     let isFirst = true;
-    for (const [key, value] of entries) {
+    for (const key of object.entries.keys()) {
       if (!isFirst) this.text += ",";
       isFirst = false;
-      if (layout.spread) this.#line(level + 1);
-      this.text += bareKeys && BARE_KEY.test(key) ? key : JSON.stringify(key);
-      this.text += ":";
-      this.value(value, level + 1);
+      this.entry(object, key, level);
     }
-    this.#close("}", isFirst, layout, level);
+    this.close(object, level);
   }
 
   #array({ items, layout = this.#default(items.length) }: JsonArray, level: number): void {
-    this.#open("[", level);
+    this.open("[", level);
     let isFirst = true;
     for (const value of items) {
       if (!isFirst) this.text += ",";
@@ -70,11 +87,6 @@ class Printer {
 
   #default(size: number): Layout {
     return size === 0 ? COMPACT : this.#layout;
-  }
-
-  #open(bracket: string, level: number): void {
-    if (level >= MAX_DEPTH) throw new RangeError(`it is nested more than ${MAX_DEPTH} deep`);
-    this.text += bracket;
   }
 
   #close(bracket: string, isEmpty: boolean, { spread, closed }: Layout, level: number): void {

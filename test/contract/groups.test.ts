@@ -1,5 +1,5 @@
 /** Consumer offsets: what is committed is answered, kept, and in the shape that RocketMQ reads. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -123,6 +123,22 @@ describe("the table", () => {
 }`);
   });
 
+  test("is not written again where groups commit what they have committed", async () => {
+    const path = await temporaryDirectory();
+    const store = await openStore({}, path);
+    const commit = (offset: number) => store.groups.commit("g", "t", 0, offset);
+    const version = () => (store.table("consumerOffset").get("dataVersion") as { counter: number }).counter;
+    commit(5);
+    await store.groups.flush();
+    expect(version()).toBe(1);
+    commit(5);
+    await store.groups.flush();
+    await rm(join(path, "config"), { recursive: true });
+    commit(5);
+    await store.close();
+    expect(await readdir(path)).not.toContain("config");
+  });
+
   test("says which topics a group has, also after one has gone, and after it was set as a whole", async () => {
     const text = '{"groupTopicMap":{"old":["gone"],"kept":["t"]},"offsetTable":{"t@kept":{0:1},"t@new":{0:1}}}';
     const store = await openStore({}, await storeWith(text));
@@ -130,9 +146,15 @@ describe("the table", () => {
     store.groups.commit("new", "u", 0, 1);
     await table.flush();
     expect(table.get("groupTopicMap")).toEqual({ kept: ["t"], new: ["t", "u"] });
+    const written = async () => /"groupTopicMap":(\{.*?\})/.exec(await config(store.path, "consumerOffset"))?.[1];
+    expect(await written()).toBe('{"kept":["t"],"new":["t","u"]}');
     store.groups.delete("kept");
     await table.flush();
     expect(table.get("groupTopicMap")).toEqual({ new: ["t", "u"] });
+    expect(await written()).toBe('{"new":["t","u"]}');
+    store.groups.commit("new", "v", 0, 1);
+    await table.flush();
+    expect(await written()).toBe('{"new":["t","u","v"]}');
     table.set("offsetTable", { "a@b": { 0: 1 } });
     await table.flush();
     expect(table.get("groupTopicMap")).toEqual({ b: ["a"] });

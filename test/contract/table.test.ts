@@ -221,6 +221,33 @@ describe("the file", () => {
     expect((table.get("dataVersion") as { counter: number }).counter).toBeLessThanOrEqual(3);
   });
 
+  test("has all of one moment, also where it is large and changes while it is printed", async () => {
+    const store = await openStore();
+    const table = store.table("settings");
+    const many = () => Object.fromEntries(Array.from({ length: 100_000 }, (_, n) => [`key ${n}`, { n }]));
+    table.set("first", { n: 0 });
+    table.set("middle", many());
+    table.set("last", { n: 0 });
+    let isWritten = false;
+    let changes = 0;
+    for (let round = 0; round < 3; round++) {
+      const flushed = table.flush().then(() => {
+        isWritten = true;
+      });
+      for (isWritten = false; !isWritten; changes++) {
+        table.set(["first", "n"], changes);
+        table.set(["middle", `key ${changes % 100_000}`], changes);
+        table.set(["last", "n"], changes);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await flushed;
+      const found = JSON.parse(await config(store, "settings.json"));
+      expect(found.first).toEqual(found.last);
+      expect(found.middle[`key ${found.last.n}`] ?? 0).toBe(found.last.n);
+      table.set("middle", many());
+    }
+  });
+
   test("is written by close", async () => {
     const store = await openStore();
     store.table("settings").set("key", 1);

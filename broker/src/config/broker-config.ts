@@ -8,7 +8,8 @@ export interface BrokerConfig {
   readonly brokerName: string;
   /** 0: a master, which is all that there is. */
   readonly brokerId: number;
-  readonly brokerRole: "ASYNC_MASTER" | "SYNC_MASTER";
+  /** A master that waits for no replicas, which is all that there is. */
+  readonly brokerRole: "ASYNC_MASTER";
   /** Address that clients are told, and that is in message ids. Default, unlike RocketMQ's: 127.0.0.1. */
   readonly brokerIP1: string;
   /** Address that replicas are told; nothing listens there. Default: `brokerIP1`. */
@@ -55,6 +56,11 @@ export interface BrokerConfig {
   readonly enableMixedMessageType: boolean;
   readonly clearRetryTopicWhenDeleteTopic: boolean;
   readonly autoCreateSubscriptionGroup: boolean;
+  /** Ours: topics, and groups, that there may be, with those made otherwise, for one more to be made as a client asks for it. */
+  readonly maxAutoCreated: number;
+  /** Ours: how many of each are made at once for clients, and in a second on and on. */
+  readonly autoCreateBurst: number;
+  readonly autoCreatePerSecond: number;
   readonly enableCreateSysGroup: boolean;
   readonly enableSplitMetadata: boolean;
   readonly splitMetadataSize: number;
@@ -91,10 +97,15 @@ export interface BrokerConfig {
   readonly maxIndexNum: number;
   readonly messageIndexEnable: boolean;
   readonly enabledAppendPropCRC: boolean;
+  /** Hours. */
   readonly fileReservedTime: number;
   /** Hours of the day, divided by `;`, of which the first counts. */
   readonly deleteWhen: string;
+  /** Percent of the disk in use, above which old files of the log go at any hour. */
   readonly diskMaxUsedSpaceRatio: number;
+  /** Percent above which files go whatever their age, unless `cleanFileForciblyEnable` is false. */
+  readonly diskSpaceCleanForciblyRatio: number;
+  readonly cleanFileForciblyEnable: boolean;
 
   /** Options that cannot be changed while it runs, divided by `;`. */
   readonly configBlackList: string;

@@ -22,9 +22,11 @@ const FIXED: ReadonlySet<keyof BrokerConfig> = new Set([
   "brokerName",
   "brokerRole",
   "brokerTopicEnable",
+  "cleanFileForciblyEnable",
   "clusterTopicEnable",
   "deleteWhen",
   "diskMaxUsedSpaceRatio",
+  "diskSpaceCleanForciblyRatio",
   "enabledAppendPropCRC",
   "fileReservedTime",
   "flushDiskType",
@@ -50,8 +52,16 @@ const FIXED: ReadonlySet<keyof BrokerConfig> = new Set([
   "traceTopicEnable",
 ]);
 
-/** What would be silently less safe, if it were passed over as other options that mean nothing here are. */
+/** What would be silently less safe, if it were passed over as other options that mean nothing here are: permissions, and copies. */
 const PROTECTING: ReadonlySet<string> = new Set(["aclEnable", "authenticationEnabled", "authorizationEnabled"]);
+const COPYING: ReadonlySet<string> = new Set([
+  "allAckInSyncStateSet",
+  "enableControllerMode",
+  "enableDLegerCommitLog",
+  "inSyncReplicas",
+  "minInSyncReplicas",
+  "totalReplicas",
+]);
 
 export interface ConfigurationSource {
   /** A file of `name=value` lines, as RocketMQ's broker.conf. */
@@ -167,10 +177,17 @@ function writeFile(file: string, changes: Readonly<Record<string, string>>): voi
 }
 
 function checkProtection(texts: Readonly<Record<string, string>>): void {
-  for (const name of PROTECTING) {
-    if (texts[name]?.trim().toLowerCase() !== "true") continue;
-    const right = "take it out, and let only those reach the broker who may do everything";
-    throw new ConfigurationError("invalid", `option ${name} is true, but this broker has no permissions; ${right}`);
+  for (const [name, text] of Object.entries(texts)) {
+    const value = text.trim();
+    const isTrue = value.toLowerCase() === "true";
+    if (PROTECTING.has(name) && isTrue) {
+      const right = "take it out, and let only those reach the broker who may do everything";
+      throw new ConfigurationError("invalid", `option ${name} is true, but this broker has no permissions; ${right}`);
+    }
+    if (COPYING.has(name) && (isTrue || Number(value) > 1)) {
+      const right = "take it out if one copy will do";
+      throw new ConfigurationError("invalid", `option ${name} is ${value}, but this broker has no replicas; ${right}`);
+    }
   }
 }
 

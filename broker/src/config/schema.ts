@@ -9,6 +9,8 @@ import { ConfigurationError } from "./configuration-error.ts";
 /** A frame takes 16 MiB, the header and the properties of a message among them. */
 const MAX_TRANSFER_BYTES = 16_711_680;
 const MAX_INT32 = 2_147_483_647;
+/** As many topics, and as many groups, as their tables take. */
+const MOST_AUTO_CREATED = 100_000;
 /** Longest name that is also one of a topic. */
 const MAX_NAME_CHARACTERS = 127;
 const NAME = /^[%|\w-]{1,127}$/;
@@ -81,6 +83,8 @@ const nameOfHost = (): string =>
 
 const shape = {
   adminAccess: choice<"loopback" | "any">("loopback", "any"),
+  autoCreateBurst: integer(1000, 1, MOST_AUTO_CREATED),
+  autoCreatePerSecond: integer(100, 0, MOST_AUTO_CREATED),
   autoCreateSubscriptionGroup: boolean(true),
   autoCreateTopicEnable: boolean(true),
   bindAddress: host("127.0.0.1"),
@@ -93,9 +97,12 @@ const shape = {
   brokerPermission: option("6", "2 (write), 4 (read) or 6 (both)", (given) =>
     [2, 4, 6].find((one) => String(one) === given),
   ),
-  brokerRole: choice<"ASYNC_MASTER" | "SYNC_MASTER">("ASYNC_MASTER", "SYNC_MASTER"),
+  brokerRole: option("ASYNC_MASTER", "ASYNC_MASTER: there are no replicas to wait for, nor to be one", (given) =>
+    given === "ASYNC_MASTER" ? given : undefined,
+  ),
   brokerTopicEnable: boolean(true),
   channelExpiredTimeout: integer(120_000, 1),
+  cleanFileForciblyEnable: boolean(true),
   clearRetryTopicWhenDeleteTopic: boolean(true),
   clusterTopicEnable: boolean(true),
   configBlackList: text("configBlackList;brokerConfigPath"),
@@ -103,6 +110,7 @@ const shape = {
   defaultTopicQueueNums: integer(8, 1),
   deleteWhen: hours("04"),
   diskMaxUsedSpaceRatio: integer(75, 1, 100),
+  diskSpaceCleanForciblyRatio: integer(85, 1, 100),
   enableCreateSysGroup: boolean(true),
   enableMixedMessageType: boolean(false),
   enableSplitMetadata: boolean(true),
@@ -117,6 +125,7 @@ const shape = {
   longPollingEnable: boolean(true),
   mappedFileSizeCommitLog: integer(1_073_741_824, 1024),
   mappedFileSizeConsumeQueue: integer(6_000_000, 20),
+  maxAutoCreated: integer(20_000, 0, MOST_AUTO_CREATED),
   maxHashSlotNum: integer(5_000_000, 1, 100_000_000),
   maxHeldPulls: integer(100_000, 0),
   maxIndexNum: integer(20_000_000, 2, 100_000_000),

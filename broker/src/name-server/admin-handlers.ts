@@ -1,13 +1,12 @@
 /** What tools change: settings of topics, permissions of brokers, the name server's own options. */
 import { getProperties } from "properties-file";
+import { answerJson, SUCCESS } from "../protocol/answers.ts";
 import { Permission } from "../protocol/bodies/topic-config.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
-import { printFastjson } from "../protocol/json.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Handlers, Hook } from "../transport/connection.ts";
-import { success } from "./answers.ts";
 import type { KVConfig } from "./kv-config.ts";
 import { printOptions } from "./options.ts";
 import type { Registry } from "./registry.ts";
@@ -66,7 +65,7 @@ export function adminHandlers({ registry, kv, settings }: AdminParts): Handlers 
       async ({ ext }) => {
         const fields = new Fields(ext);
         await kv.delete(fields.text("namespace"), fields.text("key"));
-        return success();
+        return SUCCESS;
       },
     ],
     [RequestCode.GET_KVLIST_BY_NAMESPACE, (request) => listKV(kv, request)],
@@ -74,14 +73,15 @@ export function adminHandlers({ registry, kv, settings }: AdminParts): Handlers 
       RequestCode.WIPE_WRITE_PERM_OF_BROKER,
       ({ ext }) => {
         const wiped = topics.changePermission(new Fields(ext).text("brokerName"), withoutWrite);
-        return success({ wipeTopicCount: wiped });
+        return { code: ResponseCode.SUCCESS, ext: { wipeTopicCount: wiped } };
       },
     ],
     [
       RequestCode.ADD_WRITE_PERM_OF_BROKER,
       ({ ext }) => {
         const both = Permission.READ | Permission.WRITE;
-        return success({ addTopicCount: topics.changePermission(new Fields(ext).text("brokerName"), () => both) });
+        const added = topics.changePermission(new Fields(ext).text("brokerName"), () => both);
+        return { code: ResponseCode.SUCCESS, ext: { addTopicCount: added } };
       },
     ],
     [
@@ -89,11 +89,14 @@ export function adminHandlers({ registry, kv, settings }: AdminParts): Handlers 
       ({ ext }) => {
         const fields = new Fields(ext);
         registry.deleteTopic(fields.text("topic"), fields.optionalText("clusterName") || undefined);
-        return success();
+        return SUCCESS;
       },
     ],
     [RequestCode.UPDATE_NAMESRV_CONFIG, (request) => updateOptions(settings, request)],
-    [RequestCode.GET_NAMESRV_CONFIG, () => success(undefined, Buffer.from(printOptions(settings.current)))],
+    [
+      RequestCode.GET_NAMESRV_CONFIG,
+      () => ({ code: ResponseCode.SUCCESS, body: Buffer.from(printOptions(settings.current)) }),
+    ],
   ];
 }
 
@@ -101,7 +104,7 @@ async function putKV(kv: KVConfig, { ext }: Command): Promise<Response> {
   const fields = new Fields(ext);
   const stored = await kv.put(fields.text("namespace"), fields.text("key"), fields.text("value"));
   if (!stored) throw new RequestError(ResponseCode.SYSTEM_ERROR, "this name server has as many settings as it takes");
-  return success();
+  return SUCCESS;
 }
 
 function getKV(kv: KVConfig, { ext }: Command): Response {
@@ -109,14 +112,14 @@ function getKV(kv: KVConfig, { ext }: Command): Response {
   const namespace = fields.text("namespace");
   const key = fields.text("key");
   const value = kv.get(namespace, key);
-  if (value !== undefined) return success({ value });
+  if (value !== undefined) return { code: ResponseCode.SUCCESS, ext: { value } };
   throw new RequestError(ResponseCode.QUERY_NOT_FOUND, `No config item, Namespace: ${namespace} Key: ${key}`);
 }
 
 function listKV(kv: KVConfig, { ext }: Command): Response {
   const namespace = new Fields(ext).text("namespace");
   const table = kv.namespace(namespace);
-  if (table !== undefined) return success(undefined, printFastjson({ table }));
+  if (table !== undefined) return answerJson({ table });
   throw new RequestError(ResponseCode.QUERY_NOT_FOUND, `No config item, Namespace: ${namespace}`);
 }
 
@@ -129,7 +132,7 @@ function updateOptions(settings: Settings, { body }: Command): Response {
     if (!(error instanceof RangeError)) throw error;
     throw new RequestError(ResponseCode.SYSTEM_ERROR, error.message, { cause: error });
   }
-  if (forbidden.length === 0) return success();
+  if (forbidden.length === 0) return SUCCESS;
   throw new RequestError(
     ResponseCode.NO_PERMISSION,
     `Can not update config in black list. Options: ${forbidden.join(", ")}`,

@@ -4,14 +4,17 @@ import { parseBody, printBody } from "../protocol/json.ts";
 
 /** Namespace of the queues of strictly ordered topics: topic → `brokerA:4;brokerB:4`. */
 export const ORDER_TOPIC_NAMESPACE = "ORDER_TOPIC_CONFIG";
-/** What tools have put there in all, before further keys are refused. */
+/** What tools have put there in all, before more is refused: the whole of it is written at each change, and in memory. */
 const MAX_KEYS = 100_000;
+const MAX_BYTES = 4_194_304;
 
 /** Settings that tools leave with the name server: namespace → key → value, in a file of RocketMQ's form. */
 export class KVConfig {
   readonly #path: string | undefined;
   readonly #namespaces: Map<string, Map<string, string>> = new Map();
   #keys = 0;
+  /** As they are written, of namespaces with their keys and values. */
+  #bytes = 0;
   #saving: Promise<void> = Promise.resolve();
   #nextSave: Promise<void> | undefined;
 
@@ -34,9 +37,13 @@ export class KVConfig {
     return this.#namespaces.get(namespace);
   }
 
-  /** False if there is no room for another key. Resolves when it is in the file. */
+  /** False if there is no room for it. Resolves when it is in the file. */
   async put(namespace: string, key: string, value: string): Promise<boolean> {
-    if (this.get(namespace, key) === undefined && this.#keys >= MAX_KEYS) return false;
+    const before = this.get(namespace, key);
+    if (before === undefined && this.#keys >= MAX_KEYS) return false;
+    const more = this.#bytesWith(namespace, key, value) - this.#bytes;
+    // A file that was written elsewhere may have more: what makes it less is taken all the same.
+    if (more > 0 && this.#bytes + more > MAX_BYTES) return false;
     this.#set(namespace, key, value);
     await this.#save();
     return true;
@@ -44,12 +51,28 @@ export class KVConfig {
 
   async delete(namespace: string, key: string): Promise<void> {
     const pairs = this.#namespaces.get(namespace);
-    if (!pairs?.delete(key)) return;
+    const value = pairs?.get(key);
+    if (pairs === undefined || value === undefined) return;
+    pairs.delete(key);
     this.#keys--;
+    this.#bytes -= printedBytes(key) + printedBytes(value);
+    // RocketMQ keeps the name for ever.
+    if (pairs.size === 0) {
+      this.#namespaces.delete(namespace);
+      this.#bytes -= printedBytes(namespace);
+    }
     await this.#save();
   }
 
+  #bytesWith(namespace: string, key: string, value: string): number {
+    const pairs = this.#namespaces.get(namespace);
+    const before = pairs?.get(key);
+    const named = this.#bytes + (pairs === undefined ? printedBytes(namespace) : 0);
+    return named + printedBytes(value) + (before === undefined ? printedBytes(key) : -printedBytes(before));
+  }
+
   #set(namespace: string, key: string, value: string): void {
+    this.#bytes = this.#bytesWith(namespace, key, value);
     const pairs = this.#namespaces.get(namespace) ?? new Map<string, string>();
     if (!pairs.has(key)) this.#keys++;
     pairs.set(key, value);
@@ -95,4 +118,9 @@ export class KVConfig {
     }
     await rename(temporary, path);
   }
+}
+
+/** Of a string in the file, with the escapes that it needs. */
+function printedBytes(text: string): number {
+  return printBody(text).length;
 }

@@ -1,6 +1,7 @@
 import type { Log } from "../log.ts";
 import { maxBodyBytes } from "../protocol/body-limits.ts";
 import { Dispatcher } from "../transport/dispatcher.ts";
+import type { HeldBytes } from "../transport/held-bytes.ts";
 import type { TransportLimits } from "../transport/limits.ts";
 import { RemotingServer } from "../transport/server.ts";
 import { adminHandlers, administrativeHook } from "./admin-handlers.ts";
@@ -14,6 +15,8 @@ export interface NameServerParts {
   /** Options by RocketMQ's names, as text or as what they mean; `readNameServerOptions` says which there are. */
   readonly options?: Readonly<Record<string, unknown>>;
   readonly limits?: Partial<TransportLimits>;
+  /** Of the process, where it has other servers. */
+  readonly held?: HeldBytes;
   readonly log: Log;
   /** Milliseconds of a clock that only goes forward: a leap of the system's shall end no broker. */
   readonly now?: () => number;
@@ -32,7 +35,13 @@ export class NameServer {
   }
 
   /** Rejects if the port cannot be had, with a `RangeError` for wrong options, or if the file of settings is unreadable. */
-  static async listen({ options, limits, log, now = () => performance.now() }: NameServerParts): Promise<NameServer> {
+  static async listen({
+    options,
+    limits,
+    held,
+    log,
+    now = () => performance.now(),
+  }: NameServerParts): Promise<NameServer> {
     const settings = new Settings(options);
     const kv = await KVConfig.load(settings.current.kvConfigPath);
     const registry = new Registry({
@@ -56,6 +65,7 @@ export class NameServer {
       ports: [listenPort],
       dispatcher,
       limits: { idleMs: serverChannelMaxIdleTimeSeconds * 1000, ...limits },
+      held,
       log,
     });
     return new NameServer(server, registry, settings);
@@ -70,7 +80,7 @@ export class NameServer {
   }
 
   /** Answers what is under way, for at most so long, and stops. */
-  async close(graceMs: number): Promise<void> {
+  async close(graceMs?: number): Promise<void> {
     await this.#server.close(graceMs);
     this.#registry.stop();
   }

@@ -1,13 +1,14 @@
 /** What clients and tools ask: routes, lists of clusters and topics. */
+import { answerJson } from "../protocol/answers.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
-import { printBody, printFastjson } from "../protocol/json.ts";
+import { printBody } from "../protocol/json.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import { Version } from "../protocol/versions.ts";
 import type { Handler, Handlers } from "../transport/connection.ts";
-import { success, topicList } from "./answers.ts";
 import { type KVConfig, ORDER_TOPIC_NAMESPACE } from "./kv-config.ts";
+import { PrintedLists } from "./printed-lists.ts";
 import type { Registry } from "./registry.ts";
 import { routeOf } from "./routes.ts";
 import type { Settings } from "./settings.ts";
@@ -30,6 +31,7 @@ export interface QueryParts {
 export function queryHandlers(parts: QueryParts): Handlers {
   const { registry, settings } = parts;
   const { topics } = registry;
+  const lists = new PrintedLists(() => registry.version);
   /** Lists that the configuration can switch off. */
   const listed =
     (option: "enableTopicList" | "enableAllTopicList", list: (fields: Fields) => Response): Handler =>
@@ -37,20 +39,25 @@ export function queryHandlers(parts: QueryParts): Handlers {
       if (!settings.current[option]) throw new RequestError(ResponseCode.SYSTEM_ERROR, "disable");
       return list(new Fields(ext));
     };
-  const flagged = (matches: (flag: number) => boolean) =>
-    listed("enableTopicList", () => topicList(topics.withFlag(matches)));
+  const all = () => lists.answer("all", () => topicList(topics.names()));
+  const flagged = (key: string, matches: (flag: number) => boolean) =>
+    listed("enableTopicList", () => lists.answer(key, () => topicList(topics.withFlag(matches))));
+  const ofCluster = (cluster: string): Response => {
+    if (!registry.hasCluster(cluster)) return topicList([]);
+    return lists.answer(`of cluster ${cluster}`, () => topicList(registry.topicsOfCluster(cluster)));
+  };
   return [
     [RequestCode.GET_ROUTEINFO_BY_TOPIC, (request) => route(parts, request)],
-    [RequestCode.GET_BROKER_CLUSTER_INFO, () => success(undefined, printFastjson(registry.clusterInfo()))],
-    [RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER, listed("enableAllTopicList", () => topicList(topics.names()))],
-    [
-      RequestCode.GET_TOPICS_BY_CLUSTER,
-      listed("enableTopicList", (fields) => topicList(registry.topicsOfCluster(fields.text("cluster")))),
-    ],
+    [RequestCode.GET_BROKER_CLUSTER_INFO, () => answerJson(registry.clusterInfo())],
+    [RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER, listed("enableAllTopicList", all)],
+    [RequestCode.GET_TOPICS_BY_CLUSTER, listed("enableTopicList", (fields) => ofCluster(fields.text("cluster")))],
     [RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_NS, () => systemTopics(registry)],
-    [RequestCode.GET_UNIT_TOPIC_LIST, flagged((flag) => (flag & UNIT) !== 0)],
-    [RequestCode.GET_HAS_UNIT_SUB_TOPIC_LIST, flagged((flag) => (flag & UNIT_SUB) !== 0)],
-    [RequestCode.GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST, flagged((flag) => (flag & UNIT) === 0 && (flag & UNIT_SUB) !== 0)],
+    [RequestCode.GET_UNIT_TOPIC_LIST, flagged("unit", (flag) => (flag & UNIT) !== 0)],
+    [RequestCode.GET_HAS_UNIT_SUB_TOPIC_LIST, flagged("sub", (flag) => (flag & UNIT_SUB) !== 0)],
+    [
+      RequestCode.GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST,
+      flagged("sub, not unit", (flag) => (flag & (UNIT | UNIT_SUB)) === UNIT_SUB),
+    ],
   ];
 }
 
@@ -70,7 +77,12 @@ function route({ registry, kv, settings, now, startedAt }: QueryParts, { ext, ve
   }
   // Older native clients read the bare keys of fastjson, and nothing else.
   const isStandard = zoneName === undefined && (version >= Version.V4_9_4 || fields.boolean("acceptStandardJsonOnly"));
-  return success(undefined, isStandard ? printBody(found) : printFastjson(found));
+  return isStandard ? { code: ResponseCode.SUCCESS, body: printBody(found) } : answerJson(found);
+}
+
+/** A `TopicList`. */
+function topicList(topics: Iterable<string>, brokerAddr?: string): Response {
+  return answerJson({ topicList: [...topics], brokerAddr });
 }
 
 /** Names of clusters and brokers are topics, too. */

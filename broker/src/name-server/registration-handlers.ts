@@ -1,14 +1,14 @@
 /** What brokers send: registration, heartbeats, their topics. */
+import { answerJson, SUCCESS } from "../protocol/answers.ts";
 import { readDataVersion } from "../protocol/bodies/data-version.ts";
 import { bodyChecksum, readRegisterBroker } from "../protocol/bodies/register-broker.ts";
 import { readRoute } from "../protocol/bodies/route.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
-import { parseBody, printFastjson } from "../protocol/json.ts";
+import { parseBody } from "../protocol/json.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
-import { success } from "./answers.ts";
 import { type KVConfig, ORDER_TOPIC_NAMESPACE } from "./kv-config.ts";
 import type { BrokerIdentity, Registry } from "./registry.ts";
 import type { Settings } from "./settings.ts";
@@ -27,7 +27,7 @@ export function registrationHandlers(parts: RegistrationParts): Handlers {
       RequestCode.UNREGISTER_BROKER,
       ({ ext }) => {
         registry.unregister(identity(new Fields(ext)));
-        return success();
+        return SUCCESS;
       },
     ],
     [
@@ -35,7 +35,7 @@ export function registrationHandlers(parts: RegistrationParts): Handlers {
       ({ ext }) => {
         const fields = new Fields(ext);
         registry.live.touch(fields.text("clusterName"), fields.text("brokerAddr"));
-        return success();
+        return SUCCESS;
       },
     ],
     [RequestCode.QUERY_DATA_VERSION, (request) => queryDataVersion(registry, request)],
@@ -44,7 +44,7 @@ export function registrationHandlers(parts: RegistrationParts): Handlers {
       ({ ext, body }) => {
         const topic = new Fields(ext).text("topic");
         if (body.length > 0) registry.registerTopic(topic, readRoute(body).queueDatas);
-        return success();
+        return SUCCESS;
       },
     ],
     [
@@ -52,7 +52,7 @@ export function registrationHandlers(parts: RegistrationParts): Handlers {
       ({ ext }) => {
         const fields = new Fields(ext);
         const group = registry.memberGroup(fields.text("clusterName"), fields.text("brokerName"));
-        return success(undefined, printFastjson({ brokerMemberGroup: group }));
+        return answerJson({ brokerMemberGroup: group });
       },
     ],
   ];
@@ -84,7 +84,8 @@ function register({ registry, kv, settings }: RegistrationParts, request: Comman
     connection: context.connection,
   });
   const ordered = settings.current.returnOrderTopicConfigToBroker ? kv.namespace(ORDER_TOPIC_NAMESPACE) : undefined;
-  return success({ ...result }, ordered && printFastjson({ table: ordered }));
+  const ext = { ...result };
+  return ordered === undefined ? { code: ResponseCode.SUCCESS, ext } : answerJson({ table: ordered }, ext);
 }
 
 function queryDataVersion(registry: Registry, { ext, body }: Command): Response {
@@ -97,5 +98,5 @@ function queryDataVersion(registry: Registry, { ext, body }: Command): Response 
   // Who has nothing new to tell does not register: asking is its sign of life.
   if (!changed) registry.live.touch(cluster, address);
   const known = registry.live.get(cluster, address)?.dataVersion;
-  return success({ changed }, known && printFastjson(known));
+  return known === undefined ? { code: ResponseCode.SUCCESS, ext: { changed } } : answerJson(known, { changed });
 }

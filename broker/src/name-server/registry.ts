@@ -69,6 +69,8 @@ export class Registry {
   readonly #options: RegistryOptions;
   readonly #brokers: Map<string, BrokerEntry> = new Map();
   readonly #clusters: Map<string, Set<string>> = new Map();
+  /** Brokers that have come into a cluster, or gone out of one. */
+  #moves = 0;
   /** By cluster and address. */
   readonly #filterServers: Map<string, readonly string[]> = new Map();
 
@@ -168,6 +170,15 @@ export class Registry {
     };
   }
 
+  /** Another one whenever a list of topics may be. */
+  get version(): number {
+    return this.topics.version + this.#moves;
+  }
+
+  hasCluster(cluster: string): boolean {
+    return this.#clusters.has(cluster);
+  }
+
   topicsOfCluster(cluster: string): string[] {
     return this.topics.ofBrokers(this.#clusters.get(cluster) ?? new Set());
   }
@@ -202,6 +213,8 @@ export class Registry {
 
   #join(cluster: string, brokerName: string): void {
     const names = this.#clusters.get(cluster);
+    if (names?.has(brokerName)) return;
+    this.#moves++;
     if (names === undefined) this.#clusters.set(cluster, new Set([brokerName]));
     else names.add(brokerName);
   }
@@ -282,7 +295,9 @@ export class Registry {
     this.topics.deleteBroker(broker.brokerName);
     // A broker that changed its cluster may stand in two.
     for (const [cluster, names] of this.#clusters) {
-      if (names.delete(broker.brokerName) && names.size === 0) this.#clusters.delete(cluster);
+      if (!names.delete(broker.brokerName)) continue;
+      this.#moves++;
+      if (names.size === 0) this.#clusters.delete(cluster);
     }
   }
 }

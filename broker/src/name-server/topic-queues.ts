@@ -5,6 +5,12 @@ import { Permission } from "../protocol/bodies/topic-config.ts";
 export class TopicQueues {
   readonly #topics: Map<string, Map<string, QueueData>> = new Map();
   #queueDatas = 0;
+  #version = 0;
+
+  /** Goes on when there are other topics, brokers of one, or system flags: with all that lists of topics are made of. */
+  get version(): number {
+    return this.#version;
+  }
 
   /** Of all topics and brokers together. */
   get queueDatas(): number {
@@ -48,19 +54,22 @@ export class TopicQueues {
   put(topic: string, queues: QueueData): void {
     const brokers = this.#topics.get(topic) ?? new Map<string, QueueData>();
     if (brokers.size === 0) this.#topics.set(topic, brokers);
-    if (!brokers.has(queues.brokerName)) this.#queueDatas++;
+    const before = brokers.get(queues.brokerName);
+    if (before === undefined) this.#queueDatas++;
+    if (before?.topicSysFlag !== queues.topicSysFlag) this.#version++;
     brokers.set(queues.brokerName, queues);
   }
 
   delete(topic: string): void {
     this.#queueDatas -= this.#topics.get(topic)?.size ?? 0;
-    this.#topics.delete(topic);
+    if (this.#topics.delete(topic)) this.#version++;
   }
 
   deleteOf(topic: string, brokerName: string): void {
     const brokers = this.#topics.get(topic);
     if (!brokers?.delete(brokerName)) return;
     this.#queueDatas--;
+    this.#version++;
     if (brokers.size === 0) this.#topics.delete(topic);
   }
 

@@ -1,6 +1,8 @@
-/** Who may send administrative requests. */
+/** Who may send administrative requests, and who has. */
 import type { BrokerConfig } from "../config/broker-config.ts";
+import type { Log } from "../log.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
+import { printAddress } from "../protocol/hosts.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Hook } from "../transport/connection.ts";
 
@@ -40,6 +42,30 @@ const OF_CLIENTS: ReadonlySet<number> = new Set([
   RequestCode.POLLING_INFO,
 ]);
 
+/** Administrative requests that change something, by their names. */
+const CHANGES: ReadonlyMap<number, string> = new Map(
+  (
+    [
+      "UPDATE_AND_CREATE_TOPIC",
+      "UPDATE_AND_CREATE_TOPIC_LIST",
+      "DELETE_TOPIC_IN_BROKER",
+      "UPDATE_AND_CREATE_SUBSCRIPTIONGROUP",
+      "UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST",
+      "DELETE_SUBSCRIPTIONGROUP",
+      "UPDATE_AND_GET_GROUP_FORBIDDEN",
+      "UPDATE_BROKER_CONFIG",
+      "INVOKE_BROKER_TO_RESET_OFFSET",
+      "CLONE_GROUP_OFFSET",
+      "CLEAN_EXPIRED_CONSUMEQUEUE",
+      "CLEAN_UNUSED_TOPIC",
+      "DELETE_EXPIRED_COMMITLOG",
+    ] as const
+  ).map((name) => [RequestCode[name], name]),
+);
+/** What is logged of a request's fields. */
+const LOGGED_FIELDS = 16;
+const LOGGED_CHARACTERS = 200;
+
 export function isAdministrative(code: number): boolean {
   return !OF_CLIENTS.has(code);
 }
@@ -50,5 +76,20 @@ export function administrativeHook({ adminAccess }: Pick<BrokerConfig, "adminAcc
     if (adminAccess === "any" || connection.isSameMachine || !isAdministrative(code)) return;
     const right = "send it from the broker's own machine, or start the broker with adminAccess=any";
     throw new RequestError(ResponseCode.NO_PERMISSION, `request ${code} is administrative: ${right}`);
+  };
+}
+
+/** Logs administrative requests that change something, before they are carried out. */
+export function changesHook(log: Log): Hook {
+  return ({ code, ext }, { connection }) => {
+    const request = CHANGES.get(code);
+    if (request === undefined) return;
+    const fields = Object.entries(ext).slice(0, LOGGED_FIELDS);
+    const shown = fields.map(([name, value]) => [
+      name.slice(0, LOGGED_CHARACTERS),
+      String(value).slice(0, LOGGED_CHARACTERS),
+    ]);
+    const facts = { request, client: printAddress(connection.remote), fields: Object.fromEntries(shown) };
+    log.info(facts, "an administrator asks for a change");
   };
 }

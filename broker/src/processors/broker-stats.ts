@@ -1,11 +1,11 @@
 /** What the broker has counted, by RocketMQ's names of it. */
+import { answerJson } from "../protocol/answers.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Statistics } from "../services/statistics.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson } from "./answers.ts";
 
 export interface BrokerStatsParts {
   readonly statistics: Statistics;

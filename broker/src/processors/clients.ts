@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BrokerConfig } from "../config/broker-config.ts";
 import type { Log } from "../log.ts";
+import { answerJson, SUCCESS } from "../protocol/answers.ts";
 import {
   type ConsumerData,
   type HeartbeatData,
@@ -22,7 +23,6 @@ import type { GroupTable } from "../tables/group-table.ts";
 import { TopicFlag } from "../tables/topic-config.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
-import { answerJson, SUCCESS } from "./answers.ts";
 import { ownText } from "./own-text.ts";
 
 export interface ClientParts {

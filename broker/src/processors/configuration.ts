@@ -3,12 +3,12 @@ import type { ConfigurationView } from "../config/broker-config.ts";
 import { optionTexts } from "../config/configuration.ts";
 import { ConfigurationError } from "../config/configuration-error.ts";
 import type { Log } from "../log.ts";
+import { SUCCESS } from "../protocol/answers.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { printBody } from "../protocol/json.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { SUCCESS } from "./answers.ts";
 
 export interface ConfigurationParts {
   readonly configuration: ConfigurationView;

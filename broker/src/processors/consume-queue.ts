@@ -1,5 +1,6 @@
 /** Entries of a consume queue, as tools look at them. */
 import type { Store } from "moraine";
+import { answerJson } from "../protocol/answers.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
@@ -7,7 +8,6 @@ import { RequestError } from "../protocol/request-error.ts";
 import type { ConsumerRegistry } from "../services/consumers.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson } from "./answers.ts";
 import { knownQueue } from "./queues.ts";
 
 export interface ConsumeQueueParts {

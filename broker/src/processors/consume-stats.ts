@@ -1,6 +1,7 @@
 /** How far groups have come in the queues of their topics. */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { answerJson } from "../protocol/answers.ts";
 import type { MessageQueue } from "../protocol/bodies/message-queue.ts";
 import type { ConsumeStats, ConsumeStatsList, OffsetWrapper, QueueTimeSpan } from "../protocol/bodies/statistics.ts";
 import type { TopicConfig } from "../protocol/bodies/topic-config.ts";
@@ -14,7 +15,6 @@ import type { GroupTable } from "../tables/group-table.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson } from "./answers.ts";
 import { brokerAddress, earliestTimeOf, timeOrNone } from "./queues.ts";
 import { Slices } from "./slices.ts";
 
@@ -29,6 +29,9 @@ export interface ConsumeStatsParts {
   /** Milliseconds since the epoch. */
   readonly now?: (() => number) | undefined;
 }
+
+/** Of so many queues the answer fits into a frame; more would be gathered, with megabytes of memory, for nothing. */
+const MAX_QUEUES = 90_000;
 
 export function consumeStatsHandlers(parts: ConsumeStatsParts): Handlers {
   return [
@@ -46,16 +49,24 @@ async function groupStats(parts: ConsumeStatsParts, request: Command): Promise<R
   const asked = listed.length > 0 ? new Set(listed) : subscribedOf(parts, group, topic);
   const offsetTable = new Map<MessageQueue, OffsetWrapper>();
   const slices = new Slices();
-  let consumeTps = 0;
+  let [consumeTps, queues] = [0, 0];
   for (const name of asked) {
     const config = parts.topics.get(name);
     if (config === undefined) continue;
+    queues += config.readQueueNums;
+    checkQueues(queues, "ask for its topics one by one (topicList)");
     for (const [queue, progress] of await progressIn(parts, group, config, config.readQueueNums, slices)) {
       offsetTable.set(queue, progress);
     }
     consumeTps += parts.statistics.tps("GROUP_GET_NUMS", `${name}@${group}`);
   }
   return answerJson({ consumeTps, offsetTable } satisfies ConsumeStats);
+}
+
+function checkQueues(queues: number, right: string): void {
+  if (queues <= MAX_QUEUES) return;
+  const sentence = `there are more than ${MAX_QUEUES} queues, which no answer takes; ${right}`;
+  throw new RequestError(ResponseCode.SYSTEM_ERROR, sentence);
 }
 
 /** Of an online group, only what it subscribes to now. */
@@ -115,12 +126,14 @@ async function brokerStats(parts: ConsumeStatsParts, request: Command): Promise<
   const isOrder = new Fields(request.ext).boolean("isOrder");
   const consumeStatsList: Record<string, ConsumeStats[]>[] = [];
   const slices = new Slices();
-  let [totalDiff, totalInflightDiff] = [0, 0];
+  let [totalDiff, totalInflightDiff, queues] = [0, 0, 0];
   for (const { groupName } of parts.groups.all()) {
     const stats: ConsumeStats[] = [];
     for (const name of subscribedOf(parts, groupName, "")) {
       const config = parts.topics.get(name);
       if (config === undefined || (isOrder && !config.order)) continue;
+      queues += config.writeQueueNums;
+      checkQueues(queues, "ask for the groups one by one");
       const offsetTable = new Map(await progressIn(parts, groupName, config, config.writeQueueNums, slices));
       for (const { brokerOffset, consumerOffset, pullOffset } of offsetTable.values()) {
         totalDiff += brokerOffset - consumerOffset;

@@ -1,5 +1,6 @@
 /** Who produces and consumes: clients of groups, and which group consumes which topic. */
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { answerJson } from "../protocol/answers.ts";
 import type {
   ClientConnection,
   ConsumerConnection,
@@ -16,7 +17,6 @@ import type { ConsumerRegistry } from "../services/consumers.ts";
 import type { ProducerRegistry } from "../services/producers.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson } from "./answers.ts";
 import { brokerAddress } from "./queues.ts";
 
 export interface ConsumerParts {

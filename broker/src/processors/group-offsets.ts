@@ -1,6 +1,7 @@
 /** Offsets of groups as tools and replicas see them: all of them, compared, and given to another group. */
 
 import type { JsonValue, Store } from "moraine";
+import { answerJson, SUCCESS } from "../protocol/answers.ts";
 import { firstVersion } from "../protocol/bodies/data-version.ts";
 import { RequestCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
@@ -12,7 +13,6 @@ import type { OffsetTable } from "../tables/offset-table.ts";
 import { objectAt } from "../tables/table-value.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson, SUCCESS } from "./answers.ts";
 
 export interface GroupOffsetParts {
   readonly store: Store;

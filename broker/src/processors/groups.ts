@@ -1,6 +1,7 @@
 /** Groups of consumers: made and changed, shown and deleted. */
 
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { answerJson, SUCCESS } from "../protocol/answers.ts";
 import { readBody, readList } from "../protocol/bodies/reading.ts";
 import type { GroupForbidden } from "../protocol/bodies/statistics.ts";
 import { readSubscriptionGroupConfig, type SubscriptionGroupConfig } from "../protocol/bodies/subscription-group.ts";
@@ -15,7 +16,6 @@ import { groupConfig } from "../tables/group-config.ts";
 import { Forbidden, type GroupTable } from "../tables/group-table.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson, SUCCESS } from "./answers.ts";
 import { pageOf } from "./pages.ts";
 import { alterAttributes, NO_ATTRIBUTES } from "./topic-attributes.ts";
 

@@ -61,7 +61,7 @@ class Pulls {
   async answer(pull: PullRequest, code: number, context: RequestContext): Promise<Response | undefined> {
     const { connection } = context;
     try {
-      const checked = checkPull(pull, code, connection.remote, this.#parts);
+      const checked = checkPull(pull, code, connection, this.#parts);
       const reset = this.#takeReset(pull);
       if (reset !== undefined) return answerOf(pull, checked, reset);
       const read = await this.#read(pull, checked.subscription, connection);
@@ -81,7 +81,7 @@ class Pulls {
 
   /** What was held is looked at from the beginning: meanwhile everything may have changed. */
   async #answerAgain(pull: PullRequest, code: number, connection: Connection): Promise<Response | undefined> {
-    const checked = checkPull(pull, code, connection.remote, this.#parts);
+    const checked = checkPull(pull, code, connection, this.#parts);
     const reset = this.#takeReset(pull);
     if (reset !== undefined) return answerOf(pull, checked, reset);
     const read = await this.#read(pull, checked.subscription, connection);

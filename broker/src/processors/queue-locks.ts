@@ -1,4 +1,5 @@
 /** Queues that a consumer takes for itself, for messages in order: 41 and 42. */
+import { answerJson, SUCCESS } from "../protocol/answers.ts";
 import { type LockBatchResponseBody, readLockBatchRequest } from "../protocol/bodies/queue-locks.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
@@ -6,7 +7,6 @@ import { RequestError } from "../protocol/request-error.ts";
 import type { QueueLocks } from "../services/queue-locks.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
-import { answerJson, SUCCESS } from "./answers.ts";
 import { ownText } from "./own-text.ts";
 import { isQueueOf } from "./queues.ts";
 

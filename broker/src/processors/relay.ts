@@ -1,6 +1,7 @@
 /** Requests that the broker passes on to a client, and answers with what it says. */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { answerJson } from "../protocol/answers.ts";
 import { readBody } from "../protocol/bodies/reading.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, ExtFields, FieldValues, Response } from "../protocol/command.ts";
@@ -14,7 +15,6 @@ import type { GroupTable } from "../tables/group-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
 import { TransportError } from "../transport/transport-error.ts";
-import { answerJson } from "./answers.ts";
 
 export interface RelayParts {
   readonly store: Store;

@@ -1,9 +1,9 @@
 /** What replicas and those who look after them ask: this broker is a master without any. */
 import type { Store } from "moraine";
+import { answerJson } from "../protocol/answers.ts";
 import { RequestCode } from "../protocol/codes.ts";
 import type { Response } from "../protocol/command.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson } from "./answers.ts";
 
 export interface ReplicationParts {
   readonly store: Store;

@@ -1,6 +1,7 @@
 /** Groups set to other offsets, by an administrator. */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { answerJson } from "../protocol/answers.ts";
 import type { MessageQueue } from "../protocol/bodies/message-queue.ts";
 import type { ResetOffsetBody } from "../protocol/bodies/statistics.ts";
 import type { TopicConfig } from "../protocol/bodies/topic-config.ts";
@@ -16,7 +17,6 @@ import type { GroupTable } from "../tables/group-table.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson } from "./answers.ts";
 import { offsetAtTime } from "./queues.ts";
 
 export interface ResetParts {

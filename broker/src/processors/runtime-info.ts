@@ -1,15 +1,15 @@
 /** How the broker does, as tools show it: RocketMQ's names. What is not measured here is left out. */
-import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type Store, StoreError } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { answerJson } from "../protocol/answers.ts";
 import { RequestCode } from "../protocol/codes.ts";
 import type { Response } from "../protocol/command.ts";
 import { OWN_VERSION, versionName } from "../protocol/versions.ts";
 import type { DelayService } from "../services/delay-service.ts";
+import { diskUse } from "../services/disk-use.ts";
 import type { Statistics } from "../services/statistics.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson } from "./answers.ts";
 import { NO_TIME } from "./queues.ts";
 
 export interface RuntimeInfoParts {
@@ -39,6 +39,7 @@ async function runtimeInfo(parts: RuntimeInfoParts): Promise<Response> {
     ...(await disk(parts.store)),
     ...(await log(parts.store)),
     ...running(parts),
+    brokerActive: String(parts.store.state === "open"),
     ...pools(),
     ...timers(),
     ...delays(parts),
@@ -58,7 +59,6 @@ function running({ startedAt, now = Date.now }: RuntimeInfoParts): Table {
   ];
   return {
     bootTimestamp: String(startedAt),
-    brokerActive: "true",
     brokerVersionDesc: versionName(OWN_VERSION),
     runtime: `[ ${days} days, ${hours} hours, ${minutes} minutes, ${seconds % 60} seconds ]`,
   };
@@ -93,12 +93,10 @@ async function earliestTime(store: Store): Promise<number> {
 }
 
 async function disk(store: Store): Promise<Table> {
-  const { bsize, blocks, bfree, bavail } = await statfs(store.path);
-  const used = blocks - bfree;
-  // As `df` reckons: of what is used, and what an ordinary user may use.
-  const ratio = String(Math.ceil((used * 100) / Math.max(used + bavail, 1)) / 100);
+  const { capacity, free, usedPercent } = await diskUse(store.path);
+  const ratio = String(usedPercent / 100);
   return {
-    commitLogDirCapacity: `Total : ${humanBytes(blocks * bsize)}, Free : ${humanBytes(bfree * bsize)}.`,
+    commitLogDirCapacity: `Total : ${humanBytes(capacity)}, Free : ${humanBytes(free)}.`,
     commitLogDiskRatio: ratio,
     [`commitLogDiskRatio_${join(store.path, "commitlog")}`]: ratio,
     consumeQueueDiskRatio: ratio,

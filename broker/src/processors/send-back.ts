@@ -2,11 +2,13 @@
 import type { Store, StoredMessage } from "moraine";
 import { StoreError } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import type { Log } from "../log.ts";
 import type { SubscriptionGroupConfig } from "../protocol/bodies/subscription-group.ts";
 import { Permission, type TopicConfig } from "../protocol/bodies/topic-config.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
+import { printAddress } from "../protocol/hosts.ts";
 import { PropertyName, printProperties } from "../protocol/message-properties.ts";
 import { retryTopic, SystemTopic } from "../protocol/names.ts";
 import { RequestError } from "../protocol/request-error.ts";
@@ -15,6 +17,7 @@ import { delaysOf, waitingPlace } from "../services/delay-levels.ts";
 import type { ReadGate } from "../services/read-gate.ts";
 import { sendBack } from "../services/retries.ts";
 import type { Statistics } from "../services/statistics.ts";
+import type { StoreHealth } from "../services/store-health.ts";
 import type { GroupTable } from "../tables/group-table.ts";
 import { TopicFlag } from "../tables/topic-config.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
@@ -28,31 +31,37 @@ import { randomQueue } from "./messages/send-topics.ts";
 
 export interface SendBackParts {
   readonly store: Store;
+  /** Told of messages that the store does not take. */
+  readonly health: Pick<StoreHealth, "refused">;
   readonly config: BrokerConfig;
   readonly topics: TopicTable;
   readonly groups: GroupTable;
   readonly reads: ReadGate;
   readonly statistics: Statistics;
+  readonly log: Log;
 }
 
-export function sendBackHandlers(parts: SendBackParts): Handlers {
-  const flushes = new FlushWaits(parts.store, parts.config);
-  return [[RequestCode.CONSUMER_SEND_MSG_BACK, (request, context) => takeBack(parts, flushes, request, context)]];
+interface Parts extends SendBackParts {
+  readonly flushes: FlushWaits;
+  /** How many levels of delay there are. */
+  readonly levels: number;
+}
+
+export function sendBackHandlers(given: SendBackParts): Handlers {
+  const { store, config } = given;
+  const levels = delaysOf(config.messageDelayLevel).length;
+  const parts: Parts = { ...given, flushes: new FlushWaits(store, config), levels };
+  return [[RequestCode.CONSUMER_SEND_MSG_BACK, (request, context) => takeBack(parts, request, context)]];
 }
 
 const HALF_TOPICS: ReadonlySet<string> = new Set([SystemTopic.TRANSACTION_HALF, SystemTopic.TRANSACTION_OP]);
 
 /** The consumer goes on behind the message then, and its offset may be on the disk before the copy is. */
-async function takeBack(
-  parts: SendBackParts,
-  flushes: FlushWaits,
-  request: Command,
-  context: RequestContext,
-): Promise<Response | undefined> {
+async function takeBack(parts: Parts, request: Command, context: RequestContext): Promise<Response | undefined> {
   // The message itself takes no memory while the disk is waited for.
   const { response, endOffset } = await putBack(parts, request, context);
   if (endOffset === undefined || parts.config.flushDiskType !== "SYNC_FLUSH") return response;
-  if (!(await flushes.until(endOffset))) throw notPut("FLUSH_DISK_TIMEOUT");
+  if (!(await parts.flushes.until(endOffset))) throw notPut("FLUSH_DISK_TIMEOUT");
   return response;
 }
 
@@ -63,7 +72,7 @@ interface TakenBack {
   readonly endOffset?: number | undefined;
 }
 
-async function putBack(parts: SendBackParts, request: Command, { connection }: RequestContext): Promise<TakenBack> {
+async function putBack(parts: Parts, request: Command, { connection }: RequestContext): Promise<TakenBack> {
   const { config, groups, topics, reads, statistics } = parts;
   const fields = new Fields(request.ext);
   const offset = fields.long("offset");
@@ -99,7 +108,11 @@ async function putBack(parts: SendBackParts, request: Command, { connection }: R
   const named = message.properties.get(PropertyName.RETRY_TOPIC) ?? message.topic;
   const topic = topics.get(named) === undefined ? message.topic : named;
   statistics.sentBack(name, topic);
-  if (isDead) statistics.deadLetter(name, topic);
+  if (isDead) {
+    statistics.deadLetter(name, topic);
+    const facts = { group: name, topic, id: message.offsetMsgId, client: printAddress(connection.remote) };
+    parts.log.warn(facts, "a message goes to the dead letters");
+  }
   return { response: { code: ResponseCode.SUCCESS }, endOffset };
 }
 
@@ -126,19 +139,20 @@ async function messageAt(store: Store, offset: number): Promise<StoredMessage | 
 
 /** Puts a copy of the message where it waits for its next try, or with the dead letters. Resolves with which, and where the log ends then. */
 async function put(
-  parts: SendBackParts,
+  parts: Parts,
   message: StoredMessage,
   group: SubscriptionGroupConfig,
   retries: TopicConfig,
   asked: { delayLevel: number; maxReconsumeTimes: number | undefined; clientVersion: number },
 ): Promise<{ isDead: boolean; endOffset: number }> {
-  const { store, config, statistics } = parts;
+  const { store, config, levels, statistics } = parts;
   const back = sendBack(message, { group, ...asked });
   const topic = back.isDeadLetter ? await topicFor(parts, back.topic, back.queues, false) : retries;
-  const queueId = randomQueue(back.isDeadLetter ? back.queues : group.retryQueueNums);
+  // A group may have more queues for retries than its topic was made with: nobody reads from those.
+  const queueId = randomQueue(Math.min(back.queues, topic.readQueueNums));
   const text = printProperties(back.properties);
   const marks = markProperties(text);
-  const level = delayLevelOf(marks.delay, delaysOf(config.messageDelayLevel).length);
+  const level = delayLevelOf(marks.delay, levels);
   if (level === 0 && marks.isTimer && !marks.isTimerOut) throw notPut("WHEEL_TIMER_NOT_ENABLE");
   if ((message.sysFlag & SysFlag.innerBatch) !== 0 || marks.hasInnerNumber) throw notPut("MESSAGE_ILLEGAL");
   // The store would make them.
@@ -160,6 +174,7 @@ async function put(
     statistics.put(place.topic, 1, size, place.queueId);
     return { isDead: back.isDeadLetter, endOffset };
   } catch (error) {
+    parts.health.refused(error);
     const refusal = storeRefusal(error, config.maxMessageSize);
     throw refusal instanceof RequestError ? notPut(STATUS[refusal.code] ?? "UNKNOWN_ERROR", refusal) : error;
   }

@@ -4,10 +4,11 @@
  */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import type { Log } from "../log.ts";
 import type { TopicConfig } from "../protocol/bodies/topic-config.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
-import type { HostPort } from "../protocol/hosts.ts";
+import { type HostPort, printAddress } from "../protocol/hosts.ts";
 import { OffsetMessageIds } from "../protocol/message-ids.ts";
 import { deadLetterTopic, groupOfTopic, isRetryTopic } from "../protocol/names.ts";
 import { RequestError } from "../protocol/request-error.ts";
@@ -15,6 +16,7 @@ import { delaysOf, waitingPlace } from "../services/delay-levels.ts";
 import type { QueueLocks } from "../services/queue-locks.ts";
 import { isDeadLetter } from "../services/retries.ts";
 import type { Statistics } from "../services/statistics.ts";
+import type { StoreHealth } from "../services/store-health.ts";
 import type { GroupTable } from "../tables/group-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
@@ -40,12 +42,15 @@ import { markWireBatch } from "./messages/wire-batch.ts";
 
 export interface SendParts {
   readonly store: Store;
+  /** Told of messages that the store does not take. */
+  readonly health: Pick<StoreHealth, "refused">;
   readonly config: BrokerConfig;
   readonly topics: TopicTable;
   readonly groups: GroupTable;
   /** Whether a group consumes in order: it holds locks of queues. */
   readonly locks: Pick<QueueLocks, "isLockAllExpired">;
   readonly statistics: Statistics;
+  readonly log: Log;
 }
 
 export function sendHandlers(parts: SendParts): Handlers {
@@ -101,7 +106,8 @@ class Sends {
   }
 
   #refused(error: unknown): Response {
-    const { config } = this.#parts;
+    const { config, health } = this.#parts;
+    health.refused(error);
     const refusal = storeRefusal(error, config.maxMessageSize);
     if (refusal instanceof RequestError) return refusedAnswer(refusal, config);
     throw refusal;
@@ -145,7 +151,10 @@ class Sends {
   }
 
   async #sendDead(sending: Sending): Promise<Response> {
-    const topic = await this.#parts.topics.createForRetry(deadLetterTopic(groupOfTopic(sending.send.topic)), 1);
+    const { topics, log } = this.#parts;
+    const group = groupOfTopic(sending.send.topic);
+    const topic = await topics.createForRetry(deadLetterTopic(group), 1);
+    log.warn({ group, client: printAddress(sending.bornHost) }, "a message goes to the dead letters");
     sending.marks.delay = "-1";
     return this.#sendOne(sending, topic, 0, withProperty(sending.send.properties, "DELAY", "-1"));
   }

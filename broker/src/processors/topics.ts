@@ -1,6 +1,7 @@
 /** Topics: made and changed, shown and deleted, and how their queues stand. */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import { answerJson, SUCCESS } from "../protocol/answers.ts";
 import { firstVersion } from "../protocol/bodies/data-version.ts";
 import type { MessageQueue } from "../protocol/bodies/message-queue.ts";
 import type { TopicOffset, TopicStatsTable } from "../protocol/bodies/statistics.ts";
@@ -14,7 +15,6 @@ import type { Statistics } from "../services/statistics.ts";
 import type { OffsetTable } from "../tables/offset-table.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { answerJson, SUCCESS } from "./answers.ts";
 import { pageOf } from "./pages.ts";
 import { timeOrNone } from "./queues.ts";
 import { Slices } from "./slices.ts";

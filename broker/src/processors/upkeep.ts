@@ -2,12 +2,12 @@
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
 import type { Log } from "../log.ts";
+import { SUCCESS } from "../protocol/answers.ts";
 import { RequestCode } from "../protocol/codes.ts";
 import type { Response } from "../protocol/command.ts";
 import { isSystemTopic } from "../protocol/names.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
-import { SUCCESS } from "./answers.ts";
 
 export interface UpkeepParts {
   readonly store: Store;

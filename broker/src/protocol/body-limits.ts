@@ -3,6 +3,8 @@ import { RequestCode } from "./codes.ts";
 import { MAX_FRAME_BYTES } from "./frame.ts";
 
 const MAX_BODY_BYTES = 1_048_576;
+/** An ordered consumer names each queue that it has: 10,000 of them with names of usual lengths, and as many again. */
+const MAX_QUEUES_BYTES = 4_194_304;
 
 /** Bodies that are messages, or lists of all topics or groups. */
 const LARGE: ReadonlySet<number> = new Set([
@@ -17,7 +19,11 @@ const LARGE: ReadonlySet<number> = new Set([
   RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
 ]);
 
+/** Bodies that name queues. */
+const OF_QUEUES: ReadonlySet<number> = new Set([RequestCode.LOCK_BATCH_MQ, RequestCode.UNLOCK_BATCH_MQ]);
+
 /** In bytes, by the code of the request. */
 export function maxBodyBytes(code: number): number {
-  return LARGE.has(code) ? MAX_FRAME_BYTES : MAX_BODY_BYTES;
+  if (LARGE.has(code)) return MAX_FRAME_BYTES;
+  return OF_QUEUES.has(code) ? MAX_QUEUES_BYTES : MAX_BODY_BYTES;
 }

@@ -49,6 +49,13 @@ export const SYSTEM_GROUPS: readonly string[] = [
   "CID_RMQ_SYS_TRANS",
 ];
 
+const TOOL_GROUPS: ReadonlySet<string> = new Set([
+  ...SYSTEM_GROUPS,
+  "DEFAULT_CONSUMER",
+  "SCHEDULE_CONSUMER",
+  "__MONITOR_CONSUMER",
+]);
+
 /** Why a topic cannot have this name; `undefined` if it can. */
 export function topicNameProblem(topic: string): string | undefined {
   const longest = isRetryTopic(topic) || isDeadLetterTopic(topic) ? MAX_RETRY_TOPIC_LENGTH : MAX_TOPIC_LENGTH;
@@ -128,4 +135,9 @@ export function isNotSendable(topic: string): boolean {
 
 export function isSystemGroup(group: string): boolean {
   return group.startsWith(SYSTEM_GROUP_PREFIX);
+}
+
+/** Whether RocketMQ's own tools and services pull by this name. */
+export function isToolGroup(group: string): boolean {
+  return TOOL_GROUPS.has(group) || isSystemGroup(group);
 }

@@ -1,6 +1,6 @@
 /** Messages that are to be delivered later: levels, and what becomes of a message that asks for one. */
 import { PropertyName, parseProperties, printProperties } from "../protocol/message-properties.ts";
-import { SystemTopic } from "../protocol/names.ts";
+import { deadLetterTopic, SystemTopic } from "../protocol/names.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -11,6 +11,15 @@ export function delaysOf(messageDelayLevel: string): readonly number[] {
     .filter((level) => level !== "")
     .map((level) => Number(level.slice(0, -1)) * (UNIT_MS[level.slice(-1)] ?? Number.NaN));
 }
+
+/**
+ * Where a message goes that has waited and can be put nowhere else: the dead letters of the group for which RocketMQ counts
+ * what was delivered after a delay.
+ */
+export const UNDELIVERABLE: { readonly topic: string; readonly queueId: number } = {
+  topic: deadLetterTopic("SCHEDULE_CONSUMER"),
+  queueId: 0,
+};
 
 export interface Placed {
   readonly topic: string;

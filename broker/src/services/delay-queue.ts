@@ -2,11 +2,14 @@
 import { type PutResult, type Store, type StoredMessage, StoreError } from "moraine";
 import type { Log } from "../log.ts";
 import { SystemTopic } from "../protocol/names.ts";
+import { topicConfig } from "../tables/topic-config.ts";
+import type { TopicTable } from "../tables/topic-table.ts";
 import type { Clock } from "./clock.ts";
-import { realPlace } from "./delay-levels.ts";
+import { realPlace, UNDELIVERABLE } from "./delay-levels.ts";
 
 export interface DelayQueueParts {
   readonly store: Store;
+  readonly topics: Pick<TopicTable, "create">;
   readonly clock: Clock;
   readonly log: Log;
   readonly level: number;
@@ -18,21 +21,28 @@ export interface DelayQueueParts {
   readonly onDelivered: (queue: DelayQueue, messages: readonly Delivered[], endOffset: number) => void;
 }
 
-/** A message that was put where it goes. */
-export interface Delivered {
+interface Place {
   readonly topic: string;
   readonly queueId: number;
+}
+
+/** A message that was put where it goes, or with the dead letters. */
+export interface Delivered extends Place {
   /** As it had waited. */
   readonly message: StoredMessage;
   readonly result: PutResult;
 }
 
-/** Messages that are delivered at once. */
+/** Messages that are read at once. */
 const BATCH = 32;
 const RETRY_MS = 100;
 const FAILURE_MS = 10_000;
+/** A failure that lasts is told again after tries of so long. */
+const TOLD_AGAIN_MS = 60_000;
 /** Longest wait for a time: a clock that is set forward is noticed after it. */
 const LONGEST_WAIT_MS = 60_000;
+/** So far the store's times may lie before a clock that was set back: it goes back with one only by more. */
+const MAX_STEP_BACK_MS = 600_000;
 
 /** What is wrong with the message, or the topic that it goes to: no later try could make it right. */
 const HOPELESS: ReadonlySet<string> = new Set([
@@ -48,6 +58,8 @@ export class DelayQueue {
   readonly #parts: DelayQueueParts;
   readonly #queueId: number;
   #offset: number;
+  /** The failure that was told last, and how long it has been tried since; undefined where something was delivered since. */
+  #told: { readonly failure: string; triedMs: number } | undefined;
 
   constructor(parts: DelayQueueParts) {
     this.#parts = parts;
@@ -78,14 +90,24 @@ export class DelayQueue {
           return;
         }
         if (this.#isPassed(error)) continue;
-        const isPassing = error instanceof StoreError && error.retriable;
-        log.error(
-          { err: error, level, offset: this.#offset },
-          "a delayed message could not be delivered; it is tried again",
-        );
-        await clock.sleep(isPassing ? RETRY_MS : FAILURE_MS, signal);
+        // A disk that is full is so for longer.
+        const pauseMs = error instanceof StoreError && error.code === "STORE_BUSY" ? RETRY_MS : FAILURE_MS;
+        this.#tell(error, pauseMs);
+        await clock.sleep(pauseMs, signal);
       }
     }
+  }
+
+  /** The same failure once in a while, however often it is tried: a log that grows for it makes a full disk no emptier. */
+  #tell(error: unknown, pauseMs: number): void {
+    const failure = error instanceof StoreError ? error.code : String(error);
+    if (this.#told?.failure !== failure || this.#told.triedMs >= TOLD_AGAIN_MS) {
+      const { log, level } = this.#parts;
+      const facts = { err: error, level, offset: this.#offset };
+      log.error(facts, "a delayed message could not be delivered; it is tried again");
+      this.#told = { failure, triedMs: 0 };
+    }
+    this.#told.triedMs += pauseMs;
   }
 
   /** Waits for a message, or for its time, or delivers those whose time has come. */
@@ -108,7 +130,7 @@ export class DelayQueue {
 
   /** Milliseconds until a time; one that the level cannot have meant is now. */
   #wait(dueAt: number, now: number): number {
-    return dueAt > now + this.#parts.delayMs ? 0 : Math.max(dueAt - now, 0);
+    return dueAt > now + this.#parts.delayMs + MAX_STEP_BACK_MS ? 0 : Math.max(dueAt - now, 0);
   }
 
   async #deliver(due: number, signal: AbortSignal): Promise<void> {
@@ -118,57 +140,85 @@ export class DelayQueue {
     if (result.messages.length === 0 && result.nextOffset <= from) {
       throw new Error(`level ${this.level} has nothing at ${from}: ${result.status}`);
     }
-    const puts = await Promise.allSettled(result.messages.map((message) => this.#put(message)));
     const delivered: Delivered[] = [];
     let endOffset = 0;
-    let failure: unknown;
-    let next = result.nextOffset;
-    for (const [i, put] of puts.entries()) {
-      const message = result.messages[i] as StoredMessage;
-      if (put.status === "rejected") {
-        failure = put.reason;
-        next = message.queueOffset;
-        break;
+    try {
+      // One after the other: what stands behind one that cannot be put for now would be put again with each try.
+      for (const message of result.messages) {
+        const put = await this.#put(message);
+        this.#offset = message.queueOffset + 1;
+        if (put === undefined) continue;
+        endOffset = Math.max(endOffset, put.result.endOffset);
+        delivered.push(put);
       }
-      if (put.value === undefined) continue;
-      endOffset = Math.max(endOffset, put.value.result.endOffset);
-      delivered.push(put.value);
+      this.#offset = result.nextOffset;
+      this.#told = undefined;
+    } finally {
+      if (this.#offset > from) onDelivered(this, delivered, endOffset);
     }
-    this.#offset = next;
-    if (next > from) onDelivered(this, delivered, endOffset);
-    if (failure !== undefined) throw failure;
   }
 
-  /** Undefined for a message that can be put nowhere. */
+  /** Undefined for a message that can be put nowhere at all. */
   async #put(message: StoredMessage): Promise<Delivered | undefined> {
-    const { store, log, level } = this.#parts;
+    const { log } = this.#parts;
     const place = realPlace(message.properties);
-    const facts = { level, offset: message.queueOffset, id: message.offsetMsgId };
     if (place === undefined) {
-      log.error(facts, "a delayed message does not say where it goes, and is passed over");
-      return undefined;
+      const dead = await this.#putDead(message);
+      if (dead === undefined) return undefined;
+      log.error(this.#factsOf(message), "a delayed message does not say where it goes; it goes to the dead letters");
+      return dead;
     }
     try {
-      const result = await store.append({
-        ...place,
-        body: message.body,
-        properties: message.properties,
-        flag: message.flag,
-        sysFlag: message.sysFlag,
-        bornTimestamp: message.bornTimestamp,
-        bornHost: message.bornHost,
-        storeHost: message.storeHost,
-        reconsumeTimes: message.reconsumeTimes,
-      });
-      return { ...place, message, result };
+      return await this.#putAt(place, message);
     } catch (error) {
-      if (!(error instanceof StoreError && HOPELESS.has(error.code))) throw error;
+      if (!isHopeless(error)) throw error;
+      const dead = await this.#putDead(message);
+      if (dead === undefined) return undefined;
+      const facts = { ...this.#factsOf(message), ...place, err: error };
+      log.error(facts, "a delayed message cannot be put where it goes; it goes to the dead letters");
+      return dead;
+    }
+  }
+
+  /** RocketMQ tries such a message for ever, and delivers no other one of its level. */
+  async #putDead(message: StoredMessage): Promise<Delivered | undefined> {
+    const { topics, log } = this.#parts;
+    const { topic } = UNDELIVERABLE;
+    try {
+      await topics.create(topicConfig(topic, 1));
+    } catch (error) {
+      log.warn({ err: error, topic }, "dead letters can be read once their topic is made");
+    }
+    try {
+      return await this.#putAt(UNDELIVERABLE, message);
+    } catch (error) {
+      if (!isHopeless(error)) throw error;
+      const facts = { ...this.#factsOf(message), err: error };
       log.error(
-        { ...facts, ...place, err: error },
-        "a delayed message cannot be put where it goes, and is passed over",
+        facts,
+        "a delayed message cannot be put anywhere; it can be read by its id until its file of the log goes",
       );
       return undefined;
     }
+  }
+
+  async #putAt(place: Place, message: StoredMessage): Promise<Delivered> {
+    const result = await this.#parts.store.append({
+      ...place,
+      body: message.body,
+      properties: message.properties,
+      flag: message.flag,
+      sysFlag: message.sysFlag,
+      bornTimestamp: message.bornTimestamp,
+      bornHost: message.bornHost,
+      storeHost: message.storeHost,
+      reconsumeTimes: message.reconsumeTimes,
+    });
+    return { ...place, message, result };
+  }
+
+  #factsOf({ queueOffset, offsetMsgId }: StoredMessage): object {
+    return { level: this.level, offset: queueOffset, id: offsetMsgId };
   }
 
   /** Goes on behind a damaged record. */
@@ -181,4 +231,8 @@ export class DelayQueue {
     this.#offset = nextOffset;
     return true;
   }
+}
+
+function isHopeless(error: unknown): boolean {
+  return error instanceof StoreError && HOPELESS.has(error.code);
 }

@@ -3,11 +3,15 @@ import type { Store } from "moraine";
 import type { Log } from "../log.ts";
 import { SystemTopic } from "../protocol/names.ts";
 import type { DelayOffsets } from "../tables/delay-offsets.ts";
+import type { TopicTable } from "../tables/topic-table.ts";
+import { limitedLog } from "../transport/limited-log.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DelayQueue, type Delivered } from "./delay-queue.ts";
 
 export interface DelayServiceParts {
   readonly store: Store;
+  /** Dead letters need a topic to be read. */
+  readonly topics: Pick<TopicTable, "create">;
   readonly offsets: DelayOffsets;
   /** Milliseconds of the levels 1, 2 …, the same as the store's option `delayLevels` says. */
   readonly delays: readonly number[];
@@ -45,13 +49,15 @@ export class DelayService {
   }
 
   start(): void {
-    const { store, offsets, delays, log } = this.#parts;
+    const { store, topics, offsets, delays } = this.#parts;
+    const log = limitedLog(this.#parts.log);
     const onDelivered = (queue: DelayQueue, messages: readonly Delivered[], endOffset: number) =>
       this.#delivered(queue, messages, endOffset);
     this.#queues = delays.map(
       (delayMs, i) =>
         new DelayQueue({
           store,
+          topics,
           clock: this.#clock,
           log,
           level: i + 1,

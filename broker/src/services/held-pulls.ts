@@ -269,7 +269,9 @@ class ArrivedCodes {
       this.#codes = new Set(entries.map(({ tagsCode }) => tagsCode));
       this.#from = from;
     }
-    for (const code of wanted) if (this.#codes.has(code)) return true;
+    // Mostly a message or two of one tag have come, and many pulls may each want a thousand others.
+    const [fewer, more] = wanted.size < this.#codes.size ? [wanted, this.#codes] : [this.#codes, wanted];
+    for (const code of fewer) if (more.has(code)) return true;
     return false;
   }
 }

@@ -41,6 +41,11 @@ const FIRST_RETRY_MS = 1000;
 /** Who has made a topic waits no longer than this for name servers to know of it. */
 const CHANGE_TIMEOUT_MS = 3000;
 const UNREGISTER_TIMEOUT_MS = 3000;
+/**
+ * Of so many renewals one is made in full, the others only ask whether there is anything new to tell: the order of topics is told to
+ * those who register alone.
+ */
+const FULL_RENEWALS = 10;
 /** Of one registration, about: a frame takes 16 MiB. */
 const PART_BYTES = 4_194_304;
 
@@ -59,6 +64,7 @@ export class Registration {
   /** The version of the last registration. */
   #told: DataVersion | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #renewals = 0;
   #unlisten: () => void = () => {};
   #isStopped = false;
 
@@ -126,7 +132,9 @@ export class Registration {
   }
 
   async #registerAgain(): Promise<void> {
-    await this.#registerAtAll(true, this.#parts.config.registerBrokerTimeoutMills);
+    this.#renewals++;
+    const mayAsk = this.#renewals % FULL_RENEWALS !== 0;
+    await this.#registerAtAll(mayAsk, this.#parts.config.registerBrokerTimeoutMills);
     this.#scheduleNext();
   }
 
@@ -141,8 +149,8 @@ export class Registration {
     return servers.filter((server) => !this.#failures.has(server));
   }
 
-  async #registerAtAll(isRenewal: boolean, timeoutMs: number): Promise<void> {
-    await Promise.all(this.#healthy().map((server) => this.#registerAt(server, isRenewal, timeoutMs)));
+  async #registerAtAll(mayAsk: boolean, timeoutMs: number): Promise<void> {
+    await Promise.all(this.#healthy().map((server) => this.#registerAt(server, mayAsk, timeoutMs)));
   }
 
   /** With some topics, of a broker that the name server knows. */
@@ -159,23 +167,13 @@ export class Registration {
     }
   }
 
-  /** With all topics, in as many requests as they need. */
-  async #registerAt(server: string, isRenewal: boolean, timeoutMs: number): Promise<void> {
-    const { client, topics, log } = this.#parts;
+  /** With all topics, unless the name server knows them, where that may be asked. */
+  async #registerAt(server: string, mayAsk: boolean, timeoutMs: number): Promise<void> {
+    const { log } = this.#parts;
     try {
-      const all = inParts(topics.all());
       // Megabytes each time, where a question does.
-      const isKnown = isRenewal && all.length > 1 && (await this.#isKnown(server, timeoutMs));
-      for (const [index, part] of isKnown ? [] : all.entries()) {
-        if (this.#isStopped) return;
-        // Each has a version of its own, as the name server takes nothing of one that it knows; the last has the true one.
-        const { ext, body } = this.#request(part, all.length - 1 - index);
-        const answer = await client.invoke(server, RequestCode.REGISTER_BROKER, ext, body, timeoutMs);
-        if (answer.code !== ResponseCode.SUCCESS) {
-          throw new Error(`code ${answer.code}: ${answer.remark ?? "without a reason"}`);
-        }
-        this.#takeOrders(answer.body);
-      }
+      if (!mayAsk || !(await this.#isKnown(server, timeoutMs))) await this.#tellAll(server, timeoutMs);
+      if (this.#isStopped) return;
       const failure = this.#failures.get(server);
       if (failure === undefined) return;
       clearTimeout(failure.timer);
@@ -183,6 +181,22 @@ export class Registration {
       log.info({ server }, "registered at the name server again");
     } catch (error) {
       this.#failed(server, error as Error);
+    }
+  }
+
+  /** In as many requests as the topics need. */
+  async #tellAll(server: string, timeoutMs: number): Promise<void> {
+    const { client, topics } = this.#parts;
+    const all = inParts(topics.all());
+    for (const [index, part] of all.entries()) {
+      if (this.#isStopped) return;
+      // Each has a version of its own, as the name server takes nothing of one that it knows; the last has the true one.
+      const { ext, body } = this.#request(part, all.length - 1 - index);
+      const answer = await client.invoke(server, RequestCode.REGISTER_BROKER, ext, body, timeoutMs);
+      if (answer.code !== ResponseCode.SUCCESS) {
+        throw new Error(`code ${answer.code}: ${answer.remark ?? "without a reason"}`);
+      }
+      this.#takeOrders(answer.body);
     }
   }
 

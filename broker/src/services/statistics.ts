@@ -1,6 +1,7 @@
 /** What was put and got, by RocketMQ's names and keys (code 315), and how fast (code 28). */
 import type { BrokerStatsData } from "../protocol/bodies/statistics.ts";
 import { isSystemTopic } from "../protocol/names.ts";
+import { monotonicNow } from "./clock.ts";
 import { DayCount, Meter, Rate } from "./meter.ts";
 
 export interface StatisticsOptions {
@@ -8,13 +9,20 @@ export interface StatisticsOptions {
   readonly clusterName: string;
   /** Topics that the broker has made for itself. */
   readonly systemTopics?: ReadonlySet<string> | undefined;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds of a clock that nobody sets. Days are counted by the one that is set. */
   readonly now?: (() => number) | undefined;
-  /** Names and keys that are counted for; with more, counting begins anew but for the whole broker. Default 100,000. */
+  /**
+   * Names and keys that are counted for. With more, counting begins anew but for the whole broker; that of queues apart, of which
+   * further ones are not counted for, until others have stood still for an hour. Default 100,000 of either.
+   */
   readonly maximum?: number | undefined;
 }
 
 const MAXIMUM = 100_000;
+/** Queues in which nothing was counted for so long make room for others. */
+const IDLE_MS = 3_600_000;
+/** Looking for these takes milliseconds. */
+const LOOK_MS = 60_000;
 
 /** Numbers and bytes of messages. */
 interface Traffic {
@@ -22,10 +30,15 @@ interface Traffic {
   readonly bytes: Meter;
 }
 
+interface QueueTraffic extends Traffic {
+  /** When something was counted last. */
+  at: number;
+}
+
 interface TopicTraffic extends Traffic {
   readonly isSystem: boolean;
   /** By queue id. */
-  readonly queues: Map<number, Traffic>;
+  readonly queues: Map<number, QueueTraffic>;
 }
 
 /** Numbers of messages over the whole broker. */
@@ -61,7 +74,10 @@ export class Statistics {
   /** The meters of a topic, and of a topic and group (`topic@group`), so that no key is made for each message. */
   readonly #put: Map<string, TopicTraffic> = new Map();
   readonly #got: Map<string, TopicTraffic> = new Map();
+  /** Meters of queues, and all others. */
+  #queues = 0;
   #size = 0;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   readonly #putRate: Rate = new Rate();
   readonly #foundRate: Rate = new Rate();
   readonly #missRate: Rate = new Rate();
@@ -74,9 +90,9 @@ export class Statistics {
 
   constructor(options: StatisticsOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
-    this.#putCount = new DayCount(this.#now());
-    this.#gotCount = new DayCount(this.#now());
+    this.#now = options.now ?? monotonicNow;
+    this.#putCount = new DayCount(Date.now());
+    this.#gotCount = new DayCount(Date.now());
     this.#brokerPut = this.#brokerTraffic("BROKER_PUT_NUMS");
     this.#brokerGot = this.#brokerTraffic("BROKER_GET_NUMS");
   }
@@ -89,13 +105,13 @@ export class Statistics {
     traffic.messages.add(now, messages);
     traffic.bytes.add(now, bytes);
     if (queueId !== undefined) {
-      const queue = traffic.queues.get(queueId) ?? this.#queuePut(traffic, topic, queueId);
-      queue.messages.add(now, messages);
-      queue.bytes.add(now, bytes);
+      const queue =
+        traffic.queues.get(queueId) ?? this.#queueTraffic(traffic, "QUEUE_PUT", queuePutKey(topic, queueId), queueId);
+      addToQueue(queue, now, messages, bytes);
     }
     addTo(this.#brokerPut, traffic, now, messages);
     this.#putRate.add(now, messages);
-    this.#putCount.add(now, messages);
+    this.#putCount.add(Date.now(), messages);
   }
 
   /** Messages were got from a queue by a group in one call. */
@@ -106,14 +122,14 @@ export class Statistics {
     const traffic = this.#got.get(key) ?? this.#groupGot(key, topic);
     traffic.messages.add(now, messages);
     traffic.bytes.add(now, bytes);
-    const queue = traffic.queues.get(queueId) ?? this.#queueGot(traffic, group, topic, queueId);
-    queue.messages.add(now, messages);
-    queue.bytes.add(now, bytes);
+    const queue =
+      traffic.queues.get(queueId) ?? this.#queueTraffic(traffic, "QUEUE_GET", queueGotKey(key, queueId), queueId);
+    addToQueue(queue, now, messages, bytes);
     addTo(this.#brokerGot, traffic, now, messages);
     this.#foundRate.add(now, 1);
     this.#pullRate.add(now, 1);
     this.#gotRate.add(now, messages);
-    this.#gotCount.add(now, messages);
+    this.#gotCount.add(Date.now(), messages);
   }
 
   /** A call found no message. */
@@ -151,8 +167,8 @@ export class Statistics {
 
   runtime(): RuntimeStatistics {
     const now = this.#now();
-    const put = this.#putCount.read(now);
-    const got = this.#gotCount.read(now);
+    const put = this.#putCount.read(Date.now());
+    const got = this.#gotCount.read(Date.now());
     return {
       putTps: this.#putRate.text(now),
       getFoundTps: this.#foundRate.text(now),
@@ -188,15 +204,20 @@ export class Statistics {
     if (meter === undefined) {
       meter = new Meter(this.#now());
       meters.set(key, meter);
-      this.#size++;
+      if (isOfQueues(name)) this.#queues++;
+      else this.#size++;
     }
     return meter;
   }
 
   /** Who counts next makes its meters again. */
   #makeRoom(): void {
-    if (this.#size < (this.#options.maximum ?? MAXIMUM)) return;
+    if (this.#size < this.#maximum) return;
     this.#delete(() => true);
+  }
+
+  get #maximum(): number {
+    return this.#options.maximum ?? MAXIMUM;
   }
 
   #traffic(name: string, key: string): Traffic {
@@ -214,22 +235,40 @@ export class Statistics {
     return traffic;
   }
 
-  #queuePut({ queues }: TopicTraffic, topic: string, queueId: number): Traffic {
-    const traffic = this.#traffic("QUEUE_PUT", `${topic}@${queueId}`);
-    queues.set(queueId, traffic);
-    return traffic;
-  }
-
   #groupGot(key: string, topic: string): TopicTraffic {
     const traffic = this.#topicTraffic("GROUP_GET", key, topic);
     this.#got.set(key, traffic);
     return traffic;
   }
 
-  #queueGot({ queues }: TopicTraffic, group: string, topic: string, queueId: number): Traffic {
-    const traffic = this.#traffic("QUEUE_GET", `${topic}@${queueId}@${group}`);
+  /** Undefined where there are too many. */
+  #queueTraffic({ queues }: TopicTraffic, name: string, key: string, queueId: number): QueueTraffic | undefined {
+    if (this.#queues >= this.#maximum) this.#dropIdleQueues();
+    if (this.#queues >= this.#maximum) return undefined;
+    const traffic = { ...this.#traffic(name, key), at: 0 };
     queues.set(queueId, traffic);
     return traffic;
+  }
+
+  #dropIdleQueues(): void {
+    const now = this.#now();
+    if (now - this.#lookedAt < LOOK_MS) return;
+    this.#lookedAt = now;
+    const drop = (
+      traffics: Map<string, TopicTraffic>,
+      name: string,
+      keyOf: (key: string, queueId: number) => string,
+    ) => {
+      for (const [key, { queues }] of traffics) {
+        for (const [queueId, { at }] of queues) {
+          if (now - at < IDLE_MS) continue;
+          queues.delete(queueId);
+          for (const kind of ["NUMS", "SIZE"]) this.#forget(`${name}_${kind}`, keyOf(key, queueId));
+        }
+      }
+    };
+    drop(this.#put, "QUEUE_PUT", queuePutKey);
+    drop(this.#got, "QUEUE_GET", queueGotKey);
   }
 
   #brokerTraffic(name: string): BrokerTraffic {
@@ -240,19 +279,42 @@ export class Statistics {
     };
   }
 
+  #forget(name: string, key: string): void {
+    if (this.#meters.get(name)?.delete(key) !== true) return;
+    if (isOfQueues(name)) this.#queues--;
+    else this.#size--;
+  }
+
   #delete(isGone: (parts: readonly string[]) => boolean): void {
     for (const [name, meters] of this.#meters) {
       if (name.startsWith("BROKER_")) continue;
-      for (const key of [...meters.keys()]) {
-        if (!isGone(key.split("@"))) continue;
-        meters.delete(key);
-        this.#size--;
-      }
+      for (const key of [...meters.keys()]) if (isGone(key.split("@"))) this.#forget(name, key);
     }
     for (const traffic of [this.#put, this.#got]) {
       for (const key of [...traffic.keys()]) if (isGone(key.split("@"))) traffic.delete(key);
     }
   }
+}
+
+function isOfQueues(name: string): boolean {
+  return name.startsWith("QUEUE_");
+}
+
+function queuePutKey(topic: string, queueId: number): string {
+  return `${topic}@${queueId}`;
+}
+
+/** `key`: topic and group. */
+function queueGotKey(key: string, queueId: number): string {
+  const [topic, group] = key.split("@");
+  return `${topic}@${queueId}@${group}`;
+}
+
+function addToQueue(queue: QueueTraffic | undefined, now: number, messages: number, bytes: number): void {
+  if (queue === undefined) return;
+  queue.messages.add(now, messages);
+  queue.bytes.add(now, bytes);
+  queue.at = now;
 }
 
 function addTo({ all, ofClients }: BrokerTraffic, { isSystem }: TopicTraffic, now: number, messages: number): void {

@@ -33,7 +33,7 @@ export class DelayOffsets {
     this.#table.set(PART, Object.fromEntries(this.levels().map((level) => [String(level), this.get(level)])));
   }
 
-  /** The whole table, as it is on the disk. */
+  /** The whole table, as it is written. */
   toJSON(): JsonValue {
     return this.#table.toJSON();
   }

@@ -1,11 +1,12 @@
 /** The groups of consumers that a broker knows, in RocketMQ's `config/subscriptionGroup.json`. */
 import type { JsonValue, Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import type { Log } from "../log.ts";
 import type { DataVersion } from "../protocol/bodies/data-version.ts";
 import { readSubscriptionGroupConfig, type SubscriptionGroupConfig } from "../protocol/bodies/subscription-group.ts";
 import { isSystemGroup, SYSTEM_GROUPS } from "../protocol/names.ts";
 import { ConfigTable } from "./config-table.ts";
-import { CreationLimit, type CreationLimitOptions } from "./creation-limit.ts";
+import { CreationLimit } from "./creation-limit.ts";
 import { groupConfig, writeGroupConfig } from "./group-config.ts";
 import { integerAt, objectAt } from "./table-value.ts";
 
@@ -15,8 +16,7 @@ export interface GroupTableOptions {
   readonly now?: (() => number) | undefined;
   /** How many groups there may be. Default 100,000. */
   readonly maximum?: number | undefined;
-  /** How many are made by asking. */
-  readonly creation?: CreationLimitOptions | undefined;
+  readonly log?: Log | undefined;
 }
 
 /** Bits of what a group may not do with a topic, by RocketMQ's numbers of permissions. */
@@ -36,9 +36,9 @@ export class GroupTable {
   readonly ready: Promise<void>;
 
   /** Reads the groups, and makes those of RocketMQ's own that are missing. Throws TableError, StoreError. */
-  constructor(store: Store, { config, now = Date.now, maximum, creation }: GroupTableOptions) {
+  constructor(store: Store, { config, now = Date.now, maximum, log }: GroupTableOptions) {
     this.#config = config;
-    this.#limit = new CreationLimit(creation);
+    this.#limit = new CreationLimit({ config, kind: "groups", log });
     this.#table = new ConfigTable(store, {
       table: "subscriptionGroup",
       part: "subscriptionGroupTable",

@@ -3,7 +3,7 @@
  * offsets to which a group is to be set back at its next request, in memory alone.
  */
 import { type Groups, type JsonValue, type Store, StoreError, type Table } from "moraine";
-import { objectAt } from "./table-value.ts";
+import { type JsonEntry, objectAt } from "./table-value.ts";
 
 /** A queue's offset of a group. */
 export interface QueueOffset {
@@ -13,12 +13,17 @@ export interface QueueOffset {
 }
 
 const SEPARATOR = "@";
+/** The parts of the table: offsets by queue, and of light queues one for each topic and group. */
+const QUEUES_PART = "offsetTable";
+const LIGHT_PART = "lmqOffsetTable";
+const QUEUE_ID = /^\d{1,10}$/;
 /** Queues of which it is known how far was pulled: those of groups that began to pull longest ago go first. */
 const MAX_PULLED = 200_000;
 /** Name of the table that a broker with light queues has left, which it uses instead of the other one. */
 const LIGHT_TABLE = "lmqConsumerOffset";
 
 export class OffsetTable {
+  readonly #store: Store;
   readonly #groups: Groups;
   readonly #table: Table;
   /** Topics of a group, and groups of a topic, that have committed offsets. */
@@ -29,17 +34,58 @@ export class OffsetTable {
 
   /** Reads the offsets. Throws TableError, StoreError. */
   constructor(store: Store, { maxPulled = MAX_PULLED }: { readonly maxPulled?: number | undefined } = {}) {
+    this.#store = store;
     this.#pulled = new QueueNumbers(maxPulled);
     this.#groups = store.groups;
     const light = store.table(LIGHT_TABLE);
     this.#table = light.keys().length > 0 ? light : store.table("consumerOffset");
-    for (const part of ["offsetTable", "lmqOffsetTable"]) {
-      const entries = objectAt(`config/${this.#table.name}.json → ${part}`, this.#table.get(part));
-      for (const key of Object.keys(entries)) {
+    for (const part of [QUEUES_PART, LIGHT_PART]) {
+      for (const key of Object.keys(this.#part(part))) {
         const [topic, group] = key.split(SEPARATOR);
         if (topic !== undefined && group !== undefined) this.#note(group, topic);
       }
     }
+  }
+
+  /**
+   * Sets offsets that lie behind the end of their queue back to it: a power cut may have left them, and not the messages that they
+   * lie behind, and those that come in their place would be passed over. To be called before anything is put. Returns how many.
+   * Throws TableError, StoreError.
+   */
+  setBackToEnds(): number {
+    let count = 0;
+    for (const [key, queues] of Object.entries(this.#part(QUEUES_PART))) {
+      for (const [queueId, offset] of Object.entries(objectAt(`${this.#place(QUEUES_PART)} → ${key}`, queues))) {
+        if (this.#setBackToEnd(key, queueId, offset)) count++;
+      }
+    }
+    for (const [key, offset] of Object.entries(this.#part(LIGHT_PART))) {
+      if (this.#setBackToEnd(key, "0", offset)) count++;
+    }
+    return count;
+  }
+
+  #setBackToEnd(key: string, queueId: string, offset: JsonValue): boolean {
+    const [topic = "", group = ""] = key.split(SEPARATOR);
+    if (typeof offset !== "number" || !QUEUE_ID.test(queueId)) return false;
+    try {
+      const { max } = this.#store.offsets(topic, Number(queueId));
+      if (offset <= max) return false;
+      this.commit(group, topic, Number(queueId), max);
+      return true;
+    } catch (error) {
+      // A name that no topic or group has here: nobody can ask for it.
+      if (error instanceof StoreError && error.code === "STORE_INVALID_ARGUMENT") return false;
+      throw error;
+    }
+  }
+
+  #part(part: string): JsonEntry {
+    return objectAt(this.#place(part), this.#table.get(part));
+  }
+
+  #place(part: string): string {
+    return `config/${this.#table.name}.json → ${part}`;
   }
 
   /** The queue offset of the message with which a group goes on; undefined where it has committed none. */
@@ -48,12 +94,8 @@ export class OffsetTable {
     return this.#groups.offset(group, topic, queueId);
   }
 
-  /**
-   * In memory at once, on the disk within about a second. Throws StoreError. Clients that do nothing else still say every few
-   * seconds how far they have come: where that is as far as before, nothing is written.
-   */
+  /** In memory at once, on the disk soon: within about a second, later where the table is large. Throws StoreError. */
   commit(group: string, topic: string, queueId: number, offset: number): void {
-    if (this.#isAt(group, topic, queueId, offset)) return;
     this.#groups.commit(group, topic, queueId, offset);
     if (this.#topics.get(group)?.has(topic) !== true) this.#note(group, topic);
   }
@@ -106,7 +148,7 @@ export class OffsetTable {
   /** Forgets what all groups have of a topic. */
   deleteTopic(topic: string): void {
     for (const group of this.groupsOf(topic)) {
-      for (const part of ["offsetTable", "lmqOffsetTable"]) this.#table.delete([part, topic + SEPARATOR + group]);
+      for (const part of [QUEUES_PART, LIGHT_PART]) this.#table.delete([part, topic + SEPARATOR + group]);
       this.#forget(group, topic);
     }
     this.#pulled.delete((key) => key.startsWith(topic + SEPARATOR));
@@ -120,7 +162,7 @@ export class OffsetTable {
     }
   }
 
-  /** The whole table, as it is on the disk. */
+  /** The whole table, as it is written. */
   toJSON(): JsonValue {
     return this.#table.toJSON();
   }
@@ -128,16 +170,6 @@ export class OffsetTable {
   /** Resolves when all that was committed so far is on the disk. */
   flush(): Promise<void> {
     return this.#groups.flush();
-  }
-
-  /** What stands there and is no offset is none, and goes with the next one. */
-  #isAt(group: string, topic: string, queueId: number, offset: number): boolean {
-    try {
-      return this.committed(group, topic, queueId) === offset;
-    } catch (error) {
-      if (error instanceof StoreError && error.code === "STORE_CORRUPT") return false;
-      throw error;
-    }
   }
 
   #note(group: string, topic: string): void {

@@ -1,11 +1,13 @@
 /** The topics of a broker, in RocketMQ's `config/topics.json`. */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
+import type { Log } from "../log.ts";
 import type { DataVersion } from "../protocol/bodies/data-version.ts";
 import { Permission, readTopicConfig, type TopicConfig } from "../protocol/bodies/topic-config.ts";
-import { SystemTopic } from "../protocol/names.ts";
+import { groupOfTopic, SystemTopic } from "../protocol/names.ts";
 import { ConfigTable } from "./config-table.ts";
-import { CreationLimit, type CreationLimitOptions } from "./creation-limit.ts";
+import { CreationLimit } from "./creation-limit.ts";
+import type { GroupTable } from "./group-table.ts";
 import { systemTopics } from "./system-topics.ts";
 import { READ_WRITE, topicConfig, writeTopicConfig } from "./topic-config.ts";
 
@@ -18,23 +20,26 @@ export interface TopicTableOptions {
   readonly now?: (() => number) | undefined;
   /** How many topics there may be. Default 100,000. */
   readonly maximum?: number | undefined;
-  /** How many are made for clients that send or consume. */
-  readonly creation?: CreationLimitOptions | undefined;
+  /** Topics for retries and dead letters of these are made however many there are. */
+  readonly groups?: Pick<GroupTable, "get"> | undefined;
+  readonly log?: Log | undefined;
 }
 
 export class TopicTable {
   readonly #config: BrokerConfig;
   readonly #table: ConfigTable<TopicConfig>;
   readonly #limit: CreationLimit;
+  readonly #groups: Pick<GroupTable, "get"> | undefined;
   readonly #system: ReadonlySet<string>;
   readonly #listeners: Set<TopicListener> = new Set();
   /** Resolves when the topics of the broker's own are on the disk. */
   readonly ready: Promise<void>;
 
   /** Reads the topics, and makes those of the broker's own that are missing. Throws TableError, StoreError. */
-  constructor(store: Store, { config, now = Date.now, maximum, creation }: TopicTableOptions) {
+  constructor(store: Store, { config, now = Date.now, maximum, groups, log }: TopicTableOptions) {
     this.#config = config;
-    this.#limit = new CreationLimit(creation);
+    this.#limit = new CreationLimit({ config, kind: "topics", log });
+    this.#groups = groups;
     this.#table = new ConfigTable(store, {
       table: "topics",
       part: "topicConfigTable",
@@ -139,8 +144,14 @@ export class TopicTable {
   async #createForClient(config: TopicConfig): Promise<TopicConfig> {
     const { topicName } = config;
     const isThere = this.get(topicName) !== undefined || this.#table.isCreating(topicName);
-    if (!isThere) this.#limit.check(this.#table.size, "topics");
+    if (!isThere && !this.#isOfGroup(topicName)) this.#limit.check(this.#table.size);
     return await this.create(config);
+  }
+
+  /** Whether there is its group: without the topic, its messages would be tried again and again. Groups are limited themselves. */
+  #isOfGroup(topic: string): boolean {
+    const group = groupOfTopic(topic);
+    return group !== topic && this.#groups?.get(group) !== undefined;
   }
 
   async delete(topic: string): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import { MAX_FRAME_BYTES } from "../protocol/frame.ts";
 
 /** What a peer may cost. Sizes in bytes, times in milliseconds. */
@@ -16,8 +17,8 @@ export interface TransportLimits {
   /** Bytes that wait to be written from which on a connection is not read, and what is large is not read for it. */
   readonly writeHighWaterBytes: number;
   /**
-   * Bytes that all connections of a server may hold together: frames that are not whole, requests under way, answers beyond
-   * the high-water mark. Past it, the connection that holds most is closed.
+   * Bytes that all connections may hold together: frames that are not whole, requests under way, what waits to be written.
+   * Past it, the connection that holds most is closed.
    */
   readonly maxHeldBytes: number;
   /** A peer that takes nothing for so long, while more waits than the high-water mark, is closed. */
@@ -29,6 +30,9 @@ export interface TransportLimits {
   readonly connectTimeoutMs: number;
 }
 
+/** Of the memory that the process may have. */
+const HELD_PART = 4;
+
 export const DEFAULT_LIMITS: TransportLimits = {
   maxFrameBytes: MAX_FRAME_BYTES,
   maxConnections: 16_384,
@@ -38,7 +42,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   maxUnderWayBytes: 67_108_864,
   maxOutstanding: 1024,
   writeHighWaterBytes: 1_048_576,
-  maxHeldBytes: 536_870_912,
+  maxHeldBytes: Math.min(536_870_912, Math.floor((process.constrainedMemory() || totalmem()) / HELD_PART)),
   slowReaderMs: 30_000,
   idleMs: 120_000,
   frameMs: 120_000,

@@ -4,6 +4,7 @@ import { plainAddress } from "../protocol/hosts.ts";
 import { Admission } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { limitedLog } from "./limited-log.ts";
 import { DEFAULT_LIMITS, type TransportLimits } from "./limits.ts";
 import { isSameMachine, SocketConnection } from "./socket-connection.ts";
@@ -11,6 +12,8 @@ import { isSameMachine, SocketConnection } from "./socket-connection.ts";
 const BACKLOG = 1024;
 /** A flood of connections shall not be one of log lines. */
 const DROP_LOG_INTERVAL_MS = 10_000;
+/** How long requests under way may take to be answered when a server stops. */
+const GRACE_MS = 3000;
 
 export interface RemotingServerOptions {
   /** Address to listen at. */
@@ -19,6 +22,8 @@ export interface RemotingServerOptions {
   readonly ports: readonly number[];
   readonly dispatcher: Dispatcher;
   readonly limits?: Partial<TransportLimits> | undefined;
+  /** Of several servers of a process, one for all. Default: one of its own, of `limits.maxHeldBytes`. */
+  readonly held?: HeldBytes | undefined;
   readonly log: Log;
 }
 
@@ -32,15 +37,15 @@ export class RemotingServer {
   readonly #servers: Server[] = [];
   readonly #ports: number[] = [];
   readonly #connections: Set<SocketConnection> = new Set();
+  readonly #held: HeldBytes;
   #closing: Promise<void> | undefined;
-  /** Of all connections. */
-  #heldBytes = 0;
   #dropped = 0;
   #dropLoggedAt = Number.NEGATIVE_INFINITY;
 
-  private constructor({ dispatcher, limits, log }: RemotingServerOptions) {
+  private constructor({ dispatcher, limits, held, log }: RemotingServerOptions) {
     this.#dispatcher = dispatcher;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#held = held ?? new HeldBytes(this.#limits.maxHeldBytes);
     this.#log = log;
     this.#peersLog = limitedLog(log);
     this.#admission = new Admission(this.#limits);
@@ -68,7 +73,7 @@ export class RemotingServer {
   }
 
   /** Stops listening, lets requests under way be answered for at most so long, and closes all connections. */
-  close(graceMs: number): Promise<void> {
+  close(graceMs: number = GRACE_MS): Promise<void> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;
   }
@@ -111,26 +116,15 @@ export class RemotingServer {
       dispatcher: this.#dispatcher,
       limits: this.#limits,
       log: this.#peersLog,
-      onHeld: (change) => this.#onHeld(change),
+      onHeld: (change) => this.#held.changed(change, this.#log),
     });
     this.#connections.add(connection);
+    this.#held.join(connection);
     connection.onClose(() => {
       this.#connections.delete(connection);
+      this.#held.leave(connection);
       this.#admission.leave(address);
     });
-  }
-
-  #onHeld(change: number): void {
-    this.#heldBytes += change;
-    if (change < 0 || this.#heldBytes <= this.#limits.maxHeldBytes) return;
-    let most: SocketConnection | undefined;
-    for (const connection of this.#connections) {
-      if (most === undefined || connection.heldBytes > most.heldBytes) most = connection;
-    }
-    if (most === undefined) return;
-    const facts = { connection: most.id, remote: most.remote, bytes: most.heldBytes, all: this.#heldBytes };
-    this.#log.warn(facts, "a connection is closed: all of them hold too much, and it the most");
-    most.close("all connections hold too much, and it the most");
   }
 
   #logDropped(): void {

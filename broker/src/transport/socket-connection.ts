@@ -25,6 +25,8 @@ import { TransportError } from "./transport-error.ts";
 const REQUEST_BYTES = 1024;
 /** A character of a header is two bytes in memory at most. */
 const HEADER_FACTOR = 2;
+/** What waits to be written and is less than this is not told: it would be told twice for each answer. */
+const UNTOLD_BYTES = 16_384;
 /** First byte of a TLS handshake; a frame that started so would be far too long. */
 const TLS_HANDSHAKE = 0x16;
 const MAX_OPAQUE = 0x7fff_ffff;
@@ -82,6 +84,8 @@ export class SocketConnection implements Connection {
   /** No more requests go out; what is still to be written may. */
   #ending = false;
   #closed = false;
+  /** Some time after it was closed: what handlers have not let go of by then counts, though nobody waits for their answers. */
+  #isGone = false;
   #closeReason: string | undefined;
   #slowReader: NodeJS.Timeout | undefined;
   #commands = 0;
@@ -127,10 +131,12 @@ export class SocketConnection implements Connection {
   }
 
   #reportHeld(): void {
+    if (this.#socket.destroyed) {
+      this.#holds(this.#isGone ? this.#underWayBytes : 0);
+      return;
+    }
     const waiting = this.#output.waitingBytes;
-    // Less is on its way, and nobody would tell when it has gone.
-    const written = waiting > this.#limits.writeHighWaterBytes ? waiting : 0;
-    this.#holds(this.#socket.destroyed ? 0 : this.#reader.heldBytes + this.#underWayBytes + written);
+    this.#holds(this.#reader.heldBytes + this.#underWayBytes + (waiting > UNTOLD_BYTES ? waiting : 0));
   }
 
   #holds(bytes: number): void {
@@ -203,7 +209,7 @@ export class SocketConnection implements Connection {
     this.#ending = true;
     this.#closeReason ??= reason;
     this.#socket.destroy();
-    this.#holds(0);
+    this.#reportHeld();
   }
 
   /** New requests are refused where the client knows what that means; closes once all others are answered. */
@@ -349,8 +355,8 @@ export class SocketConnection implements Connection {
   #send(pieces: Buffer[]): void {
     this.#output.add(pieces);
     const waiting = this.#output.waitingBytes;
+    if (waiting > UNTOLD_BYTES) this.#reportHeld();
     if (waiting <= this.#limits.writeHighWaterBytes) return;
-    this.#reportHeld();
     this.#pause(PAUSED_BY_OUTPUT);
     if (this.#slowReader === undefined) this.#watchReader();
   }
@@ -365,8 +371,8 @@ export class SocketConnection implements Connection {
   }
 
   #onTaken(): void {
+    if (this.#held > 0) this.#reportHeld();
     if ((this.#paused & PAUSED_BY_OUTPUT) === 0) return;
-    this.#reportHeld();
     if (this.#output.waitingBytes > this.#limits.writeHighWaterBytes) return;
     clearTimeout(this.#slowReader);
     this.#slowReader = undefined;
@@ -392,7 +398,7 @@ export class SocketConnection implements Connection {
   #onClose(): void {
     this.#ending = true;
     this.#closed = true;
-    this.#holds(0);
+    this.#reportHeld();
     clearTimeout(this.#slowReader);
     clearTimeout(this.#frameWatch);
     const reason = this.#closeReason ?? "the peer closed it";
@@ -403,6 +409,11 @@ export class SocketConnection implements Connection {
     const listeners = [...this.#closeListeners];
     this.#closeListeners.clear();
     for (const listener of listeners) listener();
+    if (this.#underWay === 0) return;
+    setImmediate(() => {
+      this.#isGone = true;
+      this.#reportHeld();
+    });
   }
 }
 

@@ -9,6 +9,15 @@ import type { Settings, Subject } from "../scenarios/subject.ts";
 
 const READY_MS = 90_000;
 
+/** How Apache's programs are started. */
+export interface Way {
+  /** Options of the broker that differ from RocketMQ's defaults. */
+  readonly settings: Settings;
+  /** Options of the JVM, for a process whose folder is this. */
+  nameServer(folder: string): readonly string[];
+  broker(folder: string): readonly string[];
+}
+
 /** A start makes none of them at their full size. */
 const SMALL_FILES: Settings = {
   mappedFileSizeCommitLog: 16_777_216,
@@ -26,29 +35,38 @@ const PATIENT: Settings = {
   waitTimeMillsInSendQueue: 10_000,
 };
 
+/** With little memory. */
+const FOR_TESTS: Way = {
+  settings: PATIENT,
+  nameServer: (folder) => ["-Xms32m", "-Xmx128m", ...javaOptions(folder, "INFO")],
+  broker: (folder) => ["-Xms128m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m", ...javaOptions(folder, "INFO")],
+};
+
 /** A name server of 5.4.0. */
 export class ApacheNameServer {
   readonly address: string;
   readonly #folder: string;
+  readonly #way: Way;
   #process: Process | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, way: Way) {
     this.#folder = folder;
+    this.#way = way;
     this.address = `127.0.0.1:${port}`;
   }
 
-  static async start(folder: string): Promise<ApacheNameServer> {
+  static async start(folder: string, way: Way = FOR_TESTS): Promise<ApacheNameServer> {
     mkdirSync(folder, { recursive: true });
     const port = await freePort();
     writeFileSync(join(folder, "namesrv.conf"), `listenPort=${port}\nbindAddress=127.0.0.1\n`);
-    const server = new ApacheNameServer(folder, port);
+    const server = new ApacheNameServer(folder, port, way);
     await server.start();
     return server;
   }
 
   async start(): Promise<void> {
     const words = ["org.apache.rocketmq.namesrv.NamesrvStartup", "-c", join(this.#folder, "namesrv.conf")];
-    this.#process = await jvm("Apache's name server", this.#folder, ["-Xms32m", "-Xmx128m"], words);
+    this.#process = await jvm("Apache's name server", this.#folder, this.#way.nameServer(this.#folder), words);
   }
 
   end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
@@ -87,22 +105,26 @@ export interface ApacheBrokerOptions {
   readonly port?: number | undefined;
   /** An existing store directory to open; by default an empty one is made in the folder. */
   readonly store?: string | undefined;
+  readonly way?: Way | undefined;
 }
 
 /** A broker alone: registers wherever it is told to. Files have RocketMQ's own sizes unless the settings say otherwise. */
 export class ApacheBroker {
   readonly address: string;
   readonly #folder: string;
+  readonly #way: Way;
   #process: Process | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, port: number, way: Way) {
     this.#folder = folder;
+    this.#way = way;
     this.address = `127.0.0.1:${port}`;
   }
 
   static async make(folder: string, nameServer: string, options: ApacheBrokerOptions = {}): Promise<ApacheBroker> {
     mkdirSync(folder, { recursive: true });
-    const { settings = {}, port = await freePort([-2, 1]), store = join(folder, "store") } = options;
+    const { settings = {}, store = join(folder, "store"), way = FOR_TESTS } = options;
+    const port = options.port ?? (await freePort([-2, 1]));
     const all: Settings = {
       brokerClusterName: "DefaultCluster",
       brokerName: "broker-a",
@@ -117,22 +139,22 @@ export class ApacheBroker {
       autoCreateTopicEnable: true,
       storePathRootDir: store,
       storePathCommitLog: join(store, "commitlog"),
-      ...PATIENT,
+      ...way.settings,
       ...settings,
     };
     const lines = Object.entries(all).map(([name, value]) => `${name}=${value}\n`);
     writeFileSync(join(folder, "broker.conf"), lines.join(""));
-    return new ApacheBroker(folder, port);
+    return new ApacheBroker(folder, port, way);
   }
 
   async start(): Promise<void> {
     const words = ["org.apache.rocketmq.broker.BrokerStartup", "-c", join(this.#folder, "broker.conf")];
-    this.#process = await jvm(
-      "Apache's broker",
-      this.#folder,
-      ["-Xms128m", "-Xmx512m", "-XX:MaxDirectMemorySize=512m"],
-      words,
-    );
+    this.#process = await jvm("Apache's broker", this.#folder, this.#way.broker(this.#folder), words);
+  }
+
+  /** Once it was started. */
+  get pid(): number | undefined {
+    return this.#process?.child.pid;
   }
 
   end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
@@ -145,12 +167,12 @@ let starts = 0;
 async function jvm(
   name: string,
   folder: string,
-  memory: readonly string[],
+  options: readonly string[],
   words: readonly string[],
 ): Promise<Process> {
   const jars = await libraries("5.4.0");
   starts += 1;
-  const command = ["java", ...memory, ...javaOptions(folder, "INFO"), "-cp", `${jars}/*`, ...words];
+  const command = ["java", ...options, "-cp", `${jars}/*`, ...words];
   // ROCKETMQ_HOME must be set; the folder may be empty.
   const started = Process.start(name, command, join(folder, `output-${starts}.txt`), {
     ...process.env,

@@ -8,10 +8,13 @@ export const JAVA_TOOLS: readonly string[] = ["java", "javac", "mvn"];
 
 const SOURCES = join(import.meta.dirname, "java");
 /** A release whose client is driven. */
-export type JavaRelease = "4.9.8" | "5.4.0";
+export type JavaRelease = "4.9.8" | "5.3.3" | "5.4.0";
 
+/** A client alone, of the release that Maven is told; with 5.4.0 come the broker and mqadmin, which are of that release, too. */
+const CLIENT_ALONE = join(SOURCES, "pom.xml");
 const POMS: Readonly<Record<JavaRelease, string>> = {
-  "4.9.8": join(SOURCES, "4.9.8/pom.xml"),
+  "4.9.8": CLIENT_ALONE,
+  "5.3.3": CLIENT_ALONE,
   "5.4.0": join(import.meta.dirname, "../apache/pom.xml"),
 };
 
@@ -21,7 +24,8 @@ const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-depend
 export function libraries(release: JavaRelease): Promise<string> {
   const pom = POMS[release];
   return built(`rocketmq-${release}`, [pom], async (folder) => {
-    await run("mvn", ["-B", "-q", "-f", pom, COPY, `-DoutputDirectory=${folder}`, "-DincludeScope=runtime"]);
+    const options = [`-Drocketmq.version=${release}`, `-DoutputDirectory=${folder}`, "-DincludeScope=runtime"];
+    await run("mvn", ["-B", "-q", "-f", pom, COPY, ...options]);
   });
 }
 
@@ -40,12 +44,18 @@ export async function driverClassPath(release: JavaRelease): Promise<string> {
   return `${classes}:${jars}/*`;
 }
 
-/** What every JVM here is started with: `folder` takes RocketMQ's own log, and what it keeps in the user's home. */
+/** Most of these processes are over before the better compiler pays. */
+const SHORT_LIVED = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"];
+
+/** What a JVM of the tests is started with, as `rocketmqOptions`. */
 export function javaOptions(folder: string, level: "INFO" | "WARN" = "WARN"): string[] {
+  return [...SHORT_LIVED, ...rocketmqOptions(folder, level)];
+}
+
+/** What RocketMQ needs of any JVM: `folder` takes its own log, and what it keeps in the user's home. */
+export function rocketmqOptions(folder: string, level: "INFO" | "WARN" = "WARN"): string[] {
   const opened = ["java.nio", "sun.nio.ch", "java.lang", "jdk.internal.ref"];
   return [
-    // Most of these processes are over before the better compiler pays.
-    ...["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"],
     ...opened.map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`),
     "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
     ...[`-Duser.home=${folder}`, `-Djava.io.tmpdir=${folder}`, "-Djava.net.preferIPv4Stack=true"],

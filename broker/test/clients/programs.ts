@@ -6,7 +6,7 @@ import { GO_TOOLS, goDriver } from "./go.ts";
 import { driverClassPath, JAVA_TOOLS, type JavaRelease, javaOptions } from "./java.ts";
 import { RUST_TOOLS, rustDriver } from "./rust.ts";
 
-export const CLIENTS = ["java-5.4.0", "java-4.9.8", "go-2.1.2", "rust-1.0.0"] as const;
+export const CLIENTS = ["java-5.4.0", "java-5.3.3", "java-4.9.8", "go-2.1.2", "rust-1.0.0"] as const;
 export type ClientName = (typeof CLIENTS)[number];
 
 export interface Program {
@@ -17,6 +17,7 @@ export interface Program {
 
 export const PROGRAMS: Readonly<Record<ClientName, Program>> = {
   "java-5.4.0": java("5.4.0"),
+  "java-5.3.3": java("5.3.3"),
   "java-4.9.8": java("4.9.8"),
   "go-2.1.2": {
     tools: GO_TOOLS,

@@ -6,8 +6,10 @@ import { idling } from "./idle.ts";
 import { interchanges } from "./interchange/interchange.ts";
 import { crashes } from "./kills.ts";
 import { ordered } from "./ordered.ts";
+import { processes } from "./processes.ts";
 import { pulls } from "./pulls.ts";
 import { refusals } from "./refusals.ts";
+import { restartedKinds } from "./restarted-kinds.ts";
 import { restarts } from "./restarts.ts";
 import { retries } from "./retries.ts";
 import type { Scenario } from "./scenario.ts";
@@ -23,6 +25,8 @@ export const ALL_SCENARIOS: readonly Scenario[] = [
   ...refusals,
   ...topics,
   ...restarts,
+  ...restartedKinds,
+  ...processes,
   ...admin,
   ...crashes,
   ...interchanges,

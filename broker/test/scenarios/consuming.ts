@@ -127,7 +127,6 @@ export const consuming: readonly Scenario[] = [
   {
     name: "begin",
     core: true,
-    clients: JAVA,
     async run(scene) {
       const topic = await scene.topic("topic", 1);
       const producer = await scene.producer();
@@ -171,7 +170,6 @@ export const consuming: readonly Scenario[] = [
   {
     name: "consume-batches",
     core: false,
-    clients: JAVA,
     async run(scene) {
       const topic = await scene.topic("topic", 1);
       const producer = await scene.producer();

@@ -81,6 +81,7 @@ export class MoraineBroker {
       listenPort: port,
       haListenPort: port + 1,
       diskMaxUsedSpaceRatio: 95,
+      diskSpaceCleanForciblyRatio: 95,
       ...settings,
     };
     writeFileSync(join(folder, "broker.conf"), textOf(all));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Consumed } from "../clients/driver.ts";
 import { bodiesOf } from "./consuming.ts";
-import { JAVA, type Scenario } from "./scenario.ts";
+import { GO, type Scenario } from "./scenario.ts";
 import { eventually } from "./scene.ts";
 import { allSent, byPlace } from "./sends.ts";
 
@@ -64,7 +64,6 @@ export const ordered: readonly Scenario[] = [
   {
     name: "ordered-dead-letter",
     core: true,
-    clients: JAVA,
     async run(scene) {
       const topic = await scene.topic("topic", 1);
       const producer = await scene.producer();
@@ -81,7 +80,9 @@ export const ordered: readonly Scenario[] = [
         maxReconsumeTimes: 2,
       });
       const consumed = await scene.until([consumer], (all) => bodiesOf(all).includes("b"));
-      assert.deepEqual(bodiesOf(consumed), ["a", "fails", "fails", "fails", "b"]);
+      // Go's client gives a message back when it has failed more often than that, the others when as often.
+      const tries = scene.clientName === GO ? 4 : 3;
+      assert.deepEqual(bodiesOf(consumed), ["a", ...Array(tries).fill("fails"), "b"]);
       const dead = `%DLQ%${scene.name("group")}`;
       await scene.routed(dead);
       const stored = await eventually(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Received } from "../clients/driver.ts";
-import { JAVA, type Scenario } from "./scenario.ts";
+import { GO, JAVA, RUST, type Scenario } from "./scenario.ts";
 import { eventually, type Pulled, type Scene } from "./scene.ts";
 import { allSent } from "./sends.ts";
 
@@ -59,6 +59,73 @@ export const pulls: readonly Scenario[] = [
     },
   },
   {
+    name: "pull-from",
+    core: false,
+    // Go's client holds every pull that finds nothing, for twenty seconds.
+    clients: [GO],
+    async run(scene) {
+      const topic = await scene.topic("topic", 2);
+      await tenOf(scene, topic);
+      const producer = await scene.producer({ group: scene.name("late") });
+      const queue = scene.queue(topic, 0);
+      const start = (of: string, expression: string): Promise<string> =>
+        scene.start("puller", { topic, expression, group: scene.name(of) });
+      const puller = await start("everything", "*");
+      const pull = async (offset: number, options = {}, of = queue, by = puller): Promise<unknown> =>
+        short(await scene.pull(by, of, offset, options));
+      const never = pull(0, {}, scene.queue(topic, 1));
+      const facts = {
+        all: await pull(0),
+        some: await pull(3, { max: 4 }),
+        filtered: await pull(0, {}, queue, await start("some", "A")),
+        noMatch: await pull(0, {}, queue, await start("none", "C")),
+        beyond: await pull(11),
+        farBeyond: await pull(1000),
+      };
+      const began = Date.now();
+      const held = pull(10);
+      await sleep(1000);
+      allSent(await scene.send(producer, topic, [{ body: "late" }], { queue }));
+      const woken = await held;
+      const waited = Date.now() - began;
+      assert.ok(waited >= 1000 && waited < 5000, `answered after ${waited} ms`);
+      return { ...facts, woken, never: await never };
+    },
+  },
+  {
+    name: "poll-and-acknowledge",
+    core: false,
+    clients: [GO],
+    async run(scene) {
+      const topic = await scene.topic("topic", 2);
+      await tenOf(scene, topic);
+      const producer = await scene.producer({ group: scene.name("failing") });
+      allSent(await scene.send(producer, topic, [{ body: "fails", tags: "F" }], { queue: scene.queue(topic, 1) }));
+      const puller = await scene.start("puller", { topic, maxReconsumeTimes: 16 });
+      const polled: Received[] = [];
+      await eventually(
+        async () => {
+          const command = { do: "poll", by: puller, timeoutMs: 1000, fail: { F: 1 } };
+          polled.push(...(await scene.client.ask<{ messages: Received[] }>(command)).messages);
+          return polled.length;
+        },
+        (length) => length >= 11,
+      );
+      const committed = await eventually(
+        () => scene.raw(14, { consumerGroup: scene.name("group"), topic, queueId: 0 }),
+        ({ fields }) => fields?.offset === "10",
+      );
+      // What failed is given back and waits for ten seconds; that its retry topic is there this client does not see.
+      const retry = `%RETRY%${scene.name("group")}`;
+      await scene.routed(retry);
+      const again = await eventually(
+        () => scene.stored(retry, 1),
+        (stored) => stored.length > 0,
+      );
+      return { polled: bodies(polled).sort(), committed, again };
+    },
+  },
+  {
     name: "held-pull",
     core: true,
     clients: JAVA,
@@ -82,7 +149,7 @@ export const pulls: readonly Scenario[] = [
   {
     name: "offsets",
     core: true,
-    clients: JAVA,
+    clients: [...JAVA, RUST],
     async run(scene) {
       const topic = await scene.topic("topic", 2);
       const producer = await scene.producer({ group: scene.name("asking") });
@@ -149,7 +216,7 @@ export const pulls: readonly Scenario[] = [
   {
     name: "lite-assign",
     core: true,
-    clients: JAVA,
+    clients: [...JAVA, RUST],
     async run(scene) {
       const topic = await scene.topic("topic", 2);
       await tenOf(scene, topic);
@@ -170,7 +237,7 @@ export const pulls: readonly Scenario[] = [
   {
     name: "lite-subscribe",
     core: true,
-    clients: JAVA,
+    clients: [...JAVA, RUST],
     async run(scene) {
       const topic = await scene.topic("topic", 4);
       await tenOf(scene, topic);

@@ -1,6 +1,6 @@
 /** What is refused, and with which words. */
 import assert from "node:assert/strict";
-import { JAVA, type Scenario } from "./scenario.ts";
+import { RUST, type Scenario } from "./scenario.ts";
 import type { RawAnswer, Scene } from "./scene.ts";
 
 /** Fields of a send by code, in their short names. */
@@ -43,6 +43,23 @@ async function group(scene: Scene): Promise<string> {
   };
   assert.equal((await scene.raw(200, {}, { body: JSON.stringify(config) })).code, 0);
   return name;
+}
+
+/** Pulls that bring no subscription of their own, after a heartbeat has brought version 7 of it. */
+async function afterHeartbeat(scene: Scene, of: string, topic: string): Promise<Record<string, unknown>> {
+  const subscription = { topic, subString: "*", expressionType: "TAG", subVersion: 7, tagsSet: [], codeSet: [] };
+  const consumer = {
+    groupName: of,
+    consumeType: "CONSUME_PASSIVELY",
+    messageModel: "CLUSTERING",
+    consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+    subscriptionDataSet: [{ ...subscription, classFilterMode: false }],
+    unitMode: false,
+  };
+  const body = { clientID: `${of}@1`, producerDataSet: [], consumerDataSet: [consumer] };
+  assert.equal((await scene.raw(34, {}, { body: JSON.stringify(body) })).code, 0);
+  const plain = (subVersion: number): Promise<RawAnswer> => scene.raw(11, pull(of, topic, { sysFlag: 0, subVersion }));
+  return { known: await plain(7), notLatest: await plain(8) };
 }
 
 /** The value of a queue chosen at random is not compared. */
@@ -122,6 +139,7 @@ export const refusals: readonly Scenario[] = [
         noField: await scene.raw(11, { consumerGroup: known, topic }),
         lite: await scene.raw(361, pull(known, topic)),
         beyond: await scene.raw(11, pull(known, topic, { queueOffset: 5 })),
+        ...(await afterHeartbeat(scene, known, topic)),
       };
     },
   },
@@ -207,20 +225,20 @@ export const refusals: readonly Scenario[] = [
   {
     name: "not-yet",
     core: true,
-    clients: JAVA,
     async run(scene) {
       const topic = await scene.topic("topic", 1);
-      const transactional = await scene.producer({
-        group: scene.name("transactional"),
-        transactional: true,
-        retries: 0,
-      });
+      // The program around Rust's client has no producer of transactions.
+      const transactional =
+        scene.clientName === RUST
+          ? undefined
+          : await scene.producer({ group: scene.name("transactional"), transactional: true, retries: 0 });
       const producer = await scene.producer({ retries: 0 });
       const codes = (results: readonly { status?: string; error?: { code?: number }[] }[]): unknown =>
         results.map(({ status, error }) => status ?? error?.map(({ code }) => code));
-      const transaction = codes(
-        await scene.send(transactional, topic, [{ body: "transaction" }], { mode: "transaction" }),
-      );
+      const transaction =
+        transactional === undefined
+          ? null
+          : codes(await scene.send(transactional, topic, [{ body: "transaction" }], { mode: "transaction" }));
       const timer = codes(
         await scene.send(producer, topic, [{ body: "timer", properties: { TIMER_DELAY_MS: "600000" } }]),
       );
@@ -233,7 +251,6 @@ export const refusals: readonly Scenario[] = [
   {
     name: "client-errors",
     core: true,
-    clients: JAVA,
     async run(scene) {
       const topic = await scene.topic("topic", 1);
       const producer = await scene.producer({

@@ -18,4 +18,7 @@ export interface Scenario {
   run(scene: Scene): Promise<Facts>;
 }
 
-export const JAVA: readonly ClientName[] = ["java-5.4.0", "java-4.9.8"];
+export const JAVA: readonly ClientName[] = ["java-5.4.0", "java-5.3.3", "java-4.9.8"];
+
+export const GO: ClientName = "go-2.1.2";
+export const RUST: ClientName = "rust-1.0.0";

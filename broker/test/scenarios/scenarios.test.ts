@@ -47,7 +47,7 @@ async function run(
     // Null: the scenario has judged all there is.
     if (facts !== null && process.env.MORAINE_JUDGE !== "none") judge(facts, subject, name, scenario.name);
   } finally {
-    scene.end();
+    await scene.end();
   }
 }
 
@@ -112,7 +112,7 @@ function all(name: ClientName, scenarios: readonly Scenario[]): void {
   }, MINUTE);
 
   for (const scenario of scenarios) {
-    test(scenario.name, () => run(scenario, name, subject, client, hand), 3 * MINUTE);
+    test(scenario.name, () => run(scenario, name, subject, client, hand), 6 * MINUTE);
   }
 }
 

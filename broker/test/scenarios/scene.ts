@@ -1,7 +1,8 @@
 /** What a scenario acts with: the broker, the client under test, and a second client that looks at what the first one did. */
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ClientFailure, type Consumed, type Driver, type Received, type Sent } from "../clients/driver.ts";
-import type { ClientName } from "../clients/programs.ts";
+import { type ClientName, PROGRAMS } from "../clients/programs.ts";
 import type { Subject } from "./subject.ts";
 
 /** What a message to send is made of. */
@@ -44,18 +45,21 @@ type Options = Readonly<Record<string, unknown>>;
 
 export class Scene {
   readonly subject: Subject;
+  readonly clientName: ClientName;
   /** The client under test. */
   readonly client: Driver;
   /** Java's client of 5.4.0: makes topics, reads what is stored, asks by code. */
   readonly hand: Driver;
   readonly #prefix: string;
   readonly #parts: { driver: Driver; name: string }[] = [];
+  readonly #others: Driver[] = [];
   #names = 0;
   #reader: string | undefined;
 
   constructor(scenario: string, clientName: ClientName, subject: Subject, client: Driver, hand: Driver) {
     this.#prefix = `${scenario}-${clientName.replaceAll(".", "_")}`;
     this.subject = subject;
+    this.clientName = clientName;
     this.client = client;
     this.hand = hand;
   }
@@ -110,6 +114,21 @@ export class Scene {
     return this.hand.ask<RawAnswer>({ do: "raw", address: this.subject.brokerAddress, code, fields, ...more });
   }
 
+  /** Another process of the client under test. What it keeps in the user's home is in `home` for the next one with that home. */
+  async another(home: string): Promise<Driver> {
+    const folder = join(this.subject.folder, `client-${this.clientName}`, this.name(home));
+    const driver = await PROGRAMS[this.clientName].start(this.subject.nameServer, folder);
+    this.#others.push(driver);
+    return driver;
+  }
+
+  /** kill -9 of another process, with all that was started in it. */
+  async kill(driver: Driver): Promise<void> {
+    await driver.kill();
+    const left = this.#parts.filter((part) => part.driver !== driver);
+    this.#parts.splice(0, this.#parts.length, ...left);
+  }
+
   /** Starts a producer, consumer, … of the client under test, or of `driver`. Returns its name. */
   async start(
     what: "producer" | "consumer" | "lite" | "puller",
@@ -117,8 +136,8 @@ export class Scene {
     driver: Driver = this.client,
   ): Promise<string> {
     this.#names += 1;
-    const name = this.name(`${what}-${this.#names}`);
-    await driver.ask({ do: what, name, group: this.name("group"), ...options });
+    const name = typeof options.name === "string" ? options.name : this.name(`${what}-${this.#names}`);
+    await driver.ask({ do: what, group: this.name("group"), ...options, name });
     this.#parts.push({ driver, name });
     return name;
   }
@@ -188,12 +207,14 @@ export class Scene {
     consumers: readonly string[],
     enough: (consumed: Consumed[]) => boolean,
     withinMs = 30_000,
+    driver: Driver = this.client,
   ): Promise<Consumed[]> {
-    return this.client.until(consumers, enough, withinMs);
+    return driver.until(consumers, enough, withinMs);
   }
 
   /** Shuts down what still runs. Nobody waits for it: a client of 5.x takes three seconds to end its own threads. */
-  end(): void {
+  async end(): Promise<void> {
+    for (const driver of this.#others) await this.kill(driver);
     for (const { name } of [...this.#parts]) {
       this.stop(name).catch(() => {
         // What cannot be shut down goes with the process.

@@ -1,11 +1,13 @@
 /** The command as a process: what it says, how it ends. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { RequestCode } from "../../src/protocol/codes.ts";
+import { RemotingClient } from "../../src/transport/client.ts";
 
 const root = join(import.meta.dirname, "../..");
 /** Below the package, so that its dependencies are found, with the manifest where `dist` has it. */
@@ -48,8 +50,9 @@ class Command {
   errors = "";
   readonly ended: Promise<[code: number | null, signal: string | null]>;
 
-  constructor(args: readonly string[]) {
-    this.#child = spawn(process.execPath, [join(build, "main.js"), ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  /** `errors`: where its standard error goes, if not here. */
+  constructor(args: readonly string[], errors: number | "pipe" = "pipe", main = "main.js") {
+    this.#child = spawn(process.execPath, [join(build, main), ...args], { stdio: ["ignore", "pipe", errors] });
     this.#child.stdout?.on("data", (chunk) => {
       this.out += chunk;
     });
@@ -122,6 +125,50 @@ test("what it cannot do is said in a sentence, with a code of its own", async ()
   const command = new Command(options(port));
   await command.started();
   expect(await end(...options(await freePort()))).toEqual([1, expect.stringMatching(/^moraine-broker: .*open.*$/)]);
+  command.kill("SIGTERM");
+  expect(await command.ended).toEqual([0, null]);
+});
+
+test("a name server alone ends with the same codes", async () => {
+  const end = async (...args: string[]) => {
+    const command = new Command(args, "pipe", "name-server-main.js");
+    const [code] = await command.ended;
+    return [code, command.errors.trim()];
+  };
+  const port = await freePort();
+  expect(await end("--prot", "1")).toEqual([2, expect.stringContaining("unknown option '--prot'")]);
+  expect(await end("--port", "many")).toEqual([2, expect.stringContaining("moraine-name-server: listenPort: ")]);
+  expect(await end("--config", join(folder, "nothing.conf"))).toEqual([2, expect.stringContaining("cannot be read")]);
+  const taken = createServer().listen(port, "127.0.0.1");
+  await once(taken, "listening");
+  expect(await end("--port", String(port))).toEqual([1, expect.stringContaining("EADDRINUSE")]);
+  await new Promise((resolve) => taken.close(resolve));
+  expect(await end("--help")).toEqual([0, ""]);
+  const command = new Command(["--port", String(port)], "pipe", "name-server-main.js");
+  await command.started();
+  command.kill("SIGTERM");
+  expect(await command.ended).toEqual([0, null]);
+});
+
+test("a log that cannot be written keeps it from nothing", async () => {
+  const port = await freePort();
+  // Open for reading alone: every line fails, as on a disk that is full.
+  const unwritable = openSync(import.meta.filename, "r");
+  const command = new Command(options(port), unwritable);
+  closeSync(unwritable);
+  await command.started();
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const client = new RemotingClient({ log });
+  // Each is a line of the log.
+  for (let count = 0; count < 30; count++) {
+    const socket = connect({ host: "127.0.0.1", port });
+    socket.on("error", () => {});
+    socket.write("GET / HTTP/1.1\r\n\r\n");
+    await once(socket, "close");
+  }
+  const { code } = await client.invoke(`127.0.0.1:${port}`, RequestCode.GET_BROKER_RUNTIME_INFO, {}, undefined, 10_000);
+  expect(code).toBe(0);
+  client.close();
   command.kill("SIGTERM");
   expect(await command.ended).toEqual([0, null]);
 });

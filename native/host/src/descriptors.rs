@@ -64,6 +64,13 @@ impl Descriptors {
         if place.asked == ASKED_BEFORE_MAPPED { View::Wanted(place.file.clone()) } else { View::None }
     }
 
+    /// The mapping of an open file, where it has one.
+    pub(crate) fn mapping(&mut self, path: &str) -> Option<Arc<Mapping>> {
+        let place = &mut self.places[*self.by_path.get(path)?];
+        place.used = true;
+        place.mapping.clone()
+    }
+
     /// Keeps the mapping of a file for as long as the file itself. Hands back one that is not kept.
     #[must_use]
     pub(crate) fn put_view(&mut self, path: &str, file: &Arc<File>, mapping: Arc<Mapping>) -> Option<Arc<Mapping>> {

@@ -49,7 +49,7 @@ pub struct HostStorage {
     directory: Option<File>,
     background: Arc<Background>,
     #[cfg(test)]
-    pub(crate) stall: crate::stall::Stall,
+    pub(crate) stall: Arc<crate::stall::Stall>,
 }
 
 impl HostStorage {
@@ -86,7 +86,7 @@ impl HostStorage {
             open: Mutex::new(Descriptors::new(OPEN_FILES)),
             background: Arc::new(Background::new()),
             #[cfg(test)]
-            stall: crate::stall::Stall::default(),
+            stall: Arc::default(),
         })
     }
 
@@ -152,6 +152,11 @@ impl HostStorage {
             View::None => {}
         }
         self.read_at(path, at, out)
+    }
+
+    /// The mapping of a file that [`HostStorage::read_few`] was asked for often enough.
+    pub(crate) fn mapping(&self, path: &str) -> Option<Arc<Mapping>> {
+        self.descriptors().mapping(path)
     }
 
     /// An existing file, from the descriptors held or opened now.
@@ -254,11 +259,13 @@ impl Storage for HostStorage {
         let place = self.place(path, "open")?;
         let file = open_file(&place, path, OpenOptions::new().read(true).write(!self.access.read_only))?;
         let size = file.metadata().map_err(|error| io_error(&error, "fstat", path))?.len();
-        Ok(Arc::new(if self.access.read_only {
-            HostSegment::reading(file, path, size)
-        } else {
-            HostSegment::writing(file, path, size, self.access.ahead, false, self.background.clone())
-        }))
+        let segment = match self.access.read_only {
+            true => HostSegment::reading(file, path, size),
+            false => HostSegment::writing(file, path, size, self.access.ahead, false, self.background.clone()),
+        };
+        #[cfg(test)]
+        let segment = segment.stalled_by(self.stall.clone());
+        Ok(Arc::new(segment))
     }
 
     fn create_segment(&self, path: &str, size: u64) -> Result<Arc<HostSegment>, IoError> {

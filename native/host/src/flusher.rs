@@ -4,7 +4,7 @@
 //! and it comes back when the interval has passed. A flush asked for while a sync runs is the next group.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use moraine_core::engine::patience::Patience;
@@ -19,156 +19,12 @@ use crate::files::HostStorage;
 use crate::lock::StoreLock;
 use crate::members::Member;
 use crate::shared::{Core, HostEngine, State};
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::signals::End;
+use crate::sync::Instant;
 use crate::sync::thread::{self, ThreadId};
-use crate::sync::{Condvar, Instant, Mutex, MutexGuard};
 
 /// Time of writing after which the durable position is said on disk again.
 const WATERMARK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What callers ask of the thread.
-#[derive(Default)]
-pub(crate) struct Signals {
-    asked: Mutex<Asked>,
-    wake: Condvar,
-    ended: Condvar,
-    /// Whether the thread knows that something was put since it last looked.
-    armed: AtomicBool,
-}
-
-#[derive(Default)]
-struct Asked {
-    flush: bool,
-    behind: bool,
-    errands: Vec<Errand>,
-    armed: bool,
-    end: Option<End>,
-    ended: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Close,
-    /// Nobody holds the store any more.
-    Abandon,
-}
-
-/// What there is to do.
-struct Work {
-    flush: bool,
-    behind: bool,
-    errands: Vec<Errand>,
-    /// The interval has passed.
-    due: bool,
-    /// It is time to look at what may be removed.
-    look: bool,
-    end: Option<End>,
-}
-
-impl Signals {
-    /// Something was put: in an interval from now at the latest it has to be looked at.
-    pub(crate) fn arm(&self) {
-        if !self.armed.load(Ordering::Relaxed) && !self.armed.swap(true, Ordering::AcqRel) {
-            self.ask(|asked| asked.armed = true);
-        }
-    }
-
-    pub(crate) fn ask_flush(&self) {
-        self.ask(|asked| asked.flush = true);
-    }
-
-    pub(crate) fn ask_behind(&self) {
-        self.ask(|asked| asked.behind = true);
-    }
-
-    /// Asks for an errand; false, and nothing follows, where the store is about to end.
-    pub(crate) fn ask_errand(&self, errand: Errand) -> bool {
-        let mut asked = self.lock();
-        if asked.end.is_some() || asked.ended {
-            return false;
-        }
-        asked.errands.push(errand);
-        self.wake.notify_one();
-        true
-    }
-
-    pub(crate) fn close(&self) {
-        self.ask(|asked| {
-            asked.end.get_or_insert(End::Close);
-        });
-    }
-
-    pub(crate) fn abandon(&self) {
-        self.ask(|asked| {
-            asked.end.get_or_insert(End::Abandon);
-        });
-    }
-
-    /// Waits until the thread has let go of the store.
-    pub(crate) fn wait_for_end(&self, longest: Duration) {
-        let asked = self.lock();
-        drop(self.ended.wait_timeout_while(asked, longest, |asked| !asked.ended));
-    }
-
-    fn ask(&self, change: impl FnOnce(&mut Asked)) {
-        change(&mut self.lock());
-        self.wake.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether something is to be done that must not wait for the end of a round of writes behind.
-    fn interrupt(&self, deadline: Option<Instant>) -> bool {
-        let asked = self.lock();
-        asked.flush
-            || asked.armed
-            || !asked.errands.is_empty()
-            || asked.end.is_some()
-            || deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    /// Whether a flush is asked for; whoever is told so carries it out.
-    fn take_flush(&self) -> bool {
-        std::mem::take(&mut self.lock().flush)
-    }
-
-    /// Waits for something to do. `deadline` is when the interval ends that began with the first put after idleness, `look`
-    /// when it is time to look at what may be removed.
-    fn next(&self, deadline: &mut Option<Instant>, interval: Duration, look: Option<Instant>) -> Work {
-        let mut asked = self.lock();
-        loop {
-            let now = Instant::now();
-            if std::mem::take(&mut asked.armed) {
-                *deadline = deadline.or(now.checked_add(interval));
-            }
-            let due = deadline.is_some_and(|deadline| now >= deadline);
-            if due {
-                *deadline = None;
-                // Before the engine is looked at: what is put from here on arms again.
-                self.armed.store(false, Ordering::Release);
-            }
-            let look_due = look.is_some_and(|look| now >= look);
-            if due || look_due || asked.flush || asked.behind || !asked.errands.is_empty() || asked.end.is_some() {
-                let (flush, behind) = (std::mem::take(&mut asked.flush), std::mem::take(&mut asked.behind));
-                let errands = std::mem::take(&mut asked.errands);
-                return Work { flush, behind, errands, due, look: look_due, end: asked.end };
-            }
-            asked = match [*deadline, look].into_iter().flatten().min() {
-                None => self.wake.wait(asked).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    self.wake.wait_timeout(asked, deadline.saturating_duration_since(now)).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-    }
-
-    fn end(&self) {
-        self.lock().ended = true;
-        self.ended.notify_all();
-    }
-}
 
 /// Starts the thread, which keeps the lock until the store is closed or dropped.
 pub(crate) fn start(core: Arc<Core>, storage: Arc<HostStorage>, lock: Option<StoreLock>) -> Result<ThreadId, Error> {
@@ -335,10 +191,15 @@ impl Flusher {
         }
         self.flush();
         self.write_behind(Behind::All, deadline);
-        let mut plan = match self.core.engine(|engine| Ok(engine.writer()?.plan_checkpoint())) {
-            Ok(Ok(Some(plan))) => plan,
-            Ok(Ok(None)) => return, // who brings what is missing has this thread look again
-            Ok(Err(failed)) => return self.fail(failed),
+        let planned = self.core.engine(|engine| {
+            let mut writer = engine.writer()?;
+            Ok((writer.plan_checkpoint(), writer.checkpoint_is_due()))
+        });
+        let mut plan = match planned {
+            Ok((Ok(Some(plan)), _)) => plan,
+            Ok((Ok(None), true)) => return, // who brings what is missing has this thread look again
+            Ok((Ok(None), false)) => return self.core.signals.arm(), // given up: what it held back may be written
+            Ok((Err(failed), _)) => return self.fail(failed),
             Err(_) => return, // poisoned: whoever waits has been told
         };
         let mut flushed = Instant::now();
@@ -353,6 +214,8 @@ impl Flusher {
             Ok(()) => self.settle(|writer| writer.checkpointed(plan)),
             Err(failed) => self.fail(failed),
         }
+        // What it held back may be written now, and it may be that nobody puts any more.
+        self.core.signals.arm();
     }
 
     /// Takes the digests of finished segments, until there is something more urgent: then it asks to be gone on with.

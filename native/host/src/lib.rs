@@ -6,6 +6,7 @@
 
 mod background;
 mod backlog;
+mod by_time;
 pub mod clock;
 mod descriptors;
 pub mod errands;
@@ -28,6 +29,7 @@ mod reading;
 mod resident;
 pub mod segment;
 pub mod shared;
+mod signals;
 #[cfg(test)]
 mod stall;
 mod sync;

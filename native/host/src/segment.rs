@@ -44,13 +44,22 @@ pub struct HostSegment {
     /// Where bytes are put together for a call. Held by the writer.
     buffer: Mutex<Vec<u8>>,
     background: Option<Arc<Background>>,
+    #[cfg(test)]
+    stall: Arc<crate::stall::Stall>,
 }
 
 impl HostSegment {
     /// Over a file open for reading only.
     pub(crate) fn reading(file: File, path: &str, size: u64) -> Self {
         let frontier = Arc::new(Frontier::of_opened(file, path, size, Ahead::Allocated, None));
-        Self { frontier, writing: Writing::Never, buffer: Mutex::default(), background: None }
+        Self {
+            frontier,
+            writing: Writing::Never,
+            buffer: Mutex::default(),
+            background: None,
+            #[cfg(test)]
+            stall: Arc::default(),
+        }
     }
 
     /// Over a file open for reading and writing, `created` just now or holding messages.
@@ -71,7 +80,19 @@ impl HostSegment {
             true => Frontier::of_created(file, path, size, ahead, mapping),
             false => Frontier::of_opened(file, path, size, ahead, mapping),
         };
-        Self { frontier: Arc::new(frontier), writing, buffer: Mutex::default(), background: Some(background) }
+        Self {
+            frontier: Arc::new(frontier),
+            writing,
+            buffer: Mutex::default(),
+            background: Some(background),
+            #[cfg(test)]
+            stall: Arc::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn stalled_by(self, stall: Arc<crate::stall::Stall>) -> Self {
+        Self { stall, ..self }
     }
 
     fn file(&self) -> &File {
@@ -216,6 +237,8 @@ impl Segment for HostSegment {
     }
 
     fn read_at(&self, at: u64, out: &mut [u8]) -> Result<(), IoError> {
+        #[cfg(test)]
+        self.stall.pass(crate::stall::LOG_MAPPINGS);
         self.check("read", at, out.len() as u64)?;
         match self.view().map(|mapping| mapping.read(at as usize, out)) {
             Some(Ok(())) => Ok(()),

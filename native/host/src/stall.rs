@@ -2,10 +2,14 @@
 //! puts, flushes or reads something else may come to wait too.
 
 use std::sync::{Condvar, Mutex};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// In the place of a path: reads of the log from its mappings.
+pub(crate) const LOG_MAPPINGS: &str = "mappings of the log";
 
 #[derive(Default)]
 pub(crate) struct Stall {
@@ -20,6 +24,8 @@ struct State {
     /// The same of files that were opened just now.
     stalled_opened: Option<&'static str>,
     waiting: usize,
+    /// Whom the disk answers all the same.
+    spared: Option<ThreadId>,
 }
 
 impl Stall {
@@ -30,6 +36,11 @@ impl Stall {
     /// From here on who opens a file waits before it is kept.
     pub(crate) fn begin_behind_open(&self, prefix: &'static str) {
         self.state.lock().unwrap().stalled_opened = Some(prefix);
+    }
+
+    /// From here on only others than this thread wait.
+    pub(crate) fn spare_this_thread(&self) {
+        self.state.lock().unwrap().spared = Some(thread::current().id());
     }
 
     pub(crate) fn end(&self) {
@@ -55,7 +66,7 @@ impl Stall {
 
     fn wait_while(&self, path: &str, stalled: fn(&State) -> Option<&'static str>) {
         let mut state = self.state.lock().unwrap();
-        if !stalled(&state).is_some_and(|prefix| path.starts_with(prefix)) {
+        if state.spared == Some(thread::current().id()) || !stalled(&state).is_some_and(|prefix| path.starts_with(prefix)) {
             return;
         }
         state.waiting += 1;
@@ -78,6 +89,7 @@ mod tests {
     use moraine_core::options::Options;
     use moraine_core::storage::Storage;
 
+    use super::LOG_MAPPINGS;
     use crate::clock::HostClock;
     use crate::errands::Done;
     use crate::files::{Access, HostStorage};
@@ -175,7 +187,7 @@ mod tests {
             let newest = GetRequest { topic: b"orders", queue_id: 0, offset: 1000, max: 1, max_bytes: 5000, filter: b"" };
             assert!(store.positions().durable == store.positions().end);
             assert!(store.watch(b"orders", 1).is_ok());
-            if stalled != "consumequeue" {
+            if !["consumequeue", LOG_MAPPINGS].contains(&stalled) {
                 store.get(newest, &mut out, &mut offsets, &mut head).unwrap();
                 assert_eq!(head.messages, 1);
             }
@@ -201,6 +213,37 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_search_by_time_that_waits_for_the_log() {
         others_go_on_while("commitlog", |store| store.read(|reader| reader.offset_by_time(b"orders", 0, 0, Boundary::Lower)).unwrap() == 0);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_search_by_time_beside_the_lock() {
+        for stalled in ["consumequeue", LOG_MAPPINGS] {
+            others_go_on_while(stalled, |store| store.offset_by_time(b"orders", 0, 0, Boundary::Lower).unwrap() == 0);
+        }
+    }
+
+    #[test]
+    fn a_search_by_time_is_made_again_when_the_end_of_the_log_was_moved_back_meanwhile() {
+        let path = cold_store();
+        let (store, hear) = open(&path);
+        cool_down(&path);
+        let (_, entries) = store.read(|reader| reader.entries(b"orders", 0, 700, 1)).unwrap();
+        let stall = &store.core.storage.stall;
+        stall.spare_this_thread();
+        for stalled in ["consumequeue", LOG_MAPPINGS] {
+            put(&store, "another");
+            stall.begin(stalled);
+            std::thread::scope(|scope| {
+                let reader = scope.spawn(|| store.offset_by_time(b"orders", 0, i64::MAX, Boundary::Upper).unwrap());
+                stall.until_somebody_waits();
+                store.core.lock().unwrap().as_mut().unwrap().writer().unwrap().truncate(entries[0].physical).unwrap();
+                stall.end();
+                assert_eq!(reader.join().unwrap(), 699, "{stalled}");
+            });
+        }
+        store.close();
+        while hear.recv().unwrap() != "closed" {}
+        std::fs::remove_dir_all(path).unwrap();
     }
 
     #[test]

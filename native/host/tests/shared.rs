@@ -9,7 +9,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use directory::Directory;
 use moraine_core::engine::ScanItem;
@@ -288,6 +289,27 @@ fn entries_are_written_behind() {
     }
     assert_eq!(fs::metadata(&path).unwrap().len(), 20_000);
     close(&store, &listener).unwrap();
+}
+
+/// A queue checkpoint holds back the entries that came since it was begun. Behind it they go to their files, too, though
+/// nobody puts any more: with thousands of queues it takes longer than an interval, so that it is begun in one and ended in
+/// another.
+#[test]
+fn entries_that_a_checkpoint_held_back_are_written_behind_it() {
+    for _ in 0..2 {
+        let directory = Directory::new();
+        let (store, listener) = open(OpenSettings { flush_interval: Duration::from_millis(10), ..settings(directory.path()) });
+        for queue in 0..4000 {
+            put(&store, &format!("t{queue}"), &bodies(1)).unwrap();
+        }
+        let waiting = || store.read(|reader| Ok(reader.stats().waiting_entries)).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while waiting() > 0 {
+            assert!(Instant::now() < deadline, "{} entries wait, and nobody writes them", waiting());
+            thread::sleep(Duration::from_millis(5));
+        }
+        close(&store, &listener).unwrap();
+    }
 }
 
 #[test]

@@ -285,7 +285,7 @@ pub fn offset_by_time(
             }
         };
         env::with(handle, |store| {
-            let offset = store.shared.read(|reader| reader.offset_by_time(topic.as_bytes(), queue_id, timestamp, boundary))?;
+            let offset = store.shared.offset_by_time(topic.as_bytes(), queue_id, timestamp, boundary)?;
             Ok(offset as f64)
         })
     })

@@ -3,13 +3,15 @@ import type { BrokerConfig } from "../../config/broker-config.ts";
 import type { SubscriptionGroupConfig } from "../../protocol/bodies/subscription-group.ts";
 import { Permission, type TopicConfig } from "../../protocol/bodies/topic-config.ts";
 import { RequestCode, ResponseCode } from "../../protocol/codes.ts";
-import { type HostPort, printAddress } from "../../protocol/hosts.ts";
+import { printAddress } from "../../protocol/hosts.ts";
+import { isToolGroup } from "../../protocol/names.ts";
 import { RequestError } from "../../protocol/request-error.ts";
 import { buildSubscription, isTagType, type SubscriptionData } from "../../protocol/subscription.ts";
 import { isReadable } from "../../services/broker-permission.ts";
 import type { ConsumerRegistry } from "../../services/consumers.ts";
 import { Forbidden, type GroupTable } from "../../tables/group-table.ts";
 import type { TopicTable } from "../../tables/topic-table.ts";
+import type { Connection } from "../../transport/connection.ts";
 import { PullFlag, type PullRequest } from "./pull-request.ts";
 import { HELP } from "./refusals.ts";
 
@@ -43,7 +45,7 @@ export class ForbiddenPull extends RequestError {
 }
 
 /** Throws `RequestError` for what is not allowed. */
-export function checkPull(pull: PullRequest, code: number, remote: HostPort, parts: PullCheckParts): CheckedPull {
+export function checkPull(pull: PullRequest, code: number, connection: Connection, parts: PullCheckParts): CheckedPull {
   const { config, groups, topics } = parts;
   if (!isReadable(config)) {
     throw new ForbiddenPull("broker", `the broker[${config.brokerIP1}] pulling message is forbidden`);
@@ -69,7 +71,7 @@ export function checkPull(pull: PullRequest, code: number, remote: HostPort, par
     throw new RequestError(
       ResponseCode.INVALID_PARAMETER,
       `queueId[${pull.queueId}] is illegal, topic:[${pull.topic}] topicConfig.readQueueNums:[${topic.readQueueNums}] ` +
-        `consumer:[/${printAddress(remote)}]`,
+        `consumer:[/${printAddress(connection.remote)}]`,
     );
   }
   const hasOwn = (pull.sysFlag & PullFlag.subscription) !== 0;
@@ -80,11 +82,24 @@ export function checkPull(pull: PullRequest, code: number, remote: HostPort, par
       `The broker does not support consumer to filter message by ${subscription.expressionType}`,
     );
   }
+  if (isRejected(pull.group, connection, parts)) {
+    const remark = `the consumer's group info not exist, or the pull consumer is rejected by server.${HELP}`;
+    throw new RequestError(ResponseCode.SUBSCRIPTION_NOT_EXIST, remark);
+  }
   return { group, topic, subscription };
 }
 
+/** Whether only consumers with listeners may pull, and neither the group nor this member of it has said that it is one. */
+function isRejected(name: string, connection: Connection, { config, consumers }: PullCheckParts): boolean {
+  if (!config.rejectPullConsumerEnable || isToolGroup(name)) return false;
+  const group = consumers.find(name);
+  if (group === undefined) return true;
+  const isMember = group.clients.some((client) => client.connection === connection);
+  return group.consumeType === "CONSUME_ACTIVELY" && !isMember;
+}
+
 /** That of the request itself, remembered for those who ask who consumes what. */
-function givenSubscription(pull: PullRequest, { config, consumers }: PullCheckParts): SubscriptionData {
+function givenSubscription(pull: PullRequest, { consumers }: PullCheckParts): SubscriptionData {
   let data: SubscriptionData;
   if ((pull.subscription?.length ?? 0) > MAX_EXPRESSION) {
     const remark = `the subscription is longer than ${MAX_EXPRESSION} characters`;
@@ -95,9 +110,6 @@ function givenSubscription(pull: PullRequest, { config, consumers }: PullCheckPa
   } catch (cause) {
     const remark = "parse the consumer's subscription failed";
     throw new RequestError(ResponseCode.SUBSCRIPTION_PARSE_FAILED, remark, { cause });
-  }
-  if (config.rejectPullConsumerEnable && consumers.find(pull.group) === undefined) {
-    throw new RequestError(ResponseCode.SUBSCRIPTION_NOT_EXIST, `the consumer's group info not exist${HELP}`);
   }
   return consumers.compensate(pull.group, data);
 }

@@ -35,6 +35,9 @@ func newConsuming(o request) (part, error) {
 	if o.SuspendMs > 0 {
 		options = append(options, consumer.WithSuspendCurrentQueueTimeMillis(time.Duration(o.SuspendMs)*time.Millisecond))
 	}
+	if o.Timestamp != "" {
+		options = append(options, consumer.WithConsumeTimestamp(o.Timestamp))
+	}
 	if o.Batch > 0 {
 		options = append(options, consumer.WithConsumeMessageBatchMaxSize(o.Batch))
 	}
@@ -85,52 +88,4 @@ func (c consuming) act(what string, _ request) (object, error) {
 
 func (c consuming) stop() error {
 	return c.consumer.Shutdown()
-}
-
-// pulling reads a queue from an offset on.
-type pulling struct {
-	consumer rocketmq.PullConsumer
-}
-
-func newPulling(o request) (part, error) {
-	pull, err := rocketmq.NewPullConsumer(consumer.WithGroupName(o.Group), consumer.WithInstance(o.Name), consumer.WithNameServer(nameServer))
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range o.Subscriptions {
-		if err := pull.Subscribe(s.Topic, consumer.MessageSelector{Type: consumer.TAG, Expression: "*"}); err != nil {
-			return nil, err
-		}
-	}
-	return pulling{pull}, pull.Start()
-}
-
-var pullStatuses = []string{"FOUND", "NO_NEW_MSG", "NO_MATCHED_MSG", "OFFSET_ILLEGAL", "BROKER_TIMEOUT"}
-
-func (p pulling) act(what string, o request) (object, error) {
-	if what != "pull" {
-		return nil, fmt.Errorf("a pull consumer cannot %s", what)
-	}
-	most := o.Max
-	if most == 0 {
-		most = 32
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	r, err := p.consumer.PullFrom(ctx, o.queue.message(), o.Offset, most)
-	if err != nil {
-		return nil, err
-	}
-	messages := []object{}
-	for _, m := range r.GetMessageExts() {
-		messages = append(messages, received(m))
-	}
-	return object{
-		"status": pullStatuses[r.Status], "nextBeginOffset": r.NextBeginOffset, "minOffset": r.MinOffset, "maxOffset": r.MaxOffset,
-		"messages": messages,
-	}, nil
-}
-
-func (p pulling) stop() error {
-	return p.consumer.Shutdown()
 }

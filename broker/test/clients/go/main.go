@@ -63,7 +63,7 @@ type request struct {
 	Broadcasting      bool           `json:"broadcasting"`
 	Orderly           bool           `json:"orderly"`
 	From              string         `json:"from"`
-	Timestamp         any            `json:"timestamp"`
+	Timestamp         string         `json:"timestamp"`
 	Fail              map[string]int `json:"fail"`
 	DelayLevel        int            `json:"delayLevel"`
 	MaxReconsumeTimes *int32         `json:"maxReconsumeTimes"`
@@ -72,6 +72,8 @@ type request struct {
 	WorkMs            int            `json:"workMs"`
 	Offset            int64          `json:"offset"`
 	Max               int            `json:"max"`
+	Expression        string         `json:"expression"`
+	Transactional     bool           `json:"transactional"`
 	queue
 }
 
@@ -119,6 +121,9 @@ func carryOut(o request) {
 func act(o request) (object, error) {
 	switch o.Do {
 	case "producer":
+		if o.Transactional {
+			return started(o.Name, func() (part, error) { return newTransactions(o) })
+		}
 		return started(o.Name, func() (part, error) { return newProducing(o) })
 	case "consumer":
 		return started(o.Name, func() (part, error) { return newConsuming(o) })

@@ -31,6 +31,10 @@ final class Consuming implements Driver.Part {
         c.setInstanceName(o.getString("name"));
         // The route of a new retry topic is found soon, not after half a minute.
         c.setPollNameServerInterval(2000);
+        // After each change of its queues this client pulls with a newer version of its subscription, which the broker learns from
+        // a heartbeat. One that is due while another is under way is left out, and the next one comes half a minute later; until
+        // then every pull is answered SUBSCRIPTION_NOT_LATEST, by Apache's broker as well.
+        c.setHeartbeatBrokerInterval(2000);
         c.setConsumeThreadMin(4);
         c.setConsumeThreadMax(4);
         c.setConsumeFromWhere(ConsumeFromWhere.valueOf("CONSUME_FROM_" + (o.containsKey("from") ? o.getString("from") : "FIRST_OFFSET")));

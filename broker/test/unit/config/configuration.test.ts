@@ -83,7 +83,7 @@ describe("options", () => {
     const { message, reason } = failure({ listenPort: "abc", flushDiskType: "SOMETIMES", brokerRole: "SLAVE" });
     expect(reason).toBe("invalid");
     expect(message.split("\n").sort()).toEqual([
-      'option brokerRole is "SLAVE"; it must be ASYNC_MASTER or SYNC_MASTER',
+      'option brokerRole is "SLAVE"; it must be ASYNC_MASTER: there are no replicas to wait for, nor to be one',
       'option flushDiskType is "SOMETIMES"; it must be ASYNC_FLUSH or SYNC_FLUSH',
       'option listenPort is "abc"; it must be an integer from 3 to 65535',
     ]);
@@ -123,6 +123,27 @@ describe("options", () => {
   it("that protect a broker are not passed over", () => {
     expect(failure({ aclEnable: "true" }).message).toContain("this broker has no permissions");
     expect(load({ aclEnable: "false" }).warnings).toHaveLength(1);
+  });
+
+  it("that promise copies are not passed over", () => {
+    for (const promise of [
+      { inSyncReplicas: "2" },
+      { minInSyncReplicas: " 2 " },
+      { totalReplicas: "3" },
+      { allAckInSyncStateSet: "true" },
+      { enableDLegerCommitLog: "TRUE" },
+      { enableControllerMode: "true" },
+    ]) {
+      expect(failure(promise).message, JSON.stringify(promise)).toContain("this broker has no replicas");
+    }
+    expect(failure({ brokerRole: "SYNC_MASTER" }).message).toContain("there are no replicas");
+    const none = {
+      inSyncReplicas: "1",
+      totalReplicas: "1",
+      enableDLegerCommitLog: "false",
+      brokerRole: "ASYNC_MASTER",
+    };
+    expect(load(none).warnings).toHaveLength(3);
   });
 
   it("do not put the log elsewhere than in the store", () => {

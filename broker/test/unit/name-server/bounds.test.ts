@@ -1,6 +1,10 @@
 /** What whoever reaches a name server may make it keep, and do. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { deflateSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { KVConfig } from "../../../src/name-server/kv-config.ts";
 import { Registry } from "../../../src/name-server/registry.ts";
 import type { TopicConfig } from "../../../src/protocol/bodies/topic-config.ts";
 import { RequestCode } from "../../../src/protocol/codes.ts";
@@ -163,5 +167,53 @@ describe("the registry", () => {
     registry.deleteTopic("topic-7", undefined);
     expect(registry.topics.queueDatas).toBe(999_980);
     expect(taken(1, () => registry.registerTopic("another", [queues]))).toBe(1);
+  });
+});
+
+describe("settings of tools", () => {
+  const MiB = 1_048_576;
+
+  it("have so many bytes in all, as they are written, and what is deleted makes room", async () => {
+    const config = await KVConfig.load(undefined);
+    const value = "v".repeat(MiB);
+    const puts = [];
+    for (const key of ["a", "b", "c", "d"]) puts.push(await config.put("n", key, value));
+    expect(puts).toEqual([true, true, true, false]);
+    expect(await config.put("n", "a", "v".repeat(2 * MiB))).toBe(false);
+    expect(config.get("n", "a")).toBe(value);
+    // A line feed is two characters of the file, and what is no ASCII six.
+    expect(await config.put("n", "e", "\n".repeat(0.6 * MiB))).toBe(false);
+    expect(await config.put("n", "e", "é".repeat(0.2 * MiB))).toBe(false);
+    expect(await config.put("n", "a", "less")).toBe(true);
+    expect(await config.put("n", "e", "\n".repeat(0.6 * MiB))).toBe(true);
+    await config.delete("n", "b");
+    expect(await config.put("n", "d", value)).toBe(true);
+  });
+
+  it("leave nothing behind: neither bytes nor names of namespaces", async () => {
+    const config = await KVConfig.load(undefined);
+    const long = "n".repeat(100_000);
+    for (let count = 0; count < 100; count++) {
+      expect(await config.put(`${long}${count}`, long, long)).toBe(true);
+      await config.delete(`${long}${count}`, long);
+    }
+    expect(config.namespace(`${long}7`)).toBeUndefined();
+    expect(await config.put(long, long, "v".repeat(3.5 * MiB))).toBe(true);
+  });
+
+  it("that are more in a file stay, and may become fewer alone", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "moraine-kv-"));
+    const path = join(folder, "kvConfig.json");
+    try {
+      writeFileSync(path, JSON.stringify({ configTable: { n: { a: "v".repeat(5 * MiB), b: "v" } } }));
+      const config = await KVConfig.load(path);
+      expect(config.get("n", "a")).toHaveLength(5 * MiB);
+      expect(await config.put("n", "b", "vv")).toBe(false);
+      expect(await config.put("n", "a", "v".repeat(4.5 * MiB))).toBe(true);
+      expect(await config.put("n", "a", "v")).toBe(true);
+      expect(await config.put("n", "b", "vv")).toBe(true);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Configuration } from "../../../src/config/configuration.ts";
-import { administrativeHook } from "../../../src/processors/administrative.ts";
+import { administrativeHook, changesHook } from "../../../src/processors/administrative.ts";
 import { brokerStatsHandlers } from "../../../src/processors/broker-stats.ts";
 import { configurationHandlers } from "../../../src/processors/configuration.ts";
 import { replicationHandlers } from "../../../src/processors/replication.ts";
@@ -180,4 +180,26 @@ test("administrative requests come from the broker's own machine, unless the con
   expect(await codeOf("loopback", RequestCode.GET_BROKER_CONFIG, "10.0.0.9")).toBe(ResponseCode.NO_PERMISSION);
   expect(await codeOf("any", RequestCode.GET_BROKER_CONFIG, "10.0.0.9")).toBe(ResponseCode.SUCCESS);
   expect(await codeOf("loopback", RequestCode.SEND_MESSAGE, "10.0.0.9")).toBe(ResponseCode.SUCCESS);
+});
+
+test("who asks for a change is logged with what was asked for, and who only looks is not", async () => {
+  const { UPDATE_AND_CREATE_TOPIC, DELETE_TOPIC_IN_BROKER, INVOKE_BROKER_TO_RESET_OFFSET, GET_BROKER_CONFIG } =
+    RequestCode;
+  const codes = [UPDATE_AND_CREATE_TOPIC, DELETE_TOPIC_IN_BROKER, INVOKE_BROKER_TO_RESET_OFFSET, GET_BROKER_CONFIG];
+  const seen: object[] = [];
+  const log = { ...rig.log, info: (facts: object) => void seen.push(facts) };
+  const handlers = codes.map((code) => [code, () => ({ code: ResponseCode.SUCCESS })] as const);
+  rig.serve(handlers, [administrativeHook({ adminAccess: "loopback" }), changesHook(log)]);
+  const connection = new FakeConnection("127.0.0.1", 4444);
+  const ext = { topic: "orders", long: "x".repeat(1000) };
+  for (const code of codes) await rig.ask(code, { ext, connection });
+  const fields = { topic: "orders", long: "x".repeat(200) };
+  expect(seen).toEqual([
+    { request: "UPDATE_AND_CREATE_TOPIC", client: "127.0.0.1:4444", fields },
+    { request: "DELETE_TOPIC_IN_BROKER", client: "127.0.0.1:4444", fields },
+    { request: "INVOKE_BROKER_TO_RESET_OFFSET", client: "127.0.0.1:4444", fields },
+  ]);
+  // Who is refused changes nothing.
+  await rig.ask(DELETE_TOPIC_IN_BROKER, { ext, connection: new FakeConnection("10.0.0.9") });
+  expect(seen).toHaveLength(3);
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { consumeQueueHandlers } from "../../../src/processors/consume-queue.ts";
 import { consumeStatsHandlers } from "../../../src/processors/consume-stats.ts";
 import { consumerHandlers } from "../../../src/processors/consumers.ts";
@@ -130,6 +130,27 @@ test("how far all groups have come", async () => {
   expect(tableOf(stats)[0]?.[1]).toMatchObject({ brokerOffset: 3, consumerOffset: 1, pullOffset: 2 });
   const ordered = await rig.ask(RequestCode.GET_BROKER_CONSUME_STATS, { ext: { isOrder: "true" } });
   expect(ordered.json).toMatchObject({ totalDiff: 0, totalInflightDiff: 0 });
+});
+
+test("more queues than an answer takes are not gathered", async () => {
+  await rig.topic("wide", 40_000);
+  for (const group of ["one", "two", "three"]) {
+    await rig.groups.put(groupConfig(group));
+    rig.offsets.commit(group, "wide", 0, 1);
+    rig.offsets.commit(group, "orders", 0, 1);
+  }
+  const looked = vi.spyOn(rig.store, "offsets");
+  const all = await rig.ask(RequestCode.GET_BROKER_CONSUME_STATS, { ext: { isOrder: "false" } });
+  expect(all).toMatchObject({ code: ResponseCode.SYSTEM_ERROR, remark: expect.stringContaining("groups one by one") });
+  // Of the third group not one.
+  expect(looked.mock.calls.length).toBeLessThan(90_000);
+  const one = await rig.ask(RequestCode.GET_CONSUME_STATS, { ext: { consumerGroup: "one" } });
+  expect(one.code).toBe(ResponseCode.SUCCESS);
+  expect(Buffer.byteLength(one.text)).toBeGreaterThan(40_000 * 100);
+  await rig.topic("wider", 60_000);
+  rig.offsets.commit("one", "wider", 0, 1);
+  const many = await rig.ask(RequestCode.GET_CONSUME_STATS, { ext: { consumerGroup: "one" } });
+  expect(many).toMatchObject({ code: ResponseCode.SYSTEM_ERROR, remark: expect.stringContaining("topicList") });
 });
 
 test("times of the messages that a group has and has not consumed", async () => {

@@ -21,8 +21,9 @@ export async function openRig(given: Readonly<Record<string, string>> = {}): Pro
   const rig = await Rig.open(given);
   const heldPulls = new HeldPulls(rig.store, 100);
   const statistics = new Statistics({ clusterName: "DefaultCluster" });
-  const { store, config, topics, groups, offsets, consumers, locks, log, reads } = rig;
-  const parts = { store, config, topics, groups, offsets, consumers, locks, log, reads, heldPulls, statistics };
+  const { store, health, config, topics, groups, offsets, consumers, locks, log, reads } = rig;
+  const shared = { store, health, config, topics, groups, offsets, consumers, locks, log, reads };
+  const parts = { ...shared, heldPulls, statistics };
   rig.serve([
     ...refusedHandlers(parts),
     ...sendHandlers(parts),

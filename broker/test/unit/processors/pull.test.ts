@@ -23,12 +23,16 @@ afterEach(async () => {
 const fill = (count: number, queueId = 0) => one.rig.put("orders", queueId, count);
 
 /** A consumer that has sent a heartbeat. */
-function register(expression: string, subVersion: number, given: { model?: "BROADCASTING" | "CLUSTERING" } = {}): void {
+function register(
+  expression: string,
+  subVersion: number,
+  given: { model?: "BROADCASTING" | "CLUSTERING"; type?: "CONSUME_ACTIVELY" | "CONSUME_PASSIVELY" } = {},
+): void {
   one.rig.consumers.register(
     "readers",
     { connection: one.rig.connection, clientId: "reader", language: "JAVA", version: 479 },
     {
-      consumeType: "CONSUME_PASSIVELY",
+      consumeType: given.type ?? "CONSUME_PASSIVELY",
       messageModel: given.model ?? "CLUSTERING",
       consumeFromWhere: "CONSUME_FROM_LAST_OFFSET",
     },
@@ -152,6 +156,31 @@ test("refusals come in RocketMQ's order, and say what is forbidden", async () =>
   await groups.put(groupConfig("readers"));
   await groups.setForbidden("readers", "orders", 4);
   expect(await refusal({ queueId: "0", sysFlag: "0" })).toEqual([NO_PERMISSION, 5]);
+});
+
+test("consumers without a listener are rejected where the configuration says so, but for those that are members already", async () => {
+  const { SUBSCRIPTION_NOT_EXIST, PULL_NOT_FOUND } = ResponseCode;
+  const stranger = new FakeConnection();
+  const codes = async (given: Record<string, unknown> = {}) => [
+    (await pull(one, given)).code,
+    (await pull(one, given, stranger)).code,
+  ];
+  const known = { sysFlag: "0" };
+  Object.assign(one.rig.config, { rejectPullConsumerEnable: true });
+  expect(await pull(one)).toMatchObject({
+    code: SUBSCRIPTION_NOT_EXIST,
+    remark: expect.stringContaining("the consumer's group info not exist, or the pull consumer is rejected by server."),
+  });
+  for (const consumerGroup of ["TOOLS_CONSUMER", "__MONITOR_CONSUMER", "CID_RMQ_SYS_x"]) {
+    expect(await codes({ consumerGroup })).toEqual([PULL_NOT_FOUND, PULL_NOT_FOUND]);
+  }
+  register("*", 0);
+  expect([await codes(), await codes(known)]).toEqual(new Array(2).fill([PULL_NOT_FOUND, PULL_NOT_FOUND]));
+  // The configuration was changed after its heartbeat.
+  register("*", 0, { type: "CONSUME_ACTIVELY" });
+  expect([await codes(), await codes(known)]).toEqual(new Array(2).fill([PULL_NOT_FOUND, SUBSCRIPTION_NOT_EXIST]));
+  Object.assign(one.rig.config, { rejectPullConsumerEnable: false });
+  expect([await codes(), await codes(known)]).toEqual(new Array(2).fill([PULL_NOT_FOUND, PULL_NOT_FOUND]));
 });
 
 test("SQL is refused by its name", async () => {

@@ -30,6 +30,16 @@ test("a queue is one client's until it is given back", async () => {
   expect(rig.locks.isLockAllExpired("readers")).toBe(false);
 });
 
+test("a consumer may have ten thousand queues in one request, with names of usual lengths", async () => {
+  const topic = "orders-of-a-shop-whose-name-is-rather-long-and-of-its-branches";
+  await rig.topic(topic, 10_000);
+  const mqSet = Array.from({ length: 10_000 }, (_, queueId) => ({ ...queue(queueId), topic }));
+  const body = { clientId: "one", consumerGroup: "readers", mqSet, onlyThisBroker: false };
+  expect(JSON.stringify(body).length).toBeGreaterThan(1_048_576);
+  expect((await rig.ask(RequestCode.LOCK_BATCH_MQ, { body })).json).toEqual({ lockOKMQSet: mqSet });
+  expect((await rig.ask(RequestCode.UNLOCK_BATCH_MQ, { body })).code).toBe(ResponseCode.SUCCESS);
+});
+
 test("what is no lock request is refused", async () => {
   for (const body of ["[]", '{"mqSet":{}}', '{"mqSet":[{"queueId":"x"}]}', '{"mqSet":[1]}']) {
     const answer = await rig.ask(RequestCode.LOCK_BATCH_MQ, { body: Buffer.from(body) });

@@ -6,6 +6,7 @@ import { Store } from "moraine";
 import type { BrokerConfig } from "../../../src/config/broker-config.ts";
 import { Configuration } from "../../../src/config/configuration.ts";
 import type { Log } from "../../../src/log.ts";
+import { maxBodyBytes } from "../../../src/protocol/body-limits.ts";
 import type { Command, FieldValues, Response } from "../../../src/protocol/command.ts";
 import { parseBody } from "../../../src/protocol/json.ts";
 import { buildSubscription } from "../../../src/protocol/subscription.ts";
@@ -14,6 +15,7 @@ import { ProducerRegistry } from "../../../src/services/producers.ts";
 import { QueueLocks } from "../../../src/services/queue-locks.ts";
 import { ReadGate } from "../../../src/services/read-gate.ts";
 import { Statistics } from "../../../src/services/statistics.ts";
+import { StoreHealth } from "../../../src/services/store-health.ts";
 import { DelayOffsets } from "../../../src/tables/delay-offsets.ts";
 import { GroupTable } from "../../../src/tables/group-table.ts";
 import { OffsetTable } from "../../../src/tables/offset-table.ts";
@@ -95,9 +97,17 @@ export class Rig {
   readonly consumers: ConsumerRegistry;
   readonly locks: QueueLocks;
   readonly statistics: Statistics;
+  readonly health: StoreHealth;
   readonly reads: ReadGate = new ReadGate();
   readonly delayOffsets: DelayOffsets;
-  readonly log: Log = silent;
+  /** Lines of the log: level and sentence. */
+  readonly lines: string[] = [];
+  readonly log: Log = {
+    ...silent,
+    info: (_, sentence) => void this.lines.push(`info: ${sentence}`),
+    warn: (_, sentence) => void this.lines.push(`warn: ${sentence}`),
+    error: (_, sentence) => void this.lines.push(`error: ${sentence}`),
+  };
   /** What handlers threw that no answer was meant for. */
   readonly failures: unknown[] = [];
   readonly connection: FakeConnection = new FakeConnection();
@@ -107,13 +117,14 @@ export class Rig {
   private constructor(directory: string, store: Store, given: Readonly<Record<string, string>>) {
     this.#directory = directory;
     this.store = store;
+    this.health = new StoreHealth({ store, log: this.log });
     this.configuration = Configuration.load(
       { given: { brokerName: "broker-a", storePathRootDir: directory, ...given } },
       silent,
     );
     const { config } = this;
-    this.topics = new TopicTable(store, { config });
     this.groups = new GroupTable(store, { config });
+    this.topics = new TopicTable(store, { config, groups: this.groups });
     this.offsets = new OffsetTable(store);
     const expiryMs = () => config.channelExpiredTimeout;
     this.producers = new ProducerRegistry({ expiryMs });
@@ -139,7 +150,7 @@ export class Rig {
   /** Which handlers are asked, and hooks before them. */
   serve(handlers: Handlers, before: readonly Hook[] = []): void {
     const error = (facts: object) => void this.failures.push((facts as { err: unknown }).err);
-    this.#dispatcher = new Dispatcher({ handlers, before, log: { ...silent, error } });
+    this.#dispatcher = new Dispatcher({ handlers, before, maxBodyBytes, log: { ...silent, error } });
   }
 
   async ask(

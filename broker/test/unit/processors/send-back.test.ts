@@ -62,6 +62,7 @@ test("each time takes the next level, until it is dead", async () => {
   expect(propertiesOf(dead)).toMatchObject({ ORIGIN_MESSAGE_ID: messages(one, "orders")[0]?.offsetMsgId });
   expect(one.rig.topics.get("%DLQ%readers")).toMatchObject({ readQueueNums: 1, perm: 6 });
   expect(one.statistics.snapshot("DLQ_PUT_NUMS", "orders@readers")).toBeDefined();
+  expect(one.rig.lines).toEqual(["warn: a message goes to the dead letters"]);
 });
 
 test("the client may say the level, how often, and that it is enough", async () => {
@@ -72,6 +73,15 @@ test("the client may say the level, how often, and that it is enough", async () 
   await sendBack({ delayLevel: "-1" });
   await sendBack({ maxReconsumeTimes: "0" });
   expect(messages(one, "%DLQ%readers")).toHaveLength(2);
+});
+
+test("of a group with more queues for retries than its topic it goes to those that consumers read", async () => {
+  await one.rig.topics.put(topicConfig("%RETRY%readers", 2));
+  await one.rig.groups.put(groupConfig("readers", { retryQueueNums: 16 }));
+  for (let count = 0; count < 50; count++) expect((await sendBack()).code).toBe(ResponseCode.SUCCESS);
+  const copies = one.rig.store.get("SCHEDULE_TOPIC_XXXX", 2, 0, { max: 100 }).messages;
+  expect(copies).toHaveLength(50);
+  expect(new Set(copies.map((copy) => propertiesOf(copy).REAL_QID))).toEqual(new Set(["0", "1"]));
 });
 
 test("a group without retries drops the message", async () => {
@@ -132,6 +142,7 @@ test("a store that does not take the copy is told with RocketMQ's name for it", 
     });
     expect(await sendBack()).toMatchObject({ code: ResponseCode.SYSTEM_ERROR, remark });
   }
+  expect(one.rig.lines).toEqual(["error: the store does not take messages"]);
 });
 
 test("with SYNC_FLUSH it is answered once the copy is on the disk, and not as done where that takes too long", async () => {

@@ -202,6 +202,8 @@ test("what the store answers has a code", async () => {
     expect((await send(one)).code).toBe(expected);
   }
   put.mockRestore();
+  // What is no fault of the message is in the log.
+  expect(one.rig.lines).toEqual(Array(3).fill("error: the store does not take messages"));
 });
 
 test("the first half of a transaction is never stored, by whatever it says so", async () => {
@@ -254,7 +256,9 @@ test("a retry that has had its last try goes to the dead letters", async () => {
   await one.rig.groups.put(groupConfig("readers", { retryMaxTimes: 2 }));
   expect((await retry({ j: "2" })).code).toBe(0);
   expect(messages(one, "%RETRY%readers")).toHaveLength(1);
+  expect(one.rig.lines).toEqual([]);
   expect((await retry({ j: "3" }, { DELAY: "5" })).ext).toMatchObject({ queueId: 0, queueOffset: 0 });
+  expect(one.rig.lines).toEqual(["warn: a message goes to the dead letters"]);
   const [dead] = messages(one, "%DLQ%readers");
   expect(dead).toMatchObject({ reconsumeTimes: 3 });
   expect(propertiesOf(dead).DELAY).toBe("-1");

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { type Store, StoreError } from "moraine";
 import { describe, expect, test } from "vitest";
+import type { TopicConfig } from "../../../src/protocol/bodies/topic-config.ts";
 import { printProperties } from "../../../src/protocol/message-properties.ts";
 import { delaysOf, waitingPlace } from "../../../src/services/delay-levels.ts";
 import type { Delivered } from "../../../src/services/delay-queue.ts";
@@ -22,6 +23,17 @@ interface Rig {
   readonly service: DelayService;
   readonly log: Logged;
   readonly delivered: Delivered[];
+  /** Names of topics that were made. */
+  readonly made: string[];
+}
+
+function topicsThatAreMade(made: string[]) {
+  return {
+    create: async (config: TopicConfig) => {
+      made.push(config.topicName);
+      return config;
+    },
+  };
 }
 
 async function rig(folder: string = newFolder(), clock: ManualClock = new ManualClock()): Promise<Rig> {
@@ -30,8 +42,10 @@ async function rig(folder: string = newFolder(), clock: ManualClock = new Manual
   const log = new Logged();
   const delivered: Delivered[] = [];
   const onDelivered = (one: Delivered) => void delivered.push(one);
-  const service = new DelayService({ store, offsets, delays: delaysOf(LEVELS), log, clock, onDelivered });
-  return { folder, store, clock, offsets, service, log, delivered };
+  const made: string[] = [];
+  const topics = topicsThatAreMade(made);
+  const service = new DelayService({ store, topics, offsets, delays: delaysOf(LEVELS), log, clock, onDelivered });
+  return { folder, store, clock, offsets, service, log, delivered, made };
 }
 
 function put(store: Store, level: number, given: { topic?: string; tags?: string; body?: string } = {}): void {
@@ -54,7 +68,11 @@ function put(store: Store, level: number, given: { topic?: string; tags?: string
   });
 }
 
-const bodies = (store: Store) => store.get("orders", 2, 0).messages.map(({ body }) => Buffer.from(body).toString());
+const DEAD_LETTERS = "%DLQ%SCHEDULE_CONSUMER";
+
+const bodiesOf = (store: Store, topic: string, queueId: number) =>
+  store.get(topic, queueId, 0).messages.map(({ body }) => Buffer.from(body).toString());
+const bodies = (store: Store) => bodiesOf(store, "orders", 2);
 
 /** Lets the service come to where it waits. */
 async function settle(clock?: ManualClock, sleepers = 0): Promise<void> {
@@ -119,7 +137,7 @@ describe("a delayed message", () => {
   test("of a time that its level cannot mean comes at once", async () => {
     const { store, clock, service } = await rig();
     put(store, 3);
-    clock.advance(-20_000);
+    clock.advance(-3_600_000);
     service.start();
     expect(await store.arrival("orders", 2, 0)).toBe(true);
     await service.stop();
@@ -183,26 +201,81 @@ describe("progress", () => {
 });
 
 describe("what cannot be delivered", () => {
-  test("is passed over, and told", async () => {
-    const { store, clock, service, log } = await rig();
+  test("goes to the dead letters as it had waited, and is told", async () => {
+    const { store, clock, service, log, made, delivered, offsets } = await rig();
     const properties = { DELAY: "1" };
-    store.put({ topic: SCHEDULE, queueId: 0, body: Buffer.from("lost"), properties });
-    put(store, 1, { topic: "no topic" });
-    put(store, 1, { topic: "RMQ_SYS_TRANS_HALF_TOPIC" });
+    store.put({ topic: SCHEDULE, queueId: 0, body: Buffer.from("nowhere"), properties });
+    put(store, 1, { topic: "no topic", body: "no topic" });
+    put(store, 1, { topic: "RMQ_SYS_TRANS_HALF_TOPIC", body: "half" });
     put(store, 1, { body: "mine" });
     clock.advance(1000);
     service.start();
-    await store.arrival("orders", 2, 0);
+    await Promise.all([store.arrival("orders", 2, 0), store.arrival(DEAD_LETTERS, 0, 2)]);
+    await settle();
     expect(bodies(store)).toEqual(["mine"]);
+    expect(bodiesOf(store, DEAD_LETTERS, 0).toSorted()).toEqual(["half", "no topic", "nowhere"]);
+    const dead = store.get(DEAD_LETTERS, 0, 0).messages.find(({ tags }) => tags === "A");
+    expect(dead).toMatchObject({ flag: 7, bornTimestamp: 5, reconsumeTimes: 3 });
+    expect(dead?.properties.get("REAL_QID")).toBe("2");
+    expect(new Set(made)).toEqual(new Set([DEAD_LETTERS]));
+    expect(delivered).toHaveLength(4);
     expect(log.lines.toSorted()).toEqual([
-      "error: a delayed message cannot be put where it goes, and is passed over",
-      "error: a delayed message does not say where it goes, and is passed over",
-      "error: a delayed message does not say where it goes, and is passed over",
+      "error: a delayed message cannot be put where it goes; it goes to the dead letters",
+      "error: a delayed message does not say where it goes; it goes to the dead letters",
+      "error: a delayed message does not say where it goes; it goes to the dead letters",
     ]);
+    await service.stop();
+    expect(offsets.get(1)).toBe(4);
+  });
+
+  test("to the dead letters for now is tried again, and not lost", async () => {
+    const { store, clock, service, log } = await rig();
+    put(store, 1, { topic: "no topic", body: "no topic" });
+    clock.advance(1000);
+    const append = store.append.bind(store);
+    let refusals = 1;
+    store.append = (message, options) =>
+      message.topic === DEAD_LETTERS && refusals-- > 0
+        ? Promise.reject(new StoreError("STORE_FULL", "for a test"))
+        : append(message, options);
+    service.start();
+    await settle(clock, 1);
+    expect(log.lines.at(-1)).toBe("error: a delayed message could not be delivered; it is tried again");
+    clock.advance(10_000);
+    expect(await store.arrival(DEAD_LETTERS, 0, 0)).toBe(true);
     await service.stop();
   });
 
-  test("as its topic is none that is written is passed over, and keeps nobody behind it waiting", async () => {
+  test("as there can be no topic for dead letters is kept with them all the same", async () => {
+    const store = await open(newFolder(), { delayLevels: LEVELS });
+    put(store, 1, { topic: "no topic", body: "no topic" });
+    const log = new Logged();
+    const topics = { create: () => Promise.reject(new Error("too many topics")) };
+    const clock = new ManualClock(Date.UTC(2100, 0, 1));
+    const offsets = new DelayOffsets(store);
+    const service = new DelayService({ store, topics, offsets, delays: delaysOf(LEVELS), log, clock });
+    service.start();
+    expect(await store.arrival(DEAD_LETTERS, 0, 0)).toBe(true);
+    expect(log.lines).toContain("warn: dead letters can be read once their topic is made");
+    await service.stop();
+  });
+
+  test("as its topic was deleted is there when that is made again, as with RocketMQ", async () => {
+    const { store, clock, service, log } = await rig();
+    store.put({ topic: "orders", queueId: 2, body: Buffer.from("before") });
+    put(store, 1, { body: "mine" });
+    await store.deleteTopic("orders");
+    clock.advance(1000);
+    service.start();
+    await store.arrival("orders", 2, 1);
+    const { min, max } = store.offsets("orders", 2);
+    expect([min, max]).toEqual([1, 2]);
+    expect(store.get("orders", 2, 1).messages.map(({ body }) => Buffer.from(body).toString())).toEqual(["mine"]);
+    expect(log.lines).toEqual([]);
+    await service.stop();
+  });
+
+  test("at all, not even with the dead letters, is told with its id, and keeps nobody behind it waiting", async () => {
     const { store, clock, service, log } = await rig();
     for (const code of ["STORE_UNSUPPORTED_FORMAT", "STORE_UNSUPPORTED"] as const) put(store, 1, { body: code });
     put(store, 1, { body: "mine" });
@@ -216,10 +289,11 @@ describe("what cannot be delivered", () => {
     };
     service.start();
     await store.arrival("orders", 2, 0);
+    await settle();
     expect(bodies(store)).toEqual(["mine"]);
-    expect(log.lines).toEqual(
-      Array(2).fill("error: a delayed message cannot be put where it goes, and is passed over"),
-    );
+    const nowhere =
+      "error: a delayed message cannot be put anywhere; it can be read by its id until its file of the log goes";
+    expect(log.lines.filter((line) => line === nowhere)).toHaveLength(2);
     await service.stop();
   });
 
@@ -252,8 +326,8 @@ describe("what cannot be delivered", () => {
     expect(log.lines).toEqual(["error: a delayed message could not be delivered; it is tried again"]);
     expect(service.progress()).toEqual([{ level: 1, delivered: 1, max: 3 }]);
     clock.advance(10_000);
-    await store.arrival("orders", 2, 3);
-    expect(bodies(store)).toEqual(["a", "c", "b", "c"]);
+    await store.arrival("orders", 2, 2);
+    expect(bodies(store)).toEqual(["a", "b", "c"]);
     await service.stop();
   });
 
@@ -293,19 +367,54 @@ describe("what cannot be delivered", () => {
   });
 });
 
-test("progress that cannot be written is told, and delivery goes on", async () => {
+test("progress that cannot be written keeps no message from coming, and is written once it can be", async () => {
   const { folder, store, clock, service, offsets } = await rig();
   mkdirSync(join(folder, "config/delayOffset.json.tmp/x"), { recursive: true });
   put(store, 1);
   clock.advance(1000);
   service.start();
   await store.arrival("orders", 2, 0);
+  await settle();
+  offsets.set(new Map([[1, 1]]));
+  await expect(offsets.flush()).rejects.toMatchObject({ code: "STORE_IO" });
+  put(store, 1);
+  await settle(clock, 1);
+  clock.advance(1000);
+  expect(await store.arrival("orders", 2, 1)).toBe(true);
+  await settle();
   await service.stop();
-  expect(offsets.get(1)).toBe(1);
   await expect(offsets.flush()).rejects.toMatchObject({ code: "STORE_IO" });
   rmdirSync(join(folder, "config/delayOffset.json.tmp/x"));
   rmdirSync(join(folder, "config/delayOffset.json.tmp"));
   await offsets.flush();
+  expect(fileOf(folder, "delayOffset").offsetTable).toEqual({ 1: 2 });
+});
+
+test("progress is noted once what was delivered is on the disk, and not before", async () => {
+  const { store, clock, service, offsets } = await rig();
+  const flush = store.flush.bind(store);
+  let mayFlush = (): void => {};
+  const until = new Promise<void>((resolve) => {
+    mayFlush = resolve;
+  });
+  const asked: (number | undefined)[] = [];
+  store.flush = async (offset) => {
+    asked.push(offset);
+    await until;
+    return flush(offset);
+  };
+  put(store, 1);
+  clock.advance(1000);
+  service.start();
+  await store.arrival("orders", 2, 0);
+  await settle();
+  const stopped = service.stop();
+  await settle();
+  expect(asked).toEqual([store.log.endOffset]);
+  expect(offsets.get(1)).toBe(0);
+  mayFlush();
+  await stopped;
+  expect(offsets.get(1)).toBe(1);
 });
 
 test("what RocketMQ has delivered and what is delivered here are the same, and what it has left waiting goes on", async () => {
@@ -336,7 +445,8 @@ test("what RocketMQ has delivered and what is delivered here are the same, and w
   );
   const levels = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h";
   const clock = new ManualClock(Date.UTC(2100, 0, 1));
-  const service = new DelayService({ store, offsets, delays: delaysOf(levels), log: new Logged(), clock });
+  const topics = topicsThatAreMade([]);
+  const service = new DelayService({ store, topics, offsets, delays: delaysOf(levels), log: new Logged(), clock });
   service.start();
   await Promise.all([store.arrival("TopicD", 0, 7), store.arrival("TopicD", 1, 7)]);
   await settle();

@@ -173,6 +173,29 @@ describe("a held pull that wants tags", () => {
     expect(await waiting).toBe("arrived");
   });
 
+  test("looks for what has come among them, and not for each of them among what has come", async () => {
+    class Counted extends Set<number> {
+      looks = 0;
+      override has(code: number): boolean {
+        this.looks++;
+        return super.has(code);
+      }
+      override [Symbol.iterator](): SetIterator<number> {
+        this.looks += this.size;
+        return super[Symbol.iterator]();
+      }
+    }
+    const store = await open();
+    const wanted = new Counted([...codes("A"), ...Array.from({ length: 1000 }, (_, i) => 1000 + i)]);
+    const waiting = new HeldPulls(store, 10).hold(pull({ tagsCodes: wanted }));
+    for (const tag of ["B", "C", "A"]) {
+      put(store, tag);
+      await releaseOf(waiting);
+    }
+    expect(await waiting).toBe("arrived");
+    expect(wanted.looks).toBe(3);
+  });
+
   test("goes through very many by itself", async () => {
     const store = await open();
     const held = new HeldPulls(store, 10);

@@ -49,7 +49,8 @@ class NameServers implements Invoker {
 
   /** Topics of each registration. */
   get topics(): string[][] {
-    return this.asked.filter(({ body }) => body !== undefined).map((asked) => [...tableOf(asked).keys()]);
+    const registrations = this.asked.filter(({ code }) => code === RequestCode.REGISTER_BROKER);
+    return registrations.map((asked) => [...tableOf(asked).keys()]);
   }
 }
 
@@ -121,6 +122,7 @@ describe("registration", () => {
   test("comes again every half minute, and takes the broker out at the end", async () => {
     const { client, registration } = await rig({}, ["a:1"]);
     await registration.start();
+    // The name server knows nothing of it, as after it was started again.
     await vi.advanceTimersByTimeAsync(60_000);
     expect(client.topics).toHaveLength(3);
     await registration.stop();
@@ -133,6 +135,23 @@ describe("registration", () => {
     expect(vi.getTimerCount()).toBe(0);
     await registration.changed();
     expect(client.asked.at(-1)).toBe(last);
+  });
+
+  test("is a question where there is nothing new to tell, and made in full now and then all the same", async () => {
+    const { client, topics, registration } = await rig({}, ["a:1"]);
+    await registration.start();
+    client.answer = () => ({ ...answer(ResponseCode.SUCCESS), ext: { changed: "false" } });
+    const since = (count: number) => client.asked.slice(count).map(({ code }) => code);
+    await vi.advanceTimersByTimeAsync(9 * 30_000);
+    expect(since(1)).toEqual(Array(9).fill(RequestCode.QUERY_DATA_VERSION));
+    expect(JSON.parse(Buffer.from(client.asked[1]?.body ?? "").toString())).toEqual({ ...topics.version });
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(since(10)).toEqual([RequestCode.REGISTER_BROKER]);
+    client.answer = () => ({ ...answer(ResponseCode.SUCCESS), ext: { changed: "true" } });
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(since(11)).toEqual([RequestCode.QUERY_DATA_VERSION, RequestCode.REGISTER_BROKER]);
+    expect(client.topics.map(({ length }) => length)).toEqual([12, 12, 12]);
+    await registration.stop();
   });
 
   test("of a new topic has that topic alone, and who made it waits for that", async () => {

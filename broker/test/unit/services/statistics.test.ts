@@ -1,10 +1,12 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { DayCount, Meter, Rate } from "../../../src/services/meter.ts";
 import { Statistics } from "../../../src/services/statistics.ts";
 
 const START = new Date(2024, 0, 10, 12, 0, 0).getTime();
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+
+afterEach(() => vi.restoreAllMocks());
 
 describe("a meter", () => {
   test("has what was counted in the last minute, hour and day", () => {
@@ -148,6 +150,30 @@ describe("statistics", () => {
   });
 });
 
+test("a clock that is set changes no rate, and days go by it", () => {
+  const dates = vi.spyOn(Date, "now").mockReturnValue(START);
+  const elapsed = vi.spyOn(performance, "now");
+  let seconds = 0;
+  const statistics = new Statistics({ clusterName: "c" });
+  const load = (count: number) => {
+    for (const end = seconds + count; seconds < end; seconds++) {
+      elapsed.mockReturnValue(seconds * 1000);
+      statistics.put("t", 10, 100, 0);
+    }
+  };
+  load(120);
+  dates.mockReturnValue(START - HOUR);
+  load(600);
+  elapsed.mockReturnValue(seconds * 1000);
+  const { tps, sum } = statistics.snapshot("TOPIC_PUT_NUMS", "t")?.statsMinute ?? { tps: 0, sum: 0 };
+  expect([tps, sum]).toEqual([10, 500]);
+  expect(statistics.runtime().putTps).toBe("10 10 10");
+  expect(statistics.runtime()).toMatchObject({ msgPutTotalTodayNow: 7200, msgPutTotalTodayMorning: 0 });
+  dates.mockReturnValue(START + 24 * HOUR);
+  load(1);
+  expect(statistics.runtime()).toMatchObject({ msgPutTotalTodayNow: 7210, msgPutTotalTodayMorning: 7200 });
+});
+
 test("names and keys that clients choose are counted for as long as they are not too many", () => {
   const statistics = new Statistics({ clusterName: "c", maximum: 50 });
   for (let i = 0; i < 100; i++) {
@@ -160,4 +186,38 @@ test("names and keys that clients choose are counted for as long as they are not
   statistics.got("g99", "t", 99, 1, 10);
   expect(statistics.snapshot("GROUP_GET_NUMS", "t@g99")).toBeDefined();
   expect(statistics.snapshot("BROKER_GET_NUMS", "c")).toBeDefined();
+});
+
+test("queues beyond the maximum are not counted for, and take nothing from topics and groups", () => {
+  let now = START;
+  const statistics = new Statistics({ clusterName: "c", maximum: 50, now: () => now });
+  const round = (queues: number) => {
+    for (let queueId = 0; queueId < queues; queueId++) {
+      statistics.put("t", 1, 10, queueId);
+      statistics.got("g", "t", queueId, 1, 10);
+    }
+  };
+  round(1000);
+  const counted = (name: string, key: (queueId: number) => string) =>
+    Array.from({ length: 1000 }, (_, queueId) => statistics.snapshot(name, key(queueId))).filter(Boolean).length;
+  const queues = () => [
+    counted("QUEUE_PUT_NUMS", (queueId) => `t@${queueId}`),
+    counted("QUEUE_GET_NUMS", (queueId) => `t@${queueId}@g`),
+  ];
+  expect(queues()).toEqual([13, 12]);
+  expect(statistics.snapshot("TOPIC_PUT_NUMS", "t")?.statsMinute.sum).toBe(1000);
+  expect(statistics.snapshot("GROUP_GET_NUMS", "t@g")?.statsMinute.sum).toBe(1000);
+  // Those that stand still for long make room.
+  now += HOUR - 1;
+  round(2);
+  statistics.put("t", 1, 10, 999);
+  expect(statistics.snapshot("QUEUE_PUT_NUMS", "t@999")).toBeUndefined();
+  now += MINUTE;
+  statistics.put("t", 1, 10, 999);
+  expect(statistics.snapshot("QUEUE_PUT_NUMS", "t@999")?.statsMinute.sum).toBe(1);
+  expect(queues()).toEqual([3, 2]);
+  statistics.deleteTopic("t");
+  expect(queues()).toEqual([0, 0]);
+  round(1000);
+  expect(queues()).toEqual([13, 12]);
 });

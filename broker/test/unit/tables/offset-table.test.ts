@@ -183,3 +183,40 @@ test("how far was pulled is known of so many queues", async () => {
   offsets.setPulled("d", "t", 0, 7);
   expect(["c", "d"].map((group) => offsets.pulled(group, "t", 0))).toEqual([7, 7]);
 });
+
+test("offsets behind the end of their queue are set to it, all others stay", async () => {
+  const folder = newFolder();
+  const store = await open(folder);
+  for (let count = 0; count < 3; count++) store.put({ topic: "t", queueId: 1, body: Buffer.from("x") });
+  const offsets = new OffsetTable(store);
+  const given = [0, 2, 3, 4, 1000];
+  given.forEach((offset, at) => {
+    offsets.commit(`g${at}`, "t", 1, offset);
+  });
+  offsets.commit("g0", "nothing", 0, 7);
+  await close(store);
+  // What nobody can ask for is left as it is.
+  const file = join(folder, "config/consumerOffset.json");
+  const odd = '"offsetTable":{"a b@g":{0:7},"t@":{1:7},"t@odd":{1:"7","x":7},';
+  writeFileSync(file, textOf(folder, "consumerOffset").replace(/"offsetTable":\{/, odd));
+  const again = new OffsetTable(await open(folder));
+  expect(again.setBackToEnds()).toBe(3);
+  expect(given.map((_, at) => again.committed(`g${at}`, "t", 1))).toEqual([0, 2, 3, 3, 3]);
+  expect(again.committed("g0", "nothing", 0)).toBe(0);
+  expect(again.setBackToEnds()).toBe(0);
+  await again.flush();
+  expect(fileOf(folder, "consumerOffset").offsetTable).toMatchObject({ "a b@g": { 0: 7 }, "t@odd": { 1: "7", x: 7 } });
+});
+
+test("offsets of light queues, too", async () => {
+  const folder = newFolder();
+  mkdirSync(join(folder, "config"), { recursive: true });
+  writeFileSync(
+    join(folder, "config/lmqConsumerOffset.json"),
+    '{"lmqOffsetTable":{"%LMQ%q@%LMQ%g":7},"offsetTable":{"t@g":{0:7}}}',
+  );
+  const offsets = new OffsetTable(await open(folder));
+  expect(offsets.setBackToEnds()).toBe(2);
+  expect(offsets.committed("%LMQ%g", "%LMQ%q", 0)).toBe(0);
+  expect(offsets.committed("g", "t", 0)).toBe(0);
+});

@@ -287,38 +287,6 @@ describe("bounds", () => {
     await peer.has(20);
   });
 
-  it("all connections together hold so much; the one that holds most goes", async () => {
-    const running = await serve({ handlers: { 1: ok }, limits: { maxHeldBytes: 3_000_000 } });
-    const partial = (bytes: number) => Buffer.concat([int32(10_000_000), int32(10), Buffer.alloc(bytes)]);
-    const small = await Promise.all([connect(running), connect(running)]);
-    for (const peer of small) peer.socket.write(partial(100_000));
-    const large = await connect(running);
-    large.socket.write(partial(5_000_000));
-    await large.closed;
-    const [other] = small;
-    expect(small.map(({ isClosed }) => isClosed)).toEqual([false, false]);
-    other?.end();
-    const fine = await connect(running);
-    fine.send(1, 1);
-    await fine.has(1);
-  });
-
-  it("what was held is given back", async () => {
-    const running = await serve({
-      handlers: { 1: ok, 2: async () => ({ code: 0 }) },
-      limits: { maxHeldBytes: 400_000 },
-    });
-    for (let round = 0; round < 5; round++) {
-      const peer = await connect(running);
-      for (let opaque = 1; opaque <= 20; opaque++) peer.send(1 + (opaque % 2), opaque, {}, Buffer.alloc(100_000));
-      await peer.has(20);
-      peer.socket.write(Buffer.concat([int32(200_000), int32(10), Buffer.alloc(90_000)]));
-      peer.end();
-      await peer.closed;
-    }
-    expect(bench.log.lines.filter(({ level }) => level === "warn")).toEqual([]);
-  });
-
   it("silence closes a connection", async () => {
     const running = await serve({ handlers: {}, limits: { idleMs: 30 } });
     const peer = await connect(running);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach } from "vitest";
 import type { Command } from "../../../src/protocol/command.ts";
 import type { Handler } from "../../../src/transport/connection.ts";
 import { Dispatcher } from "../../../src/transport/dispatcher.ts";
+import type { HeldBytes } from "../../../src/transport/held-bytes.ts";
 import type { TransportLimits } from "../../../src/transport/limits.ts";
 import { RemotingServer } from "../../../src/transport/server.ts";
 import { KeptLog, Peer } from "./peer.ts";
@@ -12,6 +13,7 @@ import { KeptLog, Peer } from "./peer.ts";
 export interface Serving {
   readonly handlers: Readonly<Record<number, Handler>>;
   readonly limits?: Partial<TransportLimits>;
+  readonly held?: HeldBytes;
   readonly before?: readonly ((request: Command) => void | Promise<void>)[];
   readonly maxBodyBytes?: (code: number) => number;
 }
@@ -20,7 +22,7 @@ export const ok: Handler = () => ({ code: 0 });
 
 export class Bench {
   log: KeptLog = new KeptLog();
-  server: RemotingServer | undefined;
+  readonly #servers: RemotingServer[] = [];
   readonly #peers: Peer[] = [];
 
   /** One for all tests of a file, new before each. */
@@ -33,12 +35,13 @@ export class Bench {
     return bench;
   }
 
-  readonly serve = async ({ handlers, limits, before = [], maxBodyBytes }: Serving): Promise<RemotingServer> => {
+  readonly serve = async ({ handlers, limits, held, before = [], maxBodyBytes }: Serving): Promise<RemotingServer> => {
     const entries = Object.entries(handlers).map(([code, handler]) => [Number(code), handler] as const);
     const { log } = this;
     const dispatcher = new Dispatcher({ handlers: entries, before, log, ...(maxBodyBytes && { maxBodyBytes }) });
-    this.server = await RemotingServer.listen({ host: "127.0.0.1", ports: [0, 0], dispatcher, limits, log });
-    return this.server;
+    const server = await RemotingServer.listen({ host: "127.0.0.1", ports: [0, 0], dispatcher, limits, held, log });
+    this.#servers.push(server);
+    return server;
   };
 
   readonly connect = async (to: RemotingServer, index = 0): Promise<Peer> => {
@@ -49,8 +52,7 @@ export class Bench {
 
   async #end(): Promise<void> {
     for (const peer of this.#peers.splice(0)) peer.end();
-    await this.server?.close(0);
-    this.server = undefined;
+    await Promise.all(this.#servers.splice(0).map((server) => server.close(0)));
   }
 }
 

@@ -25,6 +25,7 @@ use sidecar::Sidecar;
 
 pub mod appended;
 mod batch;
+pub mod by_time;
 pub mod check;
 pub mod checkpointing;
 pub mod close;

@@ -15,7 +15,7 @@ use crate::index::lookup::{Search, Sought};
 use crate::log::view::LogView;
 use crate::options::Options;
 use crate::queue::files::Stretch;
-use crate::queue::lookup::{self, Boundary, QueueOffsets};
+use crate::queue::lookup::{self, QueueOffsets};
 use crate::queue::table::QueueIndex;
 use crate::queue::topics::Topic;
 use crate::storage::{Clock, Segment, Storage};
@@ -55,21 +55,6 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         }
     }
 
-    /// The queue offset for a time; 0 for a queue that does not exist.
-    pub fn offset_by_time(&self, topic: &[u8], queue_id: i32, timestamp: i64, boundary: Boundary) -> Result<u64, Error> {
-        let engine = self.0;
-        if let Some(place) = self.batch_queue(topic, queue_id) {
-            return self.batch_offset_by_time(place, timestamp, boundary);
-        }
-        match engine.queues.find(topic, queue_id) {
-            Some(place) => {
-                let log = self.log();
-                lookup::offset_by_time(&self.files(), &engine.queue_files, &engine.queues, place, &log, timestamp, boundary)
-            }
-            None => Ok(0),
-        }
-    }
-
     /// Store time of the message at a queue offset; `None` where there is none that can be read.
     pub fn time_of(&self, topic: &[u8], queue_id: i32, offset: u64) -> Result<Option<i64>, Error> {
         if let Some(place) = self.batch_queue(topic, queue_id) {
@@ -79,7 +64,8 @@ impl<S: Storage, C: Clock> Reader<'_, S, C> {
         let range = self.offsets(topic, queue_id);
         match engine.queues.find(topic, queue_id) {
             Some(place) if (range.min..range.max).contains(&offset) => {
-                lookup::time_of(&self.files(), &engine.queue_files, &engine.queues, place, &self.log(), offset)
+                let entry = engine.queue_files.entry(&self.files(), &engine.queues, place, offset)?;
+                lookup::store_time(&self.log(), entry)
             }
             _ => Ok(None),
         }

@@ -108,6 +108,14 @@ impl Stretch {
     }
 }
 
+/// Entries that a file holds.
+#[derive(Clone, Debug)]
+pub struct HeldEntries {
+    pub path: String,
+    /// Their queue offsets; the first stands at the start of the file.
+    pub offsets: Range<u64>,
+}
+
 /// The files of all queues: how long they are, and how they are read and written.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueFiles {
@@ -149,6 +157,14 @@ impl QueueFiles {
         }
         let (path, at) = self.path(table, place, from);
         Some((path, at, count))
+    }
+
+    /// The entries of the file that holds the one at a queue offset; `None` where no file does.
+    pub fn held(&self, table: &QueueTable, place: QueueIndex, offset: u64) -> Option<HeldEntries> {
+        let behind = table.queue(place).tail.first();
+        let first = offset - offset % self.file_entries;
+        let offsets = first..behind.min(first + self.file_entries);
+        (offset < behind).then(|| HeldEntries { path: self.file(table, place, first).spelled(), offsets })
     }
 
     /// Reads entries, out of memory or files; `each` gets offset and entry (`None` where a file holds none) and says whether to

@@ -1,10 +1,10 @@
 //! Finding a place in a queue: the visible range, the offset that belongs to a time.
 
-use super::files::QueueFiles;
 use super::table::{QueueIndex, QueueTable};
 use crate::error::Error;
+use crate::format::queue_entry::QueueEntry;
 use crate::log::view::LogView;
-use crate::storage::{ReadFiles, Segment};
+use crate::storage::Segment;
 
 /// Which message counts when none, or several, were stored at the time asked for (store-format §8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,37 +34,28 @@ pub fn offsets(table: &QueueTable, place: QueueIndex, visible: u64) -> QueueOffs
     QueueOffsets { min: queue.min.min(max), max, next: queue.next() }
 }
 
-/// Store time of the message at a queue offset; `None` where its record cannot be read.
-pub fn time_of<R: ReadFiles, G: Segment>(
-    storage: &R,
-    files: &QueueFiles,
-    table: &QueueTable,
-    place: QueueIndex,
-    log: &LogView<G>,
-    offset: u64,
-) -> Result<Option<i64>, Error> {
-    match files.entry(storage, table, place, offset)? {
+/// Store time of the message that an entry leads to; `None` where its record cannot be read.
+pub fn store_time<G: Segment>(log: &LogView<G>, entry: Option<QueueEntry>) -> Result<Option<i64>, Error> {
+    match entry {
         Some(entry) if !entry.is_blank() && entry.physical >= log.min() => log.store_timestamp(entry.physical),
         _ => Ok(None),
     }
 }
 
-/// The queue offset for a time, by bisection: store times do not fall along a queue.
-pub fn offset_by_time<R: ReadFiles, G: Segment>(
-    storage: &R,
-    files: &QueueFiles,
-    table: &QueueTable,
-    place: QueueIndex,
+/// The queue offset for a time, by bisection: store times do not fall along a queue. `entry_at` says the entry at an offset of
+/// the range, `None` where a file holds none.
+pub fn offset_by_time<G: Segment>(
     log: &LogView<G>,
+    range: QueueOffsets,
     timestamp: i64,
     boundary: Boundary,
+    mut entry_at: impl FnMut(u64) -> Result<Option<QueueEntry>, Error>,
 ) -> Result<u64, Error> {
-    let QueueOffsets { min, max, .. } = offsets(table, place, log.end());
-    let (mut low, mut high) = (min, max);
+    let (mut low, mut high) = (range.min, range.max);
     while low < high {
         let middle = low + (high - low) / 2;
         // A message whose time is gone lies in front of the log: older than any time.
-        let time = time_of(storage, files, table, place, log, middle)?.unwrap_or(i64::MIN);
+        let time = store_time(log, entry_at(middle)?)?.unwrap_or(i64::MIN);
         let go_right = match boundary {
             Boundary::Lower => time < timestamp,
             Boundary::Upper => time <= timestamp,
@@ -77,6 +68,6 @@ pub fn offset_by_time<R: ReadFiles, G: Segment>(
     }
     Ok(match boundary {
         Boundary::Lower => low,
-        Boundary::Upper => low.saturating_sub(1).max(min),
+        Boundary::Upper => low.saturating_sub(1).max(range.min),
     })
 }

@@ -12,6 +12,7 @@ mod after_failures;
 mod appended;
 mod batch;
 mod batch_files;
+mod by_time;
 mod carried_crc;
 mod checkpointing;
 mod columns;

@@ -57,18 +57,32 @@ impl MessageListenerOrderly for Listener {
     }
 }
 
+/// Where a group begins that has no offsets.
+pub fn beginning(o: &Value) -> ConsumeFromWhere {
+    match o["from"].as_str() {
+        Some("LAST_OFFSET") => ConsumeFromWhere::ConsumeFromLastOffset,
+        Some("TIMESTAMP") => ConsumeFromWhere::ConsumeFromTimestamp,
+        _ => ConsumeFromWhere::ConsumeFromFirstOffset,
+    }
+}
+
 impl Consuming {
     pub async fn start(runtime: &Arc<ClientRuntime>, config: ClientConfig, o: &Value) -> Result<Self, Failure> {
-        let from = match o["from"].as_str() {
-            Some("LAST_OFFSET") => ConsumeFromWhere::ConsumeFromLastOffset,
-            Some("TIMESTAMP") => ConsumeFromWhere::ConsumeFromTimestamp,
-            _ => ConsumeFromWhere::ConsumeFromFirstOffset,
-        };
+        let client_id = config.build_mq_client_id();
         let mut builder = DefaultMQPushConsumer::builder(Arc::clone(runtime))
             .client_config(config)
             .consumer_group(text(o, "group"))
-            .consume_from_where(from);
+            .consume_from_where(beginning(o));
+        if let Some(timestamp) = o["timestamp"].as_str() {
+            builder = builder.consume_timestamp(timestamp);
+        }
+        if let Some(most) = o["batch"].as_u64() {
+            builder = builder.consume_message_batch_max_size(most as u32);
+        }
         if o["broadcasting"].as_bool() == Some(true) {
+            // Its offsets go into a folder that it does not make.
+            let home = std::path::PathBuf::from(std::env::var("HOME")?).join(".rocketmq_offsets");
+            std::fs::create_dir_all(home.join(client_id).join(text(o, "group")))?;
             builder = builder.message_model(MessageModel::Broadcasting);
         }
         if let Some(times) = o["maxReconsumeTimes"].as_i64() {

@@ -4,6 +4,7 @@
 mod consuming;
 mod messages;
 mod producing;
+mod pulling;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -17,6 +18,7 @@ use tokio::sync::{Mutex, RwLock};
 
 use consuming::Consuming;
 use producing::Producing;
+use pulling::Pulling;
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -24,6 +26,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 enum Part {
     Producer(RwLock<Producing>),
     Consumer(Mutex<Consuming>),
+    Lite(Pulling),
 }
 
 type Parts = Arc<Mutex<HashMap<String, Arc<Part>>>>;
@@ -37,7 +40,8 @@ struct Driver {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let name_server = std::env::args().nth(1).ok_or("the address of the name server is missing")?;
-    let owner = RuntimeOwner::plan(RuntimeConfig { thread_name: "driver".into(), ..Default::default() })?.build()?;
+    // As on a machine with many cores: a consumer that finds no thread for its listener drops what was broadcast to it.
+    let owner = RuntimeOwner::plan(RuntimeConfig::for_parallelism("driver", 16))?.build()?;
     let telemetry = rocketmq_observability::install_global(&rocketmq_observability::TelemetryBootstrapConfig::default())?;
     let runtime =
         ClientRuntime::try_new(owner.root_context().component("client"), ClientRuntimeConfig::default(), telemetry.handle())?;
@@ -71,40 +75,54 @@ async fn act(driver: &Driver, o: &Value) -> Result<Value, Failure> {
     let name = text(o, "name");
     match text(o, "do").as_str() {
         "producer" => {
-            let part = Producing::start(&driver.runtime, driver.config(&name), o).await?;
+            let part = Producing::start(&driver.runtime, driver.config(o), o).await?;
             driver.parts.lock().await.insert(name, Arc::new(Part::Producer(RwLock::new(part))));
         }
         "consumer" => {
-            let part = Consuming::start(&driver.runtime, driver.config(&name), o).await?;
+            let part = Consuming::start(&driver.runtime, driver.config(o), o).await?;
             driver.parts.lock().await.insert(name, Arc::new(Part::Consumer(Mutex::new(part))));
+        }
+        "lite" => {
+            let part = Pulling::start(&driver.runtime, driver.config(o), o).await?;
+            driver.parts.lock().await.insert(name, Arc::new(Part::Lite(part)));
         }
         "stop" => {
             let part = driver.parts.lock().await.remove(&name).ok_or(format!("nothing is called {name}"))?;
             match part.as_ref() {
                 Part::Producer(producer) => producer.write().await.stop().await,
                 Part::Consumer(consumer) => consumer.lock().await.stop().await,
+                Part::Lite(lite) => lite.stop().await,
             }
         }
-        "send" => {
+        what => {
             let by = text(o, "by");
             let part = driver.parts.lock().await.get(&by).cloned().ok_or(format!("nothing is called {by}"))?;
-            return match part.as_ref() {
-                Part::Producer(producer) => producer.read().await.send(o).await,
-                Part::Consumer(_) => Err("a consumer cannot send".into()),
+            return match (part.as_ref(), what) {
+                (Part::Producer(producer), "send") => producer.read().await.send(o).await,
+                (Part::Producer(producer), _) => producer.write().await.act(what, o).await,
+                (Part::Lite(lite), _) => lite.act(what, o).await,
+                (Part::Consumer(_), _) => Err(format!("a push consumer cannot {what}").into()),
             };
         }
-        what => return Err(format!("this client cannot {what}").into()),
     }
     Ok(Value::Null)
 }
 
 impl Driver {
-    fn config(&self, name: &str) -> ClientConfig {
-        ClientConfig {
+    fn config(&self, o: &Value) -> ClientConfig {
+        let mut config = ClientConfig {
             namesrv_addr: Some(self.name_server.clone().into()),
-            instance_name: name.into(),
+            instance_name: text(o, "name").into(),
             ..Default::default()
+        };
+        if let Some(ms) = o["pollNameServerMs"].as_u64() {
+            // It takes no shorter one.
+            config.poll_name_server_interval = (ms as u32).max(10_000);
         }
+        if let Some(ms) = o["persistMs"].as_u64() {
+            config.persist_consumer_offset_interval = ms as u32;
+        }
+        config
     }
 }
 

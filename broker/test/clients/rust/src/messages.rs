@@ -29,7 +29,12 @@ pub fn message(o: &Value) -> Result<Message, Failure> {
     }
     if let Some(properties) = o["properties"].as_object() {
         for (name, value) in properties {
-            builder = builder.raw_property(name.as_str(), value.as_str().unwrap_or_default())?;
+            let value = value.as_str().unwrap_or_default();
+            // Names that RocketMQ reserves have methods of their own.
+            builder = match name.as_str() {
+                "TIMER_DELAY_MS" => builder.delay_millis(value.parse()?),
+                name => builder.raw_property(name, value)?,
+            };
         }
     }
     Ok(builder.build()?)
@@ -38,6 +43,10 @@ pub fn message(o: &Value) -> Result<Message, Failure> {
 pub fn queue(o: &Value) -> Option<MessageQueue> {
     let queue_id = o["queueId"].as_i64()? as i32;
     Some(MessageQueue::from_parts(text(o, "topic"), text(o, "brokerName"), queue_id))
+}
+
+pub fn place(queue: &MessageQueue) -> Value {
+    json!({ "topic": queue.topic().as_str(), "brokerName": queue.broker_name().as_str(), "queueId": queue.queue_id() })
 }
 
 pub fn sent(result: &SendResult) -> Value {

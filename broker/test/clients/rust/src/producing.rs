@@ -28,6 +28,12 @@ impl Producing {
         if let Some(queues) = o["topicQueues"].as_u64() {
             builder = builder.default_topic_queue_nums(queues as u32);
         }
+        if let Some(bytes) = o["compressOver"].as_u64() {
+            builder = builder.compress_msg_body_over_howmuch(bytes as u32);
+        }
+        if let Some(bytes) = o["maxMessageSize"].as_u64() {
+            builder = builder.max_message_size(bytes as u32);
+        }
         let mut producer = builder.build();
         producer.start().await?;
         Ok(Self { producer, timeout })
@@ -49,6 +55,40 @@ impl Producing {
             }
         };
         Ok(json!({ "results": results }))
+    }
+
+    /// What is asked about messages and queues.
+    pub async fn act(&mut self, what: &str, o: &Value) -> Result<Value, Failure> {
+        let topic = text(o, "topic");
+        let producer = &mut self.producer;
+        match what {
+            "publishQueues" => {
+                let queues = producer.fetch_publish_message_queues(&topic).await?;
+                Ok(json!({ "queues": queues.iter().map(messages::place).collect::<Vec<_>>() }))
+            }
+            "offsets" => {
+                let queue = messages::queue(o).ok_or("the queue is missing")?;
+                let mut answer = json!({
+                    "min": producer.min_offset(&queue).await?,
+                    "max": producer.max_offset(&queue).await?,
+                    "earliestStoreTime": producer.earliest_msg_store_time(&queue).await?,
+                });
+                if let Some(timestamp) = o["timestamp"].as_u64() {
+                    answer["byTime"] = producer.search_offset(&queue, timestamp).await?.into();
+                }
+                Ok(answer)
+            }
+            "query" => {
+                let (begin, end) = (o["begin"].as_u64().unwrap_or(0), o["end"].as_u64().unwrap_or(u64::MAX));
+                let found = producer.query_message(&topic, &text(o, "key"), 32, begin, end).await?;
+                Ok(json!({ "messages": found.message_list().iter().map(messages::received).collect::<Vec<_>>() }))
+            }
+            "view" => {
+                let found = producer.view_message(&topic, &text(o, "msgId")).await?;
+                Ok(json!({ "message": messages::received(&found) }))
+            }
+            _ => Err(format!("a producer cannot {what}").into()),
+        }
     }
 
     async fn one(&self, mode: &str, message: Message, queue: Option<MessageQueue>) -> Value {

@@ -1,7 +1,7 @@
-/** Answers as many processors give them. */
-import { ResponseCode } from "../protocol/codes.ts";
-import type { FieldValues, Response } from "../protocol/command.ts";
-import { printFastjson } from "../protocol/json.ts";
+/** Answers as many handlers give them. */
+import { ResponseCode } from "./codes.ts";
+import type { FieldValues, Response } from "./command.ts";
+import { printFastjson } from "./json.ts";
 
 export const SUCCESS: Response = { code: ResponseCode.SUCCESS };
 
