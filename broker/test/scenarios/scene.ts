@@ -234,6 +234,12 @@ export async function registered(subject: Subject, hand: Driver): Promise<void> 
   await eventually(cluster, isKnown);
 }
 
+/** What a client shows of a send that failed: Java's codes; Go's and Rust's have the broker's in their words, if at all. */
+export function refusal(scene: Scene, sent: Sent | undefined): unknown {
+  const hasCodes = scene.clientName.startsWith("java-");
+  return sent?.error?.map(({ type, code, message }) => [type, hasCodes ? code : message]);
+}
+
 /** RocketMQ's codes of a failure, outermost first, or `undefined` if the action succeeds. */
 export async function failure(action: Promise<unknown>): Promise<{ type: string; code?: number }[] | undefined> {
   try {

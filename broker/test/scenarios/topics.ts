@@ -1,7 +1,7 @@
 /** Topics that come by themselves, and that get other queues. */
 import assert from "node:assert/strict";
 import { JAVA, RUST, type Scenario } from "./scenario.ts";
-import { eventually } from "./scene.ts";
+import { eventually, refusal } from "./scene.ts";
 import { allSent } from "./sends.ts";
 
 export const topics: readonly Scenario[] = [
@@ -32,7 +32,7 @@ export const topics: readonly Scenario[] = [
       assert.equal(answer.code, 17);
       const named = await scene.topic("made", 1);
       allSent(await scene.send(producer, named, [{ body: "x" }]));
-      return { error: sent?.error?.map(({ type, code }) => [type, code]), answer };
+      return { error: refusal(scene, sent), answer };
     },
   },
   {
@@ -63,7 +63,7 @@ export const topics: readonly Scenario[] = [
       await scene.topic("topic", 2);
       await eventually(queues, (count) => count === 2);
       const [gone] = await scene.send(producer, topic, [{ body: "x" }], { queue: scene.queue(topic, 5) });
-      return { gone: gone?.error?.map(({ type, code }) => [type, code]) };
+      return { gone: refusal(scene, gone) };
     },
   },
 ];
