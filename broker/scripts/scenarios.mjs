@@ -1,8 +1,4 @@
 // What real clients see: the scenarios of test/scenarios against our broker, compared with what Apache's broker showed.
-// Without options the core with Java's client. `--all`: every scenario with every client, and those with a broker of their own.
-// `--client java-4.9.8,go-2.1.2` and `--scenario tags,retry`: only these. `--broker apache`: against Apache's own broker, which
-// must show what is recorded of it; with `--record` that is recorded anew. `--facts DIR`: also keeps what was seen.
-// `--kills N`: only the broker killed N times under load, with asynchronous and with synchronous flush.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,21 +9,53 @@ import { parseArgs } from "node:util";
 const broker = fileURLToPath(new URL("..", import.meta.url));
 const root = join(broker, "..");
 
-const { values } = parseArgs({
-  options: {
-    all: { type: "boolean" },
-    client: { type: "string" },
-    scenario: { type: "string" },
-    broker: { type: "string", default: "moraine" },
-    record: { type: "boolean" },
-    facts: { type: "string" },
-    kills: { type: "string" },
-  },
-});
+const HELP = `node broker/scripts/scenarios.mjs [OPTIONS]
+
+Without options the core with Java's client. Needs Java 17 and Maven; Go's and Rust's clients need their compilers.
+
+  --all               every scenario with every client, and those with a broker of their own
+  --client NAME,…     only these of java-5.4.0, java-5.3.3, java-4.9.8, go-2.1.2, rust-1.0.0
+  --scenario NAME,…   only these, say tags,retry
+  --kills N           only the broker killed N times under load, with asynchronous and with synchronous flush
+  --broker apache     against Apache's own broker, which must show what is recorded of it
+  --record            with --broker apache: records that anew
+  --facts DIR         also keeps what was seen
+  --help              this`;
+
+/** Ends with a sentence. */
+function refused(what) {
+  console.error(`scenarios: ${what}`);
+  process.exit(2);
+}
+
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        all: { type: "boolean" },
+        client: { type: "string" },
+        scenario: { type: "string" },
+        broker: { type: "string", default: "moraine" },
+        record: { type: "boolean" },
+        facts: { type: "string" },
+        kills: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    }).values;
+  } catch (error) {
+    return refused(`${error.message}; --help lists the options`);
+  }
+}
+
+const values = options();
+if (values.help) {
+  console.log(HELP);
+  process.exit();
+}
 if (!["apache", "moraine"].includes(values.broker))
-  throw new Error(`--broker is ${values.broker}; it must be apache or moraine`);
+  refused(`--broker is ${values.broker}; it must be apache or moraine`);
 if (values.record && values.broker !== "apache")
-  throw new Error("--record needs --broker apache: what is recorded is what Apache's broker does");
+  refused("--record needs --broker apache: what is recorded is what Apache's broker does");
 
 const facts = values.facts ?? mkdtempSync(join(tmpdir(), "moraine-facts-"));
 const env = {

@@ -17,9 +17,20 @@ import type { StartSubject, Subject } from "./subject.ts";
 const MINUTE = 60_000;
 const everything = process.env.MORAINE_SCENARIOS_ALL === "1";
 const startSubject: StartSubject = process.env.MORAINE_SUBJECT === "apache" ? startApache : startMoraine;
-const wanted = process.env.MORAINE_CLIENTS?.split(",") ?? (everything ? CLIENTS : ["java-5.4.0"]);
+const wanted = asked("MORAINE_CLIENTS", CLIENTS) ?? (everything ? CLIENTS : ["java-5.4.0"]);
 const clients = CLIENTS.filter((name) => wanted.includes(name));
-const named = process.env.MORAINE_SCENARIOS?.split(",");
+const named = asked(
+  "MORAINE_SCENARIOS",
+  ALL_SCENARIOS.map(({ name }) => name),
+);
+
+/** Names from the environment; one that there is not would be a scenario that passes without being run. */
+function asked(variable: string, known: readonly string[]): readonly string[] | undefined {
+  const names = process.env[variable]?.split(",");
+  for (const name of names ?? [])
+    if (!known.includes(name)) throw new Error(`${variable} has ${name}; there are ${known.join(", ")}`);
+  return names;
+}
 
 const chosen = (client: ClientName): Scenario[] =>
   ALL_SCENARIOS.filter(
