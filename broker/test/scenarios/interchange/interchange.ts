@@ -153,9 +153,7 @@ export const interchanges: readonly Scenario[] = [
     name: "interchange-killed-small",
     core: false,
     clients: ["java-5.4.0"],
-    // RocketMQ fills an index file that a killed broker has just begun behind a full one with what is in that one already:
-    // messages would be found twice by their keys.
-    own: { ...SMALL, maxHashSlotNum: 5000, maxIndexNum: 20_000, ...NOTED_SOON },
+    own: { ...SMALL, ...NOTED_SOON },
     start: (settings = {}) => Turns.begin("apache", settings),
     run: (scene) => interchange(scene, { signal: "SIGKILL", level: 3, bulk: true }),
   },

@@ -147,7 +147,7 @@ pub(super) fn load_index<S: Storage>(
         files.truncate(trusted);
     }
     if let Some(((upto, mark), file)) = marked {
-        let active = ActiveFile::rebuild(storage, file.name, file.geometry, mark.header)?;
+        let active = ActiveFile::rebuild(storage, file, mark.header)?;
         return Ok((Index::new(geometry, files, Some(active)), upto));
     }
     let found = files.len();

@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::DIRECTORY;
+use super::files::SealedFile;
 use crate::error::Error;
 use crate::format::index_file::{Geometry, Header, IndexEntry, decode_slot};
 use crate::limits::{INDEX_ENTRY_BYTES, INDEX_HEADER_BYTES, INDEX_SLOT_BYTES};
@@ -32,15 +33,15 @@ pub struct ActiveFile {
     /// Encoded entries from number `pending_from` on, not in the file yet.
     pending: Vec<u8>,
     pending_from: u32,
-    /// Something in memory differs from the file's header.
-    header_dirty: bool,
+    /// The header that the file has on disk; `None`: there is no file yet.
+    on_disk: Option<Header>,
 }
 
 impl ActiveFile {
     /// A new file that follows one with the header `before` (§4.3: its last positions are carried over).
     pub fn new(name: String, geometry: Geometry, before: Option<&Header>) -> Self {
         let header = before.map_or_else(Header::default, Header::following);
-        Self::with_slots(name, geometry, header, vec![0; geometry.slots as usize], true)
+        Self::with_slots(name, geometry, header, vec![0; geometry.slots as usize], None)
     }
 
     /// Takes up a file that was closed cleanly.
@@ -60,13 +61,14 @@ impl ActiveFile {
                 }
             }
         }
-        Ok(Self::with_slots(name, geometry, header, slots, false))
+        Ok(Self::with_slots(name, geometry, header, slots, Some(header)))
     }
 
     /// Takes up a file of which only the entries that `header` counts are known to be whole: what the slots were is told
     /// by them. Reads all of them.
-    pub fn rebuild<S: Storage>(storage: &S, name: String, geometry: Geometry, header: Header) -> Result<Self, Error> {
-        let path = format!("{DIRECTORY}/{name}");
+    pub fn rebuild<S: Storage>(storage: &S, file: SealedFile, header: Header) -> Result<Self, Error> {
+        let path = file.path();
+        let SealedFile { name, geometry, header: on_disk } = file;
         let mut slots = vec![0; geometry.slots as usize];
         let mut raw = vec![0; LOAD_ENTRIES.min(header.count as usize) * INDEX_ENTRY_BYTES as usize];
         let (mut number, mut slots_used) = (1, 0);
@@ -82,15 +84,15 @@ impl ActiveFile {
                 number += 1;
             }
         }
-        let mut file = Self::with_slots(name, geometry, Header { slots_used, ..header }, slots, true);
+        let mut file = Self::with_slots(name, geometry, Header { slots_used, ..header }, slots, Some(on_disk));
         file.dirty_pages.fill(true);
         Ok(file)
     }
 
-    fn with_slots(name: String, geometry: Geometry, header: Header, slots: Vec<u32>, header_dirty: bool) -> Self {
+    fn with_slots(name: String, geometry: Geometry, header: Header, slots: Vec<u32>, on_disk: Option<Header>) -> Self {
         let pages = slots.len().div_ceil(PAGE_SLOTS);
         let pending_from = header.count;
-        Self { name, geometry, header, slots, dirty_pages: vec![false; pages], pending: Vec::new(), pending_from, header_dirty }
+        Self { name, geometry, header, slots, dirty_pages: vec![false; pages], pending: Vec::new(), pending_from, on_disk }
     }
 
     pub fn path(&self) -> String {
@@ -112,7 +114,6 @@ impl ActiveFile {
         self.pending.extend_from_slice(&entry.encode());
         self.slots[slot] = number;
         self.dirty_pages[slot / PAGE_SLOTS] = true;
-        self.header_dirty = true;
     }
 
     pub fn slot(&self, key_hash: u32) -> u32 {
@@ -138,7 +139,6 @@ impl ActiveFile {
         let previous = if entry.previous < number { entry.previous } else { 0 };
         self.slots[slot] = previous;
         self.dirty_pages[slot / PAGE_SLOTS] = true;
-        self.header_dirty = true;
         self.header.count = number;
         if previous == 0 {
             self.header.slots_used = self.header.slots_used.saturating_sub(1);
@@ -150,6 +150,32 @@ impl ActiveFile {
     /// Entries not in the file yet.
     pub fn waiting(&self) -> usize {
         self.pending.len() / INDEX_ENTRY_BYTES as usize
+    }
+
+    /// Whether there may be a file.
+    pub fn is_on_disk(&self) -> bool {
+        self.on_disk.is_some()
+    }
+
+    /// Plans to write what the file's header says until it is sealed or the store closed: that nothing is in it, and that all
+    /// up to the end of `before`, the newest sealed file, is in others. After a kill RocketMQ believes a file that says
+    /// so, and enters there what comes behind; without a header it would enter again what others have (§4.3, §5.2).
+    pub fn plan_beginning(&self, before: Option<&Header>, writes: &mut Writes) {
+        if let Some(beginning) = self.beginning(before) {
+            writes.push(self.path(), self.geometry.file_bytes(), 0, |out| out.extend_from_slice(&beginning.encode()));
+        }
+    }
+
+    /// What [`ActiveFile::plan_beginning`] planned for the same `before` is in the file.
+    pub fn wrote_beginning(&mut self, before: Option<&Header>) {
+        self.on_disk = Some(self.beginning(before).or(self.on_disk).unwrap_or_default());
+    }
+
+    /// The header to begin with, unless the file has it or tells of entries already.
+    fn beginning(&self, before: Option<&Header>) -> Option<Header> {
+        let beginning = Header::following(before?);
+        let is_needed = self.on_disk.is_none_or(|there| there.count <= 1 && there != beginning);
+        is_needed.then_some(beginning)
     }
 
     /// Plans to write waiting entries; returns the number up to which (exclusive) the file will hold them.
@@ -185,7 +211,7 @@ impl ActiveFile {
                 slots.iter().for_each(|slot| out.extend_from_slice(&slot.to_be_bytes()));
             });
         }
-        if self.header_dirty {
+        if self.on_disk != Some(self.header) {
             writes.push(self.path(), self.geometry.file_bytes(), 0, |out| out.extend_from_slice(&self.header.encode()));
         }
         self.pages()
@@ -194,7 +220,9 @@ impl ActiveFile {
     /// The file holds the slots of the pages below `upto`, and with all of them the header.
     pub fn wrote_slots(&mut self, upto: usize) {
         self.dirty_pages[..upto].fill(false);
-        self.header_dirty &= upto < self.pages();
+        if upto == self.pages() {
+            self.on_disk = Some(self.header);
+        }
     }
 
     /// Pages of slots.

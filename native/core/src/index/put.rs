@@ -159,31 +159,43 @@ impl Index {
     /// that it leads to lies below `durable`: a sealed file counts after a crash, and says what is indexed.
     pub fn plan(&self, limit: usize, durable: u64, writes: &mut Writes) -> Option<IndexProgress> {
         let is_durable = |file: &&ActiveFile| u64::try_from(file.header.end_physical).is_ok_and(|end| end < durable);
+        let before = self.sealed.last().map(|file| &file.header);
+        let mut unsealed = self.full.iter().chain(&self.active).enumerate();
         if let Some(file) = self.full.front().filter(is_durable) {
+            file.plan_beginning(before, writes);
             let upto = file.plan_entries(limit, writes);
             if upto < file.header.count {
                 return Some(IndexProgress::Entries(0, upto));
             }
             let upto = file.plan_slots(writes);
-            return Some(if upto < file.pages() { IndexProgress::Slots(upto) } else { IndexProgress::Sealed });
+            if upto < file.pages() {
+                return Some(IndexProgress::Slots(upto));
+            }
+            // Only behind the header that they tell of: a kill in between has what it counts entered again, not left out.
+            let later = unsealed.skip(1).filter(|(_, later)| later.is_on_disk());
+            later.for_each(|(_, later)| later.plan_beginning(Some(&file.header), writes));
+            return Some(IndexProgress::Sealed);
         }
-        let mut unsealed = self.full.iter().chain(&self.active).enumerate();
         let (place, file) = unsealed.find(|(_, file)| file.waiting() > 0)?;
+        file.plan_beginning(before, writes);
         Some(IndexProgress::Entries(place, file.plan_entries(limit, writes)))
     }
 
     /// Takes note that a plan was carried out; returns the header of a file that is sealed now.
     pub fn wrote(&mut self, progress: &IndexProgress) -> Option<Header> {
+        let before = self.sealed.last().map(|file| file.header);
         match progress {
             IndexProgress::Entries(place, upto) => {
                 // A roll in between moves the active file to where its place was counted.
                 if let Some(file) = self.full.iter_mut().chain(&mut self.active).nth(*place) {
+                    file.wrote_beginning(before.as_ref());
                     file.wrote_entries(*upto);
                 }
                 None
             }
             IndexProgress::Slots(upto) => {
                 if let Some(file) = self.full.front_mut() {
+                    file.wrote_beginning(before.as_ref());
                     file.wrote_slots(*upto);
                 }
                 None
@@ -192,6 +204,8 @@ impl Index {
                 let file = self.full.pop_front()?;
                 let header = file.header;
                 self.sealed.push(SealedFile { name: file.name, geometry: file.geometry, header });
+                let later = self.full.iter_mut().chain(&mut self.active).filter(|later| later.is_on_disk());
+                later.for_each(|later| later.wrote_beginning(Some(&header)));
                 Some(header)
             }
         }

@@ -25,6 +25,7 @@ mod groups;
 mod half_done;
 mod hostile;
 mod index_chains;
+mod index_rolls;
 mod interleaved;
 mod kept;
 mod left_entries;
