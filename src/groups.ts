@@ -22,7 +22,8 @@ const QUEUE_ID = /^\d{1,10}$/;
  * Consumer offsets: for each group, topic and queue the queue offset at which it goes on.
  *
  * They live in `table("consumerOffset")` as RocketMQ keeps them, or, where a broker with light queues has left one, in
- * `table("lmqConsumerOffset")`, which such a broker uses instead. They are written behind, like every table.
+ * `table("lmqConsumerOffset")`, which such a broker uses instead. They are written behind, like every table, and once everything
+ * is durable that was put before they were committed: a power cut leaves no offset without it.
  * Groups have 1 to 255 letters, digits, `%`, `|`, `-` and `_`.
  *
  * All members throw STORE_CLOSED once the store's `close` was called, and STORE_CORRUPT where the table has something
@@ -120,7 +121,7 @@ export class Groups {
     return true;
   }
 
-  /** Resolves when all offsets committed so far are on the disk, as `Table.flush`. */
+  /** Resolves when all offsets committed so far are on the disk, as `Table.flush`, and all that was put before. */
   async flush(): Promise<void> {
     this.#lifecycle.checkWritable();
     await this.#stored.persist();

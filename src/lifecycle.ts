@@ -104,6 +104,11 @@ export class Lifecycle {
     );
   }
 
+  /** Refuses to wait for a sync that cannot come; also a store that is closing may wait for one. */
+  checkSyncing(): void {
+    if (this.#poison !== undefined) throw poisonError(this.#poison);
+  }
+
   #writeRefusal(): StoreError {
     if (this.#poison !== undefined && this.#state === "poisoned") {
       this.#reported = true;

@@ -82,8 +82,8 @@ export class Store {
     this.#queries = new Queries(engine, lifecycle);
     this.#retention = new Retention(engine, lifecycle);
     this.#waiters = new FlushWaiters(() => engine.requestFlush(), this.#positions.read().durableOffset);
-    this.#tables = new Tables(lifecycle, settings.clock, isAttached);
     const [positions, waiters, waits] = [this.#positions, this.#waiters, this.#waits];
+    this.#tables = new Tables({ lifecycle, positions, waiters, clock: settings.clock, isElsewhere: isAttached });
     this.#appends = new AppendLine(this.#writer, waiters, lifecycle.path, settings.maxPendingBytes);
     lifecycle.beforeUse = () => this.#appends.lines.putAll();
     const [appends, fetches, tables] = [this.#appends, this.#fetches, this.#tables];

@@ -7,7 +7,7 @@ import { StoreError } from "./errors.ts";
 import { KeptText } from "./json/kept-text.ts";
 import { JsonObject } from "./json/nodes.ts";
 import { TableFile } from "./table-file.ts";
-import { complete, isDerivedFrom } from "./table-shapes.ts";
+import { complete, isDerivedFrom, isGroupOffsets } from "./table-shapes.ts";
 
 /** How long a slice of printing may take. */
 const SLICE_MS = 2;
@@ -21,6 +21,8 @@ export interface TableOwner {
   now(): number;
   /** A table has changed and wants to be written in a while. */
   changed(): void;
+  /** Resolves when everything put so far is durable. Rejects with STORE_POISONED. */
+  flushLog(): Promise<void>;
 }
 
 /** A write on its way. */
@@ -116,7 +118,11 @@ export class StoredTable {
       keepVersion = this.#versionGiven;
       this.#versionGiven = false;
       this.#complete(keepVersion);
-      await this.#disk.write(this.#text.bytes());
+      const bytes = this.#text.bytes();
+      // A power cut must not leave an offset and take what was put before it was committed, such as the copy of a message that is
+      // to be tried again.
+      if (isGroupOffsets(this.name)) await this.#owner.flushLog();
+      await this.#disk.write(bytes);
       this.#isNew = false;
       this.#durable = changes;
       this.#failure = undefined;

@@ -16,6 +16,11 @@ const VERSIONED: ReadonlySet<string> = new Set([
   LMQ_CONSUMER_OFFSET,
 ]);
 
+/** Whether a table says how far consumer groups have come. */
+export function isGroupOffsets(table: string): boolean {
+  return table === CONSUMER_OFFSET || table === LMQ_CONSUMER_OFFSET;
+}
+
 /** Whether keys of the object that `keys` lead to are integers, which RocketMQ writes without quotes. */
 export function hasIntegerKeys(table: string, keys: readonly string[]): boolean {
   const [first, , , last] = keys;

@@ -1,8 +1,10 @@
 /** The tables of one store: each loaded when first asked for, all written behind by one timer. */
 import type { Finding } from "./binding/contract.ts";
 import { argumentError, StoreError, shown } from "./errors.ts";
+import type { FlushWaiters } from "./flush-waiters.ts";
 import { Groups } from "./groups.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { Positions } from "./log-positions.ts";
 import { StoredTable, type TableOwner } from "./stored-table.ts";
 import { Table } from "./table.ts";
 import { TableFile } from "./table-file.ts";
@@ -23,21 +25,30 @@ interface Entry {
   readonly table: Table;
 }
 
+/** What tables have to do with the rest of their store. */
+export interface TablesParts {
+  readonly lifecycle: Lifecycle;
+  readonly positions: Positions;
+  readonly waiters: FlushWaiters;
+  readonly clock: (() => number) | undefined;
+  /** They belong to another thread, which would not see what is changed here. */
+  readonly isElsewhere: boolean;
+}
+
 export class Tables implements TableOwner {
+  readonly #parts: TablesParts;
   readonly #lifecycle: Lifecycle;
   readonly #clock: () => number;
-  readonly #isElsewhere: boolean;
   /** By name in small letters: there are file systems that take two names of different case for one. */
   readonly #entries: Map<string, Entry> = new Map();
   #groups: Groups | undefined;
   #timer: NodeJS.Timeout | undefined;
   #waitMs = WRITE_BEHIND_MS;
 
-  /** `isElsewhere`: they belong to another thread, which would not see what is changed here. */
-  constructor(lifecycle: Lifecycle, clock: (() => number) | undefined, isElsewhere: boolean) {
-    this.#lifecycle = lifecycle;
-    this.#clock = clock ?? Date.now;
-    this.#isElsewhere = isElsewhere;
+  constructor(parts: TablesParts) {
+    this.#parts = parts;
+    this.#lifecycle = parts.lifecycle;
+    this.#clock = parts.clock ?? Date.now;
   }
 
   get path(): string {
@@ -66,6 +77,15 @@ export class Tables implements TableOwner {
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => void this.#writeBehind(), this.#waitMs);
     this.#timer.unref();
+  }
+
+  /** Also while the store is closing. A log that is durable already is not synced again. */
+  async flushLog(): Promise<void> {
+    const { lifecycle, positions, waiters } = this.#parts;
+    const { endOffset, durableOffset } = positions.read();
+    if (durableOffset >= endOffset) return;
+    lifecycle.checkSyncing();
+    await waiters.wait(endOffset);
   }
 
   /** Writes what is left. Returns the failure of one that could not be written. */
@@ -97,7 +117,7 @@ export class Tables implements TableOwner {
   }
 
   #entry(name: string): Entry {
-    if (this.#isElsewhere) {
+    if (this.#parts.isElsewhere) {
       const message = `the table ${shown(name)} belongs to the thread that opened the store ${this.path}; ask it there`;
       throw new StoreError("STORE_UNSUPPORTED", message, { details: { engine: "native" } });
     }

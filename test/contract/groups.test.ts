@@ -1,10 +1,12 @@
 /** Consumer offsets: what is committed is answered, kept, and in the shape that RocketMQ reads. */
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import type { Groups } from "../../src/index.ts";
-import { answer, openStore, temporaryDirectory, thrown } from "./temporary-store.ts";
+import { describe, expect, test, vi } from "vitest";
+import type { Groups, Store } from "../../src/index.ts";
+import { onBreakingDisk } from "../faults/poisoned-store.ts";
+import { ENGINE, supports } from "./engine.ts";
+import { answer, message, openStore, temporaryDirectory, thrown } from "./temporary-store.ts";
 
 /** A store directory with a table of consumer offsets, as text. */
 async function storeWith(text: string, name = "consumerOffset"): Promise<string> {
@@ -220,6 +222,84 @@ describe("a store of a broker with light queues", () => {
     expect(groups.all("g")).toHaveLength(2);
     expect(await config(path, "consumerOffset")).toContain("99");
   });
+});
+
+describe("the disk has no offset", () => {
+  /** The log is synced when somebody asks for it, and not by itself. */
+  const unhurried = { flush: "async", flushIntervalMs: 60_000 } as const;
+  const unsynced = (store: Store): number => store.log.endOffset - store.log.durableOffset;
+
+  test("without what was put before it was committed", async () => {
+    const store = await openStore(unhurried);
+    const { endOffset } = store.put(message());
+    store.groups.commit("readers", "orders", 0, 1);
+    expect(store.log.durableOffset).toBeLessThan(endOffset);
+    await store.groups.flush();
+    expect(store.log.durableOffset).toBeGreaterThanOrEqual(endOffset);
+    store.put(message());
+    expect(unsynced(store)).toBeGreaterThan(0);
+    store.groups.delete("readers");
+    await store.table("consumerOffset").flush();
+    expect(unsynced(store)).toBe(0);
+  });
+
+  test("without it in a broker's table with light queues, either", async () => {
+    const store = await openStore(unhurried, await storeWith("{}", "lmqConsumerOffset"));
+    store.put(message());
+    store.groups.commit("readers", "orders", 0, 1);
+    expect(unsynced(store)).toBeGreaterThan(0);
+    await store.groups.flush();
+    expect(unsynced(store)).toBe(0);
+  });
+
+  test("that is written behind without it", async () => {
+    const store = await openStore(unhurried);
+    store.put(message());
+    store.groups.commit("readers", "orders", 0, 1);
+    const file = join(store.path, "config/consumerOffset.json");
+    await vi.waitFor(() => access(file), { timeout: 30_000 });
+    expect(unsynced(store)).toBe(0);
+  });
+
+  test("that is written by close without it, and close needs no flush before", async () => {
+    const path = await temporaryDirectory();
+    const store = await openStore(unhurried, path);
+    store.put(message());
+    store.groups.commit("readers", "orders", 0, 1);
+    await store.close();
+    const again = await openStore({}, path);
+    expect(again.groups.offset("readers", "orders", 0)).toBe(1);
+    expect(again.offsets("orders", 0).max).toBe(1);
+  });
+
+  test("again that it has already, and so the log is left alone, as for other tables", async () => {
+    const store = await openStore(unhurried);
+    store.groups.commit("readers", "orders", 0, 1);
+    await store.groups.flush();
+    store.put(message());
+    store.groups.commit("readers", "orders", 0, 1);
+    await store.groups.flush();
+    store.table("settings").set("n", 1);
+    await store.table("settings").flush();
+    expect(unsynced(store)).toBeGreaterThan(0);
+  });
+
+  test.runIf(supports.faults)(
+    "where the log's sync has failed, also if the disk works again: it keeps the one before",
+    async () => {
+      const seen = JSON.parse(await onBreakingDisk("unsynced-log-child.mjs", ENGINE));
+      expect(seen).toEqual({
+        flush: "STORE_POISONED",
+        state: "poisoned",
+        findings: [expect.stringContaining("changes could not be written and are kept in memory")],
+        close: "STORE_POISONED",
+        stateAfterClose: "closed",
+        onDisk: expect.stringMatching(/0:1\D/),
+        reopened: 1,
+      });
+    },
+    60_000,
+  );
 });
 
 describe("arguments", () => {

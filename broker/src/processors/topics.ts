@@ -148,10 +148,11 @@ async function deleteTopic(parts: TopicParts, request: Command): Promise<Respons
     ? [...offsets.groupsOf(topic)].flatMap((group) => [`%RETRY%${group}+${topic}`, `%RETRY%${group}_${topic}`])
     : [];
   for (const name of [topic, ...retries.filter((retry) => topics.get(retry) !== undefined)]) {
-    await topics.delete(name);
-    offsets.deleteTopic(name);
-    statistics.deleteTopic(name);
-    await store.deleteTopic(name);
+    await topics.delete(name, async () => {
+      offsets.deleteTopic(name);
+      statistics.deleteTopic(name);
+      await store.deleteTopic(name);
+    });
   }
   return SUCCESS;
 }

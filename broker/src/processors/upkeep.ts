@@ -50,7 +50,9 @@ async function deleteUnused({ store, topics, log }: UpkeepParts): Promise<Respon
     .topics()
     .filter((topic) => topics.get(topic) === undefined && !isSystemTopic(topic, topics.system))
     .filter((topic) => !topic.startsWith(LIGHT_QUEUE_PREFIX));
-  for (const topic of unused) await store.deleteTopic(topic);
-  log.info({ topics: unused }, "queues without a topic were removed");
+  const removed: string[] = [];
+  // Some of them may have been made since.
+  for (const topic of unused) if (await topics.whileMissing(topic, () => store.deleteTopic(topic))) removed.push(topic);
+  log.info({ topics: removed }, "queues without a topic were removed");
   return SUCCESS;
 }

@@ -41,6 +41,8 @@ export class ConfigTable<T> {
   readonly #changed: Set<string> = new Set();
   /** Configurations whose first write is under way: nobody sees them before it is done. */
   readonly #creating: Map<string, Promise<T>> = new Map();
+  /** Names that nobody makes a configuration of until these resolve. */
+  readonly #held: Map<string, Promise<void>> = new Map();
   #version: DataVersion;
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -98,6 +100,8 @@ export class ConfigTable<T> {
   create(name: string, value: T): Promise<T> {
     const creating = this.#creating.get(name);
     if (creating !== undefined) return creating;
+    const held = this.#held.get(name);
+    if (held !== undefined) return held.then(() => this.create(name, value));
     const found = this.#entries.get(name);
     if (found !== undefined) return Promise.resolve(found.value);
     if (this.isFull) {
@@ -117,7 +121,7 @@ export class ConfigTable<T> {
 
   /** Resolves with whether anything was changed, once it is on the disk. */
   async put(name: string, value: T): Promise<boolean> {
-    await this.#creating.get(name);
+    for (let busy = this.#busy(name); busy !== undefined; busy = this.#busy(name)) await busy;
     const found = this.#entries.get(name);
     if (found === undefined) {
       await this.create(name, value);
@@ -137,6 +141,34 @@ export class ConfigTable<T> {
     this.#changed.add(name);
     this.changed();
     return true;
+  }
+
+  /** Resolves when a configuration of this name can be made. */
+  async free(name: string): Promise<void> {
+    for (let held = this.#held.get(name); held !== undefined; held = this.#held.get(name)) await held;
+  }
+
+  /**
+   * Carries out what must not meet a configuration that is made meanwhile: whoever wants to make one of this name waits. A first
+   * write that is under way comes to its end before.
+   */
+  async hold<R>(name: string, act: () => Promise<R>): Promise<R> {
+    await this.free(name);
+    const creating = this.#creating.get(name);
+    let release = (): void => {};
+    this.#held.set(
+      name,
+      new Promise((resolve) => {
+        release = resolve;
+      }),
+    );
+    try {
+      await creating?.catch(() => {});
+      return await act();
+    } finally {
+      this.#held.delete(name);
+      release();
+    }
   }
 
   /** Resolves with whether there was one, once it is gone from the disk. */
@@ -165,6 +197,11 @@ export class ConfigTable<T> {
   /** Resolves when no change waits for the disk any more; rejects as `Table.flush`. */
   async flush(): Promise<void> {
     await (this.#next ?? this.#running);
+  }
+
+  /** What a change of a name comes after. */
+  #busy(name: string): Promise<unknown> | undefined {
+    return this.#creating.get(name) ?? this.#held.get(name);
   }
 
   /** Throws RequestError where a client has put something into it that no file can have. */

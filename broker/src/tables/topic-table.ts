@@ -101,8 +101,10 @@ export class TopicTable {
     const found = this.#table.get(topicName);
     if (found !== undefined) return found;
     const created = await this.#table.create(topicName, config);
-    if (created === config) await this.#tell([topicName]);
-    return created;
+    if (created !== config) return created;
+    await this.#tell([topicName]);
+    // It may have been deleted while they were told.
+    return this.get(topicName) ?? (await this.create(config));
   }
 
   /**
@@ -143,6 +145,8 @@ export class TopicTable {
   /** Rejects with RequestError where too many are made. */
   async #createForClient(config: TopicConfig): Promise<TopicConfig> {
     const { topicName } = config;
+    // Of many who have waited, the first makes it, and counts.
+    await this.#table.free(topicName);
     const isThere = this.get(topicName) !== undefined || this.#table.isCreating(topicName);
     if (!isThere && !this.#isOfGroup(topicName)) this.#limit.check(this.#table.size);
     return await this.create(config);
@@ -154,10 +158,30 @@ export class TopicTable {
     return group !== topic && this.#groups?.get(group) !== undefined;
   }
 
-  async delete(topic: string): Promise<boolean> {
-    const isGone = await this.#table.delete(topic);
-    if (isGone) await this.#tell([topic]);
+  /**
+   * Deletes a topic, if there is one, and what else is of it, by `removeRest`. Whoever makes it again meanwhile, as a client sends to
+   * it, waits: what comes into it then would go with the rest. Resolves with whether there was one, when both are done.
+   */
+  async delete(topic: string, removeRest: () => Promise<unknown> = async () => {}): Promise<boolean> {
+    let isGone = false;
+    try {
+      await this.#table.hold(topic, async () => {
+        isGone = await this.#table.delete(topic);
+        await removeRest();
+      });
+    } finally {
+      if (isGone) await this.#tell([topic]);
+    }
     return isGone;
+  }
+
+  /** Carries out `act` if there is no topic of this name; nobody makes one meanwhile. Resolves with whether it did. */
+  async whileMissing(topic: string, act: () => Promise<unknown>): Promise<boolean> {
+    return await this.#table.hold(topic, async () => {
+      if (this.#table.get(topic) !== undefined) return false;
+      await act();
+      return true;
+    });
   }
 
   /** Resolves when no change waits for the disk any more: before the store is closed. Rejects as `Table.flush`. */

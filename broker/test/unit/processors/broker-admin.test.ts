@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Configuration } from "../../../src/config/configuration.ts";
 import { administrativeHook, changesHook } from "../../../src/processors/administrative.ts";
 import { brokerStatsHandlers } from "../../../src/processors/broker-stats.ts";
@@ -155,6 +155,28 @@ test("queues that have no topic any more go when that is asked for", async () =>
   rig.store.put({ topic: "orders", queueId: 0, body: Buffer.from("x"), multiDispatch: ["%LMQ%light"] });
   expect((await rig.ask(RequestCode.CLEAN_UNUSED_TOPIC)).code).toBe(ResponseCode.SUCCESS);
   expect(rig.store.topics()).toEqual(["%LMQ%light", "SCHEDULE_TOPIC_XXXX", "orders"]);
+});
+
+test("a topic that is made while forgotten queues go keeps what is put to it", async () => {
+  rig.serve(upkeepHandlers({ ...rig, config: rig.config, log: rig.log }));
+  for (const topic of ["early", "late"]) rig.put(topic, 0, 3);
+  const remove = rig.store.deleteTopic.bind(rig.store);
+  const made: Promise<void>[] = [];
+  const makeAndPut = async (topic: string) => {
+    await rig.topic(topic);
+    rig.put(topic, 0);
+  };
+  vi.spyOn(rig.store, "deleteTopic").mockImplementation(async (topic) => {
+    // One that is being removed, and one whose turn has not come.
+    made.push(makeAndPut("early"));
+    await makeAndPut("late");
+    return await remove(topic);
+  });
+  expect((await rig.ask(RequestCode.CLEAN_UNUSED_TOPIC)).code).toBe(ResponseCode.SUCCESS);
+  await Promise.all(made);
+  expect(made).toHaveLength(1);
+  expect(rig.store.offsets("early", 0)).toMatchObject({ min: 3, max: 4 });
+  expect(rig.store.offsets("late", 0)).toMatchObject({ min: 0, max: 4 });
 });
 
 test("a master without replicas says so", async () => {

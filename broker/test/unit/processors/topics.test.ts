@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { topicHandlers } from "../../../src/processors/topics.ts";
 import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
 import { Rig } from "./rig.ts";
@@ -47,6 +47,97 @@ test("a topic is made, shown, changed and deleted", async () => {
   expect((await show("orders")).code).toBe(ResponseCode.TOPIC_NOT_EXIST);
   expect(rig.store.topics()).not.toContain("orders");
   expect(rig.offsets.topicsOf("readers")).toEqual([]);
+});
+
+/** A promise, and what resolves it. */
+function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
+
+/** Makes the store's removal of queues wait, as a slow disk does: `begun` when it is asked for, and `end` lets it go on. */
+function slowRemoval(): { readonly begun: Promise<void>; readonly end: () => void } {
+  const [asked, free] = [gate(), gate()];
+  const remove = rig.store.deleteTopic.bind(rig.store);
+  vi.spyOn(rig.store, "deleteTopic").mockImplementation(async (topic) => {
+    asked.open();
+    await free.opened;
+    return await remove(topic);
+  });
+  return { begun: asked.opened, end: free.open };
+}
+
+const remove = (topic: string) => rig.ask(RequestCode.DELETE_TOPIC_IN_BROKER, { ext: { topic } });
+/** As many messages as are acknowledged for a topic from now on stand in it, however it came to be there again. */
+async function sendTo(topic: string): Promise<void> {
+  if ((await rig.topics.createForSend(topic, "TBW102", 4, 0)) !== undefined) rig.put(topic, 0);
+}
+
+test("a topic that is sent to while it is deleted is made again when nothing of the old one is left", async () => {
+  await rig.topic("orders");
+  rig.put("orders", 0, 3);
+  const removal = slowRemoval();
+  const gone = remove("orders");
+  await removal.begun;
+  expect(rig.topics.get("orders")).toBeUndefined();
+  const sent = [sendTo("orders"), sendTo("orders")];
+  const made = make("orders", { writeQueueNums: "7" });
+  // Whatever was to be written of topics so far is on the disk then.
+  await rig.topic("another");
+  expect(rig.topics.get("orders")).toBeUndefined();
+  removal.end();
+  expect((await gone).code).toBe(ResponseCode.SUCCESS);
+  await Promise.all(sent);
+  expect((await made).code).toBe(ResponseCode.SUCCESS);
+  expect(rig.topics.get("orders")?.writeQueueNums).toBe(7);
+  expect(rig.store.offsets("orders", 0)).toMatchObject({ min: 3, max: 5 });
+});
+
+test("a topic that is sent to as soon as it is gone from memory keeps what is acknowledged then", async () => {
+  await rig.topic("orders");
+  rig.put("orders", 0, 3);
+  const removal = slowRemoval();
+  const gone = remove("orders");
+  while (rig.topics.get("orders") !== undefined) await new Promise((resolve) => setImmediate(resolve));
+  const sent = [sendTo("orders"), sendTo("orders")];
+  await removal.begun;
+  await rig.topic("another");
+  removal.end();
+  await Promise.all([gone, ...sent]);
+  expect(rig.topics.get("orders")).toBeDefined();
+  expect(rig.store.offsets("orders", 0)).toMatchObject({ min: 3, max: 5 });
+});
+
+test("a topic that is deleted twice at once is gone, and so are all its messages", async () => {
+  await rig.topic("orders");
+  rig.put("orders", 0, 3);
+  const removal = slowRemoval();
+  const [first, second] = [remove("orders"), remove("orders")];
+  await removal.begun;
+  removal.end();
+  expect([(await first).code, (await second).code]).toEqual([ResponseCode.SUCCESS, ResponseCode.SUCCESS]);
+  expect(rig.topics.get("orders")).toBeUndefined();
+  expect(rig.store.topics()).not.toContain("orders");
+  await sendTo("orders");
+  expect(rig.store.offsets("orders", 0)).toMatchObject({ min: 3, max: 4 });
+});
+
+test("a topic whose queues could not be removed can be made again, and deleted", async () => {
+  await rig.topic("orders");
+  rig.put("orders", 0, 3);
+  const changed: string[] = [];
+  rig.topics.onChange((topics) => void changed.push(...topics));
+  vi.spyOn(rig.store, "deleteTopic").mockRejectedValueOnce(new Error("the disk is full"));
+  expect((await remove("orders")).code).toBe(ResponseCode.SYSTEM_ERROR);
+  // Whoever knows routes does not offer it any more.
+  expect(changed).toEqual(["orders"]);
+  await sendTo("orders");
+  expect(rig.store.offsets("orders", 0)).toMatchObject({ min: 0, max: 4 });
+  expect((await remove("orders")).code).toBe(ResponseCode.SUCCESS);
+  expect(rig.store.topics()).not.toContain("orders");
 });
 
 test("what POP consumers left of a topic goes with it", async () => {

@@ -225,3 +225,22 @@ test("ten thousand topics made at once are a few writes", async () => {
   const again = new TopicTable(await open(folder), { config });
   expect(names(again)).toHaveLength(10_000 + SYSTEM.length);
 });
+
+test("a topic that is deleted before all have been told that it was made is made again for whoever sends to it", async () => {
+  const topics = new TopicTable(await open(newFolder()), { config });
+  await topics.ready;
+  let told = (): void => {};
+  const telling = new Promise<void>((resolve) => {
+    told = resolve;
+  });
+  const unlisten = topics.onChange(() => telling);
+  const sending = topics.createForSend("a", "TBW102", 4, 0);
+  while (topics.get("a") === undefined) await new Promise((resolve) => setImmediate(resolve));
+  const deleting = topics.delete("a");
+  while (topics.get("a") !== undefined) await new Promise((resolve) => setImmediate(resolve));
+  unlisten();
+  told();
+  expect(await deleting).toBe(true);
+  expect(await sending).toEqual(topics.get("a"));
+  expect(topics.get("a")).toBeDefined();
+});
