@@ -1,4 +1,4 @@
-/** Where the commands write their logs. */
+/** Where the commands write: their logs, and what they say to whoever started them. */
 import { type DestinationStream, destination } from "pino";
 
 /** What could not be written is kept up to this, and tried again with the next line; more is left out. */
@@ -9,4 +9,9 @@ export function logOutput(descriptor: number): DestinationStream {
   const output = destination({ dest: descriptor, sync: true, maxLength: KEPT_BYTES });
   output.on("error", () => {});
   return output;
+}
+
+/** Standard output and standard error that cannot be written, on a full disk or as nobody reads them any more, end nothing either. */
+export function goOnWithoutOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 }

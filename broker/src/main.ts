@@ -9,7 +9,7 @@ import { parseCommandLine } from "./command-line.ts";
 import type { BrokerConfig } from "./config/broker-config.ts";
 import { Configuration } from "./config/configuration.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
-import { logOutput } from "./log-output.ts";
+import { goOnWithoutOutput, logOutput } from "./log-output.ts";
 import { isAnyAddress, printAddress } from "./protocol/hosts.ts";
 import { TableError } from "./tables/table-value.ts";
 
@@ -18,6 +18,7 @@ const ExitCode = { ok: 0, failed: 1, usage: 2 } as const;
 const STANDARD_ERROR = 2;
 
 async function main(): Promise<number> {
+  goOnWithoutOutput();
   const given = parseCommandLine(process.argv.slice(2), version());
   const log = pino({ name: "moraine-broker", serializers: { err: stdSerializers.err } }, logOutput(STANDARD_ERROR));
   const configuration = Configuration.load({ file: given.file, given: given.options }, log);

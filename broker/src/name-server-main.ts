@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { pino } from "pino";
 import { getProperties } from "properties-file";
-import { logOutput } from "./log-output.ts";
+import { goOnWithoutOutput, logOutput } from "./log-output.ts";
 import { NameServer } from "./name-server/name-server.ts";
 import { isOption, readNameServerOptions } from "./name-server/options.ts";
 import { printAddress } from "./protocol/hosts.ts";
@@ -77,6 +77,7 @@ function exitCodeFor(error: unknown): number {
   return error instanceof RangeError ? ExitCode.usage : ExitCode.failed;
 }
 
+goOnWithoutOutput();
 try {
   await program.parseAsync();
 } catch (error) {

@@ -6,7 +6,7 @@ import { RequestCode, ResponseCode } from "../protocol/codes.ts";
 import type { Command, Response } from "../protocol/command.ts";
 import { Fields } from "../protocol/fields.ts";
 import { RequestError } from "../protocol/request-error.ts";
-import type { Handlers, Hook } from "../transport/connection.ts";
+import type { Connection, Handlers, Hook } from "../transport/connection.ts";
 import type { KVConfig } from "./kv-config.ts";
 import { printOptions } from "./options.ts";
 import type { Registry } from "./registry.ts";
@@ -53,6 +53,11 @@ export function administrativeHook(settings: Settings): Hook {
     const right = `send it from the name server's own machine, or start the name server with ${option}=any`;
     throw new RequestError(ResponseCode.NO_PERMISSION, `request ${code} is ${what}: ${right}`);
   };
+}
+
+/** Whether requests of brokers are taken from this peer. */
+export function mayBeBroker(settings: Settings, { isSameMachine }: Connection): boolean {
+  return isSameMachine || settings.current.brokerAccess === "any";
 }
 
 export function adminHandlers({ registry, kv, settings }: AdminParts): Handlers {

@@ -11,7 +11,8 @@ export interface LiveBroker {
   readonly haServerAddr: string;
   readonly dataVersion: DataVersion;
   readonly timeoutMs: number;
-  readonly connection: Connection;
+  /** The last one that it was heard of over: its end is the broker's. */
+  connection: Connection;
   /** On the registry's clock. */
   lastUpdateAt: number;
 }
@@ -49,11 +50,16 @@ export class LiveBrokers {
     this.#arm(broker.lastUpdateAt + broker.timeoutMs);
   }
 
-  /** The broker was heard of; false if it is not known. */
-  touch(cluster: string, address: string): boolean {
+  /** The broker was heard of, over this connection where it is known to be the broker's; false if the broker is not known. */
+  touch(cluster: string, address: string, connection?: Connection): boolean {
     const broker = this.get(cluster, address);
     if (broker === undefined) return false;
     broker.lastUpdateAt = this.#now();
+    if (connection !== undefined && connection !== broker.connection) {
+      // The one before may end long after the broker has left it.
+      broker.connection = connection;
+      this.#watch(connection);
+    }
     return true;
   }
 

@@ -9,6 +9,7 @@ import { Fields } from "../protocol/fields.ts";
 import { parseBody } from "../protocol/json.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
+import { mayBeBroker } from "./admin-handlers.ts";
 import { type KVConfig, ORDER_TOPIC_NAMESPACE } from "./kv-config.ts";
 import type { BrokerIdentity, Registry } from "./registry.ts";
 import type { Settings } from "./settings.ts";
@@ -32,13 +33,13 @@ export function registrationHandlers(parts: RegistrationParts): Handlers {
     ],
     [
       RequestCode.BROKER_HEARTBEAT,
-      ({ ext }) => {
+      ({ ext }, { connection }) => {
         const fields = new Fields(ext);
-        registry.live.touch(fields.text("clusterName"), fields.text("brokerAddr"));
+        registry.live.touch(fields.text("clusterName"), fields.text("brokerAddr"), connection);
         return SUCCESS;
       },
     ],
-    [RequestCode.QUERY_DATA_VERSION, (request) => queryDataVersion(registry, request)],
+    [RequestCode.QUERY_DATA_VERSION, (request, context) => queryDataVersion(parts, request, context)],
     [
       RequestCode.REGISTER_TOPIC_IN_NAMESRV,
       ({ ext, body }) => {
@@ -88,15 +89,19 @@ function register({ registry, kv, settings }: RegistrationParts, request: Comman
   return ordered === undefined ? { code: ResponseCode.SUCCESS, ext } : answerJson({ table: ordered }, ext);
 }
 
-function queryDataVersion(registry: Registry, { ext, body }: Command): Response {
+function queryDataVersion(
+  { registry, settings }: RegistrationParts,
+  { ext, body }: Command,
+  { connection }: RequestContext,
+): Response {
   const { cluster, address } = identity(new Fields(ext));
   const changed = registry.isChanged(
     cluster,
     address,
     readDataVersion(body.length === 0 ? undefined : parseBody(body)),
   );
-  // Who has nothing new to tell does not register: asking is its sign of life.
-  if (!changed) registry.live.touch(cluster, address);
+  // Who has nothing new to tell does not register: asking is its sign of life. Everybody may ask, and not everybody be a broker.
+  if (!changed) registry.live.touch(cluster, address, mayBeBroker(settings, connection) ? connection : undefined);
   const known = registry.live.get(cluster, address)?.dataVersion;
   return known === undefined ? { code: ResponseCode.SUCCESS, ext: { changed } } : answerJson(known, { changed });
 }

@@ -6,9 +6,10 @@ import { readKVTable } from "../protocol/bodies/kv-table.ts";
 import { bodyChecksum, printRegisterBroker } from "../protocol/bodies/register-broker.ts";
 import type { TopicConfig } from "../protocol/bodies/topic-config.ts";
 import { RequestCode, ResponseCode } from "../protocol/codes.ts";
-import type { Command, FieldValues } from "../protocol/command.ts";
+import type { FieldValues } from "../protocol/command.ts";
 import { printBody } from "../protocol/json.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
+import type { Answer } from "../transport/client.ts";
 import { permissionWithin } from "./broker-permission.ts";
 
 /** What it needs of a client (`RemotingClient`). */
@@ -19,7 +20,7 @@ export interface Invoker {
     ext: FieldValues,
     body: Uint8Array | undefined,
     timeoutMs: number,
-  ): Promise<Command>;
+  ): Promise<Answer>;
 }
 
 export interface RegistrationParts {
@@ -61,6 +62,11 @@ export class Registration {
   readonly #parts: RegistrationParts;
   /** By address. */
   readonly #failures: Map<string, Failure> = new Map();
+  /**
+   * By address, the connection of the last registration in full. A name server takes the broker for gone when the connection that
+   * it registered over ends, which may be long after the broker has another one: over that it registers in full, and asks only then.
+   */
+  readonly #connections: Map<string, number> = new Map();
   /** The version of the last registration. */
   #told: DataVersion | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -159,8 +165,9 @@ export class Registration {
     try {
       const { ext, body } = request;
       const answer = await client.invoke(server, RequestCode.REGISTER_BROKER, ext, body, CHANGE_TIMEOUT_MS);
-      if (answer.code === ResponseCode.SUCCESS) this.#takeOrders(answer.body);
-      // One that does not know the broker takes no part of its topics.
+      const isTaken = answer.code === ResponseCode.SUCCESS && answer.connection === this.#connections.get(server);
+      if (isTaken) this.#takeOrders(answer.body);
+      // One that does not know the broker takes no part of its topics, or takes it for the whole.
       else await this.#registerAt(server, false, CHANGE_TIMEOUT_MS);
     } catch (error) {
       this.#failed(server, error as Error);
@@ -188,6 +195,7 @@ export class Registration {
   async #tellAll(server: string, timeoutMs: number): Promise<void> {
     const { client, topics } = this.#parts;
     const all = inParts(topics.all());
+    let connection: number | undefined;
     for (const [index, part] of all.entries()) {
       if (this.#isStopped) return;
       // Each has a version of its own, as the name server takes nothing of one that it knows; the last has the true one.
@@ -196,15 +204,20 @@ export class Registration {
       if (answer.code !== ResponseCode.SUCCESS) {
         throw new Error(`code ${answer.code}: ${answer.remark ?? "without a reason"}`);
       }
+      // With the one before, the parts before may be gone.
+      connection ??= answer.connection;
+      if (answer.connection !== connection) throw new Error("the connection was lost between two parts");
       this.#takeOrders(answer.body);
     }
+    if (connection !== undefined) this.#connections.set(server, connection);
   }
 
-  /** Whether the name server knows all that there is to tell; asking is a sign of life. */
+  /** Whether the name server knows all that there is to tell, by the connection that is asked over; asking is a sign of life. */
   async #isKnown(server: string, timeoutMs: number): Promise<boolean> {
     const { client, topics } = this.#parts;
     const body = printBody(topics.version);
     const answer = await client.invoke(server, RequestCode.QUERY_DATA_VERSION, this.#identity(), body, timeoutMs);
+    if (answer.connection !== this.#connections.get(server)) return false;
     return answer.code === ResponseCode.SUCCESS && answer.ext.changed === "false";
   }
 

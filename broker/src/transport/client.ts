@@ -10,6 +10,11 @@ import { TransportError } from "./transport-error.ts";
 /** So many requests in a row without an answer, and the connection is left. */
 const MAX_TIMEOUTS = 3;
 
+export interface Answer extends Command {
+  /** Id of the connection that it came over. */
+  readonly connection: number;
+}
+
 export interface RemotingClientOptions {
   /** For requests that the other side sends; without it they are answered as not supported. */
   readonly dispatcher?: Dispatcher | undefined;
@@ -41,12 +46,13 @@ export class RemotingClient {
     ext: FieldValues,
     body: Uint8Array | undefined,
     timeoutMs: number,
-  ): Promise<Command> {
+  ): Promise<Answer> {
     const deadline = performance.now() + timeoutMs;
     const connection = await this.#connection(address, timeoutMs);
     const left = Math.max(1, Math.ceil(deadline - performance.now()));
     try {
-      return await connection.invoke(code, ext, body, left);
+      const answer = await connection.invoke(code, ext, body, left);
+      return { ...answer, connection: connection.id };
     } catch (error) {
       if (error instanceof TransportError && error.code === "REQUEST_TIMEOUT")
         this.#timedOut(connection, error.message);

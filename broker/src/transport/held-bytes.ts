@@ -7,40 +7,97 @@ import { DEFAULT_LIMITS } from "./limits.ts";
 export interface Holder {
   readonly id: number;
   readonly remote: HostPort;
+  readonly isSameMachine: boolean;
   readonly heldBytes: number;
+  /** Lets go at once of all but requests that are under way. */
   close(reason: string): void;
 }
 
+/** What the connections of one address hold. */
+class Account {
+  readonly open: Set<Holder> = new Set();
+  openBytes = 0;
+  /** Of those that are closed, too, whose requests are under way. */
+  bytes = 0;
+}
+
+/**
+ * Connections are judged by the sum of their address: otherwise many that hold little would put out everybody who sends what is
+ * large. On this machine, where a proxy may stand for many others, each is judged for itself.
+ */
 export class HeldBytes {
   readonly #maximum: number;
-  readonly #holders: Set<Holder> = new Set();
+  readonly #accounts: Map<string | Holder, Account> = new Map();
   #bytes = 0;
 
   constructor(maximum: number = DEFAULT_LIMITS.maxHeldBytes) {
     this.#maximum = maximum;
   }
 
+  /** Addresses of other machines, and connections of this one, that are remembered. */
+  get accounts(): number {
+    return this.#accounts.size;
+  }
+
   join(holder: Holder): void {
-    this.#holders.add(holder);
+    const account = this.#accountOf(holder);
+    account.open.add(holder);
+    account.openBytes += holder.heldBytes;
   }
 
   /** It cannot be closed any more; what it still holds counts until it says that it does not. */
   leave(holder: Holder): void {
-    this.#holders.delete(holder);
+    const account = this.#accounts.get(keyOf(holder));
+    if (account === undefined) return;
+    if (account.open.delete(holder)) account.openBytes -= holder.heldBytes;
+    this.#forgetUnused(holder, account);
   }
 
-  /** One of them holds so much more, or less. Where that is too much, the one that holds most is closed. */
-  changed(change: number, log: Log): void {
+  /** One of them holds so much more, or less. Where that is too much, of the address that holds most the largest are closed. */
+  changed(holder: Holder, change: number, log: Log): void {
+    const account = this.#accountOf(holder);
+    account.bytes += change;
+    if (account.open.has(holder)) account.openBytes += change;
     this.#bytes += change;
-    if (change < 0 || this.#bytes <= this.#maximum) return;
-    let most: Holder | undefined;
-    for (const holder of this.#holders) {
-      if (most === undefined || holder.heldBytes > most.heldBytes) most = holder;
-    }
-    if (most === undefined) return;
-    this.leave(most);
-    const facts = { connection: most.id, remote: most.remote, bytes: most.heldBytes, all: this.#bytes };
-    log.warn(facts, "a connection is closed: all of them hold too much, and it the most");
-    most.close("all connections hold too much, and it the most");
+    this.#forgetUnused(holder, account);
+    if (change < 0) return;
+    // All are looked at only to end one, and another one has to be made for the next look.
+    while (this.#bytes > this.#maximum && this.#closeOne(log));
   }
+
+  #closeOne(log: Log): boolean {
+    let account: Account | undefined;
+    for (const one of this.#accounts.values()) {
+      if (one.openBytes > 0 && (account === undefined || one.bytes > account.bytes)) account = one;
+    }
+    let most: Holder | undefined;
+    for (const one of account?.open ?? []) {
+      if (most === undefined || one.heldBytes > most.heldBytes) most = one;
+    }
+    if (account === undefined || most === undefined) return false;
+    const { id: connection, remote, heldBytes: bytes } = most;
+    const facts = { connection, remote, bytes, ofAddress: account.bytes, all: this.#bytes };
+    log.warn(facts, "a connection is closed: all of them hold too much");
+    this.leave(most);
+    most.close("all connections hold too much");
+    return true;
+  }
+
+  #accountOf(holder: Holder): Account {
+    const key = keyOf(holder);
+    let account = this.#accounts.get(key);
+    if (account === undefined) {
+      account = new Account();
+      this.#accounts.set(key, account);
+    }
+    return account;
+  }
+
+  #forgetUnused(holder: Holder, { open, bytes }: Account): void {
+    if (open.size === 0 && bytes === 0) this.#accounts.delete(keyOf(holder));
+  }
+}
+
+function keyOf(holder: Holder): string | Holder {
+  return holder.isSameMachine ? holder : holder.remote.address;
 }

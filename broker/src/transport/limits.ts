@@ -18,7 +18,7 @@ export interface TransportLimits {
   readonly writeHighWaterBytes: number;
   /**
    * Bytes that all connections may hold together: frames that are not whole, requests under way, what waits to be written.
-   * Past it, the connection that holds most is closed.
+   * Past it, connections are closed (`HeldBytes` says which).
    */
   readonly maxHeldBytes: number;
   /** A peer that takes nothing for so long, while more waits than the high-water mark, is closed. */
@@ -30,8 +30,22 @@ export interface TransportLimits {
   readonly connectTimeoutMs: number;
 }
 
+const MOST_HELD_BYTES = 536_870_912;
 /** Of the memory that the process may have. */
 const HELD_PART = 4;
+
+/** Bytes of memory. */
+export interface Memory {
+  /** What the process may have: nothing, or more than there is, where nobody limits it. */
+  readonly process: number | undefined;
+  readonly machine: number;
+}
+
+/** What all connections may hold of this. */
+export function heldBytesWithin(memory: Memory): number {
+  const ofProcess = memory.process || memory.machine;
+  return Math.min(MOST_HELD_BYTES, Math.floor(Math.min(ofProcess, memory.machine) / HELD_PART));
+}
 
 export const DEFAULT_LIMITS: TransportLimits = {
   maxFrameBytes: MAX_FRAME_BYTES,
@@ -42,7 +56,7 @@ export const DEFAULT_LIMITS: TransportLimits = {
   maxUnderWayBytes: 67_108_864,
   maxOutstanding: 1024,
   writeHighWaterBytes: 1_048_576,
-  maxHeldBytes: Math.min(536_870_912, Math.floor((process.constrainedMemory() || totalmem()) / HELD_PART)),
+  maxHeldBytes: heldBytesWithin({ process: process.constrainedMemory(), machine: totalmem() }),
   slowReaderMs: 30_000,
   idleMs: 120_000,
   frameMs: 120_000,

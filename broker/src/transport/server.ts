@@ -111,12 +111,12 @@ export class RemotingServer {
       this.#logDropped();
       return;
     }
-    const connection = new SocketConnection({
+    const connection: SocketConnection = new SocketConnection({
       socket,
       dispatcher: this.#dispatcher,
       limits: this.#limits,
       log: this.#peersLog,
-      onHeld: (change) => this.#held.changed(change, this.#log),
+      onHeld: (change) => this.#held.changed(connection, change, this.#peersLog),
     });
     this.#connections.add(connection);
     this.#held.join(connection);

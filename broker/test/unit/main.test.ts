@@ -1,7 +1,7 @@
 /** The command as a process: what it says, how it ends. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,15 +44,21 @@ const options = (port: number): string[] => [
     .flatMap((option) => ["-o", option]),
 ];
 
+interface CommandOptions {
+  readonly out?: number | "pipe";
+  readonly errors?: number | "pipe";
+  readonly main?: string;
+}
+
 class Command {
   readonly #child: ReturnType<typeof spawn>;
   out = "";
   errors = "";
   readonly ended: Promise<[code: number | null, signal: string | null]>;
 
-  /** `errors`: where its standard error goes, if not here. */
-  constructor(args: readonly string[], errors: number | "pipe" = "pipe", main = "main.js") {
-    this.#child = spawn(process.execPath, [join(build, main), ...args], { stdio: ["ignore", "pipe", errors] });
+  /** Where its output and its errors go, if not here. */
+  constructor(args: readonly string[], { out = "pipe", errors = "pipe", main = "main.js" }: CommandOptions = {}) {
+    this.#child = spawn(process.execPath, [join(build, main), ...args], { stdio: ["ignore", out, errors] });
     this.#child.stdout?.on("data", (chunk) => {
       this.out += chunk;
     });
@@ -66,8 +72,14 @@ class Command {
     this.#child.kill(signal);
   }
 
-  async started(): Promise<void> {
-    while (!this.out.includes("\n")) {
+  /** Nobody reads its output any more. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy();
+  }
+
+  /** When it has said so in its output, or otherwise. */
+  async started(hasSaid = () => this.out.includes("\n")): Promise<void> {
+    while (!hasSaid()) {
       const isOver = await Promise.race([
         this.ended.then(() => true),
         new Promise((resolve) => setTimeout(resolve, 20, false)),
@@ -83,6 +95,16 @@ async function freePort(): Promise<number> {
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
   return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** Open for reading alone: every line fails, as on a disk that is full. */
+function withUnwritable<T>(use: (descriptor: number) => T): T {
+  const unwritable = openSync(import.meta.filename, "r");
+  try {
+    return use(unwritable);
+  } finally {
+    closeSync(unwritable);
+  }
 }
 
 test("it says how it is reached, logs in JSON, and stops when asked", async () => {
@@ -131,7 +153,7 @@ test("what it cannot do is said in a sentence, with a code of its own", async ()
 
 test("a name server alone ends with the same codes", async () => {
   const end = async (...args: string[]) => {
-    const command = new Command(args, "pipe", "name-server-main.js");
+    const command = new Command(args, { main: "name-server-main.js" });
     const [code] = await command.ended;
     return [code, command.errors.trim()];
   };
@@ -144,7 +166,7 @@ test("a name server alone ends with the same codes", async () => {
   expect(await end("--port", String(port))).toEqual([1, expect.stringContaining("EADDRINUSE")]);
   await new Promise((resolve) => taken.close(resolve));
   expect(await end("--help")).toEqual([0, ""]);
-  const command = new Command(["--port", String(port)], "pipe", "name-server-main.js");
+  const command = new Command(["--port", String(port)], { main: "name-server-main.js" });
   await command.started();
   command.kill("SIGTERM");
   expect(await command.ended).toEqual([0, null]);
@@ -152,10 +174,7 @@ test("a name server alone ends with the same codes", async () => {
 
 test("a log that cannot be written keeps it from nothing", async () => {
   const port = await freePort();
-  // Open for reading alone: every line fails, as on a disk that is full.
-  const unwritable = openSync(import.meta.filename, "r");
-  const command = new Command(options(port), unwritable);
-  closeSync(unwritable);
+  const command = withUnwritable((errors) => new Command(options(port), { errors }));
   await command.started();
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   const client = new RemotingClient({ log });
@@ -171,4 +190,34 @@ test("a log that cannot be written keeps it from nothing", async () => {
   client.close();
   command.kill("SIGTERM");
   expect(await command.ended).toEqual([0, null]);
+});
+
+test("an output that cannot be written, or that nobody reads any more, ends nothing", async () => {
+  const port = await freePort();
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const unwritable = () => withUnwritable((out) => new Command(options(port), { out }));
+  const unread = () => {
+    const command = new Command(options(port));
+    command.closeOutput();
+    return command;
+  };
+  for (const make of [unread, unwritable]) {
+    const command = make();
+    await command.started(() => command.errors.includes("the broker has started"));
+    const client = new RemotingClient({ log });
+    const asked = client.invoke(`127.0.0.1:${port}`, RequestCode.GET_BROKER_RUNTIME_INFO, {}, undefined, 10_000);
+    expect(await asked).toMatchObject({ code: 0 });
+    client.close();
+    command.kill("SIGTERM");
+    expect(await command.ended).toEqual([0, null]);
+    expect(command.errors).toContain("the broker has stopped");
+    expect(existsSync(join(folder, "store", "abort"))).toBe(false);
+  }
+});
+
+test("what it ends with is the same where it cannot say why", async () => {
+  for (const main of ["main.js", "name-server-main.js"]) {
+    const command = withUnwritable((errors) => new Command(["--config", join(folder, "none")], { errors, main }));
+    expect(await command.ended).toEqual([2, null]);
+  }
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
@@ -17,4 +17,10 @@ test("options of the command line are those of the README", () => {
   const table = readme.split("\n").filter((line) => line.startsWith("| `-"));
   const missing = options.filter((name) => name !== "--option" && !table.some((line) => line.includes(`\`${name}`)));
   expect(missing).toEqual([]);
+});
+
+test("commands of the README are for the folder of the whole project", () => {
+  const scripts = [...readme.matchAll(/\bnode (\S+\.m?js)\b/g)].map(([, path]) => path ?? "");
+  expect(scripts).not.toEqual([]);
+  expect(scripts.filter((path) => !existsSync(join(import.meta.dirname, "../../..", path)))).toEqual([]);
 });

@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { KVConfig } from "../../../src/name-server/kv-config.ts";
+import { registrationHandlers } from "../../../src/name-server/registration-handlers.ts";
+import { Registry } from "../../../src/name-server/registry.ts";
+import { Settings } from "../../../src/name-server/settings.ts";
 import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
+import type { Command } from "../../../src/protocol/command.ts";
 import { printBody } from "../../../src/protocol/json.ts";
+import { FakeConnection } from "../services/rig.ts";
 import { until } from "../transport/peer.ts";
 import { type Asking, Cluster, topic } from "./cluster.ts";
 
@@ -121,11 +127,15 @@ describe("registration", () => {
   });
 });
 
+/** What `register` registers by itself. */
+const who = { clusterName: "c", brokerName: "b", brokerAddr: "10.0.0.1:10911", brokerId: 0 };
+const known = { counter: 1, stateVersion: 0, timestamp: 1_700_000_000_000 };
+const version = printBody(known);
+
 describe("leaving", () => {
   it("a broker that says so takes its topics along; others keep them", async () => {
     await broker.register({});
     await broker.register({ brokerName: "b2", brokerAddr: "10.0.0.2:1", topics: ["u", "v"] });
-    const who = { brokerName: "b", brokerAddr: "10.0.0.1:10911", clusterName: "c", brokerId: 0 };
     expect(await broker.ask(RequestCode.UNREGISTER_BROKER, who)).toMatchObject({ code: 0 });
     expect(await topics()).toEqual(["u", "v"]);
     expect(await client.text(RequestCode.GET_BROKER_CLUSTER_INFO)).toContain('"clusterAddrTable":{"c":["b2"]}');
@@ -145,31 +155,78 @@ describe("leaving", () => {
     expect(cluster.log.reasons).toContain("its connection closed");
   });
 
+  it.each([
+    ["question whether there is anything new", RequestCode.QUERY_DATA_VERSION],
+    ["heartbeat", RequestCode.BROKER_HEARTBEAT],
+  ])("a %s over another connection is the broker's from then on", async (_, code) => {
+    await broker.register({});
+    const again = await cluster.connect();
+    expect(await again.ask(code, who, version)).toMatchObject({ code: 0 });
+    broker.peer.end();
+    await broker.peer.closed;
+    await client.ask(RequestCode.GET_NAMESRV_CONFIG);
+    expect(await topics()).toEqual(["t", "u"]);
+    again.peer.end();
+    while ((await topics()).length > 0);
+    expect(cluster.log.reasons.filter((reason) => reason === "its connection closed")).toHaveLength(1);
+  });
+
+  it.each([
+    ["any", false],
+    ["loopback", true],
+  ])(
+    "with brokerAccess=%s, whether a broker stays whose version another machine asks for: %s",
+    async (access, stays) => {
+      const registry = new Registry({ now: () => 0, deleteMissingTopics: () => false });
+      const settings = new Settings({ brokerAccess: access });
+      const handlers = new Map(registrationHandlers({ registry, settings, kv: await KVConfig.load(undefined) }));
+      const topicConfigTable = new Map([
+        ["t", topic("t")],
+        ["u", topic("u")],
+      ]);
+      registry.register({
+        cluster: who.clusterName,
+        brokerName: who.brokerName,
+        brokerId: who.brokerId,
+        address: who.brokerAddr,
+        haServerAddr: "",
+        zoneName: undefined,
+        timeoutMs: undefined,
+        enableActingMaster: undefined,
+        body: { dataVersion: known, topicConfigTable, staticTopics: new Set(), filterServerList: [] },
+        connection: new FakeConnection(),
+      });
+      const foreign = Object.assign(new FakeConnection(), { isSameMachine: false });
+      const question = { ext: { ...who, brokerId: "0" }, body: version } as unknown as Command;
+      const context = { connection: foreign, receivedAt: 0, signal: new AbortController().signal };
+      await handlers.get(RequestCode.QUERY_DATA_VERSION)?.(question, context);
+      foreign.close("the test has done with it");
+      expect(registry.broker("b") !== undefined).toBe(stays);
+      registry.stop();
+    },
+  );
+
   it("silence is a broker gone; a heartbeat or a question keeps it", async () => {
-    const heartbeat = { clusterName: "c", brokerName: "b", brokerAddr: "10.0.0.1:10911" };
     await broker.register({ ext: { heartbeatTimeoutMillis: 150 } });
-    const version = printBody({ counter: 1, stateVersion: 0, timestamp: 1_700_000_000_000 });
     for (let round = 0; round < 6; round++) {
       await new Promise((resolve) => setTimeout(resolve, 50));
-      if (round % 2 === 0) await broker.ask(RequestCode.BROKER_HEARTBEAT, heartbeat);
-      else await broker.ask(RequestCode.QUERY_DATA_VERSION, { ...heartbeat, brokerId: 0 }, version);
+      if (round % 2 === 0) await broker.ask(RequestCode.BROKER_HEARTBEAT, who);
+      else await broker.ask(RequestCode.QUERY_DATA_VERSION, who, version);
     }
     expect(await topics()).toEqual(["t", "u"]);
     await until(() => cluster.log.reasons.includes("its registration expired"));
     expect(await topics()).toEqual([]);
-    expect(await broker.ask(RequestCode.BROKER_HEARTBEAT, heartbeat)).toMatchObject({ code: 0 });
+    expect(await broker.ask(RequestCode.BROKER_HEARTBEAT, who)).toMatchObject({ code: 0 });
     expect(await topics()).toEqual([]);
   });
 
   it("data versions are compared", async () => {
-    const who = { clusterName: "c", brokerName: "b", brokerAddr: "10.0.0.1:10911", brokerId: 0 };
-    const version = { counter: 1, stateVersion: 0, timestamp: 1_700_000_000_000 };
-    const unknown = await broker.ask(RequestCode.QUERY_DATA_VERSION, who, printBody(version));
+    const unknown = await broker.ask(RequestCode.QUERY_DATA_VERSION, who, version);
     expect([unknown.ext.changed, unknown.body.length]).toEqual(["true", 0]);
     await broker.register({});
-    const same = await broker.ask(RequestCode.QUERY_DATA_VERSION, who, printBody(version));
-    expect([same.ext.changed, JSON.parse(Buffer.from(same.body).toString())]).toEqual(["false", version]);
-    const other = await broker.ask(RequestCode.QUERY_DATA_VERSION, who, printBody({ ...version, counter: 2 }));
+    const same = await broker.ask(RequestCode.QUERY_DATA_VERSION, who, version);
+    expect([same.ext.changed, JSON.parse(Buffer.from(same.body).toString())]).toEqual(["false", known]);
+    const other = await broker.ask(RequestCode.QUERY_DATA_VERSION, who, printBody({ ...known, counter: 2 }));
     expect(other.ext.changed).toBe("true");
   });
 });

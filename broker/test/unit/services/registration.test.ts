@@ -2,12 +2,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Configuration } from "../../../src/config/configuration.ts";
 import { bodyChecksum, readRegisterBroker } from "../../../src/protocol/bodies/register-broker.ts";
 import { RequestCode, ResponseCode } from "../../../src/protocol/codes.ts";
-import type { Command, FieldValues } from "../../../src/protocol/command.ts";
+import type { FieldValues } from "../../../src/protocol/command.ts";
 import { printBody } from "../../../src/protocol/json.ts";
 import { isReadable, isWritable, permissionWithin } from "../../../src/services/broker-permission.ts";
 import { type Invoker, Registration } from "../../../src/services/registration.ts";
 import { topicConfig } from "../../../src/tables/topic-config.ts";
 import { TopicTable } from "../../../src/tables/topic-table.ts";
+import type { Answer } from "../../../src/transport/client.ts";
 import { Logged, open } from "./rig.ts";
 
 interface Asked {
@@ -18,7 +19,7 @@ interface Asked {
   readonly timeoutMs: number;
 }
 
-const answer = (code: number, body: Uint8Array = new Uint8Array(0)): Command => ({
+const answer = (code: number, body: Uint8Array = new Uint8Array(0)): AnswerOfServer => ({
   code,
   language: "JAVA",
   version: 479,
@@ -30,10 +31,14 @@ const answer = (code: number, body: Uint8Array = new Uint8Array(0)): Command => 
   serialization: "json",
 });
 
+type AnswerOfServer = Omit<Answer, "connection">;
+
 /** Name servers that answer as a test says. */
 class NameServers implements Invoker {
   readonly asked: Asked[] = [];
-  answer: (asked: Asked) => Command = () => answer(ResponseCode.SUCCESS);
+  /** The one that answers come over. */
+  connection = 1;
+  answer: (asked: Asked) => AnswerOfServer = () => answer(ResponseCode.SUCCESS);
 
   async invoke(
     server: string,
@@ -41,10 +46,16 @@ class NameServers implements Invoker {
     ext: FieldValues,
     body: Uint8Array | undefined,
     timeoutMs: number,
-  ): Promise<Command> {
+  ): Promise<Answer> {
     const asked = { server, code, ext, body, timeoutMs };
     this.asked.push(asked);
-    return this.answer(asked);
+    const given = this.answer(asked);
+    return { ...given, connection: this.connection };
+  }
+
+  /** Codes since so many requests. */
+  since(count: number): number[] {
+    return this.asked.slice(count).map(({ code }) => code);
   }
 
   /** Topics of each registration. */
@@ -55,6 +66,9 @@ class NameServers implements Invoker {
 }
 
 const tableOf = ({ body }: Asked) => readRegisterBroker(body as Uint8Array, false, 479).topicConfigTable;
+
+/** Of one that knows all. */
+const unchanged = () => ({ ...answer(ResponseCode.SUCCESS), ext: { changed: "false" } });
 
 async function rig(given: Record<string, string> = {}, servers: readonly string[] = ["a:1", "b:2"]) {
   const log = new Logged();
@@ -140,17 +154,39 @@ describe("registration", () => {
   test("is a question where there is nothing new to tell, and made in full now and then all the same", async () => {
     const { client, topics, registration } = await rig({}, ["a:1"]);
     await registration.start();
-    client.answer = () => ({ ...answer(ResponseCode.SUCCESS), ext: { changed: "false" } });
-    const since = (count: number) => client.asked.slice(count).map(({ code }) => code);
+    client.answer = unchanged;
     await vi.advanceTimersByTimeAsync(9 * 30_000);
-    expect(since(1)).toEqual(Array(9).fill(RequestCode.QUERY_DATA_VERSION));
+    expect(client.since(1)).toEqual(Array(9).fill(RequestCode.QUERY_DATA_VERSION));
     expect(JSON.parse(Buffer.from(client.asked[1]?.body ?? "").toString())).toEqual({ ...topics.version });
     await vi.advanceTimersByTimeAsync(30_000);
-    expect(since(10)).toEqual([RequestCode.REGISTER_BROKER]);
+    expect(client.since(10)).toEqual([RequestCode.REGISTER_BROKER]);
     client.answer = () => ({ ...answer(ResponseCode.SUCCESS), ext: { changed: "true" } });
     await vi.advanceTimersByTimeAsync(30_000);
-    expect(since(11)).toEqual([RequestCode.QUERY_DATA_VERSION, RequestCode.REGISTER_BROKER]);
+    expect(client.since(11)).toEqual([RequestCode.QUERY_DATA_VERSION, RequestCode.REGISTER_BROKER]);
     expect(client.topics.map(({ length }) => length)).toEqual([12, 12, 12]);
+    await registration.stop();
+  });
+
+  test("is made in full over a new connection, whatever the name server knows: the end of the old one is the broker's there", async () => {
+    const { client, registration } = await rig({}, ["a:1"]);
+    await registration.start();
+    client.answer = unchanged;
+    client.connection++;
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(client.since(1)).toEqual([RequestCode.QUERY_DATA_VERSION, RequestCode.REGISTER_BROKER]);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(client.since(3)).toEqual([RequestCode.QUERY_DATA_VERSION]);
+    expect(client.topics.map(({ length }) => length)).toEqual([12, 12]);
+    await registration.stop();
+  });
+
+  test("of topics that have changed is followed by one in full over a new connection", async () => {
+    const { client, topics, registration } = await rig({}, ["a:1"]);
+    await registration.start();
+    client.connection++;
+    await topics.create(topicConfig("orders", 4));
+    await topics.create(topicConfig("more", 4));
+    expect(client.topics.map(({ length }) => length)).toEqual([12, 1, 13, 1]);
     await registration.stop();
   });
 
@@ -280,12 +316,30 @@ describe("registration", () => {
     expect(bodies.at(-1)?.dataVersion).toEqual(topics.version);
     // Later on a question does, while the name server knows it all.
     const known = client.asked.length;
-    client.answer = () => ({ ...answer(ResponseCode.SUCCESS), ext: { changed: "false" } });
+    client.answer = unchanged;
     await vi.advanceTimersByTimeAsync(30_000);
     expect(client.asked.slice(known).map(({ code }) => code)).toEqual([RequestCode.QUERY_DATA_VERSION]);
     client.answer = () => ({ ...answer(ResponseCode.SUCCESS), ext: { changed: "true" } });
     await vi.advanceTimersByTimeAsync(30_000);
     expect(client.asked.slice(known + 1)).toHaveLength(1 + known);
+    await registration.stop();
+  });
+
+  test("in parts is begun anew where the connection is lost in between", async () => {
+    const { client, topics, registration } = await rig({}, ["a:1"]);
+    const long = "n".repeat(100);
+    const names = Array.from({ length: 30_000 }, (_, n) => `${long}-${n}`);
+    vi.spyOn(topics, "all").mockImplementation(() => names.map((name) => topicConfig(name, 4)).values());
+    client.answer = () => {
+      if (client.asked.length === 2) client.connection++;
+      return answer(ResponseCode.SUCCESS);
+    };
+    await registration.start();
+    expect(client.asked).toHaveLength(2);
+    expect(registration.failure("a:1")).toMatch(/connection/);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(client.topics.slice(2).flat()).toHaveLength(30_000);
+    expect(registration.failure("a:1")).toBeUndefined();
     await registration.stop();
   });
 

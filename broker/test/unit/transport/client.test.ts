@@ -44,17 +44,20 @@ describe("a client", () => {
     expect(server.connections.size).toBe(1);
   });
 
-  it("connects again when the connection is lost", async () => {
+  it("connects again when the connection is lost, and tells so with the answer", async () => {
     const server = await serve();
     const address = addressOf(server);
     const client = make();
-    await client.invoke(address, 1, { n: 1 }, undefined, 1000);
+    const { connection } = await client.invoke(address, 1, { n: 1 }, undefined, 1000);
+    expect((await client.invoke(address, 1, { n: 1 }, undefined, 1000)).connection).toBe(connection);
     await server.close(0);
     await expect(client.invoke(address, 1, { n: 1 }, undefined, 1000)).rejects.toMatchObject({
       code: expect.stringMatching(/^CONNECTION_(REFUSED|CLOSED)$/),
     });
     await serve(server.ports[0]);
-    expect(await client.invoke(address, 1, { n: 2 }, undefined, 1000)).toMatchObject({ ext: { n: "2" } });
+    const again = await client.invoke(address, 1, { n: 2 }, undefined, 1000);
+    expect(again).toMatchObject({ ext: { n: "2" } });
+    expect(again.connection).not.toBe(connection);
   });
 
   it("keeps a connection on which an answer comes late, and leaves one on which none comes again and again", async () => {

@@ -62,7 +62,7 @@ describe("all connections together", () => {
     }
     await until(() => running.connections.size === 1);
     expect(warnings().map(({ sentence }) => sentence)).toEqual(
-      Array(2).fill("a connection is closed: all of them hold too much, and it the most"),
+      Array(2).fill("a connection is closed: all of them hold too much"),
     );
     reading.send(1, 1);
     await reading.has(1);
