@@ -25,7 +25,8 @@ export async function delayRig(levels: string): Promise<DelayRig> {
 }
 
 /** A message for queue 2 of a topic that waits for its level's time. */
-export function putDelayed(store: Store, body: string, { topic = "orders", level = 1 } = {}): void {
+export function putDelayed(store: Store, body: string, given: { topic?: string; level?: number } = {}): void {
+  const { topic = "orders", level = 1 } = given;
   const place = waitingPlace({ topic, queueId: 2, properties: printProperties([["DELAY", String(level)]]) }, level);
   store.put({ ...place, properties: Buffer.from(place.properties), body: Buffer.from(body) });
 }
