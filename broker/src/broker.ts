@@ -176,6 +176,7 @@ async function startServing(
     locks: new QueueLocks(),
     heldPulls,
     delays,
+    expiry,
     statistics,
     startedAt: Date.now(),
     log,

@@ -26,6 +26,7 @@ import { upkeepHandlers } from "./processors/upkeep.ts";
 import type { ConsumerRegistry } from "./services/consumers.ts";
 import type { DelayService } from "./services/delay-service.ts";
 import type { HeldPulls } from "./services/held-pulls.ts";
+import type { LogExpiry } from "./services/log-expiry.ts";
 import type { ProducerRegistry } from "./services/producers.ts";
 import type { QueueLocks } from "./services/queue-locks.ts";
 import { ReadGate } from "./services/read-gate.ts";
@@ -51,6 +52,7 @@ export interface HandlerParts {
   readonly locks: QueueLocks;
   readonly heldPulls: HeldPulls;
   readonly delays: DelayService;
+  readonly expiry: LogExpiry;
   readonly statistics: Statistics;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;

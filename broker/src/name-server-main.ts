@@ -43,8 +43,6 @@ async function run(given: Given): Promise<void> {
   const unused = Object.keys(options).filter((name) => !isOption(name));
   if (unused.length > 0) log.warn({ options: unused }, "options that mean nothing to this name server");
   const server = await NameServer.listen({ options, log });
-  const address = printAddress(server);
-  log.info({ address, namesrvAddr: address }, `name server listens at ${address}`);
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
     // Whoever asks twice does not want to wait.
@@ -58,6 +56,9 @@ async function run(given: Given): Promise<void> {
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
+  // Whoever reads this may end it at once.
+  const address = printAddress(server);
+  log.info({ address, namesrvAddr: address }, `name server listens at ${address}`);
 }
 
 const program = new Command("moraine-name-server")

@@ -39,6 +39,8 @@ async function runtimeInfo(parts: RuntimeInfoParts): Promise<Response> {
     ...(await disk(parts.store)),
     ...(await log(parts.store)),
     ...running(parts),
+    // In RocketMQ: that delayed messages are delivered. A full disk ends that here as little as there; `commitLogDiskRatio`
+    // tells of it, and the log.
     brokerActive: String(parts.store.state === "open"),
     ...pools(),
     ...timers(),

@@ -1,24 +1,21 @@
 /** Files and topics that nobody needs any more, removed at once when an administrator says so. */
 import type { Store } from "moraine";
-import type { BrokerConfig } from "../config/broker-config.ts";
 import type { Log } from "../log.ts";
 import { SUCCESS } from "../protocol/answers.ts";
 import { RequestCode } from "../protocol/codes.ts";
 import type { Response } from "../protocol/command.ts";
 import { isSystemTopic } from "../protocol/names.ts";
+import type { LogExpiry } from "../services/log-expiry.ts";
 import type { TopicTable } from "../tables/topic-table.ts";
 import type { Handlers } from "../transport/connection.ts";
 
 export interface UpkeepParts {
   readonly store: Store;
-  readonly config: BrokerConfig;
+  readonly expiry: Pick<LogExpiry, "removeOld">;
   readonly topics: TopicTable;
   readonly log: Log;
-  /** Milliseconds since the epoch. */
-  readonly now?: (() => number) | undefined;
 }
 
-const HOUR_MS = 3_600_000;
 /** Beginning of the names of light queues, which are no topics of the table. */
 const LIGHT_QUEUE_PREFIX = "%LMQ%";
 
@@ -32,15 +29,8 @@ export function upkeepHandlers(parts: UpkeepParts): Handlers {
 }
 
 /** What is older than `fileReservedTime` says, whatever the hour. */
-async function expireLog({ store, config, log, now = Date.now }: UpkeepParts): Promise<Response> {
-  const before = Math.max(now() - config.fileReservedTime * HOUR_MS, 0);
-  let files = 0;
-  for (;;) {
-    const expired = await store.expire({ before });
-    files += expired.files;
-    if (!expired.more) break;
-  }
-  log.info({ files, before }, "expired files of the log were removed");
+async function expireLog({ expiry }: UpkeepParts): Promise<Response> {
+  await expiry.removeOld();
   return SUCCESS;
 }
 

@@ -116,12 +116,15 @@ export class DelayService {
   async #saveNow(): Promise<void> {
     if (this.#unsaved.size === 0) return;
     const { store, offsets, log } = this.#parts;
-    const progress = new Map([...this.#unsaved].map(({ level, offset }) => [level, offset]));
+    const queues = [...this.#unsaved];
+    const progress = new Map(queues.map(({ level, offset }) => [level, offset]));
     this.#unsaved.clear();
     try {
       await store.flush(this.#endOffset);
       offsets.set(progress);
     } catch (error) {
+      // Noted with the next delivery, or when deliveries end.
+      for (const queue of queues) this.#unsaved.add(queue);
       log.error({ err: error }, "progress of delayed messages could not be noted; they may be delivered once more");
     }
   }

@@ -1,7 +1,7 @@
 /**
  * What goes from the log beside the store's own rules: old files, at any hour, where the disk is fuller than
- * `diskMaxUsedSpaceRatio`. And what has gone is told, also by those rules: they take files whatever their age where the disk is
- * fuller than `diskSpaceCleanForciblyRatio`.
+ * `diskMaxUsedSpaceRatio`, or where an administrator says so. And what has gone is told, also by those rules: they take files
+ * whatever their age where the disk is fuller than `diskSpaceCleanForciblyRatio`.
  */
 import type { Store } from "moraine";
 import type { BrokerConfig } from "../config/broker-config.ts";
@@ -40,6 +40,8 @@ export class LogExpiry {
   #minOffset: number;
   /** At the last look. */
   #hour: number;
+  /** Ends with the last removal. What one of them removes, another one shall not take for the store's. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor({ store, config, log, now = Date.now, elapsed = monotonicNow, usedPercent }: LogExpiryParts) {
     this.#store = store;
@@ -54,7 +56,22 @@ export class LogExpiry {
   }
 
   /** To be called now and then. */
-  async look(): Promise<void> {
+  look(): Promise<void> {
+    return this.#inTurn(() => this.#look());
+  }
+
+  /** What is older than `fileReservedTime` goes at once, however much, and whatever the hour and the room on the disk. */
+  removeOld(): Promise<void> {
+    return this.#inTurn(() => this.#removeOld());
+  }
+
+  #inTurn(remove: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(remove);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #look(): Promise<void> {
     const usedPercent = await this.#usedPercent();
     this.#tellOfStore(usedPercent);
     if (usedPercent <= this.#config.diskMaxUsedSpaceRatio) return;
@@ -64,6 +81,19 @@ export class LogExpiry {
     this.#minOffset = this.#store.log.minOffset;
     if (files === 0) return;
     this.#log.info({ files, before, usedPercent }, "old files of the log were removed, as the disk is rather full");
+  }
+
+  async #removeOld(): Promise<void> {
+    const before = Math.max(this.#now() - this.#config.fileReservedTime * HOUR_MS, 0);
+    this.#tellOfStore(await this.#usedPercent());
+    let files = 0;
+    for (;;) {
+      const expired = await this.#store.expire({ before });
+      this.#minOffset = this.#store.log.minOffset;
+      files += expired.files;
+      if (!expired.more) break;
+    }
+    this.#log.info({ files, before }, "expired files of the log were removed");
   }
 
   /** A clock that leaps ahead makes nothing old. */
@@ -81,8 +111,9 @@ export class LogExpiry {
     this.#hour = hours[1] as number;
     if (minOffset <= from) return;
     const facts = { from, to: minOffset, usedPercent };
-    const isFull = usedPercent > this.#config.diskSpaceCleanForciblyRatio;
-    if (!isFull && hours.includes(deleteHour(this.#config))) {
+    const { cleanFileForciblyEnable, diskSpaceCleanForciblyRatio } = this.#config;
+    const isOld = usedPercent <= diskSpaceCleanForciblyRatio && hours.includes(deleteHour(this.#config));
+    if (isOld || !cleanFileForciblyEnable) {
       this.#log.info(facts, "old files of the log were removed");
       return;
     }

@@ -5,6 +5,7 @@ import { RequestCode, ResponseCode } from "../../src/protocol/codes.ts";
 import { delaysOf } from "../../src/services/delay-levels.ts";
 import { DelayService } from "../../src/services/delay-service.ts";
 import { HeldPulls } from "../../src/services/held-pulls.ts";
+import { LogExpiry } from "../../src/services/log-expiry.ts";
 import { PULL_FIELDS } from "./processors/message-rig.ts";
 import { Rig } from "./processors/rig.ts";
 import { KeptLog } from "./transport/peer.ts";
@@ -17,7 +18,8 @@ test("what any request can cause is logged so many times in ten seconds", async 
   const tables = { topics, groups, offsets: rig.offsets, delayOffsets: offsets };
   const heldPulls = new HeldPulls(store, 10);
   const delays = new DelayService({ store, topics, offsets, delays: delaysOf(config.messageDelayLevel), log });
-  const services = { producers, consumers, locks, heldPulls, delays, statistics };
+  const expiry = new LogExpiry({ store, config, log });
+  const services = { producers, consumers, locks, heldPulls, delays, expiry, statistics };
   rig.serve(brokerHandlers({ store, health, configuration, ...tables, ...services, startedAt: 0, log }));
   await rig.topic("orders");
   const damage = () => new StoreError("STORE_CORRUPT", "for a test", { details: { nextOffset: 1 } });

@@ -1,29 +1,14 @@
 import { type Store, StoreError } from "moraine";
 import { expect, test, vi } from "vitest";
-import { printProperties } from "../../../src/protocol/message-properties.ts";
-import { waitingPlace } from "../../../src/services/delay-levels.ts";
-import { DelayService } from "../../../src/services/delay-service.ts";
-import { DelayOffsets } from "../../../src/tables/delay-offsets.ts";
-import { Logged, ManualClock, newFolder, open } from "./rig.ts";
+import { delayRig, putDelayed } from "./delay-rig.ts";
+import type { ManualClock } from "./rig.ts";
 
 const DELAY_MS = 1000;
 const DEAD_LETTERS = "%DLQ%SCHEDULE_CONSUMER";
 const TOLD = "error: a delayed message could not be delivered; it is tried again";
 
-/** A store with one level, and what delivers its messages. */
-async function rig() {
-  const clock = new ManualClock();
-  const store = await open(newFolder(), { delayLevels: "1s", clock: () => clock.now() });
-  const log = new Logged();
-  const topics = { create: async <T>(config: T) => config };
-  const service = new DelayService({ store, topics, offsets: new DelayOffsets(store), delays: [DELAY_MS], log, clock });
-  return { store, clock, log, service };
-}
-
-function put(store: Store, body: string, topic = "orders"): void {
-  const place = waitingPlace({ topic, queueId: 2, properties: printProperties([["DELAY", "1"]]) }, 1);
-  store.put({ ...place, properties: Buffer.from(place.properties), body: Buffer.from(body) });
-}
+const rig = () => delayRig("1s");
+const put = putDelayed;
 
 const textOf = ({ body }: { body?: unknown }) => Buffer.from(body as Uint8Array).toString();
 const bodies = (store: Store) => store.get("orders", 2, 0).messages.map(textOf);
@@ -81,9 +66,32 @@ test("a disk that is full is tried every ten seconds with the first message alon
   await service.stop();
 });
 
+test("a failure that comes back after a delivery is told again at once", async () => {
+  const { store, clock, service, log } = await rig();
+  const append = store.append.bind(store);
+  let isFull = true;
+  store.append = (message, options) =>
+    isFull ? Promise.reject(new StoreError("STORE_FULL", "for a test")) : append(message, options);
+  put(store, "first");
+  clock.advance(DELAY_MS);
+  service.start();
+  await asleep(clock);
+  expect(log.lines).toEqual([TOLD]);
+  isFull = false;
+  clock.advance(10_000);
+  await store.arrival("orders", 2, 0);
+  isFull = true;
+  put(store, "second");
+  await asleep(clock);
+  clock.advance(DELAY_MS);
+  await vi.waitFor(() => expect(clock.wanted).toEqual([clock.now() + 10_000]), { interval: 1, timeout: 10_000 });
+  expect(log.lines).toEqual([TOLD, TOLD]);
+  await service.stop();
+});
+
 test("messages that go to the dead letters are told so many times in ten seconds, however many they are", async () => {
   const { store, clock, service, log } = await rig();
-  for (let count = 0; count < 100; count++) put(store, "lost", "no topic");
+  for (let count = 0; count < 100; count++) put(store, "lost", { topic: "no topic" });
   clock.advance(DELAY_MS);
   service.start();
   await store.arrival(DEAD_LETTERS, 0, 99);

@@ -1,7 +1,8 @@
 /** Which files of the log go, and what is told of it. */
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import type { Store } from "moraine";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { readOptions } from "../../../src/config/schema.ts";
 import { LogExpiry } from "../../../src/services/log-expiry.ts";
 import { storeOptions } from "../../../src/store-options.ts";
@@ -14,6 +15,7 @@ const BODY = Buffer.alloc(300_000);
 
 interface Rig {
   readonly store: Store;
+  readonly expiry: LogExpiry;
   readonly log: Logged;
   usedPercent: number;
   now: number;
@@ -38,7 +40,7 @@ async function rig(given: Readonly<Record<string, string>> = {}): Promise<Rig> {
     later(made, MINUTE_MS);
     await expiry.look();
   };
-  return Object.assign(made, { store, log, look });
+  return Object.assign(made, { store, expiry, log, look });
 }
 
 function later(clocks: { elapsed: number; now: number }, ms: number): void {
@@ -101,4 +103,49 @@ test("what the store removes whatever its age is a warning, what is old is none"
   inHour.usedPercent = 86;
   await inHour.look();
   expect(inHour.log.lines.at(-1)).toBe(removed);
+});
+
+test("what an administrator asks for is no warning, also to a look meanwhile, and all goes that is old", async () => {
+  const one = await rig();
+  const { store, expiry, log } = one;
+  later(one, 73 * HOUR_MS);
+  store.put({ topic: "orders", queueId: 0, body: BODY });
+  const expire = store.expire.bind(store);
+  let end = (): void => {};
+  const ending = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  store.expire = async (options) => {
+    const expired = await expire(options);
+    await ending;
+    return expired;
+  };
+  const asked = expiry.removeOld();
+  await vi.waitFor(() => expect(store.log.minOffset).toBeGreaterThan(0), { interval: 1, timeout: 10_000 });
+  const looked = one.look();
+  await turn();
+  end();
+  await Promise.all([asked, looked]);
+  await one.look();
+  // More than one call of the store takes.
+  expect(store.offsets("orders", 0)).toMatchObject({ min: 60, max: 61 });
+  expect(log.lines).toEqual(["info: expired files of the log were removed"]);
+});
+
+test("what the store has removed before an administrator asks is told", async () => {
+  const { store, expiry, log } = await rig();
+  await store.expire({ maxBytes: 10_000_000 });
+  await expiry.removeOld();
+  expect(log.lines).toEqual([
+    "warn: files of the log were removed whatever their age: the disk is fuller than it may be",
+    "info: expired files of the log were removed",
+  ]);
+});
+
+test("where no file goes but for its age, none is said to", async () => {
+  const one = await rig({ cleanFileForciblyEnable: "false" });
+  one.usedPercent = 74;
+  await one.store.expire({ maxBytes: 10_000_000 });
+  await one.look();
+  expect(one.log.lines).toEqual(["info: old files of the log were removed"]);
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Command, Response } from "../../../src/protocol/command.ts";
 import { encodeRequest } from "../../../src/protocol/frame.ts";
 import { RequestError } from "../../../src/protocol/request-error.ts";
@@ -12,6 +12,8 @@ import { Bench, ok } from "./serving.ts";
 
 const bench = Bench.forEach();
 const { serve, connect } = bench;
+
+afterEach(() => void vi.useRealTimers());
 
 describe("answers", () => {
   it("on every port, with the opaque of the request", async () => {
@@ -149,17 +151,30 @@ describe("requests of ours", () => {
 
   it("time out each at its own time; a late answer is nobody's", async () => {
     const [connection, peer] = await connected();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     const settled: string[] = [];
-    const late = connection.invoke(1, {}, undefined, 120).finally(() => settled.push("late"));
-    late.catch(() => {});
-    const early = connection.invoke(2, {}, undefined, 30).finally(() => settled.push("early"));
-    const fine = connection.invoke(3, {}, undefined, 5000);
+    const invoke = (code: number, timeoutMs: number) => {
+      const answered = connection.invoke(code, {}, undefined, timeoutMs);
+      const settle = () => void settled.push(`request ${code}`);
+      answered.then(settle, settle);
+      return answered;
+    };
+    const late = invoke(1, 120);
+    const early = invoke(2, 30);
+    const fine = invoke(3, 5000);
+    await vi.advanceTimersByTimeAsync(29);
+    expect(settled).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(settled).toEqual(["request 2"]);
     await expect(early).rejects.toMatchObject({
       code: "REQUEST_TIMEOUT",
       message: "request 2 was not answered in 30 ms",
     });
+    await vi.advanceTimersByTimeAsync(89);
+    expect(settled).toEqual(["request 2"]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(settled).toEqual(["request 2", "request 1"]);
     await expect(late).rejects.toMatchObject({ code: "REQUEST_TIMEOUT" });
-    expect(settled).toEqual(["early", "late"]);
     const [first, , third] = await peer.has(3);
     answer(peer, first?.opaque ?? 0, 7);
     answer(peer, third?.opaque ?? 0, 8);
