@@ -15,7 +15,7 @@ export interface OpenProgress {
 export interface StoreOptions {
   /** `"async"`: visible at once, synced behind. `"sync"`: visible once synced. */
   readonly flush?: "async" | "sync" | undefined;
-  /** How long the background waits between two syncs. */
+  /** How long the background waits between two syncs. Offsets that groups commit have the log synced once a second at most. */
   readonly flushIntervalMs?: number | undefined;
   /** Bytes of a commit log file. */
   readonly segmentBytes?: number | undefined;

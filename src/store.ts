@@ -481,7 +481,8 @@ export class Store {
   /**
    * Flushes, waits for work in flight, and releases the directory; always the same promise. Rejects where that
    * failed, and with `STORE_POISONED` where a sync failed before and no call has been told. Closed it is then, too.
-   * A table that cannot be written is tried once more, and its error is the rejection where there is no other.
+   * A table that cannot be written is tried once more, and its error is the rejection where there is no other: `STORE_POISONED`
+   * for offsets of groups that were committed since the sync failed, as they are written behind the log alone.
    */
   close(): Promise<void> {
     return this.#ending.close();

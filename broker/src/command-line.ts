@@ -2,6 +2,7 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { COMMAND_OUTPUT } from "./log-output.ts";
 import { isAnyAddress } from "./protocol/hosts.ts";
 
 /** What was asked for. */
@@ -43,6 +44,7 @@ function command(version: string): Command {
     .option("--no-name-server", "no name server of its own (nameServerEnable=false)")
     .option("--name-servers <list>", 'other name servers to register at, as "host:port;host:port" (namesrvAddr)')
     .option("-o, --option <name=value>", "any option of the configuration; may be repeated", addOption, {})
+    .configureOutput(COMMAND_OUTPUT)
     .exitOverride();
 }
 

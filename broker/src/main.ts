@@ -9,16 +9,14 @@ import { parseCommandLine } from "./command-line.ts";
 import type { BrokerConfig } from "./config/broker-config.ts";
 import { Configuration } from "./config/configuration.ts";
 import { ConfigurationError } from "./config/configuration-error.ts";
-import { goOnWithoutOutput, logOutput } from "./log-output.ts";
+import { logOutput, STANDARD_ERROR, STANDARD_OUTPUT, say } from "./log-output.ts";
 import { isAnyAddress, printAddress } from "./protocol/hosts.ts";
 import { TableError } from "./tables/table-value.ts";
 
 /** What the process ends with: started and stopped well, failed, asked for in a wrong way. */
 const ExitCode = { ok: 0, failed: 1, usage: 2 } as const;
-const STANDARD_ERROR = 2;
 
 async function main(): Promise<number> {
-  goOnWithoutOutput();
   const given = parseCommandLine(process.argv.slice(2), version());
   const log = pino({ name: "moraine-broker", serializers: { err: stdSerializers.err } }, logOutput(STANDARD_ERROR));
   const configuration = Configuration.load({ file: given.file, given: given.options }, log);
@@ -29,7 +27,7 @@ async function main(): Promise<number> {
   // From now on, so that one that comes while the broker starts is heeded when it has.
   const asked = stopSignal();
   const broker = await Broker.start(configuration, log);
-  process.stdout.write(`${startLine(broker, values)}\n`);
+  say(STANDARD_OUTPUT, `${startLine(broker, values)}\n`);
   log.info({ store: values.storePathRootDir, port: values.listenPort }, "the broker has started");
   const signal = await asked;
   log.info({ signal }, "the broker stops");
@@ -73,12 +71,13 @@ function version(): string {
 function exitCodeFor(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   if (error instanceof ConfigurationError) {
-    process.stderr.write(`moraine-broker: ${error.message}\n`);
+    say(STANDARD_ERROR, `moraine-broker: ${error.message}\n`);
     return ExitCode.usage;
   }
   const isOurs =
     error instanceof StoreError || error instanceof TableError || (error instanceof Error && "syscall" in error);
-  process.stderr.write(
+  say(
+    STANDARD_ERROR,
     `moraine-broker: ${isOurs ? (error as Error).message : ((error as Error)?.stack ?? String(error))}\n`,
   );
   return ExitCode.failed;

@@ -4,14 +4,13 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { pino } from "pino";
 import { getProperties } from "properties-file";
-import { goOnWithoutOutput, logOutput } from "./log-output.ts";
+import { COMMAND_OUTPUT, logOutput, STANDARD_ERROR, STANDARD_OUTPUT, say } from "./log-output.ts";
 import { NameServer } from "./name-server/name-server.ts";
 import { isOption, readNameServerOptions } from "./name-server/options.ts";
 import { printAddress } from "./protocol/hosts.ts";
 
 /** What the process ends with where it could not start. */
 const ExitCode = { failed: 1, usage: 2 } as const;
-const STANDARD_OUTPUT = 1;
 
 interface Given {
   readonly config?: string;
@@ -68,17 +67,17 @@ const program = new Command("moraine-name-server")
   .option("-p, --port <port>", "port to listen at (listenPort; 9876)")
   .option("--kv-config <file>", "file for settings that tools put (kvConfigPath)")
   .option("--log-level <level>", "debug, info, warn or error")
+  .configureOutput(COMMAND_OUTPUT)
   .exitOverride()
   .action(run);
 
 /** What went wrong, for whoever typed the command; of the command line it was said already. */
 function exitCodeFor(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ExitCode.usage;
-  process.stderr.write(`moraine-name-server: ${error instanceof Error ? error.message : String(error)}\n`);
+  say(STANDARD_ERROR, `moraine-name-server: ${error instanceof Error ? error.message : String(error)}\n`);
   return error instanceof RangeError ? ExitCode.usage : ExitCode.failed;
 }
 
-goOnWithoutOutput();
 try {
   await program.parseAsync();
 } catch (error) {

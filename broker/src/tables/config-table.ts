@@ -143,17 +143,18 @@ export class ConfigTable<T> {
     return true;
   }
 
-  /** Resolves when a configuration of this name can be made. */
-  async free(name: string): Promise<void> {
-    for (let held = this.#held.get(name); held !== undefined; held = this.#held.get(name)) await held;
+  /** While nobody makes a configuration of this name: resolves when whoever holds it now has ended. Another may hold it then. */
+  held(name: string): Promise<void> | undefined {
+    return this.#held.get(name);
   }
 
   /**
-   * Carries out what must not meet a configuration that is made meanwhile: whoever wants to make one of this name waits. A first
-   * write that is under way comes to its end before.
+   * Carries out what must not meet a configuration that is made meanwhile: whoever wants to make one of this name waits, and whoever
+   * else wants to hold it. A first write that is under way comes to its end before.
    */
   async hold<R>(name: string, act: () => Promise<R>): Promise<R> {
-    await this.free(name);
+    // Nothing may come between the last look and the entry: of many who have waited, one goes on.
+    for (let held = this.held(name); held !== undefined; held = this.held(name)) await held;
     const creating = this.#creating.get(name);
     let release = (): void => {};
     this.#held.set(

@@ -146,7 +146,7 @@ export class TopicTable {
   async #createForClient(config: TopicConfig): Promise<TopicConfig> {
     const { topicName } = config;
     // Of many who have waited, the first makes it, and counts.
-    await this.#table.free(topicName);
+    for (let held = this.#table.held(topicName); held !== undefined; held = this.#table.held(topicName)) await held;
     const isThere = this.get(topicName) !== undefined || this.#table.isCreating(topicName);
     if (!isThere && !this.#isOfGroup(topicName)) this.#limit.check(this.#table.size);
     return await this.create(config);

@@ -53,7 +53,7 @@ export class HeldBytes {
     this.#forgetUnused(holder, account);
   }
 
-  /** One of them holds so much more, or less. Where that is too much, of the address that holds most the largest are closed. */
+  /** One of them holds so much more, or less. Where all is too much, of the address that holds most the largest are closed. */
   changed(holder: Holder, change: number, log: Log): void {
     const account = this.#accountOf(holder);
     account.bytes += change;
@@ -61,20 +61,26 @@ export class HeldBytes {
     this.#bytes += change;
     this.#forgetUnused(holder, account);
     if (change < 0) return;
-    // All are looked at only to end one, and another one has to be made for the next look.
-    while (this.#bytes > this.#maximum && this.#closeOne(log));
+    if (this.#bytes <= this.#maximum) return;
+    // One address a change: what requests of closed connections hold is not had back by closing those of everybody else.
+    const largest = this.#largestAccount();
+    while (this.#bytes > this.#maximum && largest !== undefined && this.#closeOneOf(largest, log));
   }
 
-  #closeOne(log: Log): boolean {
-    let account: Account | undefined;
+  #largestAccount(): Account | undefined {
+    let largest: Account | undefined;
     for (const one of this.#accounts.values()) {
-      if (one.openBytes > 0 && (account === undefined || one.bytes > account.bytes)) account = one;
+      if (one.openBytes > 0 && (largest === undefined || one.bytes > largest.bytes)) largest = one;
     }
+    return largest;
+  }
+
+  #closeOneOf(account: Account, log: Log): boolean {
     let most: Holder | undefined;
-    for (const one of account?.open ?? []) {
-      if (most === undefined || one.heldBytes > most.heldBytes) most = one;
+    for (const one of account.open) {
+      if (one.heldBytes > (most?.heldBytes ?? 0)) most = one;
     }
-    if (account === undefined || most === undefined) return false;
+    if (most === undefined) return false;
     const { id: connection, remote, heldBytes: bytes } = most;
     const facts = { connection, remote, bytes, ofAddress: account.bytes, all: this.#bytes };
     log.warn(facts, "a connection is closed: all of them hold too much");

@@ -244,3 +244,36 @@ test("a topic that is deleted before all have been told that it was made is made
   expect(await sending).toEqual(topics.get("a"));
   expect(topics.get("a")).toBeDefined();
 });
+
+test("of many who delete a topic one does at a time, nobody makes it before the last has, and then one does", async () => {
+  // One topic may be made for clients, and no other one after it.
+  const limited = configOf({ autoCreateBurst: "1", autoCreatePerSecond: "1" });
+  const topics = new TopicTable(await open(newFolder()), { config: limited, now: () => 5 });
+  await topics.ready;
+  await topics.create(topicConfig("a", 1));
+  const steps: string[] = [];
+  const goOn: (() => void)[] = [];
+  const deleting = [0, 1, 2, 3].map((n) =>
+    topics.delete("a", () => {
+      steps.push(`${n} begins`);
+      return new Promise<void>((resolve) => {
+        goOn.push(() => {
+          steps.push(`${n} ends`);
+          resolve();
+        });
+      });
+    }),
+  );
+  const sending = [0, 1, 2].map(async () => {
+    await topics.createForSend("a", "TBW102", 4, 0);
+    steps.push("made");
+  });
+  for (let n = 0; n < deleting.length; n++) {
+    while (goOn.length <= n) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    goOn[n]?.();
+  }
+  expect(await Promise.all(deleting)).toEqual([true, false, false, false]);
+  await Promise.all(sending);
+  expect(steps).toEqual([...[0, 1, 2, 3].flatMap((n) => [`${n} begins`, `${n} ends`]), "made", "made", "made"]);
+});

@@ -116,6 +116,16 @@ describe("where all connections hold too much", () => {
     expect(other?.isClosed).toBe(true);
   });
 
+  it("one address a change goes, whatever requests of closed connections hold", () => {
+    const others = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].flatMap((address, n) => peers(1, address, (n + 1) * 10 * KB));
+    for (let count = 0; count < 20; count++) {
+      const [gone] = peers(1, "10.0.0.6", MB);
+      gone?.close();
+      gone?.keeps(MB);
+    }
+    expect(others.map(({ isClosed }) => isClosed)).toEqual([false, false, true]);
+  });
+
   it("nothing is left of who has gone", () => {
     for (let round = 0; round < 100; round++) for (const peer of peers(10, `10.0.1.${round}`, MB)) peer.close();
     for (const peer of peers(10, "127.0.0.1", MB, true)) peer.close();
