@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { Store, StoreError } from "moraine";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Broker } from "../../src/broker.ts";
-import { Configuration } from "../../src/config/configuration.ts";
+import type { Broker } from "../../src/broker.ts";
 import { RequestCode, ResponseCode } from "../../src/protocol/codes.ts";
 import type { Command } from "../../src/protocol/command.ts";
 import { parseBody } from "../../src/protocol/json.ts";
@@ -14,6 +13,7 @@ import { systemClock } from "../../src/services/clock.ts";
 import { RemotingClient } from "../../src/transport/client.ts";
 import { DEFAULT_LIMITS, type TransportLimits } from "../../src/transport/limits.ts";
 import { freePort } from "../clients/ports.ts";
+import { startBroker } from "./broker-rig.ts";
 import { sendFields } from "./processors/message-rig.ts";
 import { int32 } from "./protocol/bytes.ts";
 import { ManualClock } from "./services/rig.ts";
@@ -54,18 +54,7 @@ afterEach(async () => {
 });
 
 async function start(given: Readonly<Record<string, string>> = {}): Promise<Broker> {
-  const options = {
-    brokerName: "broker-a",
-    storePathRootDir: join(folder, "store"),
-    listenPort: String(port),
-    nameServerListenPort: "0",
-    mappedFileSizeCommitLog: "1048576",
-    mappedFileSizeConsumeQueue: "6000",
-    maxHashSlotNum: "1000",
-    maxIndexNum: "4000",
-    ...given,
-  };
-  broker = await Broker.start(Configuration.load({ given: options }, log), log);
+  broker = await startBroker({ folder, port }, log, { mappedFileSizeCommitLog: "1048576", ...given });
   return broker;
 }
 

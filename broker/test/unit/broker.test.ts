@@ -11,6 +11,8 @@ import { RequestCode, ResponseCode } from "../../src/protocol/codes.ts";
 import type { Command, FieldValues } from "../../src/protocol/command.ts";
 import { parseBody } from "../../src/protocol/json.ts";
 import { RemotingClient } from "../../src/transport/client.ts";
+import { freePort } from "../clients/ports.ts";
+import { startBroker } from "./broker-rig.ts";
 import { sendFields } from "./processors/message-rig.ts";
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -22,7 +24,7 @@ let client: RemotingClient;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "moraine-broker-"));
-  port = await freePorts();
+  port = await freePort([-2]);
   client = new RemotingClient({ log: silent });
 });
 
@@ -33,35 +35,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A port of which the one two below is free, too. */
-async function freePorts(): Promise<number> {
-  for (;;) {
-    const found = 20_000 + Math.floor(Math.random() * 12_000);
-    if ((await isFree(found)) && (await isFree(found - 2))) return found;
-  }
-}
-
-function isFree(candidate: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(candidate, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
-}
-
 async function start(given: Readonly<Record<string, string>> = {}): Promise<Broker> {
-  const options = {
-    brokerName: "broker-a",
-    storePathRootDir: join(folder, "store"),
-    listenPort: String(port),
-    nameServerListenPort: "0",
-    mappedFileSizeCommitLog: "16777216",
-    mappedFileSizeConsumeQueue: "6000",
-    maxHashSlotNum: "1000",
-    maxIndexNum: "4000",
-    ...given,
-  };
-  broker = await Broker.start(Configuration.load({ given: options }, silent), silent);
+  broker = await startBroker({ folder, port }, silent, given);
   return broker;
 }
 
@@ -173,7 +148,7 @@ test("a store that is open elsewhere is refused", async () => {
   await start();
   const options = {
     storePathRootDir: join(folder, "store"),
-    listenPort: String(await freePorts()),
+    listenPort: String(await freePort([-2])),
     nameServerListenPort: "0",
   };
   await expect(Broker.start(Configuration.load({ given: options }, silent), silent)).rejects.toMatchObject({
