@@ -14,7 +14,8 @@ export type TableKey = string | readonly string[];
  * The JSON object in `config/NAME.json` of a store, as RocketMQ keeps its own tables (store-format chapter 1.2).
  *
  * A change is in memory at once, and written behind within about a second (later where tables are large or the disk is
- * slow: writing takes a tenth of the time at most), or by `flush` or `close`; a process that dies before loses it. The file is replaced as a whole, the version before it stays as `NAME.json.bak`.
+ * slow: writing takes a tenth of the time at most), or by `flush` or `close`; a process that dies before loses it. The file
+ * is replaced as a whole, the version before it stays as `NAME.json.bak`.
  *
  * ```ts
  * const table = store.table("settings");

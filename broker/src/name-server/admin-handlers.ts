@@ -46,18 +46,22 @@ const OF_BROKERS: ReadonlySet<number> = new Set([
 /** Administrative requests, and those of brokers, are taken from where the options say. */
 export function administrativeHook(settings: Settings): Hook {
   return ({ code }, { connection }) => {
-    if (connection.isSameMachine || OF_CLIENTS.has(code)) return;
+    if (OF_CLIENTS.has(code)) return;
     const option = OF_BROKERS.has(code) ? "brokerAccess" : "adminAccess";
-    if (settings.current[option] === "any") return;
+    if (hasAccess(settings, option, connection)) return;
     const what = option === "brokerAccess" ? "one of brokers" : "administrative";
     const right = `send it from the name server's own machine, or start the name server with ${option}=any`;
     throw new RequestError(ResponseCode.NO_PERMISSION, `request ${code} is ${what}: ${right}`);
   };
 }
 
-/** Whether requests of brokers are taken from this peer. */
-export function mayBeBroker(settings: Settings, { isSameMachine }: Connection): boolean {
-  return isSameMachine || settings.current.brokerAccess === "any";
+/** Whether requests of this kind are taken from this peer. */
+export function hasAccess(
+  settings: Settings,
+  option: "adminAccess" | "brokerAccess",
+  { isSameMachine }: Connection,
+): boolean {
+  return isSameMachine || settings.current[option] === "any";
 }
 
 export function adminHandlers({ registry, kv, settings }: AdminParts): Handlers {

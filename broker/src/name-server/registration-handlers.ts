@@ -9,7 +9,7 @@ import { Fields } from "../protocol/fields.ts";
 import { parseBody } from "../protocol/json.ts";
 import { RequestError } from "../protocol/request-error.ts";
 import type { Handlers, RequestContext } from "../transport/connection.ts";
-import { mayBeBroker } from "./admin-handlers.ts";
+import { hasAccess } from "./admin-handlers.ts";
 import { type KVConfig, ORDER_TOPIC_NAMESPACE } from "./kv-config.ts";
 import type { BrokerIdentity, Registry } from "./registry.ts";
 import type { Settings } from "./settings.ts";
@@ -101,7 +101,8 @@ function queryDataVersion(
     readDataVersion(body.length === 0 ? undefined : parseBody(body)),
   );
   // Who has nothing new to tell does not register: asking is its sign of life. Everybody may ask, and not everybody be a broker.
-  if (!changed) registry.live.touch(cluster, address, mayBeBroker(settings, connection) ? connection : undefined);
+  const mayBeBroker = hasAccess(settings, "brokerAccess", connection);
+  if (!changed) registry.live.touch(cluster, address, mayBeBroker ? connection : undefined);
   const known = registry.live.get(cluster, address)?.dataVersion;
   return known === undefined ? { code: ResponseCode.SUCCESS, ext: { changed } } : answerJson(known, { changed });
 }

@@ -60,8 +60,7 @@ export class HeldBytes {
     if (account.open.has(holder)) account.openBytes += change;
     this.#bytes += change;
     this.#forgetUnused(holder, account);
-    if (change < 0) return;
-    if (this.#bytes <= this.#maximum) return;
+    if (change < 0 || this.#bytes <= this.#maximum) return;
     // One address a change: what requests of closed connections hold is not had back by closing those of everybody else.
     const largest = this.#largestAccount();
     while (this.#bytes > this.#maximum && largest !== undefined && this.#closeOneOf(largest, log));
